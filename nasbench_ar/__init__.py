@@ -1,0 +1,62 @@
+"""NASBench-AR: neural architecture search under adversarial robustness, from a table.
+
+The 15,625 wide residual networks of NARes, each adversarially trained and attacked,
+as a search space (`SearchSpace`), a catalogue of metrics (`METRICS`) and a tabular
+oracle (`load`, `Oracle`).  Searchers are in `searchers`, races in `experiments`.
+
+    import nasbench_ar
+
+    oracle = nasbench_ar.load()
+    oracle.query("5-10-5-10-5-10", "val_best_pgd_acc")
+
+Accuracies are percentages; see `nasbench_ar.metrics` for every name.
+"""
+
+from nasbench_ar.architecture import WRN_34_10, WRN_70_16, Architecture, ArchitectureLike
+from nasbench_ar.errors import (
+    BudgetExhaustedError,
+    ConfigError,
+    MetricError,
+    MissingEntryError,
+    NasbenchError,
+    SearchError,
+    SpaceError,
+    SpaceExhaustedError,
+    TableError,
+)
+from nasbench_ar.library import load, open_table
+from nasbench_ar.metrics import METRICS, Metric
+from nasbench_ar.oracle import Oracle
+from nasbench_ar.session import Session
+from nasbench_ar.space import NARES, SearchSpace
+from nasbench_ar.table import Table
+from nasbench_ar.table_writer import TableWriter
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "METRICS",
+    "NARES",
+    "WRN_34_10",
+    "WRN_70_16",
+    "Architecture",
+    "ArchitectureLike",
+    "BudgetExhaustedError",
+    "ConfigError",
+    "Metric",
+    "MetricError",
+    "MissingEntryError",
+    "NasbenchError",
+    "Oracle",
+    "SearchError",
+    "SearchSpace",
+    "Session",
+    "SpaceError",
+    "SpaceExhaustedError",
+    "Table",
+    "TableError",
+    "TableWriter",
+    "__version__",
+    "load",
+    "open_table",
+]

@@ -1,0 +1,88 @@
+"""One network of the space: the vector `[D1, W1, D2, W2, D3, W3]` (NARes, section 3.1)."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Self
+
+from nasbench_ar.errors import SpaceError
+
+NAMED = {"WRN-34-10": (5, 10, 5, 10, 5, 10), "WRN-70-16": (11, 16, 11, 16, 11, 16)}
+
+
+class Architecture(tuple[int, ...]):
+    """One network, as the immutable vector `(D1, W1, D2, W2, ...)`.
+
+    It is a tuple: hashable, ordered lexicographically, equal to the plain tuple.
+
+        >>> a = Architecture(5, 10, 5, 10, 5, 10)
+        >>> str(a), a.name, a.depths
+        ('5-10-5-10-5-10', 'WRN-34-10', (5, 5, 5))
+        >>> Architecture.parse("WRN-34-10") == a
+        True
+
+    Raises:
+        SpaceError: on anything but an even, non-zero number of positive integers.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *vector: int) -> Self:
+        try:
+            values = tuple(operator.index(v) for v in vector)
+        except TypeError:
+            values = ()
+        if len(values) < 2 or len(values) % 2 or min(values) < 1:
+            raise SpaceError(
+                f"not an architecture: {vector!r}; expected pairs of positive integers "
+                "D1, W1, D2, W2, ... such as 5, 10, 5, 10, 5, 10"
+            )
+        return super().__new__(cls, values)
+
+    def __getnewargs__(self) -> tuple[int, ...]:
+        return tuple(self)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `'5-10-5-10-5-10'`, or a known name such as `'WRN-34-10'`.
+
+        Raises:
+            SpaceError: when the text is neither.
+        """
+        if text.upper() in NAMED:
+            return cls(*NAMED[text.upper()])
+        parts = text.strip().split("-")
+        if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
+            raise SpaceError(
+                f"not an architecture: {text!r}; expected numbers joined by '-', such as "
+                f"'5-10-5-10-5-10', or one of {', '.join(NAMED)}"
+            )
+        return cls(*map(int, parts))
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """Blocks per stage."""
+        return tuple(self[0::2])
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Width factor per stage."""
+        return tuple(self[1::2])
+
+    @property
+    def name(self) -> str | None:
+        """The literature's name, where the architecture has one."""
+        return next((name for name, vector in NAMED.items() if vector == self), None)
+
+    def __str__(self) -> str:
+        return "-".join(map(str, self))
+
+    def __repr__(self) -> str:
+        return f"Architecture({', '.join(map(str, self))})"
+
+
+WRN_34_10 = Architecture(*NAMED["WRN-34-10"])
+WRN_70_16 = Architecture(*NAMED["WRN-70-16"])
+
+ArchitectureLike = Architecture | str | Sequence[int]

@@ -1,0 +1,43 @@
+"""Every exception this toolkit raises for a user's mistake or a damaged file.
+
+Each message says what was given, what is allowed and what to do.  All of them
+derive from `NasbenchError`, so that one `except` catches them, and from the
+built-in class that fits (`ValueError`, `KeyError`-like look-ups as
+`LookupError`, `OSError` for files), so that generic code works too.
+"""
+
+
+class NasbenchError(Exception):
+    """Base of all errors below; its text is one complete line for the user."""
+
+
+class SpaceError(NasbenchError, ValueError):
+    """An architecture, index or id that the search space does not contain."""
+
+
+class MetricError(NasbenchError, ValueError):
+    """A metric that does not exist, is not in the table or may not be used so."""
+
+
+class MissingEntryError(NasbenchError, LookupError):
+    """The table is partial and has no value for what was asked."""
+
+
+class TableError(NasbenchError, OSError):
+    """A table, archive or record that cannot be found, read or written."""
+
+
+class BudgetExhaustedError(NasbenchError, RuntimeError):
+    """A counted query for a new architecture after the budget was spent."""
+
+
+class SearchError(NasbenchError, ValueError):
+    """A searcher that was built with wrong arguments or broke its contract."""
+
+
+class SpaceExhaustedError(NasbenchError, RuntimeError):
+    """A searcher was asked for a proposal after it has seen the whole space."""
+
+
+class ConfigError(NasbenchError, ValueError):
+    """A command line or configuration that cannot be carried out."""

@@ -1,0 +1,84 @@
+"""Where tables stand, and how `load` chooses one.
+
+Embedded tables travel inside the package.  Imported ones stand in
+`<home>/tables/<name>`, `home` being the environment variable `NASBENCH_AR_HOME`
+or else the user's cache folder.  Without a name, the authors' release (`nares`) is
+taken if it was imported, the embedded `nares-figures` otherwise, and one line on
+standard error says which.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from nasbench_ar.errors import TableError
+from nasbench_ar.oracle import Oracle
+from nasbench_ar.table import Table
+
+HOME_VARIABLE = "NASBENCH_AR_HOME"
+OFFICIAL = "nares"
+FALLBACK = "nares-figures"
+
+_EMBEDDED = Path(__file__).parent / "data"
+
+
+def home() -> Path:
+    """The folder that holds what the user imported."""
+    if chosen := os.environ.get(HOME_VARIABLE):
+        return Path(chosen).expanduser()
+    from platformdirs import user_cache_path  # 10 ms that a load by path need not pay
+
+    return user_cache_path("nasbench-ar")
+
+
+def installed() -> dict[str, Path]:
+    """Name -> folder of every table at hand; an imported one hides an embedded one."""
+    found = {path.parent.name: path.parent for path in sorted(_EMBEDDED.glob("*/meta.json"))}
+    found |= {path.parent.name: path.parent for path in sorted(home().glob("tables/[!.]*/meta.json"))}
+    return found
+
+
+def imported_folder(name: str) -> Path:
+    """Where an imported table of that name stands, or would stand."""
+    return home() / "tables" / name
+
+
+def open_table(table: str | os.PathLike[str] | None = None) -> Table:
+    """Open a table by name or by folder; None chooses as described above.
+
+    Raises:
+        TableError: when there is no such table; lists the names at hand.
+    """
+    if table is None:
+        official = imported_folder(OFFICIAL)
+        return Table(official if official.exists() else _EMBEDDED / FALLBACK)
+    at_hand = installed()
+    if isinstance(table, str) and table in at_hand:
+        return Table(at_hand[table])
+    folder = Path(table).expanduser()
+    if folder.is_dir():
+        return Table(folder)
+    hint = ""
+    if str(table) == OFFICIAL:
+        hint = "; the authors' release is imported by: python -m nasbench_ar import nares.txz"
+    raise TableError(
+        f"no table {str(table)!r}: neither a folder nor an installed name ({', '.join(sorted(at_hand))}){hint}"
+    )
+
+
+def load(table: str | os.PathLike[str] | None = None, *, quiet: bool = False) -> Oracle:
+    """Open a table and wrap it in an oracle.
+
+    Args:
+        table: a name, a folder, or None for the best one at hand.
+        quiet: do not say on standard error which table was taken.
+
+    Raises:
+        TableError: when there is no such table or it is damaged.
+    """
+    oracle = Oracle(open_table(table))
+    if not quiet:
+        print(f"nasbench-ar: table {oracle.name}: {oracle.title}", file=sys.stderr)
+    return oracle

@@ -1,0 +1,195 @@
+"""The catalogue of metrics, under the names of the dataset's authors (NARes, sections 3.2 to 3.4).
+
+Accuracies are percentages.  `val_*` and `train_*` metrics are read at the best
+epoch, the one of highest validation PGD-CW40 accuracy (first on ties);
+`val_best_*_acc` are the maxima over all epochs of each accuracy on its own, which
+is another number.  `test_*` metrics belong to the checkpoint of the best epoch.
+
+    >>> METRICS["val_pgd_acc"].label
+    'Val PGD20'
+    >>> objective("test_pgd_acc")
+    Traceback (most recent call last):
+    nasbench_ar.errors.MetricError: test_pgd_acc is a test metric and may not guide a search: ...
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nasbench_ar.errors import MetricError
+
+CORRUPTIONS = (
+    "brightness",
+    "contrast",
+    "defocus_blur",
+    "elastic_transform",
+    "fog",
+    "frost",
+    "gaussian_blur",
+    "gaussian_noise",
+    "glass_blur",
+    "impulse_noise",
+    "jpeg_compression",
+    "motion_blur",
+    "pixelate",
+    "saturate",
+    "shot_noise",
+    "snow",
+    "spatter",
+    "speckle_noise",
+    "zoom_blur",
+)
+SEVERITIES = (1, 2, 3, 4, 5)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column of the catalogue.
+
+    Attributes:
+        name: the authors' name, or ours where they have none.
+        label: what a report prints.
+        split: `train`, `val`, `test` or `cost`.
+        unit: `%`, `MACs`, `parameters`, `GPU-days`, `epoch` or empty.
+        maximize: whether higher is better; None where neither is.
+        description: definition in one line.
+        searchable: whether a search may use it as its objective.
+        table2: the row of the published Table 2 it fills or stands in for.
+        curve: the per-epoch curve it is read from (names of `CURVES`).
+        release_key: its key in `test_best` of the authors' file.
+    """
+
+    name: str
+    label: str
+    split: str
+    unit: str
+    maximize: bool | None
+    description: str
+    searchable: bool = False
+    table2: str | None = None
+    curve: str | None = None
+    release_key: str | None = None
+
+
+# Our name of each per-epoch curve -> its key in the authors' file, in their order.
+CURVES = {
+    "train_loss": "train_loss",
+    "train_acc": "train_acc",
+    "val_loss": "val_loss",
+    "val_clean_acc": "val_acc",
+    "val_pgd_acc": "pgd",
+    "val_pgd_stable": "pgd_stable",
+    "val_pgd_lip": "pgd_lip",
+    "val_pgd_loss": "pgd_loss",
+    "val_cw_acc": "cw",
+    "val_cw_stable": "cw_stable",
+    "val_cw_lip": "cw_lip",
+    "val_cw_loss": "cw_loss",
+}
+
+_KINDS = {  # suffix: (unit, maximize, what it is)
+    "acc": ("%", True, "accuracy"),
+    "stable": ("%", True, "stable accuracy: share of predictions that the attack leaves unchanged"),
+    "lip": ("", False, "empirical Lipschitz constant of the logits"),
+    "loss": ("", False, "loss"),
+}
+_INPUTS = {"clean": "Clean", "pgd": "PGD20", "cw": "PGD-CW40", "fgsm": "FGSM", "aa": "AA-Compact"}
+
+
+def _val_metrics() -> Iterable[Metric]:
+    yield Metric("best_epoch", "Best epoch", "val", "epoch", None, "epoch of highest validation PGD-CW40 accuracy")
+    for curve in CURVES:
+        split, *middle, kind = curve.split("_")
+        unit, maximize, what = _KINDS[kind]
+        attack = _INPUTS[middle[0]] if middle else ("adversarial" if split == "train" else "clean")
+        word = "" if kind == "acc" else f" {kind}"
+        label = f"Train {kind}" if split == "train" else f"Val {attack}{word}"
+        table2 = label if split == "val" and kind == "acc" else None
+        text = f"{'training' if split == 'train' else 'validation'} {what} ({attack} inputs), at the best epoch"
+        yield Metric(curve, label, split, unit, maximize, text, True, table2, curve)
+    for attack in ("clean", "pgd", "cw"):
+        label, curve = f"Val {_INPUTS[attack]}", f"val_{attack}_acc"
+        text = f"maximum over the epochs of the validation accuracy ({_INPUTS[attack]} inputs)"
+        yield Metric(f"val_best_{attack}_acc", f"{label}, max over epochs", "val", "%", True, text, True, label, curve)
+
+
+def _test_metrics() -> Iterable[Metric]:
+    keys = {"test_clean_acc": "test_clean_acc", "test_loss": "test_loss"}
+    for attack, kinds in {"fgsm": "acc stable", "pgd": "acc stable lip", "cw": "acc stable lip", "aa": "acc"}.items():
+        keys |= {f"test_{attack}_{kind}": f"Linf_{attack}_{kind}" for kind in kinds.split()}
+    for name, key in keys.items():
+        _, *middle, kind = name.split("_")
+        unit, maximize, what = _KINDS[kind]
+        attack = _INPUTS[middle[0]] if middle else "clean"
+        label = f"Test {attack}" + ("" if kind == "acc" else f" {kind}")
+        table2 = label if kind == "acc" else None
+        text = f"test {what} ({attack} inputs), checkpoint of the best epoch"
+        yield Metric(name, label, "test", unit, maximize, text, False, table2, None, key)
+    text = "mean accuracy over 19 corruptions x 5 severities of CIFAR-10-C"
+    yield Metric("test_corrupt_acc", "Test Corruption", "test", "%", True, text, False, "Test Corruption")
+
+
+def _cost_metrics() -> Iterable[Metric]:
+    yield Metric("macs", "MACs", "cost", "MACs", False, "multiply-accumulates for one image, closed form", True)
+    yield Metric("params", "Params", "cost", "parameters", False, "number of parameters, closed form", True)
+    text = "measured training time of one network"
+    yield Metric("training_time_gpu_days", "Training time", "cost", "GPU-days", False, text)
+
+
+METRICS: dict[str, Metric] = {m.name: m for m in (*_cost_metrics(), *_val_metrics(), *_test_metrics())}
+
+# Rows of Table 2 from top to bottom.
+TABLE2_ROWS = (
+    "Val Clean",
+    "Val PGD20",
+    "Val PGD-CW40",
+    "Test Clean",
+    "Test FGSM",
+    "Test PGD20",
+    "Test PGD-CW40",
+    "Test AA-Compact",
+    "Test Corruption",
+)
+
+
+def metric(name: str) -> Metric:
+    """Look a metric up.
+
+    Raises:
+        MetricError: when the catalogue has no such name; lists close ones, or all.
+    """
+    try:
+        return METRICS[name]
+    except (KeyError, TypeError):
+        close = difflib.get_close_matches(str(name), METRICS, n=3)
+        known = f"did you mean {' or '.join(close)}?" if close else f"known metrics: {', '.join(METRICS)}"
+        raise MetricError(f"unknown metric {name!r}; {known}") from None
+
+
+def objective(name: str, *, allow_test: bool = False) -> Metric:
+    """Look up a metric that is to guide a search.
+
+    Args:
+        name: the metric.
+        allow_test: opt-in for analyses, for instance to find the best result that
+            any search could reach; never for a comparison of searchers.
+
+    Raises:
+        MetricError: when the name is unknown, has no direction or no meaning as
+            an objective, or is a test metric without the opt-in.
+    """
+    found = metric(name)
+    if found.searchable:
+        return found
+    if found.split == "test":
+        if allow_test:
+            return found
+        raise MetricError(
+            f"{name} is a test metric and may not guide a search: a result chosen on the test set "
+            "says nothing about unseen data. Use a validation metric such as val_pgd_acc, or "
+            "allow_test_objective=true for an analysis that is no comparison of searchers"
+        )
+    allowed = ", ".join(m.name for m in METRICS.values() if m.searchable)
+    raise MetricError(f"{name} may not guide a search; allowed are {allowed}")

@@ -1,0 +1,391 @@
+"""The tabular oracle: what a trained network scored, looked up instead of trained.
+
+Free reads, for analyses, are methods of `Oracle`; a search pays for its queries
+through a `Session`, another object with a budget.
+
+    import nasbench_ar
+
+    oracle = nasbench_ar.load()
+    oracle.query("5-10-5-10-5-10", "val_best_pgd_acc")      # one value
+    oracle.query_many(["5-10-5-10-5-10", "4-8-4-8-4-8"], "test_pgd_acc")
+    oracle.optimum("val_best_pgd_acc")                      # (architecture, value)
+    oracle.record("WRN-34-10")                              # everything there is
+
+    session = oracle.session(budget=500)                    # counted
+    session.score("5-10-5-10-5-10")                         # higher is better
+
+Tables may hold several trainings of an architecture: `seed="mean"` (the default)
+averages over them, `seed=3` takes one, `seed="all"` gives an array.  A value that
+the table lacks raises `MissingEntryError`; it is never a zero or a NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_ar.architecture import Architecture, ArchitectureLike
+from nasbench_ar.errors import MetricError, MissingEntryError
+from nasbench_ar.metrics import CORRUPTIONS, METRICS, SEVERITIES, Metric, metric
+from nasbench_ar.session import Session
+from nasbench_ar.space import SearchSpace
+from nasbench_ar.table import Table
+
+FloatArray = NDArray[np.float64]
+SeedChoice = int | Literal["mean"]
+
+
+class Oracle:
+    """Answers for the architectures of one table.
+
+    Attributes:
+        table: the storage below.
+        space: the table's full search space.
+        name: the table's name.
+        title: one line saying what the numbers are.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.space: SearchSpace = table.space
+        self.name = table.name
+        self.title = table.title
+        self._columns: dict[tuple[str, SeedChoice], FloatArray] = {}
+
+    def __repr__(self) -> str:
+        return f"Oracle({self.name!r}: {self.title})"
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of all metrics this table can answer, in catalogue order."""
+        stored = {"macs", "params", *self.table.scalar_names}
+        return tuple(name for name in METRICS if name in stored)
+
+    def label(self, name: str) -> str:
+        """What a report prints for a metric; says so where this table defines it otherwise."""
+        differs = self.table.meta["differs"].get(name)
+        return metric(name).label + (f" ({differs})" if differs else "")
+
+    # -- scalar values -------------------------------------------------------
+
+    def query(
+        self,
+        architecture: ArchitectureLike,
+        name: str,
+        *,
+        seed: SeedChoice | Literal["all"] = "mean",
+        epoch: int | None = None,
+    ) -> Any:
+        """The value of one metric for one architecture; free of charge.
+
+        Args:
+            architecture: a member of the space, as an object, vector or string.
+            name: a metric of the catalogue.
+            seed: one training seed, `"mean"` over all there are, or `"all"`.
+            epoch: None for the finished training; otherwise what the metric
+                would be, had training stopped after this epoch (from 0): the best
+                epoch is chosen among, and maxima are taken over, epochs 0..epoch.
+
+        Returns:
+            A float; with `seed="all"`, a (seeds,) float64 array by ascending seed.
+
+        Raises:
+            SpaceError: architecture outside the space.
+            MetricError: unknown metric, or one that the table cannot answer.
+            MissingEntryError: no value for this architecture (and seed).
+        """
+        index = self.space.index(architecture)
+        if epoch is None and seed != "all":
+            value = self._column(name, seed)[index]
+            if value != value:
+                raise self._missing(index, name, seed)
+            return float(value)
+        rows = self._rows_of(index, name, seed)
+        values = self._row_values(name)[rows] if epoch is None else self._at_epoch(rows, name, epoch)
+        if seed == "all":
+            values = values[~np.isnan(values)]
+        if not len(values) or np.isnan(values).any():
+            raise self._missing(index, name, seed)
+        return values.astype(np.float64) if seed == "all" else float(values.mean())
+
+    def query_many(
+        self,
+        architectures: Iterable[ArchitectureLike] | NDArray[np.integer[Any]],
+        name: str,
+        *,
+        seed: SeedChoice = "mean",
+    ) -> FloatArray:
+        """(n,) float64 values of one metric for many architectures, or for (n,) indices.
+
+        Raises:
+            MissingEntryError: when one of them has no value; the rest as `query`.
+        """
+        if isinstance(architectures, np.ndarray) and architectures.dtype.kind in "iu" and architectures.ndim == 1:
+            indices = architectures
+            if len(indices) and not 0 <= indices.min() <= indices.max() < self.space.product_size:
+                raise MissingEntryError(f"indices reach outside 0..{self.space.product_size - 1}")
+        else:
+            indices = self.space.indices(architectures)
+        values = self._column(name, seed)[indices]
+        absent = np.isnan(values)
+        if absent.any():
+            raise self._missing(int(indices[absent.argmax()]), name, seed)
+        return values
+
+    def column(self, name: str, *, seed: SeedChoice = "mean") -> FloatArray:
+        """(product_size,) float64 over all indices, read-only; NaN where the table has nothing.
+
+        For analyses over the whole table; `available` tells which values are real.
+        """
+        return self._column(name, seed)
+
+    def available(self, *names: str, seed: SeedChoice = "mean") -> NDArray[np.bool_]:
+        """(product_size,) bool: which indices have a value of every named metric."""
+        out = np.ones(self.space.product_size, dtype=bool)
+        for name in names:
+            out &= ~np.isnan(self._column(name, seed))
+        return out
+
+    def flag(self, name: str) -> NDArray[np.bool_]:
+        """(product_size,) bool: whether any row of each architecture carries the mark."""
+        out = np.zeros(self.space.product_size, dtype=bool)
+        out[self.table.arch_index[np.asarray(self.table.flag(name))]] = True
+        return out
+
+    def optimum(self, name: str, *, seed: SeedChoice = "mean") -> tuple[Architecture, float]:
+        """The best architecture of the table by one metric, and its value; first index on ties.
+
+        Raises:
+            MetricError: when the metric has no direction.
+            MissingEntryError: when no architecture has a value.
+        """
+        direction = metric(name).maximize
+        if direction is None:
+            raise MetricError(f"{name} has no better or worse, hence no optimum")
+        values = self._column(name, seed)
+        if np.isnan(values).all():
+            raise MissingEntryError(f"table {self.name} has no value of {name} at all")
+        best = int(np.nanargmax(values) if direction else np.nanargmin(values))
+        return self.space.architecture(best), float(values[best])
+
+    # -- curves, cells, records ----------------------------------------------
+
+    def curve(
+        self, architecture: ArchitectureLike, name: str, *, epoch: int | None = None, seed: SeedChoice = "mean"
+    ) -> FloatArray:
+        """(epoch + 1,) float64: values measured after epochs 0..epoch, and none later.
+
+        Raises:
+            MetricError: no such curve in the table, or an epoch outside it.
+            MissingEntryError: the architecture has none.
+        """
+        index = self.space.index(architecture)
+        length = self._check_epoch(name, epoch)
+        rows = self._rows_of(index, name, seed)
+        values = np.asarray(self.table.curve(name)[rows, :length])
+        if not len(values) or np.isnan(values).any():
+            raise self._missing(index, name, seed)
+        return values.mean(axis=0)
+
+    def corruptions(
+        self, architecture: ArchitectureLike, kind: str = "acc", *, seed: SeedChoice = "mean"
+    ) -> dict[str, FloatArray]:
+        """Corruption name -> (5,) float64 by severity 1..5; `kind` is `acc` (percent) or `loss`."""
+        index = self.space.index(architecture)
+        rows = self._rows_of(index, "test_corrupt_acc", seed)
+        cells = np.asarray(self.table.corruptions(kind)[rows])
+        if not len(cells) or np.isnan(cells).any():
+            raise self._missing(index, f"corruption {kind}", seed)
+        mean = cells.mean(axis=0)
+        return {corruption: mean[k] for k, corruption in enumerate(CORRUPTIONS)}
+
+    def record(self, architecture: ArchitectureLike) -> dict[str, Any]:
+        """Everything the table holds on one architecture; what it lacks is left out.
+
+        Returns:
+            `arch`, `arch_id`, `macs`, `params` and `trainings`: one dict per seed
+            with `seed`, scalars, labels, flags, `curves` and `corruptions`.
+
+        Raises:
+            MissingEntryError: when the table has no entry at all.
+        """
+        index = self.space.index(architecture)
+        rows = self._rows(index)
+        if not len(rows):
+            raise self._missing(index, "entry", "mean")
+        found = self.space.architecture(index)
+        return {
+            "arch": found,
+            "arch_id": self.space.arch_id(found),
+            "macs": self.space.macs(found),
+            "params": self.space.params(found),
+            "trainings": [self._training(int(row)) for row in rows],
+        }
+
+    def _training(self, row: int) -> dict[str, Any]:
+        table = self.table
+        out: dict[str, Any] = {"seed": int(table.seeds[row])}
+        out |= {name: float(table.scalar(name)[row]) for name in table.scalar_names}
+        out |= {name: str(table.label(name)[row]) for name in table.label_names}
+        out |= {name: bool(table.flag(name)[row]) for name in table.flag_names}
+        out = {name: value for name, value in out.items() if value == value and value != ""}
+        curves = {name: np.array(table.curve(name)[row]) for name in table.curve_names}
+        if curves := {name: curve for name, curve in curves.items() if not np.isnan(curve).any()}:
+            out["curves"] = curves
+        cells = {kind: np.array(table.corruptions(kind)[row]) for kind in table.corruption_kinds}
+        cells = {kind: cell for kind, cell in cells.items() if not np.isnan(cell).any()}
+        if cells:
+            out["corruptions"] = {
+                corruption: {
+                    str(severity): {kind: float(cell[c, s]) for kind, cell in cells.items()}
+                    for s, severity in enumerate(SEVERITIES)
+                }
+                for c, corruption in enumerate(CORRUPTIONS)
+            }
+        return out
+
+    def seeds(self, architecture: ArchitectureLike) -> tuple[int, ...]:
+        """Training seeds the table has for an architecture, ascending; empty for none."""
+        return tuple(int(s) for s in self.table.seeds[self._rows(self.space.index(architecture))])
+
+    def gpu_days(self, architecture: ArchitectureLike, *, epoch: int | None = None) -> float:
+        """Simulated cost of training up to `epoch`: the measured time, shared equally by epochs.
+
+        Raises:
+            MetricError: when the table has no training times, or an epoch outside it.
+        """
+        total: float = self.query(architecture, "training_time_gpu_days")
+        if epoch is None:
+            return total
+        if not self.table.epochs or not 0 <= epoch < self.table.epochs:
+            raise self._bad_epoch(epoch)
+        return total * (epoch + 1) / self.table.epochs
+
+    # -- searching -----------------------------------------------------------
+
+    def session(
+        self,
+        objective: str | None = None,
+        *,
+        budget: int,
+        seed: SeedChoice = "mean",
+        allow_test_objective: bool = False,
+    ) -> Session:
+        """A budget of counted queries for one run of a searcher; see `Session`."""
+        return Session(self, objective, budget=budget, seed=seed, allow_test_objective=allow_test_objective)
+
+    def searchable_space(self, objective: str, *, seed: SeedChoice = "mean") -> SearchSpace:
+        """The space, restricted to architectures that have the objective in this table.
+
+        Raises:
+            MissingEntryError: when none has.
+        """
+        present = np.flatnonzero(self.available(objective, seed=seed))
+        if not len(present):
+            raise MissingEntryError(f"table {self.name} has no value of {objective} at all")
+        return self.space.restricted_to(present)
+
+    # -- inside --------------------------------------------------------------
+
+    @cached_property
+    def _row_order(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows sorted by (index, seed), and where each index starts among them."""
+        order = np.lexsort((self.table.seeds, self.table.arch_index))
+        starts = np.searchsorted(self.table.arch_index[order], np.arange(self.space.product_size + 1))
+        return order, starts
+
+    def _rows(self, index: int) -> NDArray[np.int64]:
+        order, starts = self._row_order
+        return order[starts[index] : starts[index + 1]]
+
+    def _rows_of(self, index: int, name: str, seed: SeedChoice | Literal["all"]) -> NDArray[np.int64]:
+        rows = self._rows(index)
+        if isinstance(seed, str):
+            _check_seed(seed, ("mean", "all"))
+            return rows
+        rows = rows[self.table.seeds[rows] == seed]
+        if not len(rows):
+            raise self._missing(index, name, seed)
+        return rows
+
+    def _row_values(self, name: str) -> FloatArray:
+        wanted = metric(name)
+        if wanted.name in ("macs", "params"):
+            count = self.space.macs_many if wanted.name == "macs" else self.space.params_many
+            return count(self.table.arch_index).astype(np.float64)
+        return np.asarray(self.table.scalar(name))
+
+    def _column(self, name: str, seed: SeedChoice) -> FloatArray:
+        key = (name, seed)
+        if key not in self._columns:
+            column = self._build_column(name, seed)
+            column.flags.writeable = False
+            self._columns[key] = column
+        return self._columns[key]
+
+    def _build_column(self, name: str, seed: SeedChoice) -> FloatArray:
+        if name in ("macs", "params"):  # known for every architecture, trained or not
+            count = self.space.macs_many if name == "macs" else self.space.params_many
+            return count(np.arange(self.space.product_size)).astype(np.float64)
+        values, index = self._row_values(name), self.table.arch_index
+        keep = ~np.isnan(values)
+        if isinstance(seed, str):
+            _check_seed(seed, ("mean",))
+        else:
+            keep &= np.asarray(self.table.seeds) == seed
+        size = self.space.product_size
+        count_of = np.bincount(index[keep], minlength=size)
+        if count_of.max(initial=0) <= 1:  # one training each: no rounding by a mean
+            column = np.full(size, np.nan)
+            column[index[keep]] = values[keep]
+            return column
+        with np.errstate(invalid="ignore"):
+            return np.bincount(index[keep], weights=values[keep], minlength=size) / count_of
+
+    def _check_epoch(self, name: str, epoch: int | None) -> int:
+        epochs = self.table.curve(name).shape[1]
+        if epoch is None:
+            return epochs
+        if isinstance(epoch, bool) or not isinstance(epoch, (int, np.integer)) or not 0 <= epoch < epochs:
+            raise self._bad_epoch(epoch)
+        return int(epoch) + 1
+
+    def _bad_epoch(self, epoch: object) -> MetricError:
+        epochs = self.table.epochs
+        allowed = f"epochs run from 0 to {epochs - 1}" if epochs else "it has no values by epoch"
+        return MetricError(f"epoch={epoch!r} is not in table {self.name}: {allowed}")
+
+    def _at_epoch(self, rows: NDArray[np.int64], name: str, epoch: int) -> FloatArray:
+        """(rows,) value of a metric had training stopped after `epoch`."""
+        wanted: Metric = metric(name)
+        if wanted.curve is None and name != "best_epoch":
+            raise MetricError(f"{name} was measured once, after training; it has no value by epoch")
+        length = self._check_epoch(wanted.curve or "val_cw_acc", epoch)
+        if name.startswith("val_best_"):
+            return np.asarray(self.table.curve(str(wanted.curve))[rows, :length]).max(axis=1)
+        cw = np.asarray(self.table.curve("val_cw_acc")[rows, :length])
+        best = cw.argmax(axis=1)  # first on ties
+        values = best if wanted.curve is None else np.asarray(self.table.curve(wanted.curve)[rows, best])
+        return np.where(np.isnan(cw).any(axis=1), np.nan, values)
+
+    def _missing(self, index: int, name: str, seed: object) -> MissingEntryError:
+        which = self.space.architecture(index)
+        known = [int(s) for s in self.table.seeds[self._rows(index)]]
+        if not known:
+            return MissingEntryError(
+                f"table {self.name} has no entry for {which}; it holds "
+                f"{len(np.unique(self.table.arch_index))} of {self.space.product_size} architectures"
+            )
+        if isinstance(seed, (int, np.integer)) and int(seed) not in known:
+            return MissingEntryError(f"table {self.name} has no training of {which} with seed {seed}; seeds: {known}")
+        return MissingEntryError(f"table {self.name} has no {name} for {which}: it was not measured")
+
+
+def _check_seed(seed: str, allowed: tuple[str, ...]) -> None:
+    if seed not in allowed:
+        words = " or ".join(repr(word) for word in allowed)
+        raise MetricError(f"seed={seed!r}: expected an integer or {words}")

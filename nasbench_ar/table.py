@@ -1,0 +1,243 @@
+"""A table on disk, opened for reading: arrays are memory-mapped and read when first used.
+
+This is the storage level: rows are (architecture, seed) pairs, NaN marks a missing
+value.  Users ask the `Oracle` built on it, which knows architectures and never
+hands a missing value out.  The layout is described in `table_writer`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_ar.errors import MetricError, SpaceError, TableError
+from nasbench_ar.files import file_sha256
+from nasbench_ar.metrics import CORRUPTIONS, CURVES, METRICS, SEVERITIES
+from nasbench_ar.space import SearchSpace
+from nasbench_ar.table_writer import FORMAT, FORMAT_VERSION
+
+_META_KEYS = {
+    "name": str,
+    "title": str,
+    "provenance": str,
+    "licence": str,
+    "default_objective": str,
+    "differs": dict,
+    "notes": list,
+    "source": dict,
+    "space": dict,
+    "rows": int,
+    "files": dict,
+}
+
+
+class Table:
+    """One table folder.
+
+    Attributes:
+        folder: where it stands.
+        meta: the content of `meta.json`.
+        name: its name in reports.
+        title: one line saying what the numbers are.
+        space: the search space.
+        rows: number of (architecture, seed) rows.
+
+    Raises:
+        TableError: when the folder holds no readable table of this format.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.meta = _read_meta(self.folder)
+        self.name: str = self.meta["name"]
+        self.title: str = self.meta["title"]
+        self.rows: int = self.meta["rows"]
+        self.default_objective: str = self.meta["default_objective"]
+        try:
+            self.space = SearchSpace.from_dict(self.meta["space"])
+        except SpaceError as error:
+            raise self._damaged("meta.json", str(error)) from error
+        if self.default_objective not in METRICS:
+            raise self._damaged("meta.json", f"unknown default objective {self.default_objective!r}")
+
+    def __repr__(self) -> str:
+        return f"Table({self.name!r}, {self.rows} rows, {self.folder})"
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Hex SHA-256 over the hashes of all arrays: equal for equal numbers, wherever they stand."""
+        listing = json.dumps([self.meta["space"], self.meta["files"]], sort_keys=True)
+        return hashlib.sha256(listing.encode()).hexdigest()
+
+    # -- rows ----------------------------------------------------------------
+
+    @cached_property
+    def arch_index(self) -> NDArray[np.int32]:
+        """(rows,) int32 lexicographic index of each row's architecture."""
+        index = self._read("arch_index.npy", (self.rows,), np.dtype(np.int32))
+        if self.rows and not 0 <= index.min() <= index.max() < self.space.product_size:
+            raise self._damaged("arch_index.npy", "holds indices outside the space")
+        return index
+
+    @cached_property
+    def seeds(self) -> NDArray[np.int64]:
+        """(rows,) int64 training seed of each row."""
+        return self._read("seed.npy", (self.rows,), np.dtype(np.int64))
+
+    # -- columns -------------------------------------------------------------
+
+    @cached_property
+    def scalar_names(self) -> tuple[str, ...]:
+        """Metrics stored as scalars, in catalogue order."""
+        stored = self._stored("scalars/")
+        return tuple(name for name in METRICS if name in stored)
+
+    @cached_property
+    def curve_names(self) -> tuple[str, ...]:
+        """Metrics stored as curves over the epochs, in the authors' order."""
+        stored = self._stored("curves/")
+        return tuple(name for name in CURVES if name in stored)
+
+    @cached_property
+    def corruption_kinds(self) -> tuple[str, ...]:
+        """`acc` and `loss`, as far as the table has cells per corruption."""
+        stored = self._stored("corruptions/")
+        return tuple(kind for kind in ("acc", "loss") if kind in stored)
+
+    @cached_property
+    def flag_names(self) -> tuple[str, ...]:
+        """Marks on rows, such as `low_mode`."""
+        return tuple(self._stored("flags/"))
+
+    @cached_property
+    def label_names(self) -> tuple[str, ...]:
+        """Short texts on rows, such as `gpu_type`."""
+        return tuple(self._stored("labels/"))
+
+    def _stored(self, prefix: str) -> list[str]:
+        return [f.removeprefix(prefix).removesuffix(".npy") for f in self.meta["files"] if f.startswith(prefix)]
+
+    @cached_property
+    def epochs(self) -> int:
+        """Length of the curves; 0 where there are none."""
+        return self.curve(self.curve_names[0]).shape[1] if self.curve_names else 0
+
+    def scalar(self, name: str) -> NDArray[np.float64]:
+        """(rows,) float64 values of a stored metric, NaN where missing; hash-checked."""
+        if name not in self.scalar_names:
+            has = ", ".join(("macs", "params", *self.scalar_names))
+            raise MetricError(f"table {self.name} has no {name}; it has {has}")
+        return self._read(f"scalars/{name}.npy", (self.rows,), np.dtype(np.float64), verify=True)
+
+    def curve(self, name: str) -> NDArray[np.float64]:
+        """(rows, epochs) float64 memory map of a curve, NaN where missing."""
+        if name not in self.curve_names:
+            has = ", ".join(self.curve_names) or "none at all"
+            raise MetricError(f"table {self.name} has no curve of {name} over the epochs; curves: {has}")
+        return self._read(f"curves/{name}.npy", (self.rows, None), np.dtype(np.float64))
+
+    def corruptions(self, kind: str) -> NDArray[np.float64]:
+        """(rows, 19, 5) float64 memory map, `kind` being `acc` (percent) or `loss`."""
+        if kind not in self.corruption_kinds:
+            has = ", ".join(self.corruption_kinds) or "none"
+            raise MetricError(f"table {self.name} has no corruption cells of kind {kind!r}; it has {has}")
+        shape = (self.rows, len(CORRUPTIONS), len(SEVERITIES))
+        return self._read(f"corruptions/{kind}.npy", shape, np.dtype(np.float64))
+
+    def flag(self, name: str) -> NDArray[np.bool_]:
+        """(rows,) bool."""
+        if name not in self.flag_names:
+            raise MetricError(f"table {self.name} has no flag {name!r}; flags: {', '.join(self.flag_names) or 'none'}")
+        return self._read(f"flags/{name}.npy", (self.rows,), np.dtype(np.bool_))
+
+    def label(self, name: str) -> NDArray[np.str_]:
+        """(rows,) fixed-width text."""
+        if name not in self.label_names:
+            has = ", ".join(self.label_names) or "none"
+            raise MetricError(f"table {self.name} has no label {name!r}; labels: {has}")
+        return self._read(f"labels/{name}.npy", (self.rows,), np.dtype(np.str_))
+
+    # -- files ---------------------------------------------------------------
+
+    def _read(
+        self, file: str, shape: tuple[int | None, ...], dtype: np.dtype[Any], *, verify: bool = False
+    ) -> NDArray[Any]:
+        path = self.folder / file
+        try:
+            if verify and file_sha256(path) != self.meta["files"][file]["sha256"]:
+                raise self._damaged(file, "its content does not match the hash in meta.json")
+            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError:
+            raise self._damaged(file, "the file is missing") from None
+        except (ValueError, EOFError) as error:
+            raise self._damaged(file, f"not a whole .npy file ({error})") from error
+        except TableError:
+            raise
+        except OSError as error:
+            raise TableError(f"cannot read {path}: {error.strerror or error}") from error
+        fits = len(array.shape) == len(shape) and all(
+            want in (None, got) for want, got in zip(shape, array.shape, strict=True)
+        )
+        if not fits or array.dtype.kind != dtype.kind or (dtype.itemsize and array.dtype != dtype):
+            expected = tuple("any" if n is None else n for n in shape)
+            raise self._damaged(file, f"holds {array.dtype} {array.shape}; expected {dtype} {expected}")
+        return array
+
+    def verify(self) -> None:
+        """Read every array and compare its hash with `meta.json`.
+
+        Raises:
+            TableError: at the first file that is missing, damaged or of the wrong shape.
+        """
+        for file, facts in self.meta["files"].items():
+            path = self.folder / file
+            try:
+                digest = file_sha256(path)
+            except OSError as error:
+                raise self._damaged(file, error.strerror or str(error)) from error
+            if digest != facts["sha256"]:
+                raise self._damaged(file, "its content does not match the hash in meta.json")
+        for name in self.scalar_names:
+            self.scalar(name)
+        for name in self.curve_names:
+            self.curve(name)
+
+    def _damaged(self, file: str, what: str) -> TableError:
+        return TableError(
+            f"the table at {self.folder} is damaged: {file}: {what}; import it again or restore the folder"
+        )
+
+
+def _read_meta(folder: Path) -> dict[str, Any]:
+    path = folder / "meta.json"
+    if not path.is_file():
+        raise TableError(f"{folder} is not a table: there is no meta.json in it")
+    try:
+        meta = json.loads(path.read_bytes())
+    except OSError as error:
+        raise TableError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise TableError(f"{path} is damaged: not valid JSON ({error}); import the table again") from error
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise TableError(f"{path} does not describe a table of format {FORMAT!r}")
+    if meta.get("format_version") != FORMAT_VERSION:
+        raise TableError(
+            f"{path} has format version {meta.get('format_version')!r}; this release reads version "
+            f"{FORMAT_VERSION}: import the table again or update nasbench-ar"
+        )
+    for key, kind in _META_KEYS.items():
+        if not isinstance(meta.get(key), kind) or isinstance(meta.get(key), bool):
+            raise TableError(f"{path} is damaged: {key!r} is missing or not a {kind.__name__}; import the table again")
+    for file, facts in meta["files"].items():
+        if Path(file).is_absolute() or ".." in Path(file).parts or not isinstance(facts, dict) or "sha256" not in facts:
+            raise TableError(f"{path} is damaged: bad entry {file!r} in 'files'; import the table again")
+    if meta["rows"] < 1 or not {"arch_index.npy", "seed.npy"} <= set(meta["files"]):
+        raise TableError(f"{path} is damaged: it names no rows; import the table again")
+    return meta

@@ -1,0 +1,312 @@
+"""Writing a table: a folder of plain `.npy` arrays beside a `meta.json`, complete or not at all.
+
+Rows are (architecture, seed) pairs in any order.  Everything goes into a hidden
+folder beside the target, is flushed to the disk and then renamed, so that a reader
+never sees half a table and a failure leaves nothing behind.
+
+    with TableWriter(folder, name="mine", space=space, ...) as writer:
+        writer.add(architecture, seed=0, scalars={"val_pgd_acc": 37.1})
+
+Layout (format version 1), for `rows` rows; floats are float64, NaN marks a missing value:
+
+    meta.json                 name, provenance, space, hashes of all arrays
+    arch_index.npy            (rows,) int32, lexicographic index
+    seed.npy                  (rows,) int64
+    scalars/<metric>.npy      (rows,)
+    curves/<metric>.npy       (rows, epochs)
+    corruptions/acc.npy       (rows, 19, 5), likewise loss.npy
+    flags/<name>.npy          (rows,) bool
+    labels/<name>.npy         (rows,) fixed-width text
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_ar.architecture import ArchitectureLike
+from nasbench_ar.errors import TableError
+from nasbench_ar.files import file_sha256, fsync_folder, write_atomically
+from nasbench_ar.metrics import CORRUPTIONS, CURVES, METRICS, SEVERITIES
+from nasbench_ar.space import SearchSpace
+
+FORMAT = "nasbench-ar-table"
+FORMAT_VERSION = 1
+_CHUNK_ROWS = 256
+
+
+class _RowFile:
+    """A `.npy` file that grows by rows; its header is settled on closing."""
+
+    def __init__(self, path: Path, row_shape: tuple[int, ...]) -> None:
+        path.parent.mkdir(exist_ok=True)
+        self.row_shape = row_shape
+        self.rows = 0
+        self._pending: list[NDArray[np.float64]] = []
+        self._file: BinaryIO = path.open("wb")
+        self._header_size = self._write_header()
+
+    def _write_header(self) -> int:
+        # NumPy pads its headers so that the first axis can grow in place.
+        header = {"descr": "<f8", "fortran_order": False, "shape": (self.rows, *self.row_shape)}
+        self._file.seek(0)
+        np.lib.format.write_array_header_1_0(self._file, header)
+        return self._file.tell()
+
+    def append(self, row: NDArray[np.float64]) -> None:
+        self._pending.append(row)
+        self.rows += 1
+        if len(self._pending) >= _CHUNK_ROWS:
+            self.flush()
+
+    def pad_to(self, rows: int) -> None:
+        """Fill with missing values up to `rows` rows."""
+        for _ in range(rows - self.rows):
+            self.append(np.full(self.row_shape, np.nan))
+
+    def flush(self) -> None:
+        if self._pending:
+            self._file.write(np.stack(self._pending).astype("<f8").tobytes())
+            self._pending = []
+
+    def close(self) -> None:
+        self.flush()
+        if self._write_header() != self._header_size:
+            raise AssertionError("NumPy changed the size of a header in place")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def discard(self) -> None:
+        self._file.close()
+
+
+class TableWriter:
+    """Builds one table; use it as a context manager.
+
+    Args:
+        folder: where the table will stand.
+        name: its name in reports and result folders.
+        title: one line saying what the numbers are, shown wherever a result is.
+        provenance: where they come from, a paragraph.
+        space: the (unrestricted) search space.
+        default_objective: metric that searches use when none is named.
+        licence: the note on terms of use.
+        source: facts on what it was made from (file name, sha256, ...).
+        differs: metric -> how its definition differs from the published one.
+        notes: further lines that `info` prints.
+        replace: whether an existing table at `folder` may be replaced.
+
+    Raises:
+        TableError: when the target exists or cannot be written.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        name: str,
+        title: str,
+        provenance: str,
+        space: SearchSpace,
+        default_objective: str,
+        licence: str,
+        source: Mapping[str, Any],
+        differs: Mapping[str, str] | None = None,
+        notes: tuple[str, ...] = (),
+        replace: bool = False,
+    ) -> None:
+        self.folder = Path(folder)
+        self.space = space
+        self._replace = replace
+        self._meta: dict[str, Any] = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "name": name,
+            "title": title,
+            "provenance": provenance,
+            "licence": licence,
+            "default_objective": default_objective,
+            "differs": dict(differs or {}),
+            "notes": list(notes),
+            "source": dict(source),
+            "space": space.to_dict(),
+        }
+        self._index: list[int] = []
+        self._seeds: list[int] = []
+        self._known: set[tuple[int, int]] = set()
+        self._scalars: dict[str, list[float]] = {}
+        self._flags: dict[str, list[bool]] = {}
+        self._labels: dict[str, list[str]] = {}
+        self._row_files: dict[str, _RowFile] = {}
+        self._epochs: int | None = None
+        if self.folder.exists() and not replace:
+            raise TableError(f"{self.folder} exists already; choose another folder or replace it explicitly")
+        self._staging = self.folder.parent / f".{self.folder.name}.{uuid.uuid4().hex[:12]}.partial"
+        try:
+            self._staging.mkdir(parents=True)
+        except OSError as error:
+            raise TableError(f"cannot write a table at {self.folder}: {error.strerror or error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        except OSError as failure:
+            raise self._failed(failure) from failure
+        finally:
+            for row_file in self._row_files.values():
+                row_file.discard()
+            shutil.rmtree(self._staging, ignore_errors=True)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def add(
+        self,
+        architecture: ArchitectureLike,
+        *,
+        seed: int,
+        scalars: Mapping[str, float],
+        curves: Mapping[str, NDArray[np.float64]] | None = None,
+        corruption_acc: NDArray[np.float64] | None = None,
+        corruption_loss: NDArray[np.float64] | None = None,
+        flags: Mapping[str, bool] | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        """Append one row; what is not given is missing.
+
+        Args:
+            architecture: a member of the space.
+            seed: seed of the training; (architecture, seed) must be new.
+            scalars: metric -> value; names of `METRICS` except macs and params,
+                which follow from the architecture.
+            curves: names of `CURVES` -> (epochs,) arrays of one common length.
+            corruption_acc: (19, 5) percent, in the order of `CORRUPTIONS`.
+            corruption_loss: (19, 5).
+            flags: marks for analyses, such as "value was imputed".
+            labels: short texts, such as the type of GPU.
+
+        Raises:
+            SpaceError: architecture outside the space.
+            TableError: repeated row, unknown name, wrong shape, or a failed write.
+        """
+        index = self.space.index(architecture)
+        if (index, seed) in self._known:
+            raise TableError(f"architecture {self.space.architecture(index)} with seed {seed} is there twice")
+        for name in scalars:
+            if name not in METRICS or name in ("macs", "params"):
+                raise TableError(f"{name!r} is not a metric that a table stores; known: {', '.join(METRICS)}")
+        self._check_curves(curves or {})
+        row = len(self._index)
+        self._known.add((index, seed))
+        self._index.append(index)
+        self._seeds.append(seed)
+        _append(self._scalars, {k: float(v) for k, v in scalars.items()}, row, float("nan"))
+        _append(self._flags, dict(flags or {}), row, False)
+        _append(self._labels, dict(labels or {}), row, "")
+        try:
+            for name, curve in (curves or {}).items():
+                self._append_row(f"curves/{name}.npy", row, np.asarray(curve, dtype=np.float64))
+            for kind, cells in (("acc", corruption_acc), ("loss", corruption_loss)):
+                if cells is not None:
+                    self._append_row(f"corruptions/{kind}.npy", row, np.asarray(cells, dtype=np.float64))
+        except OSError as failure:
+            raise self._failed(failure) from failure
+
+    def _check_curves(self, curves: Mapping[str, NDArray[np.float64]]) -> None:
+        for name, curve in curves.items():
+            if name not in CURVES:
+                raise TableError(f"unknown curve {name!r}; known: {', '.join(CURVES)}")
+            if self._epochs is None:
+                self._epochs = len(curve)
+            if np.shape(curve) != (self._epochs,):
+                raise TableError(f"curve {name} has shape {np.shape(curve)}; expected ({self._epochs},)")
+
+    def _append_row(self, file: str, row: int, values: NDArray[np.float64]) -> None:
+        if file.startswith("corruptions/") and values.shape != (len(CORRUPTIONS), len(SEVERITIES)):
+            raise TableError(f"{file} got shape {values.shape}; expected {(len(CORRUPTIONS), len(SEVERITIES))}")
+        if file not in self._row_files:
+            self._row_files[file] = _RowFile(self._staging / file, values.shape)
+        self._row_files[file].pad_to(row)
+        self._row_files[file].append(values)
+
+    def _finish(self) -> None:
+        rows = len(self._index)
+        if not rows:
+            raise TableError(f"nothing to write at {self.folder}: no entry was added")
+        arrays: dict[str, NDArray[Any]] = {
+            "arch_index.npy": np.array(self._index, dtype=np.int32),
+            "seed.npy": np.array(self._seeds, dtype=np.int64),
+        }
+        arrays |= _columns_as_arrays("scalars", self._scalars, rows, float("nan"), np.float64)
+        arrays |= _columns_as_arrays("flags", self._flags, rows, False, np.bool_)
+        arrays |= _columns_as_arrays("labels", self._labels, rows, "", np.str_)
+        for file, array in arrays.items():
+            path = self._staging / file
+            path.parent.mkdir(exist_ok=True)
+            with path.open("wb") as stream:
+                np.save(stream, array, allow_pickle=False)
+                stream.flush()
+                os.fsync(stream.fileno())
+        for row_file in self._row_files.values():
+            row_file.pad_to(rows)
+            row_file.close()
+        self._meta["rows"] = rows
+        self._meta["files"] = {
+            file: {"sha256": file_sha256(self._staging / file)} for file in sorted([*arrays, *self._row_files])
+        }
+        write_atomically(self._staging / "meta.json", json.dumps(self._meta, indent=1).encode() + b"\n")
+        self._publish()
+
+    def _publish(self) -> None:
+        retired = None
+        if self._replace and self.folder.exists():
+            retired = self._staging.with_suffix(".replaced")
+            self.folder.rename(retired)
+        try:
+            self._staging.rename(self.folder)
+        except OSError:
+            if retired is not None:
+                retired.rename(self.folder)
+            raise
+        fsync_folder(self.folder.parent)
+        if retired is not None:
+            shutil.rmtree(retired, ignore_errors=True)
+
+    def _failed(self, failure: OSError) -> TableError:
+        if isinstance(failure, TableError):
+            return failure
+        return TableError(
+            f"writing the table at {self.folder} failed: {failure.strerror or failure}; nothing was changed there"
+        )
+
+
+def _append(columns: dict[str, list[Any]], values: Mapping[str, Any], row: int, empty: Any) -> None:
+    for name, value in values.items():
+        column = columns.setdefault(name, [])
+        column.extend([empty] * (row - len(column)))
+        column.append(value)
+
+
+def _columns_as_arrays(
+    group: str, columns: dict[str, list[Any]], rows: int, empty: Any, dtype: type
+) -> dict[str, NDArray[Any]]:
+    return {
+        f"{group}/{name}.npy": np.array(values + [empty] * (rows - len(values)), dtype=dtype)
+        for name, values in columns.items()
+    }
