@@ -1,0 +1,206 @@
+"""What every search algorithm shares: ask for a proposal, tell its score.
+
+A searcher never sees the table.  Whoever runs it asks, evaluates and tells;
+higher scores are better:
+
+    searcher = RandomSearch(space, seed=0)
+    for _ in range(500):
+        architecture = searcher.ask()
+        searcher.tell(architecture, evaluate(architecture))
+    architecture, score = searcher.best()
+
+A new algorithm is a subclass that writes `_ask` and, if it learns from scores
+other than through `self.history`, `_tell`:
+
+    class Greedy(Searcher):
+        def _ask(self):
+            if not self.history:
+                return self.sample_unseen()
+            return self.random_neighbour(self.best()[0])
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from nasbench_ar.architecture import Architecture, ArchitectureLike
+from nasbench_ar.errors import SearchError, SpaceError, SpaceExhaustedError
+from nasbench_ar.space import SearchSpace
+
+
+class Searcher(ABC):
+    """Base class; subclasses pass `space` and `seed` on and add their own arguments.
+
+    Attributes:
+        space: where proposals come from.
+        seed: the one source of randomness.
+        rng: this searcher's own generator, seeded by `seed`; subclasses use no other.
+        history: architecture -> score, in the order they were first told.
+
+    Raises:
+        SearchError: when `space` is no `SearchSpace` or `seed` no non-negative integer.
+    """
+
+    def __init__(self, space: SearchSpace, seed: int) -> None:
+        if not isinstance(space, SearchSpace):
+            raise SearchError(f"space={space!r}: expected a nasbench_ar.SearchSpace")
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise SearchError(f"seed={seed!r}: expected a non-negative integer")
+        self.space = space
+        self.seed = int(seed)
+        self.rng = np.random.default_rng(self.seed)
+        self.history: dict[Architecture, float] = {}
+        self._queue: deque[Architecture] = deque()
+
+    # -- for whoever runs the search -----------------------------------------
+
+    def ask(self) -> Architecture:
+        """The next proposal.
+
+        It may be one that was told before: repeats cost nothing, the caller tells
+        the known score again.  Proposals made as a batch are handed out one by one.
+
+        Raises:
+            SpaceExhaustedError: when every architecture of the space has been told.
+            SearchError: when the subclass proposes something outside the space.
+        """
+        if not self._queue:
+            self._fill_queue()
+        return self._queue.popleft()
+
+    def ask_batch(self) -> list[Architecture]:
+        """All proposals that can be evaluated at once: the rest of the current batch, or a new one.
+
+        Raises:
+            SpaceExhaustedError, SearchError: as `ask`.
+        """
+        if not self._queue:
+            self._fill_queue()
+        batch = list(self._queue)
+        self._queue.clear()
+        return batch
+
+    def tell(self, architecture: ArchitectureLike, score: float) -> None:
+        """Report a score, in any order, also of architectures that were never asked for.
+
+        Raises:
+            SpaceError: when the architecture is not in the space.
+            SearchError: when the score is not a finite number.
+        """
+        told = self.space.parse(architecture)
+        try:
+            value = float(score)
+        except (TypeError, ValueError):
+            value = math.nan
+        if not math.isfinite(value):
+            raise SearchError(f"score of {told} is {score!r}: expected a finite number, higher being better")
+        self.history[told] = value
+        self._tell(told, value)
+
+    def best(self) -> tuple[Architecture, float]:
+        """First of the best architectures told so far, and its score.
+
+        Raises:
+            SearchError: before anything was told.
+        """
+        if not self.history:
+            raise SearchError("nothing was told yet, so there is no best architecture")
+        return max(self.history.items(), key=lambda item: item[1])
+
+    # -- for subclasses to write ---------------------------------------------
+
+    @abstractmethod
+    def _ask(self) -> Architecture | Sequence[Architecture]:
+        """One proposal, or several that do not depend on each other's scores."""
+
+    def _tell(self, architecture: Architecture, score: float) -> None:  # noqa: B027 - optional hook
+        """Learn from a score; `history` already has it."""
+
+    # -- for subclasses to use -----------------------------------------------
+
+    def sample_unseen(self) -> Architecture:
+        """An architecture not told yet, uniformly.
+
+        Raises:
+            SpaceExhaustedError: when there is none.
+        """
+        for _ in range(32):
+            candidate = self.space.sample(self.rng)
+            if candidate not in self.history:
+                return candidate
+        unseen = [a for a in self.space if a not in self.history]
+        if not unseen:
+            raise self._exhausted()
+        return unseen[int(self.rng.integers(len(unseen)))]
+
+    def sample_unseen_batch(self, count: int) -> list[Architecture]:
+        """Up to `count` different architectures not told yet, uniformly; fewer when fewer are left.
+
+        Raises:
+            SpaceExhaustedError: when there is none.
+        """
+        batch: dict[Architecture, None] = {}
+        wanted = min(count, self.space.size - len(self.history))
+        if wanted < 1:
+            raise self._exhausted()
+        if 2 * (wanted + len(self.history)) < self.space.size:
+            while len(batch) < wanted:
+                batch[self.sample_unseen()] = None
+            return list(batch)
+        unseen = [a for a in self.space if a not in self.history]
+        return [unseen[k] for k in self.rng.permutation(len(unseen))[:wanted]]
+
+    def random_neighbour(self, architecture: Architecture) -> Architecture:
+        """A neighbour: one entry, drawn uniformly, gets another of its values, drawn uniformly.
+
+        Raises:
+            SpaceExhaustedError: when the architecture has no neighbour in the space.
+        """
+        space = self.space
+        for _ in range(64):
+            position = int(self.rng.integers(len(architecture)))
+            others = [v for v in space.choices(position) if v != architecture[position]]
+            if others:
+                value = others[int(self.rng.integers(len(others)))]
+                neighbour = Architecture(*architecture[:position], value, *architecture[position + 1 :])
+                if space.members is None or neighbour in space:
+                    return neighbour
+        neighbours = space.neighbours(architecture)
+        if not neighbours:
+            raise SpaceExhaustedError(f"{architecture} has no neighbour in the space")
+        return neighbours[int(self.rng.integers(len(neighbours)))]
+
+    # -- inside --------------------------------------------------------------
+
+    def _fill_queue(self) -> None:
+        if len(self.history) >= self.space.size:
+            raise self._exhausted()
+        proposed = self._ask()
+        batch = [proposed] if isinstance(proposed, Architecture) else list(proposed)
+        if not batch:
+            raise SearchError(f"{type(self).__name__}._ask returned no proposal")
+        for architecture in batch:
+            try:
+                self._queue.append(self.space.parse(architecture))
+            except (SpaceError, TypeError) as error:
+                self._queue.clear()
+                raise SearchError(f"{type(self).__name__} proposed {architecture!r}: {error}") from error
+
+    def _exhausted(self) -> SpaceExhaustedError:
+        return SpaceExhaustedError(f"all {self.space.size} architectures of the space have been told")
+
+
+def check_at_least(name: str, value: object, least: int) -> int:
+    """Check a count among a searcher's arguments.
+
+    Raises:
+        SearchError: when it is not an integer of at least `least`.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise SearchError(f"{name}={value!r}: expected an integer of at least {least}")
+    return int(value)
