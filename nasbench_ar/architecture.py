@@ -60,6 +60,26 @@ class Architecture(tuple[int, ...]):
             )
         return cls(*map(int, parts))
 
+    @classmethod
+    def of(cls, given: ArchitectureLike) -> Architecture:
+        """Turn text, a sequence or an architecture into an architecture, of whatever space.
+
+        Raises:
+            SpaceError: when it is none of them.
+        """
+        if isinstance(given, Architecture):
+            return given
+        if isinstance(given, str):
+            return cls.parse(given)
+        try:
+            entries = tuple(given)
+        except TypeError:
+            raise SpaceError(
+                f"not an architecture: {given!r}; expected a vector D1, W1, D2, W2, ..., "
+                "or text such as '5-10-5-10-5-10'"
+            ) from None
+        return cls(*entries)
+
     @property
     def depths(self) -> tuple[int, ...]:
         """Blocks per stage."""

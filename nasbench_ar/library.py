@@ -10,6 +10,7 @@ standard error says which.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ HOME_VARIABLE = "NASBENCH_AR_HOME"
 OFFICIAL = "nares"
 FALLBACK = "nares-figures"
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _EMBEDDED = Path(__file__).parent / "data"
 
 
@@ -41,7 +43,15 @@ def installed() -> dict[str, Path]:
 
 
 def imported_folder(name: str) -> Path:
-    """Where an imported table of that name stands, or would stand."""
+    """Where an imported table of that name stands, or would stand.
+
+    Raises:
+        TableError: when the name could not be a folder's name everywhere.
+    """
+    if not _NAME.fullmatch(name):
+        raise TableError(
+            f"{name!r} cannot name a table; use letters, digits, '.', '_' and '-', beginning with a letter or digit"
+        )
     return home() / "tables" / name
 
 

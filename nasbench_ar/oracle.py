@@ -29,8 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture, ArchitectureLike
-from nasbench_ar.errors import MetricError, MissingEntryError
-from nasbench_ar.metrics import CORRUPTIONS, METRICS, SEVERITIES, Metric, metric
+from nasbench_ar.errors import MetricError, MissingEntryError, SpaceError
+from nasbench_ar.metrics import CORRUPTIONS, METRICS, Metric, metric
+from nasbench_ar.record import training_record
 from nasbench_ar.session import Session
 from nasbench_ar.space import SearchSpace
 from nasbench_ar.table import Table
@@ -106,9 +107,8 @@ class Oracle:
             return float(value)
         rows = self._rows_of(index, name, seed)
         values = self._row_values(name)[rows] if epoch is None else self._at_epoch(rows, name, epoch)
-        if seed == "all":
-            values = values[~np.isnan(values)]
-        if not len(values) or np.isnan(values).any():
+        values = values[~np.isnan(values)]
+        if not len(values):
             raise self._missing(index, name, seed)
         return values.astype(np.float64) if seed == "all" else float(values.mean())
 
@@ -122,12 +122,16 @@ class Oracle:
         """(n,) float64 values of one metric for many architectures, or for (n,) indices.
 
         Raises:
+            SpaceError: an index or architecture outside the space.
             MissingEntryError: when one of them has no value; the rest as `query`.
         """
         if isinstance(architectures, np.ndarray) and architectures.dtype.kind in "iu" and architectures.ndim == 1:
             indices = architectures
             if len(indices) and not 0 <= indices.min() <= indices.max() < self.space.product_size:
-                raise MissingEntryError(f"indices reach outside 0..{self.space.product_size - 1}")
+                raise SpaceError(
+                    f"indices {indices.min()} to {indices.max()} reach outside 0..{self.space.product_size - 1}; "
+                    "for one vector use query, for several an (n, entries) array"
+                )
         else:
             indices = self.space.indices(architectures)
         values = self._column(name, seed)[indices]
@@ -187,19 +191,27 @@ class Oracle:
         length = self._check_epoch(name, epoch)
         rows = self._rows_of(index, name, seed)
         values = np.asarray(self.table.curve(name)[rows, :length])
-        if not len(values) or np.isnan(values).any():
+        values = values[~np.isnan(values).any(axis=1)]
+        if not len(values):
             raise self._missing(index, name, seed)
         return values.mean(axis=0)
 
     def corruptions(
         self, architecture: ArchitectureLike, kind: str = "acc", *, seed: SeedChoice = "mean"
     ) -> dict[str, FloatArray]:
-        """Corruption name -> (5,) float64 by severity 1..5; `kind` is `acc` (percent) or `loss`."""
+        """Corruption name -> (5,) float64 by severity 1..5; `kind` is `acc` (percent) or `loss`.
+
+        Raises:
+            MetricError: the table has no cells of that kind.
+            MissingEntryError: no training of the architecture has all 95 cells;
+                `record` shows the cells there are.
+        """
         index = self.space.index(architecture)
         rows = self._rows_of(index, "test_corrupt_acc", seed)
         cells = np.asarray(self.table.corruptions(kind)[rows])
-        if not len(cells) or np.isnan(cells).any():
-            raise self._missing(index, f"corruption {kind}", seed)
+        cells = cells[~np.isnan(cells).any(axis=(1, 2))]
+        if not len(cells):
+            raise self._missing(index, f"complete set of corruption {kind}", seed)
         mean = cells.mean(axis=0)
         return {corruption: mean[k] for k, corruption in enumerate(CORRUPTIONS)}
 
@@ -223,47 +235,24 @@ class Oracle:
             "arch_id": self.space.arch_id(found),
             "macs": self.space.macs(found),
             "params": self.space.params(found),
-            "trainings": [self._training(int(row)) for row in rows],
+            "trainings": [training_record(self.table, int(row)) for row in rows],
         }
-
-    def _training(self, row: int) -> dict[str, Any]:
-        table = self.table
-        out: dict[str, Any] = {"seed": int(table.seeds[row])}
-        out |= {name: float(table.scalar(name)[row]) for name in table.scalar_names}
-        out |= {name: str(table.label(name)[row]) for name in table.label_names}
-        out |= {name: bool(table.flag(name)[row]) for name in table.flag_names}
-        out = {name: value for name, value in out.items() if value == value and value != ""}
-        curves = {name: np.array(table.curve(name)[row]) for name in table.curve_names}
-        if curves := {name: curve for name, curve in curves.items() if not np.isnan(curve).any()}:
-            out["curves"] = curves
-        cells = {kind: np.array(table.corruptions(kind)[row]) for kind in table.corruption_kinds}
-        cells = {kind: cell for kind, cell in cells.items() if not np.isnan(cell).any()}
-        if cells:
-            out["corruptions"] = {
-                corruption: {
-                    str(severity): {kind: float(cell[c, s]) for kind, cell in cells.items()}
-                    for s, severity in enumerate(SEVERITIES)
-                }
-                for c, corruption in enumerate(CORRUPTIONS)
-            }
-        return out
 
     def seeds(self, architecture: ArchitectureLike) -> tuple[int, ...]:
         """Training seeds the table has for an architecture, ascending; empty for none."""
         return tuple(int(s) for s in self.table.seeds[self._rows(self.space.index(architecture))])
 
-    def gpu_days(self, architecture: ArchitectureLike, *, epoch: int | None = None) -> float:
+    def gpu_days(self, architecture: ArchitectureLike, *, epoch: int | None = None, seed: SeedChoice = "mean") -> float:
         """Simulated cost of training up to `epoch`: the measured time, shared equally by epochs.
 
         Raises:
             MetricError: when the table has no training times, or an epoch outside it.
         """
-        total: float = self.query(architecture, "training_time_gpu_days")
+        _check_seed(seed, ("mean",))
+        total: float = self.query(architecture, "training_time_gpu_days", seed=seed)
         if epoch is None:
             return total
-        if not self.table.epochs or not 0 <= epoch < self.table.epochs:
-            raise self._bad_epoch(epoch)
-        return total * (epoch + 1) / self.table.epochs
+        return total * self._length_at(epoch, self.table.epochs) / self.table.epochs
 
     # -- searching -----------------------------------------------------------
 
@@ -304,8 +293,8 @@ class Oracle:
 
     def _rows_of(self, index: int, name: str, seed: SeedChoice | Literal["all"]) -> NDArray[np.int64]:
         rows = self._rows(index)
+        _check_seed(seed, ("mean", "all"))
         if isinstance(seed, str):
-            _check_seed(seed, ("mean", "all"))
             return rows
         rows = rows[self.table.seeds[rows] == seed]
         if not len(rows):
@@ -333,9 +322,8 @@ class Oracle:
             return count(np.arange(self.space.product_size)).astype(np.float64)
         values, index = self._row_values(name), self.table.arch_index
         keep = ~np.isnan(values)
-        if isinstance(seed, str):
-            _check_seed(seed, ("mean",))
-        else:
+        _check_seed(seed, ("mean",))
+        if not isinstance(seed, str):
             keep &= np.asarray(self.table.seeds) == seed
         size = self.space.product_size
         count_of = np.bincount(index[keep], minlength=size)
@@ -348,16 +336,13 @@ class Oracle:
 
     def _check_epoch(self, name: str, epoch: int | None) -> int:
         epochs = self.table.curve(name).shape[1]
-        if epoch is None:
-            return epochs
-        if isinstance(epoch, bool) or not isinstance(epoch, (int, np.integer)) or not 0 <= epoch < epochs:
-            raise self._bad_epoch(epoch)
-        return int(epoch) + 1
+        return epochs if epoch is None else self._length_at(epoch, epochs)
 
-    def _bad_epoch(self, epoch: object) -> MetricError:
-        epochs = self.table.epochs
-        allowed = f"epochs run from 0 to {epochs - 1}" if epochs else "it has no values by epoch"
-        return MetricError(f"epoch={epoch!r} is not in table {self.name}: {allowed}")
+    def _length_at(self, epoch: int, epochs: int) -> int:
+        if isinstance(epoch, bool) or not isinstance(epoch, (int, np.integer)) or not 0 <= epoch < epochs:
+            allowed = f"epochs run from 0 to {epochs - 1}" if epochs else "it has no values by epoch"
+            raise MetricError(f"epoch={epoch!r} is not in table {self.name}: {allowed}")
+        return int(epoch) + 1
 
     def _at_epoch(self, rows: NDArray[np.int64], name: str, epoch: int) -> FloatArray:
         """(rows,) value of a metric had training stopped after `epoch`."""
@@ -380,12 +365,13 @@ class Oracle:
                 f"table {self.name} has no entry for {which}; it holds "
                 f"{len(np.unique(self.table.arch_index))} of {self.space.product_size} architectures"
             )
-        if isinstance(seed, (int, np.integer)) and int(seed) not in known:
+        if not isinstance(seed, str) and seed not in known:
             return MissingEntryError(f"table {self.name} has no training of {which} with seed {seed}; seeds: {known}")
         return MissingEntryError(f"table {self.name} has no {name} for {which}: it was not measured")
 
 
-def _check_seed(seed: str, allowed: tuple[str, ...]) -> None:
-    if seed not in allowed:
+def _check_seed(seed: object, allowed: tuple[str, ...]) -> None:
+    number = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not number and not (isinstance(seed, str) and seed in allowed):
         words = " or ".join(repr(word) for word in allowed)
         raise MetricError(f"seed={seed!r}: expected an integer or {words}")

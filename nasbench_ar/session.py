@@ -84,7 +84,7 @@ class Session:
         value: float = self._oracle.query(found, self.objective.name, seed=self._seed)
         if self.gpu_days is not None:
             try:
-                self.gpu_days += self._oracle.gpu_days(found)
+                self.gpu_days += self._oracle.gpu_days(found, seed=self._seed)
             except MissingEntryError:  # one unknown time makes the sum unknown
                 self.gpu_days = None
         self.history[found] = value

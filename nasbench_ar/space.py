@@ -34,6 +34,8 @@ from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.cost import network_cost
 from nasbench_ar.errors import SpaceError
 
+_MAX_STAGES = 30
+
 
 @dataclass(frozen=True)
 class SearchSpace:
@@ -70,10 +72,12 @@ class SearchSpace:
             value = getattr(self, field)
             if not _is_int(value) or value < 1:
                 raise SpaceError(f"{field}={value!r}: expected a positive integer")
-        if self.product_size > 2**31 - 1:
+        # The first test keeps the power from being computed for an absurd number of stages.
+        if self.stages > _MAX_STAGES or self.product_size > 2**31 - 1:
+            per_stage = len(self.depth_choices) * len(self.width_choices)
             raise SpaceError(
-                f"a space of {self.product_size} architectures is too large; at most "
-                f"{2**31 - 1} can be indexed: use fewer choices or stages"
+                f"a space of {per_stage}^{self.stages} architectures is too large; at most {2**31 - 1} "
+                f"in {_MAX_STAGES} stages can be indexed: use fewer choices or stages"
             )
         if self.members is not None and not self.members:
             raise SpaceError("a restricted space needs at least one member; none was given")
@@ -152,12 +156,7 @@ class SearchSpace:
         Raises:
             SpaceError: when it is not one; the message names the offending entry.
         """
-        if isinstance(architecture, Architecture):
-            parsed = architecture
-        elif isinstance(architecture, str):
-            parsed = Architecture.parse(architecture)
-        else:
-            parsed = Architecture(*architecture)
+        parsed = Architecture.of(architecture)
         self.index(parsed)
         return parsed
 
@@ -168,10 +167,7 @@ class SearchSpace:
             SpaceError: when it is not a member of this space.
         """
         if type(architecture) is not Architecture:
-            if isinstance(architecture, str):
-                architecture = Architecture.parse(architecture)
-            else:
-                architecture = Architecture(*architecture)
+            architecture = Architecture.of(architecture)
         depth_digit, width_digit = self._digit_of
         index = 0
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ class Table:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
+        self._arrays: dict[str, NDArray[Any]] = {}
         self.meta = _read_meta(self.folder)
         self.name: str = self.meta["name"]
         self.title: str = self.meta["title"]
@@ -70,6 +72,10 @@ class Table:
     def __repr__(self) -> str:
         return f"Table({self.name!r}, {self.rows} rows, {self.folder})"
 
+    def __reduce__(self) -> tuple[type[Table], tuple[Path]]:
+        # A worker process maps the files itself instead of being sent their content.
+        return Table, (self.folder.absolute(),)
+
     @cached_property
     def content_hash(self) -> str:
         """Hex SHA-256 over the hashes of all arrays: equal for equal numbers, wherever they stand."""
@@ -81,15 +87,15 @@ class Table:
     @cached_property
     def arch_index(self) -> NDArray[np.int32]:
         """(rows,) int32 lexicographic index of each row's architecture."""
-        index = self._read("arch_index.npy", (self.rows,), np.dtype(np.int32))
-        if self.rows and not 0 <= index.min() <= index.max() < self.space.product_size:
+        index = self._read("arch_index.npy", (self.rows,), np.dtype(np.int32), verify=True)
+        if not 0 <= index.min() <= index.max() < self.space.product_size:
             raise self._damaged("arch_index.npy", "holds indices outside the space")
         return index
 
     @cached_property
     def seeds(self) -> NDArray[np.int64]:
         """(rows,) int64 training seed of each row."""
-        return self._read("seed.npy", (self.rows,), np.dtype(np.int64))
+        return self._read("seed.npy", (self.rows,), np.dtype(np.int64), verify=True)
 
     # -- columns -------------------------------------------------------------
 
@@ -169,14 +175,17 @@ class Table:
     def _read(
         self, file: str, shape: tuple[int | None, ...], dtype: np.dtype[Any], *, verify: bool = False
     ) -> NDArray[Any]:
+        if file in self._arrays:
+            return self._arrays[file]
         path = self.folder / file
         try:
             if verify and file_sha256(path) != self.meta["files"][file]["sha256"]:
                 raise self._damaged(file, "its content does not match the hash in meta.json")
-            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+            # Not np.load: that would also open archives and pickles.
+            array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
         except FileNotFoundError:
             raise self._damaged(file, "the file is missing") from None
-        except (ValueError, EOFError) as error:
+        except (ValueError, EOFError, OverflowError, TypeError) as error:
             raise self._damaged(file, f"not a whole .npy file ({error})") from error
         except TableError:
             raise
@@ -188,6 +197,7 @@ class Table:
         if not fits or array.dtype.kind != dtype.kind or (dtype.itemsize and array.dtype != dtype):
             expected = tuple("any" if n is None else n for n in shape)
             raise self._damaged(file, f"holds {array.dtype} {array.shape}; expected {dtype} {expected}")
+        self._arrays[file] = array
         return array
 
     def verify(self) -> None:
@@ -202,12 +212,25 @@ class Table:
                 digest = file_sha256(path)
             except OSError as error:
                 raise self._damaged(file, error.strerror or str(error)) from error
+            except ValueError as error:  # a name that no file can have
+                raise self._damaged(file, str(error)) from error
             if digest != facts["sha256"]:
                 raise self._damaged(file, "its content does not match the hash in meta.json")
-        for name in self.scalar_names:
-            self.scalar(name)
-        for name in self.curve_names:
-            self.curve(name)
+        pairs = np.stack([self.arch_index.astype(np.int64), self.seeds])
+        if np.unique(pairs, axis=1).shape[1] != self.rows:
+            raise self._damaged("seed.npy", "an architecture has two rows of the same seed")
+        readers: tuple[tuple[tuple[str, ...], Callable[[str], NDArray[Any]]], ...] = (
+            (self.scalar_names, self.scalar),
+            (self.curve_names, self.curve),
+            (self.corruption_kinds, self.corruptions),
+            (self.flag_names, self.flag),
+            (self.label_names, self.label),
+        )
+        for names, read in readers:
+            for name in names:
+                read(name)
+        if len({self.curve(name).shape for name in self.curve_names}) > 1:
+            raise self._damaged("curves", "they differ in length")
 
     def _damaged(self, file: str, what: str) -> TableError:
         return TableError(
@@ -217,13 +240,13 @@ class Table:
 
 def _read_meta(folder: Path) -> dict[str, Any]:
     path = folder / "meta.json"
-    if not path.is_file():
-        raise TableError(f"{folder} is not a table: there is no meta.json in it")
     try:
         meta = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise TableError(f"{folder} is not a table: there is no meta.json in it") from None
     except OSError as error:
         raise TableError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TableError(f"{path} is damaged: not valid JSON ({error}); import the table again") from error
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise TableError(f"{path} does not describe a table of format {FORMAT!r}")

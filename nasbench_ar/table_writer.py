@@ -22,10 +22,12 @@ Layout (format version 1), for `rows` rows; floats are float64, NaN marks a miss
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -87,7 +89,8 @@ class _RowFile:
         self._file.close()
 
     def discard(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # on a full disk, closing fails to flush what is thrown away anyway
+            self._file.close()
 
 
 class TableWriter:
@@ -104,7 +107,8 @@ class TableWriter:
         source: facts on what it was made from (file name, sha256, ...).
         differs: metric -> how its definition differs from the published one.
         notes: further lines that `info` prints.
-        replace: whether an existing table at `folder` may be replaced.
+        replace: whether an existing table at `folder` may be replaced; anything
+            else that stands there is never touched.
 
     Raises:
         TableError: when the target exists or cannot be written.
@@ -149,8 +153,17 @@ class TableWriter:
         self._labels: dict[str, list[str]] = {}
         self._row_files: dict[str, _RowFile] = {}
         self._epochs: int | None = None
-        if self.folder.exists() and not replace:
-            raise TableError(f"{self.folder} exists already; choose another folder or replace it explicitly")
+        if self.folder.exists():
+            if not replace:
+                raise TableError(
+                    f"{self.folder} exists already; choose another name or folder, or replace it "
+                    "explicitly (replace=True, --replace)"
+                )
+            if not (self.folder / "meta.json").is_file():
+                raise TableError(
+                    f"{self.folder} holds something else than a table and is not replaced; choose "
+                    "another folder, or remove it yourself"
+                )
         self._staging = self.folder.parent / f".{self.folder.name}.{uuid.uuid4().hex[:12]}.partial"
         try:
             self._staging.mkdir(parents=True)
@@ -176,6 +189,15 @@ class TableWriter:
     def __len__(self) -> int:
         return len(self._index)
 
+    def annotate(
+        self, *, title: str | None = None, notes: tuple[str, ...] = (), source: Mapping[str, Any] | None = None
+    ) -> None:
+        """Add what is known only at the end: a final title, further notes, further facts on the source."""
+        if title is not None:
+            self._meta["title"] = title
+        self._meta["notes"].extend(notes)
+        self._meta["source"].update(source or {})
+
     def add(
         self,
         architecture: ArchitectureLike,
@@ -193,8 +215,8 @@ class TableWriter:
         Args:
             architecture: a member of the space.
             seed: seed of the training; (architecture, seed) must be new.
-            scalars: metric -> value; names of `METRICS` except macs and params,
-                which follow from the architecture.
+            scalars: metric -> finite value; names of `METRICS` except macs and
+                params, which follow from the architecture.
             curves: names of `CURVES` -> (epochs,) arrays of one common length.
             corruption_acc: (19, 5) percent, in the order of `CORRUPTIONS`.
             corruption_loss: (19, 5).
@@ -211,6 +233,10 @@ class TableWriter:
         for name in scalars:
             if name not in METRICS or name in ("macs", "params"):
                 raise TableError(f"{name!r} is not a metric that a table stores; known: {', '.join(METRICS)}")
+            if math.isinf(scalars[name]):
+                raise TableError(
+                    f"{name} is infinite for {self.space.architecture(index)}; a table holds finite values"
+                )
         self._check_curves(curves or {})
         row = len(self._index)
         self._known.add((index, seed))
