@@ -29,7 +29,7 @@ _EMBEDDED = Path(__file__).parent / "data"
 def home() -> Path:
     """The folder that holds what the user imported."""
     if chosen := os.environ.get(HOME_VARIABLE):
-        return Path(chosen).expanduser()
+        return Path(os.path.expanduser(chosen))
     from platformdirs import user_cache_path  # 10 ms that a load by path need not pay
 
     return user_cache_path("nasbench-ar")
@@ -55,6 +55,12 @@ def imported_folder(name: str) -> Path:
     return home() / "tables" / name
 
 
+def default_folder() -> Path:
+    """Which table `load()` takes: the imported release if there is one, else the embedded one."""
+    official = imported_folder(OFFICIAL)
+    return official if official.exists() else _EMBEDDED / FALLBACK
+
+
 def open_table(table: str | os.PathLike[str] | None = None) -> Table:
     """Open a table by name or by folder; None chooses as described above.
 
@@ -62,12 +68,11 @@ def open_table(table: str | os.PathLike[str] | None = None) -> Table:
         TableError: when there is no such table; lists the names at hand.
     """
     if table is None:
-        official = imported_folder(OFFICIAL)
-        return Table(official if official.exists() else _EMBEDDED / FALLBACK)
+        return Table(default_folder())
     at_hand = installed()
     if isinstance(table, str) and table in at_hand:
         return Table(at_hand[table])
-    folder = Path(table).expanduser()
+    folder = Path(os.path.expanduser(table))
     if folder.is_dir():
         return Table(folder)
     hint = ""

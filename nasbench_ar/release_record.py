@@ -86,7 +86,7 @@ class RecordReader:
         every = np.arange(space.product_size)
         self._macs = space.macs_many(every).tolist()
         self._params = space.params_many(every).tolist()
-        self._entries = [f"{letter}{stage + 1}" for stage in range(space.stages) for letter in "DW"]
+        self._entries = space.entry_names
 
     def read(self, line: bytes) -> tuple[Architecture, list[Training]]:
         """Parse and check one line.

@@ -115,6 +115,11 @@ class SearchSpace:
         """All architectures in lexicographic order."""
         return (self.architecture(int(i)) for i in self.member_indices)
 
+    @property
+    def entry_names(self) -> tuple[str, ...]:
+        """`D1`, `W1`, `D2`, ...: names of a vector's entries."""
+        return tuple(f"{letter}{stage + 1}" for stage in range(self.stages) for letter in "DW")
+
     def choices(self, position: int) -> tuple[int, ...]:
         """Values that entry `position` of a vector may take."""
         return self.width_choices if position % 2 else self.depth_choices
@@ -141,6 +146,11 @@ class SearchSpace:
             bad = chosen[0] if chosen[0] < 0 else chosen[-1]
             raise SpaceError(f"index {bad} is outside 0..{self.product_size - 1}")
         return replace(self, members=None if len(chosen) == self.product_size else chosen)
+
+    def has_index(self, index: int) -> bool:
+        """Whether an index belongs to a member of the space."""
+        members = self._member_set
+        return 0 <= index < self.product_size if members is None else index in members
 
     # -- index, vector, id ---------------------------------------------------
 
@@ -192,8 +202,8 @@ class SearchSpace:
             )
         for position, value in enumerate(architecture):
             if value not in self.choices(position):
-                entry = f"{'DW'[position % 2]}{position // 2 + 1}"
                 allowed = ", ".join(map(str, self.choices(position)))
+                entry = self.entry_names[position]
                 return SpaceError(f"architecture {architecture}: {entry}={value} is not one of {allowed}")
         raise AssertionError("called for a vector of the space")
 
@@ -257,6 +267,10 @@ class SearchSpace:
         ids = np.empty(self.product_size, dtype=np.int32)
         ids[self.arch_id_order] = np.arange(1, self.product_size + 1)
         return ids
+
+    def arch_ids(self, indices: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+        """(n,) int32 official numbers of many indices."""
+        return self._arch_id_of_index[indices]
 
     def arch_id(self, architecture: ArchitectureLike) -> int:
         """The official number, from 1: rank by ascending MACs."""

@@ -59,12 +59,11 @@ def make_record(
     """One complete record; the same arguments give the same numbers."""
     seeds = list(seeds)
     index = space.index(architecture)
-    names = [f"{letter}{stage + 1}" for stage in range(space.stages) for letter in "DW"]
     rngs = [np.random.default_rng([index, seed]) for seed in seeds]
     size = index / space.product_size
     return {
         "arch_id": space.arch_id(architecture),
-        "arch": dict(zip(names, architecture, strict=True)),
+        "arch": dict(zip(space.entry_names, architecture, strict=True)),
         "MACs": space.macs(architecture) / 1e6,
         "Params": space.params(architecture) / 1e6,
         "train": [_training(rng, seed, epochs, size) for rng, seed in zip(rngs, seeds, strict=True)],

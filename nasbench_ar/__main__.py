@@ -1,0 +1,139 @@
+"""The command line: bring tables in, look at them, ask them, take them out.
+
+    python -m nasbench_ar import nares.txz          # the authors' release, once
+    python -m nasbench_ar info                      # what is installed
+    python -m nasbench_ar query WRN-34-10 val_best_pgd_acc
+    python -m nasbench_ar export nares nares.csv
+
+Exit codes: 0, 2 for anything the user can mend (one line on standard error),
+130 when interrupted, 141 when the reader of a pipe went away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nasbench_ar import __version__
+from nasbench_ar.errors import ConfigError, NasbenchError
+from nasbench_ar.library import OFFICIAL, default_folder, installed, load, open_table
+
+if TYPE_CHECKING:
+    from nasbench_ar.oracle import SeedChoice
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    args = _parser().parse_args(arguments)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+    except NasbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # What is still buffered has no reader; without this, Python complains when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m nasbench_ar", description="Tables of NASBench-AR.")
+    parser.add_argument("--version", action="version", version=f"nasbench-ar {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    bring = commands.add_parser("import", help="convert the authors' release (nares.txz) into a table")
+    bring.add_argument("path", metavar="PATH", help="nares.txz, another tar with cifar10.jsonl, or that file")
+    bring.add_argument("--name", default=OFFICIAL, help="name of the table (default: %(default)s)")
+    bring.add_argument("--replace", action="store_true", help="replace a table of that name")
+    bring.set_defaults(run=_import)
+
+    info = commands.add_parser("info", help="what is installed and what is in it")
+    info.add_argument("table", metavar="TABLE", nargs="?", help="name or folder (default: all that are installed)")
+    info.add_argument("--verify", action="store_true", help="also compare every array with its hash")
+    info.set_defaults(run=_info)
+
+    export = commands.add_parser("export", help="write a table as CSV or in the authors' format")
+    export.add_argument("table", metavar="TABLE", help="name or folder")
+    export.add_argument("out", metavar="OUT", type=Path, help="file to write; an old one is replaced")
+    export.add_argument("--format", choices=("csv", "jsonl"), help="default: by the suffix of OUT")
+    by = ("architecture", "training")
+    export.add_argument("--by", choices=by, default=by[0], help="rows of a CSV (default: %(default)s)")
+    export.set_defaults(run=_export)
+
+    query = commands.add_parser("query", help="one value")
+    query.add_argument("architecture", metavar="ARCH", help="such as 5-10-5-10-5-10 or WRN-34-10")
+    query.add_argument("metric", metavar="METRIC", help="such as val_best_pgd_acc; info lists them")
+    query.add_argument("--table", help="name or folder (default: what load() takes)")
+    query.add_argument("--epoch", type=int, help="as if training had stopped after this epoch, from 0")
+    query.add_argument("--seed", type=int, help="one training seed (default: mean over all)")
+    query.set_defaults(run=_query)
+    return parser
+
+
+def _import(args: argparse.Namespace) -> int:
+    from nasbench_ar.release import import_release
+
+    table = import_release(args.path, name=args.name, replace=args.replace, progress=sys.stderr.isatty())
+    print(f"{table.name}: {table.title}")
+    print(f"  {table.rows} trainings, at {table.folder}")
+    for note in table.meta["notes"]:
+        print(f"  {note}")
+    return 0
+
+
+def _info(args: argparse.Namespace) -> int:
+    from nasbench_ar.describe import describe
+
+    if args.table is not None:
+        print(describe(open_table(args.table), verify=args.verify))
+        return 0
+    at_hand = installed()
+    print("installed tables:")
+    for name, folder in at_hand.items():
+        print(f"  {name}: {folder}" + (" (what load() takes)" if folder == default_folder() else ""))
+    code = 0
+    for name in at_hand:
+        print()
+        try:
+            print(describe(open_table(name), verify=args.verify))
+        except NasbenchError as error:  # one bad table must not hide the others
+            print(f"{name}: cannot be used")
+            print(f"error: {error}", file=sys.stderr)
+            code = 2
+    return code
+
+
+def _export(args: argparse.Namespace) -> int:
+    from nasbench_ar.export import write_csv, write_release
+
+    kind = args.format or args.out.suffix.removeprefix(".").lower()
+    if kind not in ("csv", "jsonl"):
+        raise ConfigError(
+            f"cannot tell the format from the name {str(args.out)!r}; end it in .csv or .jsonl, or give --format"
+        )
+    table = open_table(args.table)
+    if kind == "csv":
+        write_csv(table, args.out, by=args.by)
+        return 0
+    if lost := write_release(table, args.out):
+        print(f"nasbench-ar: the authors' format has no field for {', '.join(lost)}: left out", file=sys.stderr)
+    return 0
+
+
+def _query(args: argparse.Namespace) -> int:
+    seed: SeedChoice = "mean" if args.seed is None else args.seed
+    print(load(args.table).query(args.architecture, args.metric, seed=seed, epoch=args.epoch))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""A table in words: what `python -m nasbench_ar info` prints."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+
+from nasbench_ar.metrics import METRICS
+from nasbench_ar.oracle import Oracle
+from nasbench_ar.table import Table
+
+_WIDTH = 100
+
+
+def describe(table: Table, *, verify: bool = False) -> str:
+    """Several lines on where a table comes from and what it holds.
+
+    Args:
+        table: the table.
+        verify: also compare every array with its hash.
+
+    Raises:
+        TableError: when a part that is needed, or with `verify` any part, is damaged.
+    """
+    lines = [f"{table.name}: {table.title}", *_origin(table), *_extent(table), *_columns(table)]
+    if verify:
+        table.verify()
+        lines.append(f"  verified: {len(table.meta['files'])} arrays equal their hashes")
+    return "\n".join(lines)
+
+
+def _origin(table: Table) -> list[str]:
+    meta = table.meta
+    source = ", ".join(f"{key} {value}" for key, value in meta["source"].items())
+    out = [_entry("folder", str(table.folder))]
+    for key, text in (("provenance", meta["provenance"]), ("licence", meta["licence"]), ("source", source)):
+        out.append(_entry(key, text))
+    return out + [_entry("note", str(note)) for note in meta["notes"]]
+
+
+def _extent(table: Table) -> list[str]:
+    space = table.space
+    depths, widths = (", ".join(map(str, values)) for values in (space.depth_choices, space.width_choices))
+    present = len(np.unique(table.arch_index))
+    seeds = np.unique(table.seeds)
+    listed = ", ".join(map(str, seeds[:10])) + (", ..." if len(seeds) > 10 else "")
+    return [
+        _entry("space", f"{space.product_size} architectures: {space.stages} stages, depths {depths}, widths {widths}"),
+        _entry("content", f"{present} architectures, {table.rows} trainings, seeds {listed}"),
+        _entry("default objective", table.default_objective),
+    ]
+
+
+def _columns(table: Table) -> list[str]:
+    oracle = Oracle(table)
+    out = ["  metrics, with the number of architectures that have a value:"]
+    for name in oracle.metrics:
+        count = int(oracle.available(name).sum())
+        unit = f" [{METRICS[name].unit}]" if METRICS[name].unit not in ("", "MACs") else ""
+        out.append(f"    {name:<23}{count:>7}  {oracle.label(name)}{unit}")
+    curves = f"{', '.join(table.curve_names)} ({table.epochs} epochs)" if table.curve_names else "none"
+    flags = ", ".join(f"{name} ({int(table.flag(name).sum())})" for name in table.flag_names)
+    out.append(_entry("curves", curves))
+    out.append(_entry("corruptions", ", ".join(table.corruption_kinds) or "none"))
+    out.append(_entry("flags", flags or "none"))
+    out.append(_entry("labels", ", ".join(table.label_names) or "none"))
+    return out
+
+
+def _entry(key: str, text: str) -> str:
+    return textwrap.fill(
+        f"{key}: {text}", _WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+    )
