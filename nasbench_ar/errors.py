@@ -41,3 +41,7 @@ class SpaceExhaustedError(NasbenchError, RuntimeError):
 
 class ConfigError(NasbenchError, ValueError):
     """A command line or configuration that cannot be carried out."""
+
+
+class ResultsError(NasbenchError, OSError):
+    """Stored results that cannot be read or written, or belong to another configuration."""

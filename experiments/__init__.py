@@ -1,0 +1,6 @@
+"""Races of searchers on a table: seeded runs, Table 2, trajectories (NARes, section 5).
+
+python -m experiments.run searcher=bananas runs=400
+python -m experiments.table2 runs=400
+python -m experiments.plot results/nares-figures/bananas results/nares-figures/random_search
+"""

@@ -1,0 +1,246 @@
+"""The command line: Hydra's `key=value` syntax, composed into a `RunConfig`.
+
+    searcher=bananas searcher.members=10 runs=100
+    searcher._target_=my_module.MySearcher searcher.temperature=0.5
+
+Config groups for the four searchers are made from their constructors, so that every
+hyperparameter has its default in one place.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from hydra import compose, initialize
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nasbench_ar.errors import ConfigError, NasbenchError
+from searchers import SEARCHERS, Searcher, hyperparameters
+
+CUSTOM = "custom"
+
+
+@dataclass
+class RunConfig:
+    """What one experiment is; every field is a key of the command line.
+
+    Attributes:
+        table: name or folder of a table; null takes the best one at hand.
+        objective: metric that guides the search; null takes the table's default.
+        queries: unique architectures per run.
+        runs: number of seeded runs.
+        seed: seed of the first run; the others follow.
+        jobs: processes; -1 takes every core.
+        out: folder for results.
+        name: name of the result folder; null takes the searcher's.
+        overwrite: replace stored results of another configuration.
+        table_seed: training seed to look up, or `mean` over those there are.
+        allow_test_objective: let a test metric guide the search (analyses only).
+        searcher: `_target_`, the class, and its arguments.
+    """
+
+    table: str | None = None
+    objective: str | None = None
+    queries: int = 500
+    runs: int = 400
+    seed: int = 0
+    jobs: int = -1
+    out: str = "results"
+    name: str | None = None
+    overwrite: bool = False
+    table_seed: Any = "mean"
+    allow_test_objective: bool = False
+    searcher: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def searcher_name(self) -> str:
+        """Name of the result folder."""
+        if self.name:
+            return self.name
+        known = {target_of(cls): name for name, cls in SEARCHERS.items()}
+        target = str(self.searcher["_target_"])
+        return known.get(target, target.rpartition(".")[2])
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The searcher's constructor arguments."""
+        return {key: value for key, value in self.searcher.items() if key != "_target_"}
+
+    def check(self) -> None:
+        """Refuse values that no experiment can have.
+
+        Raises:
+            ConfigError: naming the key, the value and what is allowed.
+        """
+        for key, least in (("queries", 1), ("runs", 1), ("seed", 0)):
+            if getattr(self, key) < least:
+                raise ConfigError(f"{key}={getattr(self, key)}: expected an integer of at least {least}")
+        if self.jobs == 0:
+            raise ConfigError("jobs=0: expected a number of processes, or -1 for every core")
+        if isinstance(self.table_seed, bool) or not (self.table_seed == "mean" or isinstance(self.table_seed, int)):
+            raise ConfigError(f"table_seed={self.table_seed!r}: expected an integer or mean")
+        if self.name is not None and (not self.name or set(self.name) & set("/\\") or self.name.startswith(".")):
+            raise ConfigError(f"name={self.name!r}: expected a plain folder name")
+
+
+def target_of(cls: type) -> str:
+    """Dotted path of a class, as `_target_` takes it."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def searcher_class(target: str) -> type[Searcher]:
+    """Import a searcher by its dotted path.
+
+    Raises:
+        ConfigError: when there is no such module or class, or it is no `Searcher`.
+    """
+    module_name, _, class_name = target.rpartition(".")
+    if not module_name:
+        raise ConfigError(f"searcher._target_={target!r}: expected module.Class")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module_name + ".").startswith(error.name + "."):
+            raise  # the user's module exists; something it imports does not
+        raise ConfigError(
+            f"searcher._target_={target!r}: there is no module {error.name!r}; "
+            "start the command in the folder that holds it, or put that folder on PYTHONPATH"
+        ) from error
+    found = getattr(module, class_name, None)
+    if not (isinstance(found, type) and issubclass(found, Searcher)):
+        there = [n for n, c in vars(module).items() if isinstance(c, type) and issubclass(c, Searcher)]
+        raise ConfigError(
+            f"searcher._target_={target!r}: {module_name} has no subclass of searchers.Searcher of that name; "
+            f"it has {', '.join(there) or 'none'}"
+        )
+    return found
+
+
+def parse_command_line(arguments: Sequence[str], **fixed: Any) -> RunConfig:
+    """Turn `key=value` words into a checked configuration.
+
+    Args:
+        arguments: the words, without the program's name.
+        fixed: values that replace a field's default.
+
+    Raises:
+        ConfigError: on an unknown key, searcher or value; lists the valid ones.
+    """
+    words = _prepare(arguments)
+    _register()
+    try:
+        with initialize(version_base="1.3", config_path=None):
+            composed = compose(config_name="nasbench_ar_run", overrides=[*words])
+        values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_first_line(error)) from error
+    given = {word.lstrip("+~").split("=")[0] for word in words}
+    values |= {key: value for key, value in fixed.items() if key not in given}
+    config = RunConfig(**values)
+    config.check()
+    return config
+
+
+def _register() -> None:
+    store = ConfigStore.instance()
+    node = OmegaConf.structured(RunConfig)
+    store.store(name="nasbench_ar_schema", node=node)
+    store.store(name="nasbench_ar_run", node={"defaults": ["nasbench_ar_schema", {"searcher": "bananas"}, "_self_"]})
+    for name, cls in SEARCHERS.items():
+        store.store(group="searcher", name=name, node={"_target_": target_of(cls), **hyperparameters(cls)})
+    store.store(group="searcher", name=CUSTOM, node={"_target_": MISSING})
+
+
+def _prepare(arguments: Sequence[str]) -> list[str]:
+    """Check keys and make `searcher._target_=...` stand for a searcher without further defaults."""
+    try:
+        overrides = OverridesParser.create().parse_overrides(list(arguments))
+    except HydraException as error:
+        raise ConfigError(f"not of the form key=value: {_first_line(error)}") from error
+    keys = [f.name for f in fields(RunConfig)]
+    for override in overrides:
+        root = override.key_or_group.split(".")[0]
+        if root not in keys:
+            close = difflib.get_close_matches(root, keys, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise ConfigError(f"unknown key {root!r}; {hint}valid keys: {', '.join(keys)}")
+    group = next((str(o.value()) for o in overrides if o.key_or_group == "searcher"), None)
+    if group is not None and group not in SEARCHERS:
+        raise ConfigError(
+            f"unknown searcher {group!r}; known: {', '.join(SEARCHERS)}; "
+            "or your own by searcher._target_=my_module.MySearcher"
+        )
+    if group is None and any(o.key_or_group == "searcher._target_" for o in overrides):
+        added = [
+            w if not w.startswith("searcher.") or w.startswith("searcher._target_=") else f"++{w}" for w in arguments
+        ]
+        return [f"searcher={CUSTOM}", *added]
+    _check_arguments(group or "bananas", overrides)
+    return list(arguments)
+
+
+def _check_arguments(group: str, overrides: Sequence[Any]) -> None:
+    known = hyperparameters(SEARCHERS[group])
+    for override in overrides:
+        root, _, argument = override.key_or_group.partition(".")
+        if root == "searcher" and argument and argument.split(".")[0] not in (*known, "_target_"):
+            raise ConfigError(
+                f"searcher {group} has no argument {argument!r}; it takes {', '.join(known) or 'none at all'}"
+            )
+
+
+def _first_line(error: Exception) -> str:
+    cause = error.__cause__ or error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    text = lines[0] if lines else type(error).__name__
+    key = next((line.removeprefix("full_key:").strip() for line in lines if line.startswith("full_key:")), "")
+    return f"{key}: {text}" if key else text
+
+
+HELP = """usage: {program} [key=value ...]
+
+keys and defaults:
+{keys}
+searchers and their arguments (searcher=NAME searcher.ARGUMENT=VALUE):
+{searchers}
+your own: searcher._target_=my_module.MySearcher searcher.ARGUMENT=VALUE"""
+
+
+def help_text(program: str, hidden: Sequence[str] = ("searcher",)) -> str:
+    """What `--help` prints."""
+    doc = (RunConfig.__doc__ or "").split("Attributes:")[1]
+    about = dict(line.strip().split(": ", 1) for line in doc.splitlines() if ": " in line)
+    defaults = RunConfig()
+    keys = [f for f in fields(RunConfig) if f.name not in hidden]
+    lines = [f"  {f.name + '=' + _shown(getattr(defaults, f.name)):28} {about[f.name]}\n" for f in keys]
+    blocks = []
+    for name, cls in SEARCHERS.items():
+        settings = [f"{key}={_shown(value)}" for key, value in hyperparameters(cls).items()]
+        blocks.append(f"  {name}: {', '.join(settings) or 'none'}\n")
+    return HELP.format(program=program, keys="".join(lines), searchers="".join(blocks).rstrip())
+
+
+def _shown(value: object) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def main_with_errors(main: Any, arguments: Sequence[str] | None = None) -> int:
+    """Run a command's main; a user's error becomes one line on standard error and exit code 2."""
+    try:
+        main(list(sys.argv[1:] if arguments is None else arguments))
+    except NasbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; finished runs are kept, the same command goes on from there", file=sys.stderr)
+        return 130
+    return 0

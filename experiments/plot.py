@@ -1,0 +1,208 @@
+"""Pictures of trajectories, from stored results.
+
+python -m experiments.plot results/nares-figures/bananas results/nares-figures/local_search
+python -m experiments.plot DIR [DIR ...] [--out trajectories.png]
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.config import main_with_errors
+from experiments.store import RunStore
+from experiments.trajectory import expected_best_of_n, incumbents
+from nasbench_ar import METRICS, Oracle, ResultsError, Table, TableError, open_table
+from nasbench_ar.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's colours: told apart with any colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+BAND = (0.1, 0.9)
+STYLES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 2)), (0, (1, 1)), "-")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One searcher's trajectories.
+
+    Attributes:
+        name: for the legend.
+        best: (runs, queries) float64 incumbents in the objective's unit.
+    """
+
+    name: str
+    best: NDArray[np.float64]
+
+
+def draw_trajectories(
+    curves: Sequence[Curve],
+    *,
+    ylabel: str,
+    optimum: float | None = None,
+    random_expectation: NDArray[np.float64] | None = None,
+    axes: Axes | None = None,
+) -> Axes:
+    """Mean incumbent against queries, with a band that holds the middle 80 % of the runs.
+
+    Args:
+        curves: what to lay over each other.
+        ylabel: name and unit of the objective.
+        optimum: best value in the table, a reference line.
+        random_expectation: (queries,) exact expectation of random search, another.
+        axes: where to draw; a new figure by default.
+    """
+    import matplotlib.pyplot as plt
+
+    if axes is None:
+        _, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    for k, curve in enumerate(curves):
+        runs, queries = curve.best.shape
+        x = np.arange(1, queries + 1)
+        mean = curve.best.mean(axis=0)
+        colour = COLOURS[k % len(COLOURS)]
+        label = f"{curve.name.replace('_', ' ')} ({runs} run{'s' if runs != 1 else ''})"
+        axes.plot(x, mean, color=colour, linestyle=STYLES[k % len(STYLES)], linewidth=1.8, label=label, zorder=3)
+        if runs > 1:
+            low, high = np.quantile(curve.best, BAND, axis=0)
+            axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0, zorder=2)
+    if random_expectation is not None:
+        x = np.arange(1, len(random_expectation) + 1)
+        axes.plot(x, random_expectation, color="0.35", linestyle=":", linewidth=1.5, label="random search, exact mean")
+    if optimum is not None:
+        axes.axhline(optimum, color="0.35", linewidth=1.0, label=f"optimum of the table ({optimum:.2f})")
+    longest = max(curve.best.shape[1] for curve in curves)
+    axes.set_xlim(1, max(longest, 2))
+    _focus(axes, curves, optimum)
+    axes.set_xlabel("architectures queried")
+    axes.set_ylabel(ylabel)
+    axes.grid(color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, title="mean, and the middle 80 % of the runs", title_fontsize=9)
+    return axes
+
+
+def _focus(axes: Axes, curves: Sequence[Curve], optimum: float | None) -> None:
+    """Leave the first few queries, which span a range of their own, partly out of view."""
+    start = min(9, min(curve.best.shape[1] for curve in curves) - 1)
+    edges = []
+    for curve in curves:
+        low, high = np.quantile(curve.best[:, start:], BAND, axis=0)
+        edges += [low.min(), high.max()]
+    if optimum is not None:
+        edges.append(optimum)
+    low, high = min(edges), max(edges)
+    margin = 0.05 * (high - low) or 0.5
+    axes.set_ylim(low - margin, high + margin)
+
+
+def save_figure(axes: Axes, path: Path, *, note: str) -> None:
+    """Write a PNG at 200 dots per inch, atomically, with a line on where the numbers come from."""
+    import matplotlib.pyplot as plt
+
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.supxlabel(note, fontsize=6.5, color="0.35")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
+    plt.close(figure)
+    try:
+        write_atomically(path, buffer.getvalue())
+    except OSError as error:
+        raise ResultsError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def objective_axis(oracle: Oracle, objective: str) -> str:
+    """Axis label of an objective: name and unit."""
+    unit = METRICS[objective].unit
+    return oracle.label(objective) + (f" ({unit})" if unit else "")
+
+
+def reference_lines(oracle: Oracle, objective: str, queries: int, table_seed: object = "mean") -> dict[str, object]:
+    """`optimum` and `random_expectation` for `draw_trajectories`, over what the table holds."""
+    column = oracle.column(objective, seed=table_seed)  # type: ignore[arg-type]
+    maximize = bool(METRICS[objective].maximize)
+    known = column[~np.isnan(column)]
+    return {
+        "optimum": float(known.max() if maximize else known.min()),
+        "random_expectation": expected_best_of_n(known, queries, maximize=maximize),
+    }
+
+
+def wrapped_title(oracle: Oracle) -> str:
+    """The table's own line on what its numbers are, for the foot of a figure."""
+    return "\n".join(textwrap.wrap(f"table {oracle.name}: {oracle.title}", 110))
+
+
+def plot_results(folders: Sequence[Path], out: Path) -> None:
+    """Lay the stored trajectories of several result folders over each other.
+
+    Raises:
+        ResultsError: when a folder holds no results, or they do not share table and objective.
+    """
+    curves = []
+    shared: dict[str, object] = {}
+    for folder in folders:
+        store = RunStore(folder)
+        config = store.read_config()
+        mark = {key: config["fingerprint"][key] for key in ("table", "table_hash", "objective", "table_seed")}
+        if shared and mark != shared:
+            raise ResultsError(f"{folder} is about {mark}; the others are about {shared}: they share no axis")
+        shared = mark
+        runs = store.load(store.finished(), 1)
+        if not len(runs.seeds):
+            raise ResultsError(f"{folder} holds no finished run")
+        maximize = bool(METRICS[str(mark["objective"])].maximize)
+        curves.append(Curve(str(config["name"]), incumbents(runs.scores, maximize=maximize)))
+        table_folder = config["table_folder"]
+    oracle = Oracle(_table(str(shared["table"]), table_folder, str(shared["table_hash"])))
+    objective = str(shared["objective"])
+    queries = max(curve.best.shape[1] for curve in curves)
+    axes = draw_trajectories(
+        curves,
+        ylabel=objective_axis(oracle, objective),
+        **reference_lines(oracle, objective, queries, shared["table_seed"]),  # type: ignore[arg-type]
+    )
+    save_figure(axes, out, note=wrapped_title(oracle))
+
+
+def _table(name: str, folder: str, content_hash: str) -> Table:
+    for place in (folder, name):
+        try:
+            table = open_table(place)
+        except TableError:
+            continue
+        if table.content_hash == content_hash:
+            return table
+    raise ResultsError(f"the table {name} these results were made on is no longer at {folder}")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.plot", description="Lay stored trajectories over each other."
+    )
+    parser.add_argument("folder", nargs="+", type=Path, help="result folder of a run: <out>/<table>/<searcher>")
+    parser.add_argument("--out", type=Path, default=Path("trajectories.png"), help="picture to write (%(default)s)")
+    plain = [f"--{word}" if word.startswith("out=") else word for word in arguments]
+    args = parser.parse_args(plain)
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    plot_results(args.folder, args.out)
+    print(args.out)
+
+
+if __name__ == "__main__":
+    sys.exit(main_with_errors(main))

@@ -1,0 +1,62 @@
+"""What a result depends on: versions, commit, and a digest of the searcher's source."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nasbench_ar
+import searchers
+
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "joblib", "hydra-core", "matplotlib", "torch")
+
+
+def versions() -> dict[str, str]:
+    """Python, this toolkit and the libraries it stands on."""
+    found = {"python": platform.python_version(), "nasbench-ar": nasbench_ar.__version__}
+    for library in _LIBRARIES:
+        try:
+            found[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str | None:
+    """Commit of the checkout this package runs from, `-dirty` when changed; None outside one."""
+    folder = Path(nasbench_ar.__file__).resolve().parent.parent
+    if not (folder / ".git").exists():
+        return None
+    try:
+        command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip() or None
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def source_digest(cls: type) -> str:
+    """Hex SHA-256 over the source that decides what a searcher proposes.
+
+    The package `searchers` as a whole, and the module of every other base class.
+    """
+    folder = Path(searchers.__file__).parent
+    files = sorted(folder.rglob("*.py"))
+    for base in cls.__mro__:
+        module = sys.modules.get(base.__module__)
+        path = getattr(module, "__file__", None)
+        if path and not base.__module__.startswith(("searchers.", "abc", "typing", "nasbench_ar.")):
+            files.append(Path(path))
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def hardware() -> dict[str, Any]:
+    """Machine and processor, as far as the system tells."""
+    return {"machine": platform.machine(), "system": platform.system()}

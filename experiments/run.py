@@ -1,0 +1,247 @@
+"""Race one searcher: seeded runs in parallel, then Table 2 and the trajectories (NARes, section 5).
+
+    python -m experiments.run searcher=bananas runs=400
+    python -m experiments.run searcher=local_search searcher.improvement=best queries=200
+    python -m experiments.run searcher._target_=my_module.MySearcher
+    python -m experiments.run --help
+
+Results go to `<out>/<table>/<searcher>/`.  Started again, the same command goes on
+where it stopped.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments import plot, provenance, summary
+from experiments.config import RunConfig, help_text, main_with_errors, parse_command_line, searcher_class, target_of
+from experiments.runner import Race, build_searcher, run_once
+from experiments.store import Runs, RunStore
+from experiments.trajectory import incumbents
+from nasbench_ar import METRICS, ConfigError, Oracle, load
+from searchers import SEARCHERS
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A finished experiment.
+
+    Attributes:
+        config: as it was asked for.
+        oracle: the table.
+        objective: the metric that guided the search.
+        folder: where the results are.
+        runs: all stored runs of this configuration.
+        rows: Table 2.
+        lacking: published rows that the table lacks.
+    """
+
+    config: RunConfig
+    oracle: Oracle
+    objective: str
+    folder: Path
+    runs: Runs
+    rows: list[summary.Row]
+    lacking: list[str]
+
+    @property
+    def curve(self) -> plot.Curve:
+        """Incumbents of all runs."""
+        maximize = bool(METRICS[self.objective].maximize)
+        return plot.Curve(self.config.searcher_name, incumbents(self.runs.scores, maximize=maximize))
+
+
+def run_experiment(config: RunConfig, oracle: Oracle | None = None) -> Experiment:
+    """Carry out what is missing of an experiment, and write its report.
+
+    Args:
+        config: what to do.
+        oracle: the table, if it is open already.
+
+    Raises:
+        NasbenchError: whenever the configuration cannot be carried out; nothing
+            finished is lost.
+    """
+    config.check()
+    oracle = oracle or load(config.table, quiet=True)
+    race, fingerprint = _plan(config, oracle)
+    folder = Path(config.out) / oracle.name / config.searcher_name
+    store = RunStore(folder)
+    store.prepare(_resolved(config, oracle, race, fingerprint), overwrite=config.overwrite)
+    wanted = range(config.seed, config.seed + config.runs)
+    done = set(store.finished())
+    missing = [seed for seed in wanted if seed not in done]
+    _note(f"{config.searcher_name}: {race.objective}, seeds {wanted[0]}..{wanted[-1]}, {race.queries} queries each")
+    if done:
+        extra = len(done.difference(wanted))
+        more = f"; {extra} stored beyond those asked for are reported too" if extra else ""
+        _note(f"{len(done)} of its runs are in {folder} already{more}")
+    _carry_out(race, missing, store, config.jobs)
+    runs = store.load(store.finished(), config.queries)
+    return _report(config, oracle, race, store, runs)
+
+
+def _plan(config: RunConfig, oracle: Oracle) -> tuple[Race, dict[str, Any]]:
+    objective = config.objective or oracle.table.default_objective
+    target = str(config.searcher["_target_"])
+    race = Race(
+        table=str(oracle.table.folder.resolve()),
+        objective=objective,
+        queries=config.queries,
+        searcher=target,
+        arguments=config.arguments,
+        table_seed=config.table_seed,
+        allow_test_objective=config.allow_test_objective,
+    )
+    session = oracle.session(
+        objective,
+        budget=config.queries,
+        seed=config.table_seed,
+        allow_test_objective=config.allow_test_objective,
+    )
+    space = session.space
+    if config.queries > space.size:
+        raise ConfigError(
+            f"queries={config.queries}: the table has {space.size} architectures with {objective}; "
+            f"use queries={space.size} or fewer"
+        )
+    if space.size < oracle.space.size:
+        left_out = oracle.space.size - space.size
+        _note(f"{left_out} of {oracle.space.size} architectures have no {objective} here and are left out of the space")
+    build_searcher(race, session, config.seed)  # wrong arguments fail here, before any work
+    fingerprint = {
+        "table": oracle.name,
+        "table_hash": oracle.table.content_hash,
+        "objective": objective,
+        "queries": config.queries,
+        "table_seed": config.table_seed,
+        "searcher": dict(config.searcher),
+        "source": provenance.source_digest(searcher_class(target)),
+        "version": provenance.versions()["nasbench-ar"],
+    }
+    return race, fingerprint
+
+
+def _resolved(config: RunConfig, oracle: Oracle, race: Race, fingerprint: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": config.searcher_name,
+        "table": oracle.name,
+        "table_title": oracle.title,
+        "table_folder": race.table,
+        "objective": race.objective,
+        "queries": config.queries,
+        "runs": config.runs,
+        "seed": config.seed,
+        "table_seed": config.table_seed,
+        "allow_test_objective": config.allow_test_objective,
+        "searcher": dict(config.searcher),
+        "git_commit": provenance.git_commit(),
+        "versions": provenance.versions(),
+        "fingerprint": fingerprint,
+    }
+
+
+def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, jobs: int) -> None:
+    if not seeds:
+        return
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    parallel = Parallel(n_jobs=min(jobs, len(seeds)), return_as="generator_unordered")
+    with tqdm(total=len(seeds), unit="run", desc=race.searcher.rpartition(".")[2], dynamic_ncols=True) as bar:
+        for _ in parallel(delayed(_run_and_store)(race, seed, store) for seed in seeds):
+            bar.update()
+
+
+def _run_and_store(race: Race, seed: int, store: RunStore) -> None:
+    store.save(run_once(race, seed))
+
+
+def _report(config: RunConfig, oracle: Oracle, race: Race, store: RunStore, runs: Runs) -> Experiment:
+    known = {target_of(cls): name for name, cls in SEARCHERS.items()}.get(race.searcher)
+    rows, lacking = summary.summarise(
+        oracle,
+        runs.reported,
+        objective=race.objective,
+        queries=race.queries,
+        searcher=known,
+        table_seed=race.table_seed,
+    )
+    experiment = Experiment(config, oracle, race.objective, store.folder, runs, rows, lacking)
+    store.write("summary.csv", summary.as_csv(rows).encode())
+    store.write("summary.md", as_text(experiment).encode())
+    caption = f"{config.searcher_name}: {len(runs.seeds)} runs of {race.queries} queries. {oracle.name}: {oracle.title}"
+    store.write("summary.tex", summary.as_latex(summary.HEADER, list(map(summary.cells, rows)), caption).encode())
+    pack = io.BytesIO()
+    np.savez_compressed(pack, seeds=runs.seeds, arch_index=runs.arch_index, scores=runs.scores, reported=runs.reported)
+    store.write("trajectories.npz", pack.getvalue())
+    curve = experiment.curve
+    axes = plot.draw_trajectories(
+        [curve],
+        ylabel=plot.objective_axis(oracle, race.objective),
+        **plot.reference_lines(oracle, race.objective, curve.best.shape[1], race.table_seed),  # type: ignore[arg-type]
+    )
+    plot.save_figure(axes, store.folder / "trajectory.png", note=plot.wrapped_title(oracle))
+    return experiment
+
+
+def as_text(experiment: Experiment) -> str:
+    """The report that is printed and stored as `summary.md`."""
+    runs, queries = experiment.runs, experiment.config.queries
+    lines = [
+        f"{experiment.config.searcher_name}: {len(runs.seeds)} runs of {queries} queries, "
+        f"objective {experiment.objective}, seeds {_ranges(runs.seeds.tolist())}",
+        "",
+        f"Table {experiment.oracle.name}: {experiment.oracle.title}",
+        "",
+        summary.as_markdown(summary.HEADER, list(map(summary.cells, experiment.rows))),
+    ]
+    if experiment.lacking:
+        lines.append(f"Not in this table: {', '.join(experiment.lacking)}.")
+    if any(row.published for row in experiment.rows):
+        lines.append("Published: Table 2 of the NARes paper, on the authors' own data (val metrics at the best epoch).")
+    lines.append(f"Repeated proposals (free): {runs.repeats.mean():.1f} a run.")
+    early = [(int(seed), why) for seed, why in zip(runs.seeds, runs.ended, strict=True) if why]
+    if early:
+        lines.append(f"{len(early)} runs ended early; the first, seed {early[0][0]}: {early[0][1]}.")
+    return "\n".join(lines) + "\n"
+
+
+def _ranges(seeds: Sequence[int]) -> str:
+    """`0..399` or `0..9, 20..29`."""
+    parts: list[list[int]] = []
+    for seed in seeds:
+        if parts and seed == parts[-1][1] + 1:
+            parts[-1][1] = seed
+        else:
+            parts.append([seed, seed])
+    return ", ".join(str(a) if a == b else f"{a}..{b}" for a, b in parts)
+
+
+def _note(text: str) -> None:
+    print(f"nasbench-ar: {text}", file=sys.stderr)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    if {"-h", "--help"} & set(arguments):
+        print(help_text("python -m experiments.run"))
+        return
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    config = parse_command_line(arguments)
+    oracle = load(config.table)
+    experiment = run_experiment(config, oracle)
+    print(as_text(experiment))
+    print(f"{experiment.folder}: summary.csv summary.md summary.tex config.yaml trajectories.npz trajectory.png")
+
+
+if __name__ == "__main__":
+    sys.exit(main_with_errors(main))

@@ -1,0 +1,176 @@
+"""Results on disk: every finished run is safe at once, and configurations never mix.
+
+    <out>/<table>/<searcher>/
+        config.yaml          resolved configuration, provenance, fingerprint
+        runs/seed-000012.npz one file a run, written whole or not at all
+        trajectories.npz, summary.*, trajectory.png
+
+The same command started again computes only what is missing.  Whatever decides a
+run's result is part of the *fingerprint*: another one is refused, not mixed in.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from experiments.runner import Run
+from nasbench_ar.errors import ResultsError
+from nasbench_ar.files import write_atomically
+
+CONFIG = "config.yaml"
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The stored runs of one experiment, ascending by seed.
+
+    Attributes:
+        seeds: (runs,) int64.
+        arch_index: (runs, queries) int32, -1 where a run had ended.
+        scores: (runs, queries) float32 in the objective's unit, NaN where a run had ended.
+        reported: (runs,) int32, the architecture each run reports.
+        repeats: (runs,) int64 free queries.
+        ended: why each run ended early; empty where it did not.
+    """
+
+    seeds: NDArray[np.int64]
+    arch_index: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    reported: NDArray[np.int32]
+    repeats: NDArray[np.int64]
+    ended: tuple[str, ...]
+
+
+class RunStore:
+    """One result folder.
+
+    Raises:
+        ResultsError: whenever the folder cannot be read or written.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+
+    def prepare(self, config: Mapping[str, Any], *, overwrite: bool = False) -> None:
+        """Claim the folder for a configuration, whose `fingerprint` tells results apart.
+
+        Raises:
+            ResultsError: when results of another configuration are there; lists the
+                differences.  With `overwrite` they are removed instead.
+        """
+        stored = self.read_config() if (self.folder / CONFIG).exists() else None
+        if stored is not None and stored.get("fingerprint") != config["fingerprint"]:
+            if not overwrite:
+                raise ResultsError(self._differences(stored.get("fingerprint") or {}, config["fingerprint"]))
+            shutil.rmtree(self.folder / "runs", ignore_errors=True)
+        elif stored is None and (self.folder / "runs").exists() and any((self.folder / "runs").iterdir()):
+            raise ResultsError(f"{self.folder} holds runs without a {CONFIG}; use another out= or name=")
+        try:
+            (self.folder / "runs").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ResultsError(f"cannot write results to {self.folder}: {error.strerror or error}") from error
+        self.write(CONFIG, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).encode())
+
+    def _differences(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+        changed = [
+            f"{key} was {old.get(key)!r}, is {new.get(key)!r}"
+            for key in [*new, *(key for key in old if key not in new)]
+            if old.get(key) != new.get(key)
+        ]
+        return (
+            f"{self.folder} holds results of another configuration ({'; '.join(changed)}); "
+            "use another name= or out=, or overwrite=true to remove them"
+        )
+
+    def read_config(self) -> dict[str, Any]:
+        """The stored `config.yaml`."""
+        path = self.folder / CONFIG
+        try:
+            config = yaml.safe_load(path.read_bytes())
+        except FileNotFoundError:
+            raise ResultsError(f"{self.folder} holds no results: there is no {CONFIG} in it") from None
+        except (OSError, yaml.YAMLError) as error:
+            raise ResultsError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+        if not isinstance(config, dict):
+            raise ResultsError(f"{path} is damaged; use another out= or remove it")
+        return config
+
+    def _path(self, seed: int) -> Path:
+        return self.folder / "runs" / f"seed-{seed:06d}.npz"
+
+    def finished(self) -> list[int]:
+        """Seeds of all whole stored runs, ascending; files that are not whole are left out."""
+        seeds = []
+        for path in (self.folder / "runs").glob("seed-*.npz"):
+            digits = path.stem.removeprefix("seed-")
+            if digits.isdigit() and zipfile.is_zipfile(path):
+                seeds.append(int(digits))
+        return sorted(seeds)
+
+    def save(self, run: Run) -> None:
+        """Store one run, atomically."""
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            arch_index=run.arch_index,
+            scores=run.scores,
+            reported=np.int32(run.reported),
+            repeats=np.int64(run.repeats),
+            ended=np.str_(run.ended),
+        )
+        path = self._path(run.seed)
+        self.write(f"runs/{path.name}", buffer.getvalue())
+
+    def load(self, seeds: Iterable[int], queries: int) -> Runs:
+        """Read stored runs into common arrays of at least `queries` columns."""
+        runs = [self._read(seed) for seed in sorted(seeds)]
+        width = max([queries, *(len(run.scores) for run in runs)])
+        arch_index = np.full((len(runs), width), -1, dtype=np.int32)
+        scores = np.full((len(runs), width), np.nan, dtype=np.float32)
+        for row, run in enumerate(runs):
+            arch_index[row, : len(run.arch_index)] = run.arch_index
+            scores[row, : len(run.scores)] = run.scores
+        return Runs(
+            seeds=np.array([run.seed for run in runs], dtype=np.int64),
+            arch_index=arch_index,
+            scores=scores,
+            reported=np.array([run.reported for run in runs], dtype=np.int32),
+            repeats=np.array([run.repeats for run in runs], dtype=np.int64),
+            ended=tuple(run.ended for run in runs),
+        )
+
+    def _read(self, seed: int) -> Run:
+        path = self._path(seed)
+        try:
+            with np.load(path, allow_pickle=False) as pack:
+                return Run(
+                    seed=seed,
+                    arch_index=pack["arch_index"],
+                    scores=pack["scores"],
+                    reported=int(pack["reported"]),
+                    repeats=int(pack["repeats"]),
+                    ended=str(pack["ended"]),
+                )
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise ResultsError(f"{path} is damaged ({error}); remove it and run the command again") from error
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write one file of the folder, atomically."""
+        try:
+            write_atomically(self.folder / name, content)
+        except OSError as error:
+            raise ResultsError(
+                f"writing {self.folder / name} failed: {error.strerror or error}; finished runs are kept, "
+                "the same command goes on from there"
+            ) from error

@@ -1,0 +1,172 @@
+"""Table 2: all searchers on one table, beside the published values (NARes, section 5).
+
+    python -m experiments.table2 runs=400
+    python -m experiments.table2 runs=100 queries=200 table=mytable
+
+Takes the keys of `experiments.run` but `searcher` and `name`.  Each searcher's results
+are those of `experiments.run`, in the same folders; the whole table and a picture of
+all trajectories go to `<out>/<table>/`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from experiments import plot, published, summary
+from experiments.config import RunConfig, help_text, main_with_errors, parse_command_line, target_of
+from experiments.run import Experiment, run_experiment
+from experiments.statistics import holm, paired_wilcoxon
+from nasbench_ar import METRICS, ConfigError, Oracle, load
+from nasbench_ar.files import write_atomically
+from searchers import SEARCHERS, hyperparameters
+
+SIGNIFICANCE = 0.05
+PUBLISHED_LINE = "published"
+
+
+def run_all(config: RunConfig, oracle: Oracle) -> list[Experiment]:
+    """Run, or complete, one experiment per searcher with its default arguments."""
+    experiments = []
+    for cls in SEARCHERS.values():
+        searcher = {"_target_": target_of(cls), **hyperparameters(cls)}
+        experiments.append(run_experiment(replace(config, searcher=searcher), oracle))
+    return experiments
+
+
+def compare(experiments: Sequence[Experiment], row: int) -> tuple[int | None, list[float]]:
+    """The best searcher of a row by its mean, and each one's p-value against it.
+
+    Paired by seed (equal seeds start from the same random numbers), two-sided
+    Wilcoxon signed-rank, Holm-adjusted over the comparisons of the row; NaN for the
+    best itself.  None where for some searcher the table has values for fewer than half
+    of the runs: such means are over different, few runs and are not ranked.
+    """
+    rows = [experiment.rows[row] for experiment in experiments]
+    better = 1.0 if METRICS[rows[0].metric].maximize else -1.0
+    if any(np.isnan(r.values).mean() > 0.5 for r in rows):
+        return None, [np.nan] * len(rows)
+    best = int(np.argmax([better * r.mean for r in rows]))
+    seeds = sorted(set.intersection(*(set(e.runs.seeds.tolist()) for e in experiments)))
+    paired = [r.values[np.isin(e.runs.seeds, seeds)] for e, r in zip(experiments, rows, strict=True)]
+    p_values = [np.nan if k == best else paired_wilcoxon(paired[k], paired[best]) for k in range(len(rows))]
+    return best, holm(p_values)
+
+
+def table_lines(experiments: Sequence[Experiment]) -> tuple[list[str], list[list[str]]]:
+    """Header and lines: label, optimum, each searcher; below each metric its published line.
+
+    The best mean of a row stands in `**`; `≈` marks what is not significantly
+    different from it; `[n]` counts the values where some are missing.
+    """
+    header = ["Metric", "Optimum", *(e.config.searcher_name for e in experiments)]
+    lines = []
+    for position, row in enumerate(experiments[0].rows):
+        best, p_values = compare(experiments, position)
+        line = [_plain_label(experiments, position), summary.number(row.optimum)]
+        for k, experiment in enumerate(experiments):
+            cell = experiment.rows[position]
+            text = summary.plus_minus(cell.mean, cell.std)
+            known = int((~np.isnan(cell.values)).sum())
+            if known < len(cell.values):
+                text += f" [{known}]"
+            line.append(f"**{text}**" if k == best else f"≈ {text}" if p_values[k] >= SIGNIFICANCE else text)
+        lines.append(line)
+        printed = [e.rows[position].published for e in experiments]
+        if any(printed):
+            optimal = published.OPTIMAL[METRICS[row.metric].table2 or ""]
+            texts = ["–" if cell is None else summary.plus_minus(*cell) for cell in printed]
+            lines.append([f"  {PUBLISHED_LINE}", summary.number(optimal), *texts])
+    return header, lines
+
+
+def _plain_label(experiments: Sequence[Experiment], row: int) -> str:
+    first = experiments[0].rows[row]
+    return experiments[0].oracle.label(first.metric) + (" (objective)" if first.is_objective else "")
+
+
+def as_text(experiments: Sequence[Experiment]) -> str:
+    """The table with its legend, in Markdown."""
+    first = experiments[0]
+    counts = sorted({len(e.runs.seeds) for e in experiments})
+    runs = " or ".join(map(str, counts))
+    header, lines = table_lines(experiments)
+    out = [
+        f"Accuracy (%) of the best architecture found: {runs} runs of {first.config.queries} queries, "
+        f"objective {first.objective}.",
+        "",
+        f"Table {first.oracle.name}: {first.oracle.title}",
+        "",
+        summary.as_markdown(header, lines),
+        "Mean ± standard deviation over runs. Bold: best mean of the row; ≈: not significantly different from it "
+        f"(Wilcoxon signed-rank, paired by seed, Holm-adjusted, p >= {SIGNIFICANCE}). "
+        "Rows for which a searcher has values in fewer than half of its runs are not ranked.",
+    ]
+    if any(np.isnan(row.values).any() for e in experiments for row in e.rows):
+        out.append("[n]: runs whose reported architecture has a value in this table; the mean is over those.")
+    if first.lacking:
+        out.append(f"Not in this table: {', '.join(first.lacking)}.")
+    if any(row.published for e in experiments for row in e.rows):
+        out.append(f"{PUBLISHED_LINE}: the paper's Table 2, on the authors' own data (val metrics at the best epoch).")
+    return "\n".join(out) + "\n"
+
+
+def as_csv(experiments: Sequence[Experiment]) -> str:
+    """One line per searcher and metric: `searcher`, the columns of `summary.csv`, `runs`, `p_value`."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["searcher", *summary.CSV_COLUMNS, "runs", "p_value"])
+    single = [list(csv.reader(io.StringIO(summary.as_csv(e.rows))))[1:] for e in experiments]
+    for position in range(len(experiments[0].rows)):
+        _, p_values = compare(experiments, position)
+        for k, experiment in enumerate(experiments):
+            known = int((~np.isnan(experiment.rows[position].values)).sum())
+            p_value = "" if np.isnan(p_values[k]) else repr(p_values[k])
+            writer.writerow([experiment.config.searcher_name, *single[k][position], known, p_value])
+    return out.getvalue()
+
+
+def write_report(experiments: Sequence[Experiment], folder: Path) -> None:
+    """Write `table2.md`, `table2.csv`, `table2.tex` and `table2.png`."""
+    header, lines = table_lines(experiments)
+    oracle, objective = experiments[0].oracle, experiments[0].objective
+    caption = f"Best architecture found, mean ± std over runs. {oracle.name}: {oracle.title}"
+    write_atomically(folder / "table2.md", as_text(experiments).encode())
+    write_atomically(folder / "table2.csv", as_csv(experiments).encode())
+    write_atomically(folder / "table2.tex", summary.as_latex(header, lines, caption).encode())
+    curves = [e.curve for e in experiments]
+    axes = plot.draw_trajectories(
+        curves,
+        ylabel=plot.objective_axis(oracle, objective),
+        **plot.reference_lines(oracle, objective, experiments[0].config.queries, experiments[0].config.table_seed),  # type: ignore[arg-type]
+    )
+    plot.save_figure(axes, folder / "table2.png", note=plot.wrapped_title(oracle))
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    if {"-h", "--help"} & set(arguments):
+        print(help_text("python -m experiments.table2", hidden=("searcher", "name")))
+        return
+    for word in arguments:
+        if word.lstrip("+~").split("=")[0].split(".")[0] in ("searcher", "name"):
+            raise ConfigError(f"{word!r}: table2 runs every searcher; for one alone use python -m experiments.run")
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    config = parse_command_line(arguments)
+    oracle = load(config.table)
+    experiments = run_all(config, oracle)
+    folder = Path(config.out) / oracle.name
+    write_report(experiments, folder)
+    print(as_text(experiments))
+    print(f"{folder}: table2.md table2.csv table2.tex table2.png; each searcher's results in a folder beside them")
+
+
+if __name__ == "__main__":
+    sys.exit(main_with_errors(main))

@@ -1,0 +1,231 @@
+"""BANANAS: Bayesian optimisation with an ensemble of neural predictors (White et al. 2021; NARes, section 5).
+
+Each round fits the predictors to everything seen, draws candidates, scores them by an
+acquisition function and proposes the best ten as a batch.  The predictors differ from
+the published ones, which mostly do not fit: targets are standardised, one hidden layer
+replaces twenty, and training goes on from round to round (`mlp_ensemble`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_ar.architecture import Architecture
+from nasbench_ar.errors import SearchError
+from nasbench_ar.space import SearchSpace
+from searchers.base import Searcher, check_at_least
+from searchers.mlp_ensemble import LOSSES, MLPEnsemble
+from searchers.threads import single_threaded
+
+IndexArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+CANDIDATES = ("mutation", "exhaustive")
+
+
+class Bananas(Searcher):
+    """Predict, acquire, query a batch.
+
+    Args:
+        space: where to search.
+        seed: seed of all randomness.
+        starts: random architectures to begin with (10: NARes).
+        batch: architectures proposed per round (10: NARes).
+        members: networks in the ensemble (5: White et al. 2021).
+        hidden: hidden units per network (ours; published: 20 layers of 32).
+        first_steps: full-batch steps in the first round (ours).
+        steps: full-batch steps in each later round (ours).
+        learning_rate: of AdamW (ours; published: Adam, 1e-3).
+        weight_decay: of AdamW (ours; published: an L1 term on the output layer).
+        loss: `"mse"` (ours) or `"mae"` (published).
+        encoding: one of `ENCODINGS`; `"one_hot"` is published.
+        acquisition: one of `ACQUISITIONS`; `"its"`, independent Thompson sampling, is published.
+        exploration: factor on the ensemble's deviation in `its` and `ucb` (1: published).
+        candidates: `"mutation"` of the best observed (published), or `"exhaustive"`,
+            every unseen architecture, for spaces small enough.
+        parents: best observed architectures that are mutated (50: NARes).
+        mutations: random neighbours drawn per parent (10: NARes).
+        pool: candidates collected at most, best parents first (100: NARes).
+
+    Raises:
+        SearchError: on unknown names, counts below 1, or numbers that are not positive.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        *,
+        starts: int = 10,
+        batch: int = 10,
+        members: int = 5,
+        hidden: int = 32,
+        first_steps: int = 100,
+        steps: int = 20,
+        learning_rate: float = 0.01,
+        weight_decay: float = 10.0,
+        loss: str = "mse",
+        encoding: str = "one_hot",
+        acquisition: str = "its",
+        exploration: float = 1.0,
+        candidates: str = "mutation",
+        parents: int = 50,
+        mutations: int = 10,
+        pool: int = 100,
+    ) -> None:
+        super().__init__(space, seed)
+        self.starts = check_at_least("starts", starts, 1)
+        self.batch = check_at_least("batch", batch, 1)
+        self.first_steps = check_at_least("first_steps", first_steps, 0)
+        self.steps = check_at_least("steps", steps, 0)
+        self.parents = check_at_least("parents", parents, 1)
+        self.mutations = check_at_least("mutations", mutations, 1)
+        self.pool = check_at_least("pool", pool, 1)
+        _check_choice("loss", loss, LOSSES)
+        _check_choice("candidates", candidates, CANDIDATES)
+        _check_choice("encoding", encoding, tuple(ENCODINGS))
+        _check_choice("acquisition", acquisition, tuple(ACQUISITIONS))
+        self.candidates = candidates
+        self.exploration = _check_number("exploration", exploration, zero=True)
+        self._acquire = ACQUISITIONS[acquisition]
+        self._encode = ENCODINGS[encoding]
+        self._mutable = np.array([p for p in range(space.dimensions) if len(space.choices(p)) > 1])
+        self._observed: dict[int, float] = {}
+        self._encoded = self._encode(space, np.empty(0, dtype=np.int64))
+        self.predictor = MLPEnsemble(
+            self.rng,
+            self._encoded.shape[1],
+            members=check_at_least("members", members, 1),
+            hidden=check_at_least("hidden", hidden, 1),
+            learning_rate=_check_number("learning_rate", learning_rate),
+            weight_decay=_check_number("weight_decay", weight_decay, zero=True),
+            loss=loss,
+        )
+        if self.predictor.learning_rate * self.predictor.weight_decay >= 1:
+            raise SearchError(f"learning_rate * weight_decay = {learning_rate * weight_decay:g}: must be below 1")
+        self._fitted = False
+
+    def _ask(self) -> list[Architecture]:
+        if len(self._observed) < self.starts:
+            return self.sample_unseen_batch(self.starts - len(self._observed))
+        with single_threaded():
+            self._fit()
+            candidates = self._draw_candidates()
+            if not len(candidates):
+                return self.sample_unseen_batch(self.batch)
+            predictions = self.predictor.predict(self._encode(self.space, candidates)).astype(np.float64)
+        incumbent = max(self._observed.values())
+        value = self._acquire(self.rng, predictions, self.exploration, incumbent)
+        chosen = candidates[np.argsort(-value, kind="stable")[: self.batch]]
+        return [self.space.architecture(index) for index in chosen.tolist()]
+
+    def _tell(self, architecture: Architecture, score: float) -> None:
+        self._observed[self.space.index(architecture)] = score
+
+    def _fit(self) -> None:
+        scores = np.fromiter(self._observed.values(), dtype=np.float64)
+        new = np.array(list(self._observed)[len(self._encoded) :], dtype=np.int64)
+        self._encoded = np.concatenate([self._encoded, self._encode(self.space, new)])
+        self.predictor.fit(self._encoded, scores, self.steps if self._fitted else self.first_steps)
+        self._fitted = True
+
+    def predict(self, indices: NDArray[np.integer]) -> NDArray[np.float32]:
+        """(members, n) float32 scores that the current ensemble predicts for (n,) indices."""
+        with single_threaded():
+            return self.predictor.predict(self._encode(self.space, indices))
+
+    def _draw_candidates(self) -> IndexArray:
+        """(k,) indices of unseen architectures to choose from."""
+        if self.candidates == "exhaustive":
+            every = self.space.member_indices
+            return every[~np.isin(every, list(self._observed))].astype(np.int64)
+        if not len(self._mutable):
+            return np.empty(0, dtype=np.int64)
+        indices = np.fromiter(self._observed, dtype=np.int64)
+        scores = np.fromiter(self._observed.values(), dtype=np.float64)
+        best = indices[np.argsort(-scores, kind="stable")[: self.parents]]
+        drawn = dict.fromkeys(self._mutate(np.repeat(best, self.mutations)).tolist())
+        unseen = [index for index in drawn if index not in self._observed and self.space.has_index(index)]
+        return np.array(unseen[: self.pool], dtype=np.int64)
+
+    def _mutate(self, indices: IndexArray) -> IndexArray:
+        """(n,) one random neighbour of each: a position, then another of its values, uniformly."""
+        positions = self._mutable[self.rng.integers(len(self._mutable), size=len(indices))]
+        digits = self.space.digits(indices)
+        current = digits[np.arange(len(indices)), positions]
+        choices = np.array([len(self.space.choices(p)) for p in range(self.space.dimensions)])
+        shift = 1 + np.floor(self.rng.random(len(indices)) * (choices[positions] - 1)).astype(np.int64)
+        strides = np.append(np.cumprod(choices[:0:-1])[::-1], 1)
+        return indices + ((current + shift) % choices[positions] - current) * strides[positions]
+
+
+# Acquisition functions: (rng, predictions (members, n) float64, exploration, incumbent) -> (n,), higher is better.
+Acquisition = Callable[[np.random.Generator, FloatArray, float, float], FloatArray]
+
+
+def independent_thompson(rng: np.random.Generator, predictions: FloatArray, exploration: float, _: float) -> FloatArray:
+    """A draw from N(mean, std) of each candidate on its own (White et al. 2021, section 4)."""
+    deviation = predictions.std(axis=0)
+    return predictions.mean(axis=0) + exploration * deviation * rng.standard_normal(predictions.shape[1])
+
+
+def upper_confidence_bound(
+    _: np.random.Generator, predictions: FloatArray, exploration: float, __: float
+) -> FloatArray:
+    """mean + exploration * std (Srinivas et al. 2010)."""
+    return predictions.mean(axis=0) + exploration * predictions.std(axis=0)
+
+
+def expected_improvement(_: np.random.Generator, predictions: FloatArray, __: float, incumbent: float) -> FloatArray:
+    """E[max(f - incumbent, 0)] for f ~ N(mean, std) (Mockus 1978)."""
+    from scipy.special import ndtr  # slow to import, needed here only
+
+    mean, deviation = predictions.mean(axis=0), np.maximum(predictions.std(axis=0), 1e-12)
+    z = (mean - incumbent) / deviation
+    return deviation * (z * ndtr(z) + np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi))
+
+
+def predicted_mean(_: np.random.Generator, predictions: FloatArray, __: float, ___: float) -> FloatArray:
+    """The ensemble's mean: no exploration."""
+    return predictions.mean(axis=0)
+
+
+ACQUISITIONS: dict[str, Acquisition] = {
+    "its": independent_thompson,
+    "ucb": upper_confidence_bound,
+    "ei": expected_improvement,
+    "mean": predicted_mean,
+}
+
+
+def _ordinal_and_costs(space: SearchSpace, indices: NDArray[np.integer]) -> NDArray[np.float32]:
+    """(n, dimensions + 2) float32: ordinals, log-params and log-MACs, each scaled to [0, 1] over the space."""
+    ends = np.array([0, space.product_size - 1])  # every entry smallest, every entry largest
+    columns = [space.ordinal(indices)]
+    for cost in (space.params_many, space.macs_many):
+        low, high = np.log(cost(ends))
+        columns.append(((np.log(cost(indices)) - low) / max(high - low, 1e-9)).astype(np.float32)[:, None])
+    return np.concatenate(columns, axis=1)
+
+
+# Encodings: (space, (n,) indices) -> (n, inputs) float32.
+ENCODINGS: dict[str, Callable[[SearchSpace, NDArray[np.integer]], NDArray[np.float32]]] = {
+    "one_hot": SearchSpace.one_hot,
+    "ordinal": SearchSpace.ordinal,
+    "ordinal_costs": _ordinal_and_costs,
+}
+
+
+def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise SearchError(f"{name}={value!r}: expected one of {', '.join(allowed)}")
+
+
+def _check_number(name: str, value: object, *, zero: bool = False) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (value > 0 or (zero and value == 0)):
+        raise SearchError(f"{name}={value!r}: expected a {'non-negative' if zero else 'positive'} number")
+    if value == float("inf"):
+        raise SearchError(f"{name}={value!r}: expected a finite number")
+    return float(value)
