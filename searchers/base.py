@@ -158,8 +158,8 @@ class Searcher(ABC):
     def random_neighbour(self, architecture: Architecture) -> Architecture:
         """A neighbour: one entry, drawn uniformly, gets another of its values, drawn uniformly.
 
-        Raises:
-            SpaceExhaustedError: when the architecture has no neighbour in the space.
+        In a restricted space an architecture may have no neighbour at all; then any
+        member is drawn.
         """
         space = self.space
         for _ in range(64):
@@ -172,7 +172,7 @@ class Searcher(ABC):
                     return neighbour
         neighbours = space.neighbours(architecture)
         if not neighbours:
-            raise SpaceExhaustedError(f"{architecture} has no neighbour in the space")
+            return space.sample(self.rng)
         return neighbours[int(self.rng.integers(len(neighbours)))]
 
     # -- inside --------------------------------------------------------------

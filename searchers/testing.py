@@ -1,0 +1,205 @@
+"""Conformance tests that every searcher must pass: ours, and yours.
+
+In your own tests, with pytest:
+
+    from searchers.testing import SearcherConformance
+
+    class TestMySearcher(SearcherConformance):
+        searcher = MySearcher
+        arguments = {"temperature": 0.5}      # optional
+
+or anywhere else: `check_searcher(MySearcher, temperature=0.5)`.  The class must be
+importable by its module's name, since one test starts another process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nasbench_ar.architecture import Architecture
+from nasbench_ar.errors import SearchError, SpaceError, SpaceExhaustedError
+from nasbench_ar.space import SearchSpace
+from searchers.base import Searcher
+
+TINY = SearchSpace(depth_choices=(1, 2), width_choices=(1, 2), stages=2)  # 16 architectures
+SMALL = SearchSpace(depth_choices=(1, 2, 3), width_choices=(1, 2, 4), stages=2)  # 81
+
+_PATIENCE = 20_000  # proposals a searcher may need to finish a space
+
+_IN_ANOTHER_PROCESS = """
+import importlib, json, sys
+sys.path[:] = json.loads(sys.argv[1])
+module, name, seed, queries, arguments = json.loads(sys.argv[2])
+cls = importlib.import_module(module)
+for part in name.split("."):
+    cls = getattr(cls, part)
+from searchers import testing
+searcher = cls(testing.SMALL, seed, **arguments)
+print(json.dumps(testing.trajectory(searcher, queries, testing.hilly)))
+"""
+
+
+def hilly(architecture: Architecture) -> float:
+    """A toy objective: additive with a fixed disturbance, so that there are local optima."""
+    disturbance = sum(value * (k + 3) * 7919 for k, value in enumerate(architecture)) % 101 / 40
+    return float(sum(architecture)) + disturbance
+
+
+def trajectory(searcher: Searcher, queries: int, objective: Callable[[Architecture], float] = hilly) -> list[list[int]]:
+    """The first `queries` different architectures that a searcher queries, as lists of numbers.
+
+    Ends early when the space is exhausted; repeats are told their score again.
+
+    Raises:
+        AssertionError: when a searcher needs more than 20,000 proposals.
+    """
+    for _ in range(_PATIENCE):
+        if len(searcher.history) >= queries:
+            break
+        try:
+            proposed = searcher.ask()
+        except SpaceExhaustedError:
+            break
+        searcher.tell(proposed, objective(proposed))
+    else:
+        raise AssertionError(
+            f"{type(searcher).__name__} found {len(searcher.history)} of {queries} architectures "
+            f"in {_PATIENCE} proposals: it repeats itself"
+        )
+    return [list(architecture) for architecture in searcher.history]
+
+
+class SearcherConformance:
+    """Subclass it in a test module and set `searcher`; pytest collects the tests.
+
+    Attributes:
+        searcher: the class under test.
+        arguments: its constructor arguments beyond `space` and `seed`.
+    """
+
+    searcher: ClassVar[type[Searcher]]
+    arguments: ClassVar[Mapping[str, Any]] = {}
+
+    def make(self, space: SearchSpace, seed: int = 0) -> Searcher:
+        """Build the searcher under test."""
+        return self.searcher(space, seed, **self.arguments)
+
+    def test_proposals_are_members(self) -> None:
+        searcher = self.make(SMALL)
+        for _ in range(60):
+            proposed = searcher.ask()
+            assert isinstance(proposed, Architecture), f"proposed {proposed!r}, not an Architecture"
+            assert proposed in SMALL, f"proposed {proposed}, which is outside the space"
+            searcher.tell(proposed, hilly(proposed))
+
+    def test_exhausts_a_tiny_space(self) -> None:
+        searcher = self.make(TINY)
+        trajectory(searcher, TINY.size)
+        assert set(searcher.history) == set(TINY), f"saw {len(searcher.history)} of {TINY.size}"
+        try:
+            again = searcher.ask()
+        except SpaceExhaustedError:
+            return
+        raise AssertionError(f"proposed {again} after the whole space had been told")
+
+    def test_space_of_one(self) -> None:
+        searcher = self.make(SMALL.restricted_to([40]))
+        assert trajectory(searcher, 5) == [list(SMALL.architecture(40))], "a space of one has one trajectory"
+
+    def test_restricted_space(self) -> None:
+        space = SMALL.restricted_to(range(0, 81, 4))
+        searcher = self.make(space)
+        trajectory(searcher, space.size)
+        assert set(searcher.history) == set(space), f"saw {len(searcher.history)} of {space.size}"
+
+    def test_same_seed_same_trajectory(self) -> None:
+        first, second = (trajectory(self.make(SMALL, 7), 60) for _ in range(2))
+        assert first == second, "two searchers of the same seed went different ways"
+
+    def test_same_in_another_process(self) -> None:
+        cls = self.searcher
+        call = [cls.__module__, cls.__qualname__, 11, 60, dict(self.arguments)]
+        command = [sys.executable, "-c", _IN_ANOTHER_PROCESS, json.dumps(sys.path), json.dumps(call)]
+        environment = os.environ | {"PYTHONHASHSEED": "123"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 0, f"the other process failed:\n{done.stderr}"
+        assert json.loads(done.stdout) == trajectory(self.make(SMALL, 11), 60), "another process went another way"
+
+    def test_ignores_global_random_state(self) -> None:
+        before = random.getstate(), np.random.get_state()  # noqa: NPY002 - the state under test
+        try:
+            random.seed(1)
+            np.random.seed(1)  # noqa: NPY002
+            first = trajectory(self.make(SMALL, 3), 60)
+            marks = random.random(), np.random.random()  # noqa: NPY002
+            random.seed(1)
+            np.random.seed(1)  # noqa: NPY002
+            untouched = random.random(), np.random.random()  # noqa: NPY002
+            assert trajectory(self.make(SMALL, 3), 60) == first, "the trajectory depends on global random state"
+            assert marks == untouched, "the searcher draws from the global random generators"
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])  # noqa: NPY002
+
+    def test_survives_constant_scores(self) -> None:
+        assert len(trajectory(self.make(SMALL), 60, lambda _: 1.0)) == 60
+
+    def test_survives_ties(self) -> None:
+        assert len(trajectory(self.make(SMALL), 60, lambda a: float(a[0] > 1))) == 60
+
+    def test_survives_any_scale(self) -> None:
+        for scale in (-1e12, 1e-12, 1e12):
+            found = trajectory(self.make(SMALL), 40, lambda a, s=scale: s * hilly(a))  # type: ignore[misc]
+            assert len(found) == 40
+
+    def test_survives_scores_nobody_asked_for(self) -> None:
+        searcher = self.make(SMALL)
+        for index in range(0, 81, 9):
+            searcher.tell(SMALL.architecture(index), 1.0)
+        assert len(trajectory(searcher, 60)) == 60
+
+    def test_rejects_bad_scores(self) -> None:
+        searcher = self.make(SMALL)
+        proposed = searcher.ask()
+        for score in (float("nan"), float("inf"), None):
+            try:
+                searcher.tell(proposed, score)  # type: ignore[arg-type]
+            except SearchError:
+                continue
+            raise AssertionError(f"accepted the score {score!r}")
+        try:
+            searcher.tell("9-9-9-9", 1.0)
+        except SpaceError:
+            return
+        raise AssertionError("accepted a score for an architecture outside the space")
+
+    def test_batches_cover_what_single_asks_do(self) -> None:
+        searcher = self.make(SMALL)
+        for _ in range(_PATIENCE):
+            if len(searcher.history) >= 60:
+                break
+            for proposed in searcher.ask_batch():
+                searcher.tell(proposed, hilly(proposed))
+        single = self.make(SMALL)
+        trajectory(single, len(searcher.history))
+        assert list(single.history) == list(searcher.history), "ask_batch and ask go different ways"
+
+
+def check_searcher(searcher: type[Searcher], **arguments: Any) -> None:
+    """Run every conformance test.
+
+    Raises:
+        AssertionError: at the first that fails.
+    """
+    suite = type("Suite", (SearcherConformance,), {"searcher": searcher, "arguments": arguments})()
+    for name in dir(suite):
+        if name.startswith("test_"):
+            getattr(suite, name)()

@@ -1,0 +1,92 @@
+"""Every searcher, in several settings, against the conformance kit; and the kit against bad searchers."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from nasbench_ar import Architecture
+from searchers import Bananas, LocalSearch, RandomSearch, RegularizedEvolution, Searcher
+from searchers.testing import SearcherConformance, check_searcher
+
+
+class TestRandomSearch(SearcherConformance):
+    searcher = RandomSearch
+
+
+class TestLocalSearchFirst(SearcherConformance):
+    searcher = LocalSearch
+
+
+class TestLocalSearchBest(SearcherConformance):
+    searcher = LocalSearch
+    arguments = {"improvement": "best", "starts": 3}
+
+
+class TestRegularizedEvolution(SearcherConformance):
+    searcher = RegularizedEvolution
+
+
+class TestRegularizedEvolutionSmall(SearcherConformance):
+    searcher = RegularizedEvolution
+    arguments = {"population": 2, "tournament": 1, "patience": 5}
+
+
+class TestBananas(SearcherConformance):
+    searcher = Bananas
+    arguments = {"first_steps": 10, "steps": 2}
+
+
+class TestBananasExhaustive(SearcherConformance):
+    searcher = Bananas
+    arguments = {"steps": 1, "candidates": "exhaustive", "acquisition": "ei", "encoding": "ordinal_costs"}
+
+
+class TestBananasOneByOne(SearcherConformance):
+    searcher = Bananas
+    arguments = {"starts": 1, "batch": 1, "steps": 1, "acquisition": "ucb", "encoding": "ordinal", "loss": "mae"}
+
+
+class Stubborn(Searcher):
+    """Proposes one architecture for ever."""
+
+    def _ask(self) -> Architecture:
+        return self.space.architecture(int(self.space.member_indices[0]))
+
+
+class Global(Searcher):
+    """Draws from the global generator."""
+
+    def _ask(self) -> Architecture:
+        members = list(self.space)
+        return members[random.randrange(len(members))]
+
+
+class Outside(Searcher):
+    """Proposes what is not in the space."""
+
+    def _ask(self) -> Any:
+        return (1, 1)
+
+
+class Forgetful(Searcher):
+    """Takes no part in the seeding contract: another object, another way."""
+
+    counter = 0
+
+    def _ask(self) -> Architecture:
+        Forgetful.counter += 1
+        members = [a for a in self.space if a not in self.history]
+        return members[Forgetful.counter % len(members)]
+
+
+@pytest.mark.parametrize("bad", [Stubborn, Global, Outside, Forgetful])
+def test_kit_finds_bad_searchers(bad: type[Searcher]) -> None:
+    with pytest.raises((AssertionError, ValueError)):
+        check_searcher(bad)
+
+
+def test_kit_passes_a_good_one() -> None:
+    check_searcher(RandomSearch)
