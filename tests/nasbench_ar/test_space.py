@@ -1,0 +1,173 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nasbench_ar import NARES, WRN_34_10, Architecture, SearchSpace, SpaceError
+
+choices = st.lists(st.integers(1, 30), min_size=1, max_size=4, unique=True).map(sorted).map(tuple)
+spaces = st.builds(SearchSpace, choices, choices, st.integers(1, 3))
+
+
+@given(spaces, st.data())
+@settings(max_examples=60, deadline=None)
+def test_index_round_trip_and_order(space: SearchSpace, data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, space.product_size - 1))
+    architecture = space.architecture(index)
+    assert space.index(architecture) == index
+    assert space.index(str(architecture)) == index
+    assert space.index(list(architecture)) == index
+    assert tuple(space.vectors(np.array([index]))[0].tolist()) == architecture
+    if index:
+        assert space.architecture(index - 1) < architecture  # lexicographic
+    arch_id = space.arch_id(architecture)
+    assert space.from_arch_id(arch_id) == architecture
+    if arch_id > 1:
+        assert space.macs(space.from_arch_id(arch_id - 1)) <= space.macs(architecture)
+
+
+@given(spaces, st.data())
+@settings(max_examples=60, deadline=None)
+def test_neighbourhood(space: SearchSpace, data: st.DataObject) -> None:
+    center = space.architecture(data.draw(st.integers(0, space.product_size - 1)))
+    neighbours = space.neighbours(center)
+    assert len(set(neighbours)) == len(neighbours)
+    assert len(neighbours) == sum(len(space.choices(p)) - 1 for p in range(space.dimensions))
+    for neighbour in neighbours:
+        assert sum(a != b for a, b in zip(center, neighbour, strict=True)) == 1
+        assert center in space.neighbours(neighbour)
+    keys = [next((p, b) for p, (a, b) in enumerate(zip(center, n, strict=True)) if a != b) for n in neighbours]
+    assert keys == sorted(keys)
+
+
+@given(spaces)
+@settings(max_examples=40, deadline=None)
+def test_encodings(space: SearchSpace) -> None:
+    indices = np.unique(np.linspace(0, space.product_size - 1, 20).astype(np.int64))
+    one_hot, ordinal = space.one_hot(indices), space.ordinal(indices)
+    assert one_hot.dtype == ordinal.dtype == np.float32
+    sizes = [len(space.choices(p)) for p in range(space.dimensions)]
+    blocks = np.split(one_hot, np.cumsum(sizes)[:-1], axis=1)
+    for position, block in enumerate(blocks):
+        assert (block.sum(axis=1) == 1).all()
+        assert (np.isin(block, [0, 1])).all()
+        chosen = np.array(space.choices(position))[block.argmax(axis=1)]
+        np.testing.assert_array_equal(chosen, space.vectors(indices)[:, position])
+    assert ordinal.min() >= 0
+    assert ordinal.max() <= 1
+    assert len(np.unique(ordinal, axis=0)) == len(indices)
+
+
+@given(spaces, st.data())
+@settings(max_examples=30, deadline=None)
+def test_restricted(space: SearchSpace, data: st.DataObject) -> None:
+    members = data.draw(st.sets(st.integers(0, space.product_size - 1), min_size=1, max_size=8))
+    small = space.restricted_to(members)
+    assert len(small) == len(members)
+    assert [space.index(a) for a in small] == sorted(members)
+    rng = np.random.default_rng(0)
+    assert {space.index(small.sample(rng)) for _ in range(20)} <= members
+    for a in small:
+        assert small.arch_id(a) == space.arch_id(a)
+        assert set(small.neighbours(a)) == {n for n in space.neighbours(a) if n in small}
+
+
+def test_the_nares_space() -> None:
+    assert NARES.size == len(NARES) == 15625
+    assert len(NARES.neighbours(WRN_34_10)) == 24
+    assert NARES.one_hot(np.array([0])).shape == (1, 30)
+    assert NARES.entry_names == ("D1", "W1", "D2", "W2", "D3", "W3")
+    assert SearchSpace.from_dict(NARES.to_dict()) == NARES
+    assert sorted(NARES.arch_id_order.tolist()) == list(range(15625))
+    assert next(iter(NARES)) == (4, 8, 4, 8, 4, 8)
+
+
+def test_samples_are_uniform_and_follow_the_generator() -> None:
+    space = SearchSpace((1, 2), (1, 2), stages=1)
+    rng = np.random.default_rng(0)
+    counts = np.bincount([space.index(space.sample(rng)) for _ in range(4000)], minlength=4)
+    assert abs(counts - 1000).max() < 120
+    a, b = (NARES.sample(np.random.default_rng(5)) for _ in range(2))
+    assert a == b
+
+
+def test_membership() -> None:
+    assert WRN_34_10 in NARES
+    assert "WRN-34-10" in NARES
+    assert [5, 10, 5, 10, 5, 10] in NARES
+    for stranger in ("5-10-5-10-5-11", "WRN-28-10", (5, 10), 17, None, object()):
+        assert stranger not in NARES
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("5-10-5-10-5-11", "W3=11 is not one of 8, 10, 12, 14, 16"),
+        ("6-10-5-10-5-10", "D1=6 is not one of 4, 5, 7, 9, 11"),
+        ("5-10-5-10", "has 4 numbers; expected 6"),
+        ("5-10-5-10-5-10-5-10", "has 8 numbers; expected 6"),
+        (17, "not an architecture: 17"),
+    ],
+)
+def test_strangers_are_named(given: object, message: str) -> None:
+    for ask in (NARES.index, NARES.parse, NARES.macs, NARES.neighbours, NARES.arch_id):
+        with pytest.raises(SpaceError, match=message):
+            ask(given)  # type: ignore[operator]
+    with pytest.raises(SpaceError, match=message):
+        NARES.indices([given])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("index", [-1, 15625, True, 1.0, "3", None])
+def test_bad_numbers(index: object) -> None:
+    with pytest.raises(SpaceError, match=r"outside 0\.\.15624"):
+        NARES.architecture(index)  # type: ignore[arg-type]
+    with pytest.raises(SpaceError, match=r"outside 1\.\.15625"):
+        NARES.from_arch_id(0 if index == 15625 or index == -1 else index)  # type: ignore[arg-type]
+
+
+def test_left_out_members() -> None:
+    small = NARES.restricted_to([3, 1])
+    assert small.members == (1, 3)
+    with pytest.raises(SpaceError, match="left out of this space"):
+        small.index(NARES.architecture(2))
+    with pytest.raises(SpaceError, match="left out of this restricted space"):
+        small.architecture(2)
+    with pytest.raises(SpaceError, match="at least one member"):
+        NARES.restricted_to([])
+    with pytest.raises(SpaceError, match="index 15625 is outside"):
+        NARES.restricted_to([0, 15625])
+    with pytest.raises(SpaceError, match="index -1 is outside"):
+        NARES.restricted_to([-1])
+    assert NARES.restricted_to(range(15625)).members is None
+
+
+@pytest.mark.parametrize("values", [(), (2, 1), (1, 1), (0, 1), (1.0,), "12", None, (True, 2), 5])
+def test_bad_choices(values: object) -> None:
+    for field in ("depth_choices", "width_choices"):
+        with pytest.raises(SpaceError, match=field):
+            SearchSpace(**{field: values})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("field", ["stages", "unit_channels", "image_size", "image_channels", "classes"])
+@pytest.mark.parametrize("value", [0, -1, 1.0, "3", True, None])
+def test_bad_sizes(field: str, value: object) -> None:
+    with pytest.raises(SpaceError, match=f"{field}=.*positive integer"):
+        SearchSpace(**{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("stages", [7, 10**9])
+def test_too_large(stages: int) -> None:
+    with pytest.raises(SpaceError, match="too large"):
+        SearchSpace(stages=stages)
+
+
+@pytest.mark.parametrize("data", [{}, None, [1], {**NARES.to_dict(), "extra": 1}, {"stages": 3}])
+def test_bad_dicts(data: object) -> None:
+    with pytest.raises(SpaceError, match="exactly the keys"):
+        SearchSpace.from_dict(data)  # type: ignore[arg-type]
+
+
+def test_architecture_objects_of_the_space_are_architectures() -> None:
+    assert type(NARES.architecture(0)) is Architecture
+    assert type(NARES.sample(np.random.default_rng(0))) is Architecture
+    assert all(type(n) is Architecture for n in NARES.neighbours(WRN_34_10))
