@@ -1,0 +1,132 @@
+"""BANANAS: candidates, acquisition, rounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from nasbench_ar import NARES, SearchError, SearchSpace
+from searchers import Bananas
+from searchers.bananas import ACQUISITIONS, ENCODINGS
+from searchers.testing import SMALL, hilly
+
+
+def started(space: SearchSpace = NARES, **arguments: Any) -> Bananas:
+    searcher = Bananas(space, 0, **({"first_steps": 5, "steps": 2} | arguments))
+    for architecture in searcher.ask_batch():
+        searcher.tell(architecture, hilly(architecture))
+    return searcher
+
+
+def test_rounds_are_ten_and_ten() -> None:
+    searcher = started()
+    assert len(searcher.history) == 10
+    batch = searcher.ask_batch()
+    assert len(set(batch)) == 10
+    assert not set(batch) & set(searcher.history)
+
+
+def test_candidates_are_unseen_neighbours_of_the_best() -> None:
+    searcher = started(parents=2, mutations=10, pool=12)
+    best = sorted(searcher.history, key=searcher.history.__getitem__)[-2:]
+    candidates = [NARES.architecture(int(i)) for i in searcher._draw_candidates()]
+    assert 0 < len(set(candidates)) == len(candidates) <= 12
+    assert all(any(c in NARES.neighbours(parent) for parent in best) for c in candidates)
+
+
+def test_mutations_are_uniform_over_neighbours() -> None:
+    searcher = started(SMALL)
+    center = SMALL.index("1-2-3-4")
+    drawn = searcher._mutate(np.full(8000, center))
+    neighbours = SMALL.indices(SMALL.neighbours("1-2-3-4"))
+    counts = np.array([(drawn == n).sum() for n in neighbours])
+    assert counts.sum() == 8000
+    assert np.all(np.abs(counts - 1000) < 5 * np.sqrt(1000))
+
+
+def test_exhaustive_candidates_are_all_unseen() -> None:
+    searcher = started(SMALL, candidates="exhaustive")
+    seen = set(SMALL.indices(searcher.history).tolist())
+    assert set(searcher._draw_candidates().tolist()) == set(range(81)) - seen
+
+
+def test_finds_the_optimum_of_an_additive_landscape() -> None:
+    searcher = Bananas(NARES, 0)
+    while len(searcher.history) < 200:
+        proposed = searcher.ask()
+        searcher.tell(proposed, float(sum(proposed)) / 10)
+    assert searcher.best()[0] == (11, 16, 11, 16, 11, 16)
+
+
+def test_a_shift_and_a_scale_of_scores_change_nothing() -> None:
+    one, other = started(), Bananas(NARES, 0, first_steps=5, steps=2)
+    for architecture in other.ask_batch():
+        other.tell(architecture, 2.0 * hilly(architecture) + 8.0)  # exact in binary
+    assert one.ask_batch() == other.ask_batch()
+
+
+def test_predictions_have_the_unit_of_the_scores() -> None:
+    searcher = started(SMALL, first_steps=400)
+    searcher.ask()
+    seen = SMALL.indices(searcher.history)
+    predicted = searcher.predict(seen)
+    assert predicted.shape == (5, len(seen))
+    scores = np.array(list(searcher.history.values()))
+    assert stats.pearsonr(predicted.mean(axis=0), scores).statistic > 0.5
+    assert abs(predicted.mean() - scores.mean()) < scores.std()
+
+
+def test_acquisitions_against_closed_forms() -> None:
+    rng = np.random.default_rng(0)
+    predictions = rng.normal(size=(5, 400))
+    mean, deviation = predictions.mean(axis=0), predictions.std(axis=0)
+    np.testing.assert_allclose(ACQUISITIONS["mean"](rng, predictions, 1.0, 0.0), mean)
+    np.testing.assert_allclose(ACQUISITIONS["ucb"](rng, predictions, 2.0, 0.0), mean + 2 * deviation)
+    draws = np.array([ACQUISITIONS["its"](rng, predictions, 1.0, 0.0) for _ in range(2000)])
+    assert np.abs((draws.mean(axis=0) - mean) / deviation).max() < 5 / np.sqrt(2000)
+    assert stats.kstest(((draws - mean) / deviation).ravel()[:5000], "norm").pvalue > 1e-3
+    sampled = np.maximum(rng.normal(mean[:3], deviation[:3], size=(400_000, 3)) - 0.3, 0).mean(axis=0)
+    np.testing.assert_allclose(ACQUISITIONS["ei"](rng, predictions[:, :3], 1.0, 0.3), sampled, atol=5e-3)
+
+
+def test_encodings_have_one_row_each_and_stay_in_range() -> None:
+    widths = {"one_hot": 30, "ordinal": 6, "ordinal_costs": 8}
+    for name, width in widths.items():
+        encoded = ENCODINGS[name](NARES, NARES.member_indices[::97])
+        assert encoded.shape == (len(NARES.member_indices[::97]), width)
+        assert encoded.dtype == np.float32
+        assert encoded.min() >= 0
+        assert encoded.max() <= 1
+        assert len(np.unique(encoded, axis=0)) == len(encoded)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"starts": 0},
+        {"batch": 0},
+        {"members": 0},
+        {"hidden": 0},
+        {"steps": -1},
+        {"first_steps": -1},
+        {"parents": 0},
+        {"mutations": 0},
+        {"pool": 0},
+        {"loss": "huber"},
+        {"encoding": "path"},
+        {"acquisition": "pi"},
+        {"candidates": "all"},
+        {"exploration": -1},
+        {"learning_rate": 0},
+        {"learning_rate": "fast"},
+        {"weight_decay": float("nan")},
+        {"weight_decay": float("inf")},
+        {"weight_decay": 1000.0},
+    ],
+)
+def test_bad_arguments(arguments: dict[str, Any]) -> None:
+    with pytest.raises(SearchError, match=f"{next(iter(arguments))}.*(expected|below)"):
+        Bananas(SMALL, 0, **arguments)

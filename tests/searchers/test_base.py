@@ -1,0 +1,164 @@
+"""The bookkeeping that every searcher inherits, and the registry."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+import searchers
+from nasbench_ar import NARES, Architecture, SearchError, SearchSpace, SpaceError, SpaceExhaustedError
+from searchers import SEARCHERS, RandomSearch, Searcher
+from searchers.base import check_at_least
+from searchers.testing import SMALL, TINY
+
+
+class Scripted(Searcher):
+    """Proposes what it is given."""
+
+    def __init__(self, space: SearchSpace, seed: int, *, script: Sequence[Any] = ()) -> None:
+        super().__init__(space, seed)
+        self.script = list(script)
+        self.calls = 0
+
+    def _ask(self) -> Any:
+        self.calls += 1
+        return self.script.pop(0)
+
+
+A, B, C = (TINY.architecture(k) for k in (0, 5, 9))
+
+
+def test_batches_are_handed_out_one_by_one() -> None:
+    searcher = Scripted(TINY, 0, script=[[A, B], C])
+    assert [searcher.ask() for _ in range(3)] == [A, B, C]
+    assert searcher.calls == 2
+
+
+def test_ask_batch_gives_the_rest_of_a_batch() -> None:
+    searcher = Scripted(TINY, 0, script=[[A, B, C], [A]])
+    assert searcher.ask() == A
+    assert searcher.ask_batch() == [B, C]
+    assert searcher.ask_batch() == [A]
+
+
+@pytest.mark.parametrize("script", [[[]], [(1, 1)], ["5-5-5-5"], [[A, (9, 9, 9, 9)]], [None]])
+def test_bad_proposals_are_refused(script: list[Any]) -> None:
+    with pytest.raises((SearchError, TypeError)):
+        Scripted(TINY, 0, script=script).ask()
+
+
+def test_best_is_the_first_of_the_best() -> None:
+    searcher = RandomSearch(TINY, 0)
+    with pytest.raises(SearchError, match="nothing was told"):
+        searcher.best()
+    for architecture, score in ((A, 1.0), (B, 3.0), (C, 3.0)):
+        searcher.tell(architecture, score)
+    assert searcher.best() == (B, 3.0)
+
+
+def test_history_keeps_first_order_and_last_score() -> None:
+    searcher = RandomSearch(TINY, 0)
+    for architecture, score in ((A, 1.0), (B, 3.0), (A, 2.0)):
+        searcher.tell(architecture, score)
+    assert list(searcher.history.items()) == [(A, 2.0), (B, 3.0)]
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("-inf"), "much", None])
+def test_scores_must_be_finite(score: Any) -> None:
+    with pytest.raises(SearchError, match="finite number"):
+        RandomSearch(TINY, 0).tell(A, score)
+
+
+def test_tell_takes_strings_and_refuses_strangers() -> None:
+    searcher = RandomSearch(TINY, 0)
+    searcher.tell("1-1-1-1", 0.5)
+    assert searcher.history == {A: 0.5}
+    with pytest.raises(SpaceError):
+        searcher.tell("1-1-1-7", 0.5)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "0", True, None])
+def test_seed_must_be_an_integer(seed: Any) -> None:
+    with pytest.raises(SearchError, match="seed"):
+        RandomSearch(TINY, seed)
+
+
+def test_space_must_be_a_space() -> None:
+    with pytest.raises(SearchError, match="SearchSpace"):
+        RandomSearch("NARes", 0)  # type: ignore[arg-type]
+
+
+def test_sample_unseen_finds_the_last_one() -> None:
+    searcher = RandomSearch(NARES, 0)
+    last = NARES.architecture(4711)
+    searcher.history = {a: 0.0 for a in NARES if a != last}
+    assert searcher.sample_unseen() == last
+    searcher.history[last] = 0.0
+    with pytest.raises(SpaceExhaustedError):
+        searcher.sample_unseen()
+    with pytest.raises(SpaceExhaustedError):
+        searcher.sample_unseen_batch(1)
+
+
+@pytest.mark.parametrize("count", [1, 7, 16, 40])
+def test_sample_unseen_batch_has_no_repeats(count: int) -> None:
+    searcher = RandomSearch(TINY, 3)
+    searcher.tell(A, 0.0)
+    batch = searcher.sample_unseen_batch(count)
+    assert len(batch) == len(set(batch)) == min(count, 15)
+    assert A not in batch
+
+
+def test_random_neighbours_are_uniform_over_positions_and_values() -> None:
+    searcher = RandomSearch(SMALL, 0)
+    center = SMALL.parse("1-2-3-4")
+    drawn = [searcher.random_neighbour(center) for _ in range(4000)]
+    counts = np.array([drawn.count(n) for n in SMALL.neighbours(center)])
+    assert counts.sum() == 4000
+    assert np.all(np.abs(counts - 500) < 5 * np.sqrt(500))
+
+
+def test_a_position_with_one_choice_is_never_mutated() -> None:
+    space = SearchSpace(depth_choices=(2,), width_choices=(1, 2), stages=1)
+    searcher = RandomSearch(space, 0)
+    assert {searcher.random_neighbour(space.parse("2-1")) for _ in range(20)} == {Architecture(2, 2)}
+
+
+def test_an_isolated_architecture_gets_any_member() -> None:
+    space = SMALL.restricted_to([0, 40])
+    searcher = RandomSearch(space, 0)
+    assert {searcher.random_neighbour(space.architecture(0)) for _ in range(40)} == set(space)
+
+
+@pytest.mark.parametrize("value", [0, 2.5, True, "3"])
+def test_counts_are_checked(value: Any) -> None:
+    with pytest.raises(SearchError, match="least 1"):
+        check_at_least("count", value, 1)
+
+
+def test_create_by_name() -> None:
+    searcher = searchers.create("local_search", TINY, 0, starts=3)
+    assert isinstance(searcher, searchers.LocalSearch)
+    assert searcher.starts == 3
+
+
+def test_create_lists_what_is_known() -> None:
+    with pytest.raises(SearchError, match="random_search, local_search, regularized_evolution, bananas"):
+        searchers.create("grid", TINY, 0)
+    with pytest.raises(SearchError, match="it takes starts, improvement"):
+        searchers.create("local_search", TINY, 0, start=3)
+
+
+def test_hyperparameters_have_defaults() -> None:
+    assert searchers.hyperparameters(SEARCHERS["random_search"]) == {}
+    assert searchers.hyperparameters(SEARCHERS["local_search"]) == {"starts": 10, "improvement": "first"}
+
+
+def test_no_searcher_needs_torch_to_start() -> None:
+    code = "import sys, searchers; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

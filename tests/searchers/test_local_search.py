@@ -1,0 +1,66 @@
+"""Local search climbs, restarts and never steps down."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from nasbench_ar import Architecture, SearchError
+from searchers import LocalSearch
+from searchers.testing import SMALL, hilly, trajectory
+
+
+class Recorded(LocalSearch):
+    """Notes every point it stands on, restarts included."""
+
+    def _move(self, architecture: Architecture) -> None:
+        self.stood = [*getattr(self, "stood", []), architecture]
+        super()._move(architecture)
+
+
+@pytest.mark.parametrize("improvement", ["first", "best"])
+@pytest.mark.parametrize("seed", range(5))
+def test_every_move_is_up_or_a_restart_from_a_local_optimum(improvement: str, seed: int) -> None:
+    searcher = Recorded(SMALL, seed, starts=2, improvement=improvement)
+    trajectory(searcher, 81)
+    restarts = 0
+    for here, there in pairwise(searcher.stood):
+        if there in SMALL.neighbours(here) and hilly(there) > hilly(here):
+            continue
+        restarts += 1
+        assert all(hilly(n) <= hilly(here) for n in SMALL.neighbours(here)), f"left {here}, no local optimum"
+    assert 0 < restarts < len(searcher.stood) - 1
+
+
+def test_starts_from_the_best_of_its_starts() -> None:
+    searcher = LocalSearch(SMALL, 1, starts=6)
+    starts = searcher.ask_batch()
+    assert len(starts) == 6
+    for start in starts:
+        searcher.tell(start, hilly(start))
+    neighbour = searcher.ask()
+    assert neighbour in SMALL.neighbours(max(starts, key=hilly))
+
+
+def test_best_improvement_asks_for_all_neighbours_at_once() -> None:
+    searcher = LocalSearch(SMALL, 1, starts=1, improvement="best")
+    start = searcher.ask()
+    searcher.tell(start, hilly(start))
+    assert sorted(searcher.ask_batch()) == sorted(SMALL.neighbours(start))
+
+
+def test_first_improvement_moves_at_once() -> None:
+    searcher = LocalSearch(SMALL, 1, starts=1)
+    start = searcher.ask()
+    searcher.tell(start, 0.0)
+    first = searcher.ask()
+    searcher.tell(first, 1.0)
+    assert searcher.ask() in SMALL.neighbours(first)
+
+
+@pytest.mark.parametrize("arguments", [{"starts": 0}, {"improvement": "steepest"}])
+def test_bad_arguments(arguments: dict[str, Any]) -> None:
+    with pytest.raises(SearchError, match="expected"):
+        LocalSearch(SMALL, 0, **arguments)
