@@ -1,0 +1,314 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nasbench_ar import MetricError, MissingEntryError, Oracle, SpaceError, Table
+from nasbench_ar.metrics import CORRUPTIONS, CURVES, METRICS
+from tests.nasbench_ar.conftest import EPOCHS, TOY, toy_cells, toy_curves, toy_writer, write_toy
+
+TWO_SEEDS, NO_TEST, NO_ENTRY = TOY.architecture(0), TOY.architecture(5), TOY.architecture(15)
+PLAIN = TOY.architecture(7)
+
+
+# -- values and their absence --------------------------------------------------
+
+
+def test_values(toy: Oracle) -> None:
+    assert toy.query(PLAIN, "test_pgd_acc") == 57.0
+    assert toy.query("1-3-2-3", "test_pgd_acc") == 57.0
+    assert toy.query([1, 3, 2, 3], "test_pgd_acc") == 57.0
+    assert type(toy.query(PLAIN, "test_pgd_acc")) is float
+    assert toy.query(PLAIN, "macs") == TOY.macs(PLAIN)
+    assert toy.query(NO_ENTRY, "params") == TOY.params(NO_ENTRY)  # known without any training
+    assert toy.query(PLAIN, "best_epoch") == toy_curves(7, 0)["val_cw_acc"].argmax()
+    assert "toy numbers" in repr(toy)
+
+
+def test_metrics_and_labels(toy: Oracle) -> None:
+    assert toy.metrics == tuple(name for name in METRICS if name in {"macs", "params", *toy.table.scalar_names})
+    assert toy.label("val_pgd_acc") == "Val PGD20 (ten steps)"
+    assert toy.label("val_cw_acc") == "Val PGD-CW40"
+
+
+def test_missing_values_raise(toy: Oracle) -> None:
+    asked: list[tuple[Any, str]] = [
+        (lambda: toy.query(NO_ENTRY, "test_pgd_acc"), "has no entry for 2-3-2-3; it holds 15 of 16 architectures"),
+        (lambda: toy.query(NO_ENTRY, "val_pgd_acc", epoch=2), "has no entry for"),
+        (lambda: toy.query(NO_ENTRY, "val_pgd_acc", seed="all"), "has no entry for"),
+        (lambda: toy.query(NO_ENTRY, "params", seed="all"), "has no entry for"),
+        (lambda: toy.query(NO_TEST, "test_pgd_acc"), "no test_pgd_acc for 1-3-1-3: it was not measured"),
+        (lambda: toy.query(NO_TEST, "test_pgd_acc", seed="all"), "it was not measured"),
+        (lambda: toy.query(PLAIN, "test_pgd_acc", seed=3), r"no training of 1-3-2-3 with seed 3; seeds: \[0\]"),
+        (lambda: toy.query(PLAIN, "val_pgd_acc", seed=3, epoch=0), "with seed 3"),
+        (lambda: toy.query_many([PLAIN, NO_TEST], "test_pgd_acc"), "for 1-3-1-3: it was not measured"),
+        (lambda: toy.query_many(np.array([7, 15]), "test_pgd_acc"), "no entry for 2-3-2-3"),
+        (lambda: toy.curve(NO_ENTRY, "val_pgd_acc"), "no entry for"),
+        (lambda: toy.curve(PLAIN, "val_pgd_acc", seed=3), "with seed 3"),
+        (lambda: toy.corruptions(NO_TEST), "no complete set of corruption acc for 1-3-1-3"),
+        (lambda: toy.corruptions(NO_ENTRY), "no entry for"),
+        (lambda: toy.record(NO_ENTRY), "no entry for"),
+        (lambda: toy.gpu_days(NO_ENTRY), "no entry for"),
+    ]
+    for ask, message in asked:
+        with pytest.raises(MissingEntryError, match=message):
+            ask()
+
+
+def test_wrong_questions(toy: Oracle) -> None:
+    asked: list[tuple[Any, type[Exception], str]] = [
+        (lambda: toy.query("9-9-9-9", "val_pgd_acc"), SpaceError, "D1=9"),
+        (lambda: toy.query(7, "val_pgd_acc"), SpaceError, "not an architecture: 7"),  # type: ignore[arg-type]
+        (lambda: toy.query(PLAIN, "val_pgd"), MetricError, "did you mean"),
+        (lambda: toy.query(PLAIN, "test_aa_acc"), MetricError, "table toy has no test_aa_acc; it has macs"),
+        (lambda: toy.query(PLAIN, "test_aa_acc", seed="all"), MetricError, "has no test_aa_acc"),
+        (lambda: toy.query(PLAIN, "val_pgd_acc", epoch=EPOCHS), MetricError, "epochs run from 0 to 5"),
+        (lambda: toy.query(PLAIN, "val_pgd_acc", epoch=-1), MetricError, "epoch=-1"),
+        (lambda: toy.query(PLAIN, "val_pgd_acc", epoch=True), MetricError, "epoch=True"),
+        (lambda: toy.query(PLAIN, "val_pgd_acc", epoch=1.5), MetricError, "epoch=1.5"),  # type: ignore[arg-type]
+        (lambda: toy.query(PLAIN, "test_pgd_acc", epoch=2), MetricError, "measured once, after training"),
+        (lambda: toy.query(PLAIN, "macs", epoch=2), MetricError, "measured once"),
+        (lambda: toy.gpu_days(PLAIN, epoch=99), MetricError, "epochs run from 0 to 5"),
+        (lambda: toy.gpu_days(PLAIN, epoch=1.0), MetricError, "epoch=1.0"),  # type: ignore[arg-type]
+        (lambda: toy.gpu_days(PLAIN, seed="all"), MetricError, "expected an integer or 'mean'"),  # type: ignore[arg-type]
+        (lambda: toy.curve(PLAIN, "test_pgd_acc"), MetricError, "no curve of test_pgd_acc over the epochs"),
+        (lambda: toy.corruptions(PLAIN, "loss"), MetricError, "no corruption cells of kind 'loss'; it has acc"),
+        (lambda: toy.flag("x"), MetricError, "no flag 'x'; flags: odd"),
+        (lambda: toy.optimum("best_epoch"), MetricError, "no better or worse"),
+        (lambda: toy.query_many(np.array([0, 16]), "macs"), SpaceError, r"reach outside 0\.\.15"),
+        (lambda: toy.query_many(np.array([-1]), "macs"), SpaceError, "reach outside"),
+        (lambda: toy.query_many(["9-9-9-9"], "macs"), SpaceError, "D1=9"),
+    ]
+    for ask, kind, message in asked:
+        with pytest.raises(kind, match=message):
+            ask()
+
+
+@pytest.mark.parametrize("seed", ["median", None, 1.0, True, (0,)])
+def test_wrong_seeds(toy: Oracle, seed: Any) -> None:
+    for ask in (
+        lambda: toy.query(PLAIN, "val_pgd_acc", seed=seed),
+        lambda: toy.query(PLAIN, "val_pgd_acc", seed=seed, epoch=2),
+        lambda: toy.query_many([PLAIN], "val_pgd_acc", seed=seed),
+        lambda: toy.curve(PLAIN, "val_pgd_acc", seed=seed),
+        lambda: toy.corruptions(PLAIN, seed=seed),
+        lambda: toy.column("val_pgd_acc", seed=seed),
+    ):
+        with pytest.raises(MetricError, match="expected an integer or 'mean'"):
+            ask()
+
+
+# -- several trainings -----------------------------------------------------------
+
+
+def test_mean_one_and_all(toy: Oracle) -> None:
+    assert toy.seeds(TWO_SEEDS) == (0, 3)
+    assert toy.seeds(NO_ENTRY) == ()
+    assert toy.query(TWO_SEEDS, "test_pgd_acc") == 51.5
+    assert toy.query(TWO_SEEDS, "test_pgd_acc", seed=3) == 53.0
+    assert toy.query(TWO_SEEDS, "test_pgd_acc", seed=np.int64(3)) == 53.0
+    np.testing.assert_array_equal(toy.query(TWO_SEEDS, "test_pgd_acc", seed="all"), [50.0, 53.0])
+    np.testing.assert_array_equal(toy.query(PLAIN, "test_pgd_acc", seed="all"), [57.0])
+    assert toy.query(TWO_SEEDS, "macs") == TOY.macs(TWO_SEEDS)
+    assert toy.available("test_pgd_acc", seed=3).tolist() == [True] + [False] * 15
+    first, second = (toy_curves(0, seed)["val_loss"] for seed in (0, 3))
+    np.testing.assert_allclose(toy.curve(TWO_SEEDS, "val_loss"), (first + second) / 2)
+    np.testing.assert_array_equal(toy.curve(TWO_SEEDS, "val_loss", seed=3), second)
+    np.testing.assert_allclose(
+        toy.corruptions(TWO_SEEDS)["fog"], (toy_cells(0, 0) + toy_cells(0, 3))[CORRUPTIONS.index("fog")] / 2
+    )
+
+
+def test_means_are_over_the_trainings_that_have_the_value(tmp_path: Path) -> None:
+    """With and without an epoch, an unmeasured training must not spoil the others."""
+    curves = {name: np.arange(4.0) for name in CURVES}
+    with toy_writer(tmp_path / "t") as writer:
+        writer.add(PLAIN, seed=0, scalars={"val_pgd_acc": 3.0, "best_epoch": 3}, curves=curves)
+        writer.add(PLAIN, seed=1, scalars={})
+    oracle = Oracle(Table(tmp_path / "t"))
+    assert oracle.query(PLAIN, "val_pgd_acc") == 3.0
+    assert oracle.query(PLAIN, "val_pgd_acc", epoch=3) == 3.0
+    assert oracle.query(PLAIN, "val_pgd_acc", seed="all").tolist() == [3.0]
+    assert oracle.curve(PLAIN, "val_pgd_acc").tolist() == [0, 1, 2, 3]
+    with pytest.raises(MissingEntryError, match="it was not measured"):
+        oracle.query(PLAIN, "val_pgd_acc", seed=1)
+    with pytest.raises(MissingEntryError, match="it was not measured"):
+        oracle.query(PLAIN, "val_pgd_acc", seed=1, epoch=2)
+
+
+# -- epochs ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epoch", range(EPOCHS))
+def test_a_stopped_training(toy: Oracle, epoch: int) -> None:
+    for index in range(1, 15):
+        architecture, curves = TOY.architecture(index), toy_curves(index, 0)
+        best = int(curves["val_cw_acc"][: epoch + 1].argmax())
+        assert toy.query(architecture, "best_epoch", epoch=epoch) == best
+        for name in CURVES:
+            assert toy.query(architecture, name, epoch=epoch) == curves[name][best]
+            np.testing.assert_array_equal(toy.curve(architecture, name, epoch=epoch), curves[name][: epoch + 1])
+        stopped = toy.query(architecture, "val_best_clean_acc", epoch=epoch)
+        assert stopped == curves["val_clean_acc"][: epoch + 1].max()
+
+
+def test_the_last_epoch_is_the_finished_training(toy: Oracle) -> None:
+    for name in (*CURVES, "best_epoch", "val_best_pgd_acc"):
+        for architecture in (PLAIN, TWO_SEEDS):
+            assert toy.query(architecture, name, epoch=EPOCHS - 1) == pytest.approx(toy.query(architecture, name))
+
+
+@pytest.mark.parametrize("epoch", range(EPOCHS - 1))
+def test_nothing_later_than_the_epoch_is_revealed(tmp_path: Path, epoch: int) -> None:
+    """Other values after the epoch, or none at all, change no answer."""
+
+    def oracle(later: float, name: str) -> Oracle:
+        curves = {}
+        for curve, values in toy_curves(7, 0).items():
+            curves[curve] = values.copy()
+            curves[curve][epoch + 1 :] = later
+        with toy_writer(tmp_path / name) as writer:
+            writer.add(PLAIN, seed=0, scalars={"training_time_gpu_days": 6.0}, curves=curves)
+        return Oracle(Table(tmp_path / name))
+
+    def answers(oracle: Oracle) -> list[Any]:
+        names = (*CURVES, "best_epoch", "val_best_clean_acc", "val_best_pgd_acc", "val_best_cw_acc")
+        out: list[Any] = [oracle.query(PLAIN, name, epoch=epoch) for name in names]
+        out += [oracle.curve(PLAIN, name, epoch=epoch).tolist() for name in CURVES]
+        return [*out, oracle.gpu_days(PLAIN, epoch=epoch)]
+
+    expected = answers(oracle(1.0, "low"))
+    assert answers(oracle(99.0, "high")) == expected
+    assert answers(oracle(np.nan, "none")) == expected
+
+
+def test_best_epoch_is_the_first_on_ties(tmp_path: Path) -> None:
+    curves = {name: np.arange(4.0) for name in CURVES} | {"val_cw_acc": np.array([1.0, 5.0, 5.0, 2.0])}
+    with toy_writer(tmp_path / "t") as writer:
+        writer.add(PLAIN, seed=0, scalars={}, curves=curves)
+    oracle = Oracle(Table(tmp_path / "t"))
+    assert oracle.query(PLAIN, "best_epoch", epoch=3) == 1
+    assert oracle.query(PLAIN, "val_pgd_acc", epoch=3) == 1.0
+
+
+def test_cost_is_shared_by_the_epochs(toy: Oracle) -> None:
+    assert toy.gpu_days(PLAIN) == 8.0
+    assert toy.gpu_days(PLAIN, epoch=EPOCHS - 1) == 8.0
+    assert toy.gpu_days(PLAIN, epoch=2) == 4.0
+    assert toy.gpu_days(TWO_SEEDS) == 2.5
+    assert toy.gpu_days(TWO_SEEDS, seed=3) == 4.0
+
+
+# -- many at once --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", ["mean", 0])
+def test_many_equal_one_by_one(toy: Oracle, seed: Any) -> None:
+    architectures = [TOY.architecture(i) for i in (3, 0, 14, 3, 7)]
+    for name in ("test_pgd_acc", "val_cw_lip", "params", "training_time_gpu_days"):
+        one_by_one = [toy.query(a, name, seed=seed) for a in architectures]
+        for form in (
+            architectures,
+            [str(a) for a in architectures],
+            np.array(architectures),
+            TOY.indices(architectures),
+            iter(architectures),
+        ):
+            values = toy.query_many(form, name, seed=seed)
+            assert values.dtype == np.float64
+            assert values.tolist() == one_by_one
+    assert toy.query_many([], "params").shape == (0,)
+    assert toy.query_many(np.array([], dtype=int), "params").shape == (0,)
+
+
+def test_columns_flags_and_availability(toy: Oracle) -> None:
+    column = toy.column("test_pgd_acc")
+    assert np.flatnonzero(np.isnan(column)).tolist() == [5, 15]
+    with pytest.raises(ValueError, match="read-only"):
+        column[0] = 1.0
+    assert np.flatnonzero(~toy.available("val_pgd_acc", "test_pgd_acc")).tolist() == [5, 15]
+    assert toy.available().all()
+    assert np.flatnonzero(toy.flag("odd")).tolist() == [1, 3, 5, 7, 9, 11, 13]
+
+
+def test_optimum(toy: Oracle) -> None:
+    assert toy.optimum("test_pgd_acc") == (TOY.architecture(14), 64.0)
+    assert toy.optimum("training_time_gpu_days") == (TOY.architecture(1), 2.0)
+    assert toy.optimum("test_pgd_acc", seed=3) == (TWO_SEEDS, 53.0)
+    assert toy.optimum("macs")[0] == TOY.architecture(0)
+    with pytest.raises(MissingEntryError, match="no value of test_pgd_acc at all"):
+        toy.optimum("test_pgd_acc", seed=99)
+    values = [toy.query(TOY.architecture(i), "val_cw_loss") for i in range(15)]
+    assert toy.optimum("val_cw_loss")[1] == min(values)
+
+
+def test_searchable_space(toy: Oracle) -> None:
+    assert len(toy.searchable_space("test_pgd_acc")) == 14
+    assert NO_TEST not in toy.searchable_space("test_pgd_acc")
+    assert len(toy.searchable_space("val_pgd_acc")) == 15
+    with pytest.raises(MissingEntryError, match="no value of val_pgd_acc at all"):
+        toy.searchable_space("val_pgd_acc", seed=99)
+
+
+# -- records -----------------------------------------------------------------------
+
+
+def test_record(toy: Oracle) -> None:
+    record = toy.record(TWO_SEEDS)
+    assert record["arch"] == TWO_SEEDS
+    assert record["arch_id"] == TOY.arch_id(TWO_SEEDS)
+    assert (record["macs"], record["params"]) == (TOY.macs(TWO_SEEDS), TOY.params(TWO_SEEDS))
+    assert [t["seed"] for t in record["trainings"]] == [0, 3]
+    training = record["trainings"][1]
+    assert training["test_pgd_acc"] == 53.0
+    assert training["gpu_type"] == "gpu0"
+    assert training["odd"] is False
+    np.testing.assert_array_equal(training["curves"]["val_cw_lip"], toy_curves(0, 3)["val_cw_lip"])
+    assert training["corruptions"]["contrast"]["4"] == {"acc": toy_cells(0, 3)[1, 3]}
+    untested = toy.record(NO_TEST)["trainings"][0]
+    assert "corruptions" not in untested
+    assert "test_pgd_acc" not in untested
+
+
+def test_records_show_single_cells(tmp_path: Path) -> None:
+    cells = np.full((19, 5), np.nan)
+    cells[2, 0] = 77.0
+    with toy_writer(tmp_path / "t") as writer:
+        writer.add(PLAIN, seed=0, scalars={}, corruption_acc=cells)
+    oracle = Oracle(Table(tmp_path / "t"))
+    assert oracle.record(PLAIN)["trainings"][0]["corruptions"] == {"defocus_blur": {"1": {"acc": 77.0}}}
+    with pytest.raises(MissingEntryError, match="no complete set"):
+        oracle.corruptions(PLAIN)
+
+
+def test_tables_without_curves(tmp_path: Path) -> None:
+    with toy_writer(tmp_path / "t") as writer:
+        writer.add(PLAIN, seed=0, scalars={"val_pgd_acc": 1.0, "training_time_gpu_days": 2.0})
+    oracle = Oracle(Table(tmp_path / "t"))
+    with pytest.raises(MetricError, match="no curve of val_pgd_acc over the epochs; curves: none at all"):
+        oracle.query(PLAIN, "val_pgd_acc", epoch=0)
+    with pytest.raises(MetricError, match="it has no values by epoch"):
+        oracle.gpu_days(PLAIN, epoch=0)
+    with pytest.raises(MetricError, match="flags: none"):
+        oracle.flag("x")
+    with pytest.raises(MetricError, match="it has none"):
+        oracle.corruptions(PLAIN)
+
+
+def test_order_of_rows_does_not_matter(tmp_path: Path) -> None:
+    toy = Oracle(write_toy(tmp_path / "a"))
+    with toy_writer(tmp_path / "b") as writer:
+        for row in np.random.default_rng(0).permutation(16).tolist():
+            table = toy.table
+            scalars = {n: v for n in table.scalar_names if not np.isnan(v := table.scalar(n)[row])}
+            curves = {n: table.curve(n)[row] for n in table.curve_names}
+            index, seed = int(table.arch_index[row]), int(table.seeds[row])
+            writer.add(TOY.architecture(index), seed=seed, scalars=scalars, curves=curves)
+    shuffled = Oracle(Table(tmp_path / "b"))
+    for name in toy.metrics:
+        np.testing.assert_array_equal(shuffled.column(name), toy.column(name))
+    assert shuffled.seeds(TWO_SEEDS) == (0, 3)
+    for index in range(15):
+        a = TOY.architecture(index)
+        assert shuffled.query(a, "val_pgd_acc", epoch=3) == toy.query(a, "val_pgd_acc", epoch=3)

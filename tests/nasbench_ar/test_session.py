@@ -1,0 +1,102 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nasbench_ar import (
+    BudgetExhaustedError,
+    ConfigError,
+    MetricError,
+    MissingEntryError,
+    Oracle,
+    SpaceError,
+    Table,
+)
+from tests.nasbench_ar.conftest import TOY, toy_writer
+
+A, B, C = (TOY.architecture(i) for i in (3, 4, 6))
+
+
+def test_only_new_architectures_are_paid_for(toy: Oracle) -> None:
+    session = toy.session("val_pgd_acc", budget=2)
+    value = session.query(A)
+    assert value == toy.query(A, "val_pgd_acc")
+    assert (session.spent, session.remaining, session.repeats) == (1, 1, 0)
+    assert session.query(str(A)) == session.query(list(A)) == value
+    assert (session.spent, session.remaining, session.repeats) == (1, 1, 2)
+    session.query(B)
+    with pytest.raises(BudgetExhaustedError, match="budget of 2 queries is spent; 1-3-2-1 would be one more"):
+        session.query(C)
+    assert session.query(A) == value  # repeats stay free
+    assert list(session.history) == [A, B]
+    assert (session.spent, session.remaining) == (2, 0)
+
+
+def test_scores_point_upwards(toy: Oracle) -> None:
+    assert toy.session("val_pgd_acc", budget=1).score(A) == toy.query(A, "val_pgd_acc")
+    session = toy.session("val_loss", budget=3)
+    assert session.score(A) == -toy.query(A, "val_loss")
+    for architecture in (B, C):
+        session.score(architecture)
+    assert session.best() == min(session.history.items(), key=lambda item: item[1])
+
+
+def test_the_first_of_the_best_is_best(tmp_path: Path) -> None:
+    with toy_writer(tmp_path / "t") as writer:
+        for architecture, value in ((A, 1.0), (B, 2.0), (C, 2.0)):
+            writer.add(architecture, seed=0, scalars={"val_pgd_acc": value})
+    session = Oracle(Table(tmp_path / "t")).session(budget=3)
+    assert session.objective.name == "val_pgd_acc"
+    with pytest.raises(BudgetExhaustedError, match="nothing was queried yet"):
+        session.best()
+    for architecture in (A, C, B):
+        session.query(architecture)
+    assert session.best() == (C, 2.0)
+    assert session.gpu_days is None
+
+
+def test_simulated_cost(toy: Oracle, tmp_path: Path) -> None:
+    session = toy.session("val_pgd_acc", budget=5)
+    session.query(A)
+    session.query(A)
+    session.query(B)
+    assert session.gpu_days == 4.0 + 5.0
+    one = toy.session("val_pgd_acc", budget=5, seed=3)
+    one.query(TOY.architecture(0))
+    assert one.gpu_days == 4.0
+    with toy_writer(tmp_path / "t") as writer:
+        writer.add(A, seed=0, scalars={"val_pgd_acc": 1.0, "training_time_gpu_days": 1.0})
+        writer.add(B, seed=0, scalars={"val_pgd_acc": 1.0})
+    session = Oracle(Table(tmp_path / "t")).session(budget=5)
+    session.query(A)
+    assert session.gpu_days == 1.0
+    session.query(B)
+    assert session.gpu_days is None
+
+
+def test_the_space_is_what_the_table_can_answer(toy: Oracle) -> None:
+    session = toy.session("test_pgd_acc", budget=3, allow_test_objective=True)
+    assert len(session.space) == 14
+    with pytest.raises(SpaceError, match="left out of this space"):
+        session.query(TOY.architecture(5))
+    assert session.spent == 0
+    rng = np.random.default_rng(0)
+    assert all(session.space.sample(rng) in session.space for _ in range(50))
+
+
+@pytest.mark.parametrize("budget", [0, -1, 1.0, True, "5", None])
+def test_bad_budgets(toy: Oracle, budget: Any) -> None:
+    with pytest.raises(ConfigError, match="expected a positive number of queries"):
+        toy.session("val_pgd_acc", budget=budget)
+
+
+def test_bad_objectives(toy: Oracle) -> None:
+    with pytest.raises(MetricError, match="test metric"):
+        toy.session("test_pgd_acc", budget=1)
+    with pytest.raises(MetricError, match="did you mean"):
+        toy.session("val_pgd", budget=1)
+    with pytest.raises(MetricError, match=r"has no val_best_cw_acc; objectives it has: macs, params, .*val_pgd"):
+        toy.session("val_best_cw_acc", budget=1)
+    with pytest.raises(MissingEntryError, match="no value of val_pgd_acc at all"):
+        toy.session("val_pgd_acc", budget=1, seed=99)
