@@ -1,0 +1,169 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nasbench_ar
+from nasbench_ar import NARES, release
+from nasbench_ar.__main__ import main
+from tests.nasbench_ar.conftest import write_toy
+from tests.nasbench_ar.synthetic_release import make_record, write_jsonl
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write_jsonl(tmp_path / "cifar10.jsonl", [make_record(NARES.from_arch_id(k), epochs=4) for k in (1, 2)])
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "error", "-m", "nasbench_ar", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+
+
+def test_import_info_query_export(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", str(source)]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("nares: the NARes authors' release (cifar10.jsonl, sha256 ")
+    assert "2 trainings" in out
+    assert "Partial: 2 of 15625" in out
+    assert err == ""
+    assert main(["import", str(source)]) == 2
+    assert "error: " in capsys.readouterr().err
+    assert main(["import", str(source), "--replace"]) == 0
+    assert main(["import", str(source), "--name", "second"]) == 0
+    capsys.readouterr()
+
+    assert main(["info", "nares", "--verify"]) == 0
+    out, err = capsys.readouterr()
+    for part in (
+        "nares: the NARes authors' release",
+        "provenance: Imported from",
+        "licence: The numbers belong to",
+        "records 2",
+        "15625 architectures: 3 stages, depths 4, 5, 7, 9, 11, widths 8, 10, 12, 14, 16",
+        "2 architectures, 2 trainings, seeds 0",
+        "default objective: val_pgd_acc",
+        "test_corrupt_acc             2  Test Corruption [%]",
+        "(4 epochs)",
+        "corruptions: acc, loss",
+        "flags: none",
+        "labels: gpu_type, timestamp",
+        "note: Partial: 2 of 15625 architectures.",
+        "arrays equal their hashes",
+    ):
+        assert part in " ".join(out.split()) or part in out
+
+    oracle = nasbench_ar.load(quiet=True)
+    first = NARES.from_arch_id(1)
+    assert main(["query", str(first), "val_pgd_acc"]) == 0
+    out, err = capsys.readouterr()
+    assert float(out) == oracle.query(first, "val_pgd_acc")
+    assert err.startswith("nasbench-ar: table nares")
+    assert main(["query", str(first), "val_pgd_acc", "--epoch", "0", "--seed", "0", "--table", "second"]) == 0
+    assert float(capsys.readouterr().out) == oracle.query(first, "val_pgd_acc", epoch=0)
+
+    assert main(["export", "nares", str(tmp_path / "x.jsonl")]) == 0
+    assert (tmp_path / "x.jsonl").read_bytes() == source.read_bytes()
+    assert main(["export", "nares", str(tmp_path / "x.CSV"), "--by", "training"]) == 0
+    assert main(["export", "nares", str(tmp_path / "x"), "--format", "csv"]) == 0
+    assert (tmp_path / "x").read_text().startswith("arch_id,arch,D1")
+    assert ",seed," in (tmp_path / "x.CSV").read_text()
+
+
+def test_info_on_all(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_toy(home / "tables" / "toy")
+    assert main(["info"]) == 0
+    out, _ = capsys.readouterr()
+    assert f"  toy: {home / 'tables' / 'toy'}\n" in out
+    assert "nares-figures: " in out
+    assert out.count("(what load() takes)") == 1
+    assert "flags: odd (7)" in out
+    assert "Val PGD20 (ten steps) [%]" in out
+
+
+def test_info_shows_the_good_tables_beside_a_bad_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = write_toy(home / "tables" / "toy")
+    (table.folder / "scalars" / "val_loss.npy").write_bytes(b"")
+    assert main(["info", "--verify"]) == 2
+    out, err = capsys.readouterr()
+    assert "toy: cannot be used" in out
+    assert "default objective: val_best_pgd_acc" in out
+    assert err.startswith("error: the table at")
+    (home / "tables" / "nares").mkdir()  # not a table, yet load() stumbles over it
+    assert main(["info"]) == 2
+
+
+def test_export_says_what_the_format_cannot_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "nares-figures", str(tmp_path / "x.jsonl")]) == 0
+    assert "no field for val_best_clean_acc, val_best_pgd_acc, val_best_cw_acc: left out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["import", "absent.txz"], "absent.txz: cannot be read: No such file"),
+        (["import", "absent.txz", "--name", "../x"], "'../x' cannot name a table"),
+        (["info", "absent"], "no table 'absent': neither a folder nor an installed name (nares-figures)"),
+        (["export", "absent", "x.csv"], "no table 'absent'"),
+        (
+            ["export", "nares-figures", "x.txt"],
+            "from the name 'x.txt'; end it in .csv or .jsonl",
+        ),
+        (["export", "nares-figures", "absent/x.csv"], "cannot write absent/x.csv"),
+        (["query", "5-10", "macs"], "architecture 5-10 has 2 numbers; expected 6"),
+        (["query", "WRN-34-10", "val_pgd"], "unknown metric 'val_pgd'"),
+        (["query", "WRN-34-10", "val_pgd_acc"], "table nares-figures has no val_pgd_acc"),
+        (["query", "WRN-34-10", "macs", "--table", "absent"], "no table 'absent'"),
+    ],
+)
+def test_errors_are_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    last = err.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert message in last
+    assert len(err.splitlines()) <= 2  # `query` says first which table it asks
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["query", "5-10"], ["export", "a", "b", "--format", "xml"]])
+def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: python -m nasbench_ar" in capsys.readouterr().err
+
+
+def test_interrupted(source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(release, "import_release", interrupt)
+    assert main(["import", str(source)]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_as_a_process(source: Path) -> None:
+    good = run("query", "WRN-34-10", "params")
+    assert (good.returncode, good.stdout) == (0, "46160474.0\n")
+    bad = run("import", f"{source}x")
+    assert bad.returncode == 2
+    assert bad.stderr == f"error: {source}x: cannot be read: No such file or directory\n"
+    assert run("--version").stdout == f"nasbench-ar {nasbench_ar.__version__}\n"
+
+
+def test_a_reader_that_goes_away() -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "nasbench_ar", "info"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        complaint = process.stderr.read()
+    assert process.returncode == 141
+    assert complaint == b""
