@@ -8,7 +8,6 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import nasbench_ar
 import searchers
@@ -55,8 +54,3 @@ def source_digest(cls: type) -> str:
     for file in files:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
-
-
-def hardware() -> dict[str, Any]:
-    """Machine and processor, as far as the system tells."""
-    return {"machine": platform.machine(), "system": platform.system()}

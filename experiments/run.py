@@ -75,7 +75,7 @@ def run_experiment(config: RunConfig, oracle: Oracle | None = None) -> Experimen
     race, fingerprint = _plan(config, oracle)
     folder = Path(config.out) / oracle.name / config.searcher_name
     store = RunStore(folder)
-    store.prepare(_resolved(config, oracle, race, fingerprint), overwrite=config.overwrite)
+    store.claim(fingerprint, overwrite=config.overwrite)
     wanted = range(config.seed, config.seed + config.runs)
     done = set(store.finished())
     missing = [seed for seed in wanted if seed not in done]
@@ -84,7 +84,10 @@ def run_experiment(config: RunConfig, oracle: Oracle | None = None) -> Experimen
         extra = len(done.difference(wanted))
         more = f"; {extra} stored beyond those asked for are reported too" if extra else ""
         _note(f"{len(done)} of its runs are in {folder} already{more}")
-    _carry_out(race, missing, store, config.jobs)
+    if missing:
+        code = {"git_commit": provenance.git_commit(), "versions": provenance.versions()}
+        store.begin(_resolved(config, oracle, race, fingerprint), code)
+        _carry_out(race, missing, store, config.jobs)
     runs = store.load(store.finished(), config.queries)
     return _report(config, oracle, race, store, runs)
 
@@ -143,15 +146,11 @@ def _resolved(config: RunConfig, oracle: Oracle, race: Race, fingerprint: dict[s
         "table_seed": config.table_seed,
         "allow_test_objective": config.allow_test_objective,
         "searcher": dict(config.searcher),
-        "git_commit": provenance.git_commit(),
-        "versions": provenance.versions(),
         "fingerprint": fingerprint,
     }
 
 
 def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, jobs: int) -> None:
-    if not seeds:
-        return
     from joblib import Parallel, delayed
     from tqdm import tqdm
 

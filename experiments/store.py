@@ -62,25 +62,37 @@ class RunStore:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
 
-    def prepare(self, config: Mapping[str, Any], *, overwrite: bool = False) -> None:
-        """Claim the folder for a configuration, whose `fingerprint` tells results apart.
+    def claim(self, fingerprint: Mapping[str, Any], *, overwrite: bool = False) -> None:
+        """Make sure that the folder holds results of this configuration, or none.
 
         Raises:
             ResultsError: when results of another configuration are there; lists the
                 differences.  With `overwrite` they are removed instead.
         """
         stored = self.read_config() if (self.folder / CONFIG).exists() else None
-        if stored is not None and stored.get("fingerprint") != config["fingerprint"]:
+        if stored is not None and stored.get("fingerprint") != fingerprint:
             if not overwrite:
-                raise ResultsError(self._differences(stored.get("fingerprint") or {}, config["fingerprint"]))
+                raise ResultsError(self._differences(stored.get("fingerprint") or {}, fingerprint))
             shutil.rmtree(self.folder / "runs", ignore_errors=True)
+            (self.folder / CONFIG).unlink()
         elif stored is None and (self.folder / "runs").exists() and any((self.folder / "runs").iterdir()):
             raise ResultsError(f"{self.folder} holds runs without a {CONFIG}; use another out= or name=")
+
+    def begin(self, config: Mapping[str, Any], code: Mapping[str, Any]) -> None:
+        """Write `config.yaml` before runs are computed.
+
+        Args:
+            config: the resolved configuration, with its `fingerprint`.
+            code: commit and versions; added to the list `computed_by`, which grows
+                when a later command, on other versions, computes further runs.
+        """
         try:
             (self.folder / "runs").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ResultsError(f"cannot write results to {self.folder}: {error.strerror or error}") from error
-        self.write(CONFIG, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).encode())
+        before = self.read_config().get("computed_by", []) if (self.folder / CONFIG).exists() else []
+        content = {**config, "computed_by": before if dict(code) in before else [*before, dict(code)]}
+        self.write(CONFIG, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
 
     def _differences(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         changed = [
@@ -153,7 +165,7 @@ class RunStore:
     def _read(self, seed: int) -> Run:
         path = self._path(seed)
         try:
-            with np.load(path, allow_pickle=False) as pack:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as pack:
                 return Run(
                     seed=seed,
                     arch_index=pack["arch_index"],

@@ -1,0 +1,72 @@
+"""A small table, and the commands called as a user calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+
+from experiments.config import main_with_errors
+from nasbench_ar import SearchSpace, Table, TableWriter
+from nasbench_ar.library import HOME_VARIABLE
+
+matplotlib.use("Agg")
+
+SPACE = SearchSpace(depth_choices=(1, 2, 3), width_choices=(1, 2, 4), stages=2)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "home"
+    monkeypatch.setenv(HOME_VARIABLE, str(folder))
+    return folder
+
+
+def write_table(folder: Path, *, absent: tuple[int, ...] = (), shift: float = 0.0) -> Table:
+    """81 architectures with an objective, a loss, and test values for two in three."""
+    rng = np.random.default_rng(5)
+    values = 30 + rng.random(SPACE.size) * 5 + SPACE.vectors().sum(axis=1) / 4 + shift
+    with TableWriter(
+        folder,
+        name="small",
+        title="made-up numbers",
+        provenance="made up",
+        space=SPACE,
+        default_objective="val_pgd_acc",
+        licence="none",
+        source={},
+        differs={"test_pgd_acc": "ten steps"},
+    ) as writer:
+        for index in range(SPACE.size):
+            if index in absent:
+                continue
+            value = values[index]
+            scalars = {"val_pgd_acc": value, "val_loss": 3 - value / 20, "val_best_pgd_acc": value}
+            if index % 3:
+                scalars["test_pgd_acc"] = value + 20
+            writer.add(SPACE.architecture(index), seed=0, scalars=scalars)
+    return Table(folder)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Table:
+    return write_table(tmp_path / "small")
+
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Call a command's main: (exit code, standard output, standard error)."""
+
+    def call(main: Callable[[list[str]], None], *words: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main_with_errors(main, [str(word) for word in words])
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return call

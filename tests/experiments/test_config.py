@@ -1,0 +1,89 @@
+"""The command line: what it takes, and what it says when it does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from experiments.config import RunConfig, help_text, parse_command_line, searcher_class
+from nasbench_ar import ConfigError
+from searchers import SEARCHERS, Bananas, hyperparameters
+
+
+def test_defaults() -> None:
+    config = parse_command_line([])
+    assert (config.runs, config.queries, config.seed, config.jobs, config.out) == (400, 500, 0, -1, "results")
+    assert config.searcher == {"_target_": "searchers.bananas.Bananas", **hyperparameters(Bananas)}
+    assert config.searcher_name == "bananas"
+
+
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_groups_follow_the_constructors(name: str) -> None:
+    config = parse_command_line([f"searcher={name}"])
+    assert config.searcher_name == name
+    assert config.arguments == hyperparameters(SEARCHERS[name])
+    assert searcher_class(config.searcher["_target_"]) is SEARCHERS[name]
+
+
+def test_values_are_typed() -> None:
+    words = ["searcher=local_search", "searcher.improvement=best", "runs=3", "table=some/folder", "table_seed=2"]
+    config = parse_command_line([*words, "name=steepest"])
+    assert config.arguments == {"starts": 10, "improvement": "best"}
+    assert (config.runs, config.table, config.table_seed, config.searcher_name) == (3, "some/folder", 2, "steepest")
+
+
+def test_a_class_of_ones_own_brings_no_foreign_defaults() -> None:
+    words = ["searcher._target_=tests.experiments.test_runner.Repeater", "searcher.heat=0.5", "runs=2"]
+    config = parse_command_line(words)
+    assert config.searcher == {"_target_": "tests.experiments.test_runner.Repeater", "heat": 0.5}
+    assert config.searcher_name == "Repeater"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["rums=3"], "unknown key 'rums'; did you mean runs"),
+        (["colour=red"], "valid keys: table, objective, queries"),
+        (["searcher=grid"], "unknown searcher 'grid'; known: random_search"),
+        (["searcher.membres=3"], "searcher bananas has no argument 'membres'; it takes starts, batch"),
+        (["searcher=random_search", "searcher.starts=3"], "it takes none at all"),
+        (["runs=many"], "runs: .*many"),
+        (["runs=0"], "runs=0: expected an integer of at least 1"),
+        (["queries=-5"], "queries=-5: expected"),
+        (["seed=-1"], "seed=-1: expected"),
+        (["jobs=0"], "jobs=0: expected"),
+        (["table_seed=best"], "table_seed='best': expected"),
+        (["name=../up"], "name='../up': expected a plain folder name"),
+        (["runs"], "not of the form key=value"),
+        (["--runs=3"], "not of the form key=value|unknown key"),
+        (["runs=[1"], "not of the form key=value"),
+    ],
+)
+def test_wrong_words(words: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse_command_line(words)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("Plain", "expected module.Class"),
+        ("no_such_module.Search", "there is no module 'no_such_module'"),
+        ("searchers.no_such.Search", "there is no module 'searchers.no_such'"),
+        ("searchers.local_search.Lokal", "no subclass of searchers.Searcher of that name; it has .*LocalSearch"),
+        ("searchers.local_search.STRATEGIES", "no subclass"),
+    ],
+)
+def test_wrong_targets(target: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        searcher_class(target)
+
+
+def test_help_names_every_key_and_searcher() -> None:
+    text = help_text("prog")
+    for word in ("queries=500", "runs=400", "jobs=-1", *SEARCHERS, "weight_decay=", "_target_"):
+        assert word in text
+
+
+def test_config_is_plain_data() -> None:
+    assert RunConfig(searcher={"_target_": "a.B", "x": 1}).arguments == {"x": 1}

@@ -1,0 +1,108 @@
+"""Pictures and the table of all searchers."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import plot, run, table2
+from experiments.config import parse_command_line
+from nasbench_ar import Oracle, ResultsError, Table
+from tests.experiments.conftest import Command
+
+
+def words(table: Table, out: Path, *more: str) -> list[str]:
+    return [f"table={table.folder}", f"out={out}", "runs=6", "queries=40", "jobs=1", *more]
+
+
+def test_curves_carry_what_they_are_given(tmp_path: Path) -> None:
+    best = np.maximum.accumulate(np.random.default_rng(0).random((5, 30)), axis=1)
+    axes = plot.draw_trajectories(
+        [plot.Curve("one_thing", best)], ylabel="accuracy", optimum=1.0, random_expectation=best.mean(axis=0)
+    )
+    mean, expectation, optimum = axes.get_lines()
+    np.testing.assert_allclose(mean.get_ydata(), best.mean(axis=0))
+    np.testing.assert_allclose(expectation.get_ydata(), best.mean(axis=0))
+    assert set(optimum.get_ydata()) == {1.0}
+    assert axes.get_ylabel() == "accuracy"
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["one thing (5 runs)", "random search, exact mean", "optimum of the table (1.00)"]
+    plot.save_figure(axes, tmp_path / "picture.png", note="made up")
+    assert (tmp_path / "picture.png").read_bytes()[:4] == b"\x89PNG"
+    axes = plot.draw_trajectories([plot.Curve("x", best)], ylabel="accuracy")
+    with pytest.raises(ResultsError, match="cannot write"):
+        plot.save_figure(axes, tmp_path / "nowhere/picture.png", note="made up")
+
+
+def test_plot_lays_results_over_each_other(table: Table, tmp_path: Path, command: Command) -> None:
+    for name in ("random_search", "local_search"):
+        command(run.main, *words(table, tmp_path, f"searcher={name}"))
+    folders = [tmp_path / "small" / name for name in ("random_search", "local_search")]
+    code, out, err = command(plot.main, *folders, f"out={tmp_path / 'both.png'}")
+    assert code == 0, err
+    assert out.strip() == str(tmp_path / "both.png")
+    assert (tmp_path / "both.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_plot_refuses_what_shares_no_axis(table: Table, tmp_path: Path, command: Command) -> None:
+    command(run.main, *words(table, tmp_path, "searcher=random_search"))
+    command(run.main, *words(table, tmp_path, "searcher=random_search", "objective=val_loss", "name=loss"))
+    code, _, err = command(plot.main, tmp_path / "small/random_search", tmp_path / "small/loss")
+    assert code == 2
+    assert "share no axis" in err
+
+
+def test_plot_without_results(tmp_path: Path, command: Command) -> None:
+    code, _, err = command(plot.main, tmp_path)
+    assert code == 2
+    assert "holds no results" in err
+
+
+def test_table2_runs_all_and_prints_all(table: Table, tmp_path: Path, command: Command) -> None:
+    code, out, err = command(table2.main, *words(table, tmp_path))
+    assert code == 0, err
+    for name in ("random_search", "local_search", "regularized_evolution", "bananas"):
+        assert name in out
+        assert (tmp_path / "small" / name / "summary.csv").exists()
+    assert {"table2.md", "table2.csv", "table2.tex", "table2.png"} <= {p.name for p in (tmp_path / "small").iterdir()}
+    assert "Not in this table" in out
+    assert "published" not in out.split("Mean ± standard")[0], "another space has no published line"
+    lines = list(csv.DictReader(io.StringIO((tmp_path / "small/table2.csv").read_text())))
+    assert len(lines) == 8
+    assert {line["runs"] for line in lines if line["metric"] == "val_pgd_acc"} == {"6"}
+
+
+def test_best_is_bold_and_ties_are_marked(table: Table, tmp_path: Path) -> None:
+    config = parse_command_line(words(table, tmp_path, "runs=12"))
+    experiments = table2.run_all(config, Oracle(table))
+    best, p_values = table2.compare(experiments, 0)
+    means = [e.rows[0].mean for e in experiments]
+    assert best == int(np.argmax(means))
+    assert np.isnan(p_values[best])
+    _, lines = table2.table_lines(experiments)
+    assert [cell.startswith("**") for cell in lines[0][2:]] == [k == best for k in range(4)]
+    twin = [experiments[0], replace(experiments[0])]
+    assert table2.compare(twin, 0)[1][1] == 1.0
+
+
+def test_rows_with_few_values_are_not_ranked(table: Table, tmp_path: Path) -> None:
+    config = parse_command_line(words(table, tmp_path))
+    experiments = table2.run_all(config, Oracle(table))
+    rows = experiments[1].rows
+    values = np.full(6, np.nan)
+    values[0] = 99.0
+    rows[1] = replace(rows[1], values=values, mean=99.0)
+    assert table2.compare(experiments, 1)[0] is None
+    assert "**" not in "".join(table2.table_lines(experiments)[1][1])
+
+
+@pytest.mark.parametrize("word", ["searcher=bananas", "searcher.steps=3", "name=x"])
+def test_table2_runs_every_searcher(command: Command, word: str) -> None:
+    code, _, err = command(table2.main, word)
+    assert code == 2
+    assert "runs every searcher" in err

@@ -1,0 +1,219 @@
+"""`python -m experiments.run`, end to end."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from experiments import run
+from nasbench_ar import Table
+from tests.experiments.conftest import Command, write_table
+
+FILES = {"summary.csv", "summary.md", "summary.tex", "config.yaml", "trajectories.npz", "trajectory.png"}
+
+
+def words(table: Table, out: Path, *more: str) -> list[str]:
+    return [f"table={table.folder}", f"out={out}", "runs=4", "queries=20", "jobs=1", "searcher=random_search", *more]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_writes_and_prints_everything(table: Table, tmp_path: Path, command: Command) -> None:
+    code, out, err = command(run.main, *words(table, tmp_path / "results"))
+    assert code == 0, err
+    folder = tmp_path / "results/small/random_search"
+    assert {p.name for p in folder.iterdir()} == FILES | {"runs"}
+    assert "random_search: 4 runs of 20 queries, objective val_pgd_acc, seeds 0..3" in out
+    assert "Table small: made-up numbers" in out
+    assert "Not in this table: Val Clean" in out
+    assert str(folder) in out
+    assert "table small: made-up numbers" in err
+
+    pack = np.load(folder / "trajectories.npz")
+    assert pack["seeds"].tolist() == [0, 1, 2, 3]
+    assert (pack["arch_index"].shape, pack["arch_index"].dtype) == ((4, 20), np.int32)
+    assert (pack["scores"].shape, pack["scores"].dtype) == ((4, 20), np.float32)
+    column = np.asarray(table.scalar("val_pgd_acc"), dtype=np.float32)
+    np.testing.assert_array_equal(pack["scores"], column[pack["arch_index"]])
+
+    rows = list(csv.DictReader((folder / "summary.csv").read_text().splitlines()))
+    assert float(rows[0]["mean"]) == pytest.approx(pack["scores"].max(axis=1).mean(), rel=1e-6)
+
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert config["searcher"]["_target_"] == "searchers.random_search.RandomSearch"
+    assert config["objective"] == "val_pgd_acc"
+    assert {"python", "numpy", "nasbench-ar"} <= set(config["computed_by"][0]["versions"])
+    assert config["fingerprint"]["table_hash"] == table.content_hash
+    assert (folder / "trajectory.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_jobs_change_nothing(table: Table, tmp_path: Path, command: Command) -> None:
+    trajectories = []
+    for jobs in (1, 2):
+        more = ["searcher=bananas", "searcher.steps=2", "queries=40", f"jobs={jobs}"]
+        out = tmp_path / str(jobs)
+        assert command(run.main, *words(table, out)[:-1], *more)[0] == 0
+        pack = np.load(out / "small/bananas/trajectories.npz")
+        trajectories.append((pack["arch_index"], pack["scores"]))
+    np.testing.assert_array_equal(trajectories[0][0], trajectories[1][0])
+    np.testing.assert_array_equal(trajectories[0][1], trajectories[1][1])
+
+
+def test_the_same_command_again_changes_nothing(table: Table, tmp_path: Path, command: Command) -> None:
+    command(run.main, *words(table, tmp_path))
+    before = contents(tmp_path / "small")
+    stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "small/random_search/runs").iterdir()}
+    code, _, err = command(run.main, *words(table, tmp_path))
+    assert code == 0
+    assert "4 of its runs are in" in err
+    assert contents(tmp_path / "small") == before
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "small/random_search/runs").iterdir()} == stamps
+
+
+def test_more_runs_go_on_from_the_stored_ones(table: Table, tmp_path: Path, command: Command) -> None:
+    command(run.main, *words(table, tmp_path / "a", "runs=2"))
+    _, out, _ = command(run.main, *words(table, tmp_path / "a", "runs=6"))
+    assert "6 runs of 20 queries" in out
+    command(run.main, *words(table, tmp_path / "b", "runs=6"))
+    first, second = (np.load(tmp_path / k / "small/random_search/trajectories.npz") for k in "ab")
+    np.testing.assert_array_equal(first["arch_index"], second["arch_index"])
+
+
+def test_fewer_runs_lose_nothing(table: Table, tmp_path: Path, command: Command) -> None:
+    command(run.main, *words(table, tmp_path))
+    _, out, err = command(run.main, *words(table, tmp_path, "runs=2"))
+    assert "2 stored beyond those asked for are reported too" in err
+    assert "4 runs of 20 queries" in out
+
+
+@pytest.mark.parametrize("change", ["queries=21", "objective=val_best_pgd_acc", "searcher=local_search"])
+def test_changed_configurations_do_not_mix(table: Table, tmp_path: Path, command: Command, change: str) -> None:
+    command(run.main, *words(table, tmp_path, "name=mine"))
+    before = contents(tmp_path)
+    code, _, err = command(run.main, *words(table, tmp_path, "name=mine", change))
+    assert code == 2
+    assert "holds results of another configuration" in err
+    assert contents(tmp_path) == before
+    assert command(run.main, *words(table, tmp_path, "name=mine", change, "overwrite=true"))[0] == 0
+
+
+def test_another_table_of_the_same_name_does_not_mix(table: Table, tmp_path: Path, command: Command) -> None:
+    command(run.main, *words(table, tmp_path))
+    other = write_table(tmp_path / "other", shift=1.0)
+    code, _, err = command(run.main, *words(other, tmp_path))
+    assert code == 2
+    assert "table_hash was" in err
+
+
+def test_a_killed_command_goes_on(table: Table, tmp_path: Path) -> None:
+    settings = [f"table={table.folder}", "runs=60", "queries=60", "jobs=2", "searcher=bananas", "searcher.steps=40"]
+    call = [sys.executable, "-m", "experiments.run", *settings]
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(
+        [*call, f"out={killed}"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    runs = killed / "small/bananas/runs"
+    until = time.monotonic() + 60
+    while len(list(runs.glob("seed-*.npz"))) < 5 and time.monotonic() < until:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = len(list(runs.glob("seed-*.npz")))
+    assert 5 <= done < 60
+    for out in (killed, tmp_path / "undisturbed"):
+        subprocess.run([*call, f"out={out}"], check=True, capture_output=True)
+    first, second = (np.load(out / "small/bananas/trajectories.npz") for out in (killed, tmp_path / "undisturbed"))
+    for name in ("seeds", "arch_index", "scores", "reported"):
+        np.testing.assert_array_equal(first[name], second[name])
+
+
+def test_a_partial_table_is_searched_where_it_has_values(tmp_path: Path, command: Command) -> None:
+    partial = write_table(tmp_path / "partial", absent=(0, 1, 2))
+    code, out, err = command(run.main, *words(partial, tmp_path, "queries=78"))
+    assert code == 0, err
+    assert "3 of 81 architectures have no val_pgd_acc here and are left out of the space" in err
+    assert "78 queries" in out
+
+
+def test_an_early_end_is_reported(table: Table, tmp_path: Path, command: Command) -> None:
+    target = "searcher._target_=tests.experiments.test_runner.Repeater"
+    code, out, _ = command(run.main, *words(table, tmp_path)[:-1], target)
+    assert code == 0
+    assert "4 runs ended early; the first, seed 0: nothing new was proposed 10000 times in a row" in out
+    assert np.load(tmp_path / "small/Repeater/trajectories.npz")["arch_index"][:, 3:].max() == -1
+
+
+def test_seeds_start_where_told(table: Table, tmp_path: Path, command: Command) -> None:
+    _, out, _ = command(run.main, *words(table, tmp_path, "seed=10"))
+    assert "seeds 10..13" in out
+    _, out, _ = command(run.main, *words(table, tmp_path, "seed=0", "runs=2"))
+    assert "seeds 0..1, 10..13" in out
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("runs=0", "runs=0: expected an integer of at least 1"),
+        ("queries=82", "queries=82: the table has 81 architectures with val_pgd_acc; use queries=81 or fewer"),
+        ("objective=val_pdg_acc", "unknown metric 'val_pdg_acc'; did you mean val_pgd_acc"),
+        ("objective=test_pgd_acc", "test_pgd_acc is a test metric and may not guide a search"),
+        (
+            "objective=val_cw_acc",
+            "table small has no val_cw_acc; objectives it has: macs, params, val_loss",
+        ),
+        ("objective=best_epoch", "best_epoch may not guide a search"),
+        ("table=nowhere", "no table 'nowhere': neither a folder nor an installed name"),
+        ("table=nares", "python -m nasbench_ar import"),
+        ("searcher=grid", "unknown searcher 'grid'"),
+        ("searcher=local_search searcher.starts=0", "starts=0: expected an integer of at least 1"),
+        ("searcher._target_=nowhere.Search", "there is no module 'nowhere'"),
+        ("table_seed=7", "has no value of val_pgd_acc"),
+        ("rums=3", "unknown key 'rums'; did you mean runs"),
+    ],
+)
+def test_user_errors_are_one_line(table: Table, tmp_path: Path, command: Command, change: str, message: str) -> None:
+    base = [w for w in words(table, tmp_path / "out") if not w.startswith("searcher") or "searcher" not in change]
+    code, out, err = command(run.main, *base, *change.split())
+    assert code == 2
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert message in last
+    assert out == ""
+    assert "Traceback" not in err
+    assert not (tmp_path / "out").exists(), "nothing half-written"
+
+
+def test_a_test_metric_needs_the_opt_in(table: Table, tmp_path: Path, command: Command) -> None:
+    code, out, _ = command(run.main, *words(table, tmp_path, "objective=test_pgd_acc", "allow_test_objective=true"))
+    assert code == 0
+    assert "objective test_pgd_acc" in out
+
+
+def test_unwritable_out(table: Table, tmp_path: Path, command: Command) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, err = command(run.main, *words(table, tmp_path / "file"))
+    assert code == 2
+    assert "cannot write results to" in err
+
+
+def test_help(command: Command) -> None:
+    code, out, _ = command(run.main, "--help")
+    assert code == 0
+    assert "searcher._target_=my_module.MySearcher" in out
+
+
+def test_cheap_searchers_never_import_torch(table: Table, tmp_path: Path) -> None:
+    arguments = words(table, tmp_path)
+    code = f"import sys\nfrom experiments import run\nrun.main({arguments!r})\nsys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

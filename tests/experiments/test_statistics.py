@@ -1,0 +1,56 @@
+"""Statistics with answers worked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from experiments.statistics import holm, mean_interval, paired_wilcoxon
+
+
+def test_interval_by_hand() -> None:
+    # mean 3, s = sqrt(2.5), t(0.975, 4) = 2.776445
+    low, high = mean_interval(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
+    half = 2.776445 * math.sqrt(2.5) / math.sqrt(5)
+    assert low == pytest.approx(3 - half, rel=1e-6)
+    assert high == pytest.approx(3 + half, rel=1e-6)
+
+
+def test_interval_needs_two_values() -> None:
+    assert all(math.isnan(end) for end in mean_interval(np.array([1.0])))
+
+
+def test_holm_by_hand() -> None:
+    # sorted 0.01, 0.02, 0.04 -> 0.03, 0.04, 0.04
+    assert holm([0.04, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
+    assert holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])
+
+
+def test_holm_leaves_nan_out() -> None:
+    adjusted = holm([math.nan, 0.01, 0.04])
+    assert math.isnan(adjusted[0])
+    assert adjusted[1:] == pytest.approx([0.02, 0.04])
+
+
+def test_wilcoxon_is_symmetric_and_sees_a_shift() -> None:
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=60)
+    second = first + 0.5 + 0.1 * rng.normal(size=60)
+    assert paired_wilcoxon(first, second) == paired_wilcoxon(second, first) < 1e-9
+    assert paired_wilcoxon(first, rng.permutation(first)) > 0.01
+
+
+def test_wilcoxon_of_equal_or_missing_pairs() -> None:
+    values = np.array([1.0, 2.0, np.nan])
+    assert paired_wilcoxon(values, values) == 1.0
+    assert math.isnan(paired_wilcoxon(values, np.array([np.nan, np.nan, 1.0])))
+    with pytest.raises(ValueError, match="equal shapes"):
+        paired_wilcoxon(values, values[:2])
+
+
+def test_wilcoxon_does_not_see_rounding() -> None:
+    first = np.array([38.8, 38.7, 38.6, 38.8])
+    second = first - np.array([0.1, 0.1, -0.1, -0.1]) + np.array([1e-14, -1e-14, 1e-14, 0])
+    assert paired_wilcoxon(first, second) == pytest.approx(1.0)

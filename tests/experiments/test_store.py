@@ -1,0 +1,126 @@
+"""Results on disk: atomic, resumable, never mixed."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from experiments import store as store_module
+from experiments.runner import Run
+from experiments.store import RunStore
+from nasbench_ar import ResultsError
+
+CONFIG = {"name": "x", "fingerprint": {"queries": 5, "searcher": {"_target_": "a.B"}}}
+
+
+def run(seed: int, length: int = 3) -> Run:
+    return Run(
+        seed=seed,
+        arch_index=np.arange(length, dtype=np.int32) + seed,
+        scores=np.arange(length, dtype=np.float32),
+        reported=seed + length - 1,
+        repeats=seed,
+        ended="" if length == 3 else "early",
+    )
+
+
+def prepared(folder: Path) -> RunStore:
+    store = RunStore(folder)
+    store.claim(CONFIG["fingerprint"])  # type: ignore[arg-type]
+    store.begin(CONFIG, {"git_commit": "abc"})
+    return store
+
+
+def test_round_trip_with_runs_of_unequal_length(tmp_path: Path) -> None:
+    store = prepared(tmp_path)
+    for one in (run(12), run(3, length=1)):
+        store.save(one)
+    assert store.finished() == [3, 12]
+    runs = store.load([12, 3], 4)
+    np.testing.assert_array_equal(runs.seeds, [3, 12])
+    np.testing.assert_array_equal(runs.arch_index, [[3, -1, -1, -1], [12, 13, 14, -1]])
+    np.testing.assert_array_equal(runs.scores, [[0, np.nan, np.nan, np.nan], [0, 1, 2, np.nan]])
+    np.testing.assert_array_equal(runs.reported, [3, 14])
+    np.testing.assert_array_equal(runs.repeats, [3, 12])
+    assert runs.ended == ("early", "")
+    assert (runs.arch_index.dtype, runs.scores.dtype) == (np.int32, np.float32)
+
+
+def test_same_configuration_goes_on(tmp_path: Path) -> None:
+    prepared(tmp_path).save(run(0))
+    assert prepared(tmp_path).finished() == [0]
+
+
+def test_config_tells_every_code_that_computed_runs(tmp_path: Path) -> None:
+    store = prepared(tmp_path)
+    for commit in ("abc", "def", "abc"):
+        store.begin(CONFIG, {"git_commit": commit})
+    assert store.read_config() == CONFIG | {"computed_by": [{"git_commit": "abc"}, {"git_commit": "def"}]}
+
+
+def test_another_configuration_is_refused_with_the_differences(tmp_path: Path) -> None:
+    store = prepared(tmp_path)
+    store.save(run(0))
+    other: dict[str, Any] = {"name": "x", "fingerprint": CONFIG["fingerprint"] | {"queries": 7}}
+    with pytest.raises(ResultsError, match=r"queries was 5, is 7.*overwrite=true"):
+        store.claim(other["fingerprint"])
+    assert store.finished() == [0]
+    store.claim(other["fingerprint"], overwrite=True)
+    assert store.finished() == []
+
+
+def test_runs_without_a_config_are_refused(tmp_path: Path) -> None:
+    store = prepared(tmp_path)
+    store.save(run(0))
+    (tmp_path / "config.yaml").unlink()
+    with pytest.raises(ResultsError, match="holds runs without a config"):
+        prepared(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "[1", "- list", "\x00"])
+def test_damaged_config(tmp_path: Path, content: str) -> None:
+    prepared(tmp_path)
+    (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(ResultsError, match=r"config\.yaml"):
+        RunStore(tmp_path).read_config()
+
+
+def test_no_results_there(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="holds no results"):
+        RunStore(tmp_path / "nothing").read_config()
+
+
+def test_half_a_file_does_not_count_as_a_run(tmp_path: Path) -> None:
+    store = prepared(tmp_path)
+    store.save(run(0))
+    store.save(run(1))
+    path = tmp_path / "runs/seed-000001.npz"
+    path.write_bytes(path.read_bytes()[:100])
+    (tmp_path / "runs/.seed-000002.npz.abc.partial").write_bytes(b"half")
+    assert store.finished() == [0]
+    with pytest.raises(ResultsError, match="damaged"):
+        store.load([1], 3)
+
+
+def test_full_disk_leaves_finished_runs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = prepared(tmp_path)
+    store.save(run(0))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store_module, "write_atomically", full)
+    with pytest.raises(ResultsError, match="No space left on device; finished runs are kept"):
+        store.save(run(1))
+    assert store.finished() == [0]
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == ["seed-000000.npz"]
+
+
+def test_unwritable_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResultsError, match="cannot write results"):
+        prepared(tmp_path / "file" / "below")
