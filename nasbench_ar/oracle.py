@@ -22,7 +22,6 @@ the table lacks raises `MissingEntryError`; it is never a zero or a NaN.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -30,14 +29,14 @@ from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.errors import MetricError, MissingEntryError, SpaceError
-from nasbench_ar.metrics import CORRUPTIONS, METRICS, Metric, metric
+from nasbench_ar.metrics import CORRUPTIONS, METRICS, metric
 from nasbench_ar.record import training_record
 from nasbench_ar.session import Session
 from nasbench_ar.space import SearchSpace
 from nasbench_ar.table import Table
+from nasbench_ar.trainings import FloatArray, SeedChoice, Trainings, check_seed
 
-FloatArray = NDArray[np.float64]
-SeedChoice = int | Literal["mean"]
+__all__ = ["Oracle", "SeedChoice"]
 
 
 class Oracle:
@@ -55,7 +54,7 @@ class Oracle:
         self.space: SearchSpace = table.space
         self.name = table.name
         self.title = table.title
-        self._columns: dict[tuple[str, SeedChoice], FloatArray] = {}
+        self._trainings = Trainings(table)
 
     def __repr__(self) -> str:
         return f"Oracle({self.name!r}: {self.title})"
@@ -101,15 +100,15 @@ class Oracle:
         """
         index = self.space.index(architecture)
         if epoch is None and seed != "all":
-            value = self._column(name, seed)[index]
+            value = self._trainings.column(name, seed)[index]
             if value != value:
-                raise self._missing(index, name, seed)
+                raise self._trainings.missing(index, name, seed)
             return float(value)
-        rows = self._rows_of(index, name, seed)
-        values = self._row_values(name)[rows] if epoch is None else self._at_epoch(rows, name, epoch)
+        rows = self._trainings.rows(index, name, seed)
+        values = self._trainings.at_end(name)[rows] if epoch is None else self._trainings.at_epoch(rows, name, epoch)
         values = values[~np.isnan(values)]
         if not len(values):
-            raise self._missing(index, name, seed)
+            raise self._trainings.missing(index, name, seed)
         return values.astype(np.float64) if seed == "all" else float(values.mean())
 
     def query_many(
@@ -134,10 +133,10 @@ class Oracle:
                 )
         else:
             indices = self.space.indices(architectures)
-        values = self._column(name, seed)[indices]
+        values = self._trainings.column(name, seed)[indices]
         absent = np.isnan(values)
         if absent.any():
-            raise self._missing(int(indices[absent.argmax()]), name, seed)
+            raise self._trainings.missing(int(indices[absent.argmax()]), name, seed)
         return values
 
     def column(self, name: str, *, seed: SeedChoice = "mean") -> FloatArray:
@@ -145,13 +144,13 @@ class Oracle:
 
         For analyses over the whole table; `available` tells which values are real.
         """
-        return self._column(name, seed)
+        return self._trainings.column(name, seed)
 
     def available(self, *names: str, seed: SeedChoice = "mean") -> NDArray[np.bool_]:
         """(product_size,) bool: which indices have a value of every named metric."""
         out = np.ones(self.space.product_size, dtype=bool)
         for name in names:
-            out &= ~np.isnan(self._column(name, seed))
+            out &= ~np.isnan(self._trainings.column(name, seed))
         return out
 
     def flag(self, name: str) -> NDArray[np.bool_]:
@@ -170,7 +169,7 @@ class Oracle:
         direction = metric(name).maximize
         if direction is None:
             raise MetricError(f"{name} has no better or worse, hence no optimum")
-        values = self._column(name, seed)
+        values = self._trainings.column(name, seed)
         if np.isnan(values).all():
             raise MissingEntryError(f"table {self.name} has no value of {name} at all")
         best = int(np.nanargmax(values) if direction else np.nanargmin(values))
@@ -188,12 +187,12 @@ class Oracle:
             MissingEntryError: the architecture has none.
         """
         index = self.space.index(architecture)
-        length = self._check_epoch(name, epoch)
-        rows = self._rows_of(index, name, seed)
+        length = self._trainings.curve_length(name, epoch)
+        rows = self._trainings.rows(index, name, seed)
         values = np.asarray(self.table.curve(name)[rows, :length])
         values = values[~np.isnan(values).any(axis=1)]
         if not len(values):
-            raise self._missing(index, name, seed)
+            raise self._trainings.missing(index, name, seed)
         return values.mean(axis=0)
 
     def corruptions(
@@ -207,11 +206,11 @@ class Oracle:
                 `record` shows the cells there are.
         """
         index = self.space.index(architecture)
-        rows = self._rows_of(index, "test_corrupt_acc", seed)
+        rows = self._trainings.rows(index, "test_corrupt_acc", seed)
         cells = np.asarray(self.table.corruptions(kind)[rows])
         cells = cells[~np.isnan(cells).any(axis=(1, 2))]
         if not len(cells):
-            raise self._missing(index, f"complete set of corruption {kind}", seed)
+            raise self._trainings.missing(index, f"complete set of corruption {kind}", seed)
         mean = cells.mean(axis=0)
         return {corruption: mean[k] for k, corruption in enumerate(CORRUPTIONS)}
 
@@ -226,9 +225,9 @@ class Oracle:
             MissingEntryError: when the table has no entry at all.
         """
         index = self.space.index(architecture)
-        rows = self._rows(index)
+        rows = self._trainings.all_rows(index)
         if not len(rows):
-            raise self._missing(index, "entry", "mean")
+            raise self._trainings.missing(index, "entry", "mean")
         found = self.space.architecture(index)
         return {
             "arch": found,
@@ -240,7 +239,7 @@ class Oracle:
 
     def seeds(self, architecture: ArchitectureLike) -> tuple[int, ...]:
         """Training seeds the table has for an architecture, ascending; empty for none."""
-        return tuple(int(s) for s in self.table.seeds[self._rows(self.space.index(architecture))])
+        return tuple(int(s) for s in self.table.seeds[self._trainings.all_rows(self.space.index(architecture))])
 
     def gpu_days(self, architecture: ArchitectureLike, *, epoch: int | None = None, seed: SeedChoice = "mean") -> float:
         """Simulated cost of training up to `epoch`: the measured time, shared equally by epochs.
@@ -248,11 +247,11 @@ class Oracle:
         Raises:
             MetricError: when the table has no training times, or an epoch outside it.
         """
-        _check_seed(seed, ("mean",))
+        check_seed(seed, ("mean",))
         total: float = self.query(architecture, "training_time_gpu_days", seed=seed)
         if epoch is None:
             return total
-        return total * self._length_at(epoch, self.table.epochs) / self.table.epochs
+        return total * self._trainings.epochs_done(epoch, self.table.epochs) / self.table.epochs
 
     # -- searching -----------------------------------------------------------
 
@@ -277,101 +276,3 @@ class Oracle:
         if not len(present):
             raise MissingEntryError(f"table {self.name} has no value of {objective} at all")
         return self.space.restricted_to(present)
-
-    # -- inside --------------------------------------------------------------
-
-    @cached_property
-    def _row_order(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows sorted by (index, seed), and where each index starts among them."""
-        order = np.lexsort((self.table.seeds, self.table.arch_index))
-        starts = np.searchsorted(self.table.arch_index[order], np.arange(self.space.product_size + 1))
-        return order, starts
-
-    def _rows(self, index: int) -> NDArray[np.int64]:
-        order, starts = self._row_order
-        return order[starts[index] : starts[index + 1]]
-
-    def _rows_of(self, index: int, name: str, seed: SeedChoice | Literal["all"]) -> NDArray[np.int64]:
-        rows = self._rows(index)
-        _check_seed(seed, ("mean", "all"))
-        if isinstance(seed, str):
-            return rows
-        rows = rows[self.table.seeds[rows] == seed]
-        if not len(rows):
-            raise self._missing(index, name, seed)
-        return rows
-
-    def _row_values(self, name: str) -> FloatArray:
-        wanted = metric(name)
-        if wanted.name in ("macs", "params"):
-            count = self.space.macs_many if wanted.name == "macs" else self.space.params_many
-            return count(self.table.arch_index).astype(np.float64)
-        return np.asarray(self.table.scalar(name))
-
-    def _column(self, name: str, seed: SeedChoice) -> FloatArray:
-        key = (name, seed)
-        if key not in self._columns:
-            column = self._build_column(name, seed)
-            column.flags.writeable = False
-            self._columns[key] = column
-        return self._columns[key]
-
-    def _build_column(self, name: str, seed: SeedChoice) -> FloatArray:
-        if name in ("macs", "params"):  # known for every architecture, trained or not
-            count = self.space.macs_many if name == "macs" else self.space.params_many
-            return count(np.arange(self.space.product_size)).astype(np.float64)
-        values, index = self._row_values(name), self.table.arch_index
-        keep = ~np.isnan(values)
-        _check_seed(seed, ("mean",))
-        if not isinstance(seed, str):
-            keep &= np.asarray(self.table.seeds) == seed
-        size = self.space.product_size
-        count_of = np.bincount(index[keep], minlength=size)
-        if count_of.max(initial=0) <= 1:  # one training each: no rounding by a mean
-            column = np.full(size, np.nan)
-            column[index[keep]] = values[keep]
-            return column
-        with np.errstate(invalid="ignore"):
-            return np.bincount(index[keep], weights=values[keep], minlength=size) / count_of
-
-    def _check_epoch(self, name: str, epoch: int | None) -> int:
-        epochs = self.table.curve(name).shape[1]
-        return epochs if epoch is None else self._length_at(epoch, epochs)
-
-    def _length_at(self, epoch: int, epochs: int) -> int:
-        if isinstance(epoch, bool) or not isinstance(epoch, (int, np.integer)) or not 0 <= epoch < epochs:
-            allowed = f"epochs run from 0 to {epochs - 1}" if epochs else "it has no values by epoch"
-            raise MetricError(f"epoch={epoch!r} is not in table {self.name}: {allowed}")
-        return int(epoch) + 1
-
-    def _at_epoch(self, rows: NDArray[np.int64], name: str, epoch: int) -> FloatArray:
-        """(rows,) value of a metric had training stopped after `epoch`."""
-        wanted: Metric = metric(name)
-        if wanted.curve is None and name != "best_epoch":
-            raise MetricError(f"{name} was measured once, after training; it has no value by epoch")
-        length = self._check_epoch(wanted.curve or "val_cw_acc", epoch)
-        if name.startswith("val_best_"):
-            return np.asarray(self.table.curve(str(wanted.curve))[rows, :length]).max(axis=1)
-        cw = np.asarray(self.table.curve("val_cw_acc")[rows, :length])
-        best = cw.argmax(axis=1)  # first on ties
-        values = best if wanted.curve is None else np.asarray(self.table.curve(wanted.curve)[rows, best])
-        return np.where(np.isnan(cw).any(axis=1), np.nan, values)
-
-    def _missing(self, index: int, name: str, seed: object) -> MissingEntryError:
-        which = self.space.architecture(index)
-        known = [int(s) for s in self.table.seeds[self._rows(index)]]
-        if not known:
-            return MissingEntryError(
-                f"table {self.name} has no entry for {which}; it holds "
-                f"{len(np.unique(self.table.arch_index))} of {self.space.product_size} architectures"
-            )
-        if not isinstance(seed, str) and seed not in known:
-            return MissingEntryError(f"table {self.name} has no training of {which} with seed {seed}; seeds: {known}")
-        return MissingEntryError(f"table {self.name} has no {name} for {which}: it was not measured")
-
-
-def _check_seed(seed: object, allowed: tuple[str, ...]) -> None:
-    number = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
-    if not number and not (isinstance(seed, str) and seed in allowed):
-        words = " or ".join(repr(word) for word in allowed)
-        raise MetricError(f"seed={seed!r}: expected an integer or {words}")

@@ -24,7 +24,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from importlib import resources
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,12 +32,11 @@ from numpy.typing import NDArray
 from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.cost import network_cost
 from nasbench_ar.errors import SpaceError
-
-_MAX_STAGES = 30
+from nasbench_ar.grid import Grid, is_int, require_positive
 
 
 @dataclass(frozen=True)
-class SearchSpace:
+class SearchSpace(Grid):
     """All vectors of `stages` (depth, width) pairs; the defaults are the NARes space.
 
     Attributes:
@@ -56,9 +54,6 @@ class SearchSpace:
         SpaceError: when choices are empty, repeated, not ascending or not positive.
     """
 
-    depth_choices: tuple[int, ...] = (4, 5, 7, 9, 11)
-    width_choices: tuple[int, ...] = (8, 10, 12, 14, 16)
-    stages: int = 3
     unit_channels: int = 16
     image_size: int = 32
     image_channels: int = 3
@@ -66,33 +61,13 @@ class SearchSpace:
     members: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        for field in ("depth_choices", "width_choices"):
-            object.__setattr__(self, field, _ascending(field, getattr(self, field)))
-        for field in ("stages", "unit_channels", "image_size", "image_channels", "classes"):
-            value = getattr(self, field)
-            if not _is_int(value) or value < 1:
-                raise SpaceError(f"{field}={value!r}: expected a positive integer")
-        # The first test keeps the power from being computed for an absurd number of stages.
-        if self.stages > _MAX_STAGES or self.product_size > 2**31 - 1:
-            per_stage = len(self.depth_choices) * len(self.width_choices)
-            raise SpaceError(
-                f"a space of {per_stage}^{self.stages} architectures is too large; at most {2**31 - 1} "
-                f"in {_MAX_STAGES} stages can be indexed: use fewer choices or stages"
-            )
+        super().__post_init__()
+        for field in ("unit_channels", "image_size", "image_channels", "classes"):
+            require_positive(field, getattr(self, field))
         if self.members is not None and not self.members:
             raise SpaceError("a restricted space needs at least one member; none was given")
 
     # -- size and membership -------------------------------------------------
-
-    @property
-    def dimensions(self) -> int:
-        """Length of a vector: two numbers per stage."""
-        return 2 * self.stages
-
-    @property
-    def product_size(self) -> int:
-        """Number of vectors, members or not; indices run from 0 to this minus 1."""
-        return (len(self.depth_choices) * len(self.width_choices)) ** self.stages
 
     @property
     def size(self) -> int:
@@ -114,15 +89,6 @@ class SearchSpace:
     def __iter__(self) -> Iterator[Architecture]:
         """All architectures in lexicographic order."""
         return (self.architecture(int(i)) for i in self.member_indices)
-
-    @property
-    def entry_names(self) -> tuple[str, ...]:
-        """`D1`, `W1`, `D2`, ...: names of a vector's entries."""
-        return tuple(f"{letter}{stage + 1}" for stage in range(self.stages) for letter in "DW")
-
-    def choices(self, position: int) -> tuple[int, ...]:
-        """Values that entry `position` of a vector may take."""
-        return self.width_choices if position % 2 else self.depth_choices
 
     @cached_property
     def member_indices(self) -> NDArray[np.int32]:
@@ -213,33 +179,15 @@ class SearchSpace:
         Raises:
             SpaceError: when the index is outside the space.
         """
-        if not _is_int(index) or not 0 <= index < self.product_size:
+        if not is_int(index) or not 0 <= index < self.product_size:
             raise SpaceError(f"index {index!r} is outside 0..{self.product_size - 1}")
         if self._member_set is not None and int(index) not in self._member_set:
             raise SpaceError(f"index {index} is left out of this restricted space")
         return self._unchecked(int(index))
 
-    def _unchecked(self, index: int) -> Architecture:
-        vector = [0] * self.dimensions
-        for position in range(self.dimensions - 1, -1, -1):
-            choices = self.width_choices if position % 2 else self.depth_choices
-            index, digit = divmod(index, len(choices))
-            vector[position] = choices[digit]
-        return tuple.__new__(Architecture, vector)
-
-    def digits(self, indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-        """(n, dimensions) int64: position of each entry among its choices."""
-        rest = np.asarray(indices, dtype=np.int64)
-        out = np.empty((len(rest), self.dimensions), dtype=np.int64)
-        for position in range(self.dimensions - 1, -1, -1):
-            rest, out[:, position] = np.divmod(rest, len(self.choices(position)))
-        return out
-
     def vectors(self, indices: NDArray[np.integer[Any]] | None = None) -> NDArray[np.int64]:
         """(n, dimensions) int64 vectors of the given indices; of all members by default."""
-        digits = self.digits(self.member_indices if indices is None else indices)
-        columns = [np.array(self.choices(p))[digits[:, p]] for p in range(self.dimensions)]
-        return np.stack(columns, axis=1)
+        return super().vectors(self.member_indices if indices is None else indices)
 
     def indices(self, architectures: Iterable[ArchitectureLike]) -> NDArray[np.int32]:
         """(n,) int32 lexicographic indices of many architectures.
@@ -282,7 +230,7 @@ class SearchSpace:
         Raises:
             SpaceError: when the number is outside 1..product_size.
         """
-        if not _is_int(arch_id) or not 1 <= arch_id <= self.product_size:
+        if not is_int(arch_id) or not 1 <= arch_id <= self.product_size:
             raise SpaceError(f"arch_id {arch_id!r} is outside 1..{self.product_size}")
         return self.architecture(int(self.arch_id_order[arch_id - 1]))
 
@@ -310,18 +258,7 @@ class SearchSpace:
                         out.append(neighbour)
         return out
 
-    # -- encodings and costs -------------------------------------------------
-
-    def one_hot(self, indices: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-        """(n, one_hot_size) float32: one block of 0/1 per entry, as BANANAS is fed (30 wide)."""
-        digits = self.digits(indices)
-        blocks = [np.eye(len(self.choices(p)), dtype=np.float32)[digits[:, p]] for p in range(self.dimensions)]
-        return np.concatenate(blocks, axis=1)
-
-    def ordinal(self, indices: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-        """(n, dimensions) float32 in [0, 1]: rank of each entry among its choices, scaled."""
-        top = np.array([max(len(self.choices(p)) - 1, 1) for p in range(self.dimensions)])
-        return (self.digits(indices) / top).astype(np.float32)
+    # -- costs ---------------------------------------------------------------
 
     def params(self, architecture: ArchitectureLike) -> int:
         """Exact number of parameters."""
@@ -368,19 +305,6 @@ class SearchSpace:
             given = sorted(data) if isinstance(data, Mapping) else data
             raise SpaceError(f"a space needs exactly the keys {sorted(names)}; given: {given!r}")
         return cls(**data)
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def _ascending(field: str, values: object) -> tuple[int, ...]:
-    valid = isinstance(values, Sequence) and not isinstance(values, str) and len(values) > 0
-    if valid and all(_is_int(v) for v in values):  # type: ignore[attr-defined]
-        out = tuple(int(v) for v in values)  # type: ignore[attr-defined]
-        if out[0] > 0 and all(a < b for a, b in pairwise(out)):
-            return out
-    raise SpaceError(f"{field}={values!r}: expected ascending positive integers without repeats")
 
 
 NARES = SearchSpace()

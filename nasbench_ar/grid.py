@@ -1,0 +1,126 @@
+"""The product of depth and width choices that a search space is made of, and its encodings.
+
+Nothing here knows about networks or membership; `space.SearchSpace` adds both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_ar.architecture import Architecture
+from nasbench_ar.errors import SpaceError
+
+_MAX_STAGES = 30
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All vectors `(D1, W1, D2, W2, ...)`, numbered in lexicographic order.
+
+    Attributes:
+        depth_choices: ascending block counts that every stage may take.
+        width_choices: ascending width factors that every stage may take.
+        stages: number of stages.
+
+    Raises:
+        SpaceError: when choices are empty, repeated, not ascending or not positive,
+            or when there are too many vectors for 32-bit indices.
+    """
+
+    depth_choices: tuple[int, ...] = (4, 5, 7, 9, 11)
+    width_choices: tuple[int, ...] = (8, 10, 12, 14, 16)
+    stages: int = 3
+
+    def __post_init__(self) -> None:
+        for field in ("depth_choices", "width_choices"):
+            object.__setattr__(self, field, _ascending(field, getattr(self, field)))
+        require_positive("stages", self.stages)
+        # The first test keeps the power from being computed for an absurd number of stages.
+        if self.stages > _MAX_STAGES or self.product_size > 2**31 - 1:
+            per_stage = len(self.depth_choices) * len(self.width_choices)
+            raise SpaceError(
+                f"a space of {per_stage}^{self.stages} architectures is too large; at most {2**31 - 1} "
+                f"in {_MAX_STAGES} stages can be indexed: use fewer choices or stages"
+            )
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector: two numbers per stage."""
+        return 2 * self.stages
+
+    @property
+    def product_size(self) -> int:
+        """Number of vectors, members or not; indices run from 0 to this minus 1."""
+        return (len(self.depth_choices) * len(self.width_choices)) ** self.stages
+
+    @property
+    def entry_names(self) -> tuple[str, ...]:
+        """`D1`, `W1`, `D2`, ...: names of a vector's entries."""
+        return tuple(f"{letter}{stage + 1}" for stage in range(self.stages) for letter in "DW")
+
+    def choices(self, position: int) -> tuple[int, ...]:
+        """Values that entry `position` of a vector may take."""
+        return self.width_choices if position % 2 else self.depth_choices
+
+    def _unchecked(self, index: int) -> Architecture:
+        vector = [0] * self.dimensions
+        for position in range(self.dimensions - 1, -1, -1):
+            choices = self.width_choices if position % 2 else self.depth_choices
+            index, digit = divmod(index, len(choices))
+            vector[position] = choices[digit]
+        return tuple.__new__(Architecture, vector)
+
+    def digits(self, indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """(n, dimensions) int64: position of each entry among its choices."""
+        rest = np.asarray(indices, dtype=np.int64)
+        out = np.empty((len(rest), self.dimensions), dtype=np.int64)
+        for position in range(self.dimensions - 1, -1, -1):
+            rest, out[:, position] = np.divmod(rest, len(self.choices(position)))
+        return out
+
+    def vectors(self, indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """(n, dimensions) int64 vectors of the given indices."""
+        digits = self.digits(indices)
+        columns = [np.array(self.choices(p))[digits[:, p]] for p in range(self.dimensions)]
+        return np.stack(columns, axis=1)
+
+    def one_hot(self, indices: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """(n, one_hot_size) float32: one block of 0/1 per entry, as BANANAS is fed (30 wide)."""
+        digits = self.digits(indices)
+        blocks = [np.eye(len(self.choices(p)), dtype=np.float32)[digits[:, p]] for p in range(self.dimensions)]
+        return np.concatenate(blocks, axis=1)
+
+    def ordinal(self, indices: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """(n, dimensions) float32 in [0, 1]: rank of each entry among its choices, scaled."""
+        top = np.array([max(len(self.choices(p)) - 1, 1) for p in range(self.dimensions)])
+        return (self.digits(indices) / top).astype(np.float32)
+
+
+def is_int(value: object) -> bool:
+    """Whether a value is a whole number, NumPy's included, and not a truth value."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def require_positive(field: str, value: object) -> None:
+    """Check a size.
+
+    Raises:
+        SpaceError: when it is no positive integer.
+    """
+    if not is_int(value) or value < 1:  # type: ignore[operator]
+        raise SpaceError(f"{field}={value!r}: expected a positive integer")
+
+
+def _ascending(field: str, values: object) -> tuple[int, ...]:
+    valid = isinstance(values, Sequence) and not isinstance(values, str) and len(values) > 0
+    if valid and all(is_int(v) for v in values):  # type: ignore[attr-defined]
+        out = tuple(int(v) for v in values)  # type: ignore[attr-defined]
+        if out[0] > 0 and all(a < b for a, b in pairwise(out)):
+            return out
+    raise SpaceError(f"{field}={values!r}: expected ascending positive integers without repeats")
