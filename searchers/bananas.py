@@ -61,7 +61,7 @@ class Bananas(Searcher):
         starts: int = 10,
         batch: int = 10,
         members: int = 5,
-        hidden: int = 32,
+        hidden: int = 16,
         first_steps: int = 100,
         steps: int = 20,
         learning_rate: float = 0.01,

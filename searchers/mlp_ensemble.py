@@ -14,14 +14,14 @@ All float32.  Member m is f_m(x) = bias2[m] + sum_{h in block m} weights2[h] rel
 Why this form.  The members are independent networks of one shape, so that their first
 layers are one matrix product (n, d) x (d, M*H), and their output layers another,
 (n, M*H) x (M*H, M), with the M output vectors on a block diagonal.  With n = 490,
-d = 30, M = 5 and H = 32, a full-batch step costs 4 n d M H + 6 n M^2 H = 12 million
-floating-point operations and touches a few arrays of n M H = 78,400 floats, 0.3 MB each,
+d = 30, M = 5 and H = 16, a full-batch step costs 4 n d M H + 6 n M^2 H = 6 million
+floating-point operations and touches a few arrays of n M H = 39,200 floats, 0.16 MB each,
 which stay in the second-level cache.  Training continues from the weights of the last
 round: ten new observations move the optimum little, so few steps suffice.
 
 The optimiser is AdamW (Loshchilov and Hutter 2019).  Its decay pulls predictions towards
-the mean of the targets.  That matters more than the size of the network: validation
-accuracy is noisy, and the published predictors have no such pull (NARes, section 5).
+the mean of the targets.  That matters more than the size of the network, since
+validation accuracy is noisy (`docs/searchers.md` has the comparison).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class MLPEnsemble:
         inputs: int,
         *,
         members: int = 5,
-        hidden: int = 32,
+        hidden: int = 16,
         learning_rate: float = 0.01,
         weight_decay: float = 10.0,
         loss: str = "mse",
@@ -72,7 +72,7 @@ class MLPEnsemble:
         self._steps = 0
         self._shapes = ((inputs, units), (units,), (units,), (members,))
         self.weights1, self.bias1, self.weights2, self.bias2 = self._views(self._theta)
-        # He: one-hot rows of d inputs have d/5 ones in the published space; 6 there.
+        # He et al. 2015, for rows with six ones, as one-hot architectures have.
         self.weights1[:] = rng.standard_normal((inputs, units)) * np.sqrt(2 / 6)
         self.weights2[:] = rng.standard_normal(units) * np.sqrt(1 / hidden)
         self._block = np.repeat(np.eye(members, dtype=np.float32), hidden, axis=0)  # (M*H, M)
