@@ -159,6 +159,7 @@ def test_as_a_process(source: Path) -> None:
 
 def test_a_reader_that_goes_away() -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment.pop("PYTHONUNBUFFERED", None)  # what is buffered is what Python would complain about
     command = [sys.executable, "-m", "nasbench_ar", "info"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nasbench_ar
-from nasbench_ar import NARES, Oracle, SearchSpace, Table, TableError, release_file, table_writer
+from nasbench_ar import NARES, Oracle, SearchSpace, Table, TableError, release_file, release_record, table_writer
 from nasbench_ar.metrics import CORRUPTIONS, CURVES, METRICS
 from nasbench_ar.release import BEST_EPOCH_FLAG, import_release
 from tests.nasbench_ar.synthetic_release import as_lines, make_record, write_jsonl, write_tar
@@ -151,6 +151,17 @@ def test_cut_short_anywhere(kind: str, tmp_path: Path, home: Path) -> None:
         assert nothing_left(home)
 
 
+def test_checksums_are_compared_although_they_come_after_the_last_record(tmp_path: Path) -> None:
+    loose = write_tar(tmp_path / "x.tar", [("cifar10.jsonl", lines(1))], mode="w:").read_bytes()
+    packed = bytearray(gzip.compress(loose + bytes(4_000_000)))  # more than the reader looks ahead
+    (tmp_path / "good").write_bytes(packed)
+    assert bring(tmp_path / "good").meta["source"]["sha256"] == hashlib.sha256(packed).hexdigest()
+    packed[-8] ^= 1
+    (tmp_path / "bad").write_bytes(packed)
+    with pytest.raises(TableError, match=r"compressed data are damaged or cut short .*CRC"):
+        bring(tmp_path / "bad", name="other")
+
+
 def test_blank_lines_and_a_missing_last_newline(source: Path) -> None:
     source.write_bytes(b"\n" + lines(1) + b"  \n\n" + lines(2).splitlines()[1])
     assert bring(source).rows == 2
@@ -196,6 +207,23 @@ def test_endless_lines(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(release_file, "_LONGEST_LINE", 1000)
     source.write_bytes(lines(1))
     with pytest.raises(TableError, match="line 1 is longer than"):
+        bring(source)
+
+
+def test_a_disk_that_fails(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source.write_bytes(lines(1))
+
+    def fail(error: Exception) -> None:
+        def readinto(self: object, buffer: object) -> int:
+            raise error
+
+        monkeypatch.setattr(release_file._HashedReader, "readinto", readinto)
+
+    fail(OSError(errno.EIO, os.strerror(errno.EIO)))
+    with pytest.raises(TableError, match="cannot be read: Input/output error"):
+        bring(source)
+    fail(ValueError("odd"))
+    with pytest.raises(TableError, match=r"damaged \(odd\); download the file again"):
         bring(source)
 
 
@@ -335,14 +363,24 @@ def test_wrong_records(change: Change, message: str, source: Path, home: Path) -
     assert nothing_left(home)
 
 
-def test_infinite_numbers(source: Path) -> None:
-    for key in ("cw_loss", "test_loss", "acc"):
-        text = orjson.dumps(record(1))
-        start = text.index(b'"%s":' % key.encode()) + len(key) + 3
-        start += text[start : start + 1] == b"["
-        end = start + min(k for c in b",]}" if (k := text[start:].find(c)) >= 0)
-        source.write_bytes(text[:start] + b"1e999" + text[end:])
-        with pytest.raises(TableError, match=r"line 1: .*(finite|not valid JSON)"):
+def test_infinite_numbers(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON has none, but a parser may read 1e999 as one."""
+    monkeypatch.setattr(release_record.orjson, "loads", json.loads)
+    changes = [
+        (
+            lambda r: r["train"][0]["cw_loss"].__setitem__(3, "INF"),
+            r"train\[0\]\.cw_loss\[3\] is inf; expected a finite",
+        ),
+        (change_test(test_loss="INF"), "test_loss is inf; expected a finite number"),
+        (change_cell("fog", "2", {"loss": "INF"}), "corruptions.fog.2.loss is inf; expected a finite number"),
+        (change_run(training_time="INF"), "training_time is inf; expected a finite number"),
+        (lambda r: r.update(MACs="INF"), "MACs is inf; expected a finite number"),
+    ]
+    for change, message in changes:
+        wrong = record(1)
+        change(wrong)
+        source.write_bytes(orjson.dumps(wrong).replace(b'"INF"', b"1e999"))
+        with pytest.raises(TableError, match=f"line 1: .*{message}"):
             bring(source)
 
 

@@ -64,6 +64,8 @@ def test_restricted(space: SearchSpace, data: st.DataObject) -> None:
     members = data.draw(st.sets(st.integers(0, space.product_size - 1), min_size=1, max_size=8))
     small = space.restricted_to(members)
     assert len(small) == len(members)
+    assert [i for i in range(-1, space.product_size + 1) if small.has_index(i)] == sorted(members)
+    assert [i for i in (-1, 0, space.product_size) if space.has_index(i)] == [0]
     assert [space.index(a) for a in small] == sorted(members)
     rng = np.random.default_rng(0)
     assert {space.index(small.sample(rng)) for _ in range(20)} <= members
