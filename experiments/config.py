@@ -3,7 +3,7 @@
     searcher=bananas searcher.members=10 runs=100
     searcher._target_=my_module.MySearcher searcher.temperature=0.5
 
-Config groups for the four searchers are made from their constructors, so that every
+Config groups for all searchers are made from their constructors, so that every
 hyperparameter has its default in one place.
 """
 
@@ -24,7 +24,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nasbench_ar.errors import ConfigError, NasbenchError
-from searchers import SEARCHERS, Searcher, hyperparameters
+from searchers import ALL_SEARCHERS, Searcher, hyperparameters
 
 CUSTOM = "custom"
 
@@ -66,7 +66,7 @@ class RunConfig:
         """Name of the result folder."""
         if self.name:
             return self.name
-        known = {target_of(cls): name for name, cls in SEARCHERS.items()}
+        known = {target_of(cls): name for name, cls in ALL_SEARCHERS.items()}
         target = str(self.searcher["_target_"])
         return known.get(target, target.rpartition(".")[2])
 
@@ -155,7 +155,7 @@ def _register() -> None:
     node = OmegaConf.structured(RunConfig)
     store.store(name="nasbench_ar_schema", node=node)
     store.store(name="nasbench_ar_run", node={"defaults": ["nasbench_ar_schema", {"searcher": "bananas"}, "_self_"]})
-    for name, cls in SEARCHERS.items():
+    for name, cls in ALL_SEARCHERS.items():
         store.store(group="searcher", name=name, node={"_target_": target_of(cls), **hyperparameters(cls)})
     store.store(group="searcher", name=CUSTOM, node={"_target_": MISSING})
 
@@ -174,9 +174,9 @@ def _prepare(arguments: Sequence[str]) -> list[str]:
             hint = f"did you mean {close[0]}? " if close else ""
             raise ConfigError(f"unknown key {root!r}; {hint}valid keys: {', '.join(keys)}")
     group = next((str(o.value()) for o in overrides if o.key_or_group == "searcher"), None)
-    if group is not None and group not in SEARCHERS:
+    if group is not None and group not in ALL_SEARCHERS:
         raise ConfigError(
-            f"unknown searcher {group!r}; known: {', '.join(SEARCHERS)}; "
+            f"unknown searcher {group!r}; known: {', '.join(ALL_SEARCHERS)}; "
             "or your own by searcher._target_=my_module.MySearcher"
         )
     if group is None and any(o.key_or_group == "searcher._target_" for o in overrides):
@@ -189,7 +189,7 @@ def _prepare(arguments: Sequence[str]) -> list[str]:
 
 
 def _check_arguments(group: str, overrides: Sequence[Any]) -> None:
-    known = hyperparameters(SEARCHERS[group])
+    known = hyperparameters(ALL_SEARCHERS[group])
     for override in overrides:
         root, _, argument = override.key_or_group.partition(".")
         if root == "searcher" and argument and argument.split(".")[0] not in (*known, "_target_"):
@@ -223,7 +223,7 @@ def help_text(program: str, hidden: Sequence[str] = ("searcher",)) -> str:
     keys = [f for f in fields(RunConfig) if f.name not in hidden]
     lines = [f"  {f.name + '=' + _shown(getattr(defaults, f.name)):28} {about[f.name]}\n" for f in keys]
     blocks = []
-    for name, cls in SEARCHERS.items():
+    for name, cls in ALL_SEARCHERS.items():
         settings = [f"{key}={_shown(value)}" for key, value in hyperparameters(cls).items()]
         blocks.append(f"  {name}: {', '.join(settings) or 'none'}\n")
     return HELP.format(program=program, keys="".join(lines), searchers="".join(blocks).rstrip())

@@ -76,11 +76,12 @@ def published_column(
     """Table 2's column for a searcher: row -> (mean, std); empty where the protocol is another.
 
     Args:
-        searcher: its name in `searchers.SEARCHERS`, or None for a user's own.
+        searcher: its name in `searchers.ALL_SEARCHERS`, or None for a user's own;
+            `published_bananas` has the same column as `bananas`.
         space: the table's full space.
         objective_row: the row that the objective fills.
         queries: budget of a run.
     """
     if searcher is None or space != NARES or objective_row != OBJECTIVE_ROW or queries != QUERIES:
         return {}
-    return TABLE2.get(searcher, {})
+    return TABLE2.get(searcher.removeprefix("published_"), {})

@@ -23,11 +23,11 @@ import numpy as np
 
 from experiments import plot, provenance, summary
 from experiments.config import RunConfig, help_text, main_with_errors, parse_command_line, searcher_class, target_of
-from experiments.runner import Race, build_searcher, run_once
+from experiments.runner import Race, build_searcher, open_session, run_group, run_once
 from experiments.store import Runs, RunStore
 from experiments.trajectory import incumbents
 from nasbench_ar import METRICS, ConfigError, Oracle, load
-from searchers import SEARCHERS
+from searchers import ALL_SEARCHERS
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,7 @@ def _plan(config: RunConfig, oracle: Oracle) -> tuple[Race, dict[str, Any]]:
         table_seed=config.table_seed,
         allow_test_objective=config.allow_test_objective,
     )
-    session = oracle.session(
-        objective,
-        budget=config.queries,
-        seed=config.table_seed,
-        allow_test_objective=config.allow_test_objective,
-    )
+    session = open_session(race, oracle)
     space = session.space
     if config.queries > space.size:
         raise ConfigError(
@@ -154,6 +149,9 @@ def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, jobs: int) -> 
     from joblib import Parallel, delayed
     from tqdm import tqdm
 
+    if searcher_class(race.searcher).lockstep:
+        _carry_out_groups(race, seeds, store, jobs)
+        return
     parallel = Parallel(n_jobs=min(jobs, len(seeds)), return_as="generator_unordered")
     with tqdm(total=len(seeds), unit="run", desc=race.searcher.rpartition(".")[2], dynamic_ncols=True) as bar:
         for _ in parallel(delayed(_run_and_store)(race, seed, store) for seed in seeds):
@@ -164,8 +162,29 @@ def _run_and_store(race: Race, seed: int, store: RunStore) -> None:
     store.save(run_once(race, seed))
 
 
+def _carry_out_groups(race: Race, seeds: Sequence[int], store: RunStore, jobs: int) -> None:
+    from joblib import Parallel, delayed, effective_n_jobs
+
+    prototype = build_searcher(race, open_session(race), seeds[0])
+    size, at_a_time = prototype.grouping(len(seeds), effective_n_jobs(jobs))
+    groups = [seeds[k : k + size] for k in range(0, len(seeds), size)]
+    _note(f"{len(groups)} groups of up to {size} runs in lock-step, {min(at_a_time, len(groups))} at a time")
+    parallel = Parallel(n_jobs=min(at_a_time, len(groups)))
+    parallel(delayed(_run_group_and_store)(race, group, store, k % at_a_time) for k, group in enumerate(groups))
+
+
+def _run_group_and_store(race: Race, seeds: Sequence[int], store: RunStore, line: int) -> None:
+    from tqdm import tqdm
+
+    name = f"seeds {_ranges(seeds)}"
+    with tqdm(total=race.queries, unit="query", desc=name, position=line, dynamic_ncols=True) as bar:
+        runs = run_group(race, seeds, lambda spent: bar.update(spent - bar.n))
+    for run in runs:
+        store.save(run)
+
+
 def _report(config: RunConfig, oracle: Oracle, race: Race, store: RunStore, runs: Runs) -> Experiment:
-    known = {target_of(cls): name for name, cls in SEARCHERS.items()}.get(race.searcher)
+    known = {target_of(cls): name for name, cls in ALL_SEARCHERS.items()}.get(race.searcher)
     rows, lacking = summary.summarise(
         oracle,
         runs.reported,
@@ -207,6 +226,11 @@ def as_text(experiment: Experiment) -> str:
         lines.append(f"Not in this table: {', '.join(experiment.lacking)}.")
     if any(row.published for row in experiment.rows):
         lines.append("Published: Table 2 of the NARes paper, on the authors' own data (val metrics at the best epoch).")
+    spent = (runs.arch_index >= 0).sum(axis=1)
+    if len(spent) and spent.max() > queries:
+        lines.append(
+            f"Queries of a run: {spent.min()} to {spent.max()}, mean {spent.mean():.1f}; {queries} were allowed."
+        )
     lines.append(f"Repeated proposals (free): {runs.repeats.mean():.1f} a run.")
     early = [(int(seed), why) for seed, why in zip(runs.seeds, runs.ended, strict=True) if why]
     if early:

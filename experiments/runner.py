@@ -1,9 +1,9 @@
-"""One seeded run: a searcher proposes, a budgeted session answers (NARes, section 5)."""
+"""Seeded runs, one by one or in lock-step: a searcher proposes, a session answers (NARes, section 5)."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.config import searcher_class
-from nasbench_ar import Oracle, SearchError, Session, SpaceExhaustedError, Table
+from nasbench_ar import Oracle, SearchError, SearchFinishedError, Session, SpaceExhaustedError, Table
 from searchers import Searcher
 from searchers.threads import single_threaded
 
@@ -26,7 +26,7 @@ class Race:
     Attributes:
         table: folder of the table.
         objective: metric that guides the search.
-        queries: unique architectures per run.
+        queries: unique architectures per run; a searcher that stops itself may use more.
         searcher: dotted path of the class.
         arguments: its constructor arguments.
         table_seed: training seed to look up, or `mean`.
@@ -73,22 +73,69 @@ def run_once(race: Race, seed: int) -> Run:
         SearchError: when the searcher cannot be built or breaks its contract.
     """
     with single_threaded():
-        session = _oracle(race.table).session(
-            race.objective,
-            budget=race.queries,
-            seed=race.table_seed,
-            allow_test_objective=race.allow_test_objective,
-        )
+        session = open_session(race)
         searcher = build_searcher(race, session, seed)
         ended = drive(searcher, session)
+    return _finished_run(searcher, session, ended)
+
+
+def run_group(race: Race, seeds: Sequence[int], progress: Callable[[int], object] | None = None) -> list[Run]:
+    """Carry out runs of a searcher class with `lockstep` together, round by round.
+
+    Each result is that of `run_once`, up to what the class says on rounding.
+
+    Args:
+        race: what the runs have in common.
+        seeds: one per run.
+        progress: called after every round with the queries that the slowest run has spent.
+
+    Raises:
+        SearchError: as `run_once`.
+    """
+    with single_threaded():
+        sessions = [open_session(race) for _ in seeds]
+        searchers = [build_searcher(race, session, seed) for session, seed in zip(sessions, seeds, strict=True)]
+        ended: dict[int, str] = {}
+        while len(ended) < len(seeds):
+            active = [k for k in range(len(seeds)) if k not in ended]
+            searcher_class(race.searcher).prepare_together([searchers[k] for k in active])
+            for k in active:
+                reason = _drive_batch(searchers[k], sessions[k])
+                if reason is not None:
+                    ended[k] = reason
+            if progress is not None:
+                progress(min(session.spent for session in sessions))
+    return [_finished_run(searchers[k], sessions[k], ended[k]) for k in range(len(seeds))]
+
+
+def _finished_run(searcher: Searcher, session: Session, ended: str) -> Run:
     space = session.space
     return Run(
-        seed=seed,
+        seed=searcher.seed,
         arch_index=space.indices(session.history),
         scores=np.fromiter(session.history.values(), dtype=np.float32),
         reported=space.index(searcher.best()[0]),
         repeats=session.repeats,
         ended=ended,
+    )
+
+
+def open_session(race: Race, oracle: Oracle | None = None) -> Session:
+    """The session of one run; without a limit for a searcher that stops itself.
+
+    Args:
+        race: what to run.
+        oracle: its table, if it is open already.
+
+    Raises:
+        NasbenchError: as `Oracle.session`.
+    """
+    oracle = oracle or _oracle(race.table)
+    return oracle.session(
+        race.objective,
+        budget=oracle.space.size if searcher_class(race.searcher).stops_itself else race.queries,
+        seed=race.table_seed,
+        allow_test_objective=race.allow_test_objective,
     )
 
 
@@ -99,25 +146,48 @@ def build_searcher(race: Race, session: Session, seed: int) -> Searcher:
         SearchError: when the constructor does not take the arguments.
     """
     cls = searcher_class(race.searcher)
+    budget = {"queries": race.queries} if cls.stops_itself else {}
     try:
-        return cls(session.space, seed, **race.arguments)
+        return cls(session.space, seed, **budget, **race.arguments)
     except TypeError as error:
         raise SearchError(f"{race.searcher} cannot be built with {dict(race.arguments)}: {error}") from error
 
 
 def drive(searcher: Searcher, session: Session) -> str:
-    """Ask and tell until the budget is spent; returns why not, where it was not."""
+    """Ask and tell until the budget is spent or the searcher stops itself; returns why not, where neither was so."""
     known_in_a_row = 0
     while session.remaining:
         try:
             architecture = searcher.ask()
-        except SpaceExhaustedError:
-            return f"every architecture of the space was queried after {session.spent} queries"
+        except (SpaceExhaustedError, SearchFinishedError) as stop:
+            return _reason(searcher, session, stop)
         known_in_a_row = known_in_a_row + 1 if architecture in session.history else 0
         if known_in_a_row >= STALL_LIMIT:
             return f"nothing new was proposed {STALL_LIMIT} times in a row after {session.spent} queries"
         searcher.tell(architecture, session.score(architecture))
     return ""
+
+
+def _drive_batch(searcher: Searcher, session: Session) -> str | None:
+    """As `drive`, for one batch; None when the run goes on."""
+    try:
+        batch = searcher.ask_batch()
+    except (SpaceExhaustedError, SearchFinishedError) as stop:
+        return _reason(searcher, session, stop)
+    known = session.spent
+    for architecture in batch:
+        if not session.remaining:
+            return ""
+        searcher.tell(architecture, session.score(architecture))
+    if session.spent == known and session.repeats >= STALL_LIMIT:
+        return f"nothing new was proposed after {session.spent} queries, among {session.repeats} repeats"
+    return None if session.remaining else ""
+
+
+def _reason(searcher: Searcher, session: Session, stop: Exception) -> str:
+    if isinstance(stop, SpaceExhaustedError):
+        return f"every architecture of the space was queried after {session.spent} queries"
+    return "" if searcher.stops_itself else str(stop)
 
 
 @functools.lru_cache(maxsize=4)

@@ -85,7 +85,7 @@ def summarise(
         reported: (runs,) index of each run's reported architecture.
         objective: the metric that guided the search.
         queries: budget of a run; published values stand beside equal protocols only.
-        searcher: its name in `searchers.SEARCHERS`, or None for a user's own.
+        searcher: its name in `searchers.ALL_SEARCHERS`, or None for a user's own.
         table_seed: training seed to look up, or `mean`.
 
     Returns:

@@ -39,6 +39,10 @@ class SpaceExhaustedError(NasbenchError, RuntimeError):
     """A searcher was asked for a proposal after it has seen the whole space."""
 
 
+class SearchFinishedError(NasbenchError, RuntimeError):
+    """A searcher that decides itself when to stop was asked for a proposal after it had."""
+
+
 class ConfigError(NasbenchError, ValueError):
     """A command line or configuration that cannot be carried out."""
 

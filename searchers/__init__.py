@@ -1,4 +1,4 @@
-"""Search algorithms in their correct form, behind one ask/tell interface.
+"""Search algorithms behind one ask/tell interface: in their correct form, and as published.
 
     from searchers import RandomSearch
 
@@ -6,8 +6,9 @@
     architecture = searcher.ask()
     searcher.tell(architecture, score)      # higher is better
 
-`SEARCHERS` maps the names that `python -m experiments.run searcher=...` takes to
-classes.  A new algorithm subclasses `Searcher`; `searchers.testing` has the tests
+`SEARCHERS` and `PUBLISHED` map the names that `python -m experiments.run searcher=...`
+takes to classes; the published ones behave as the authors' code does, defects included,
+and stop by themselves (`queries=`).  A new algorithm subclasses `Searcher`; `searchers.testing` has the tests
 that any subclass must pass.
 """
 
@@ -19,6 +20,10 @@ from nasbench_ar.space import SearchSpace
 from searchers.bananas import Bananas
 from searchers.base import Searcher
 from searchers.local_search import LocalSearch
+from searchers.published.bananas import PublishedBananas
+from searchers.published.local_search import PublishedLocalSearch
+from searchers.published.random_search import PublishedRandomSearch
+from searchers.published.regularized_evolution import PublishedRegularizedEvolution
 from searchers.random_search import RandomSearch
 from searchers.regularized_evolution import RegularizedEvolution
 
@@ -29,35 +34,53 @@ SEARCHERS: dict[str, type[Searcher]] = {
     "bananas": Bananas,
 }
 
+PUBLISHED: dict[str, type[Searcher]] = {
+    "published_random_search": PublishedRandomSearch,
+    "published_local_search": PublishedLocalSearch,
+    "published_regularized_evolution": PublishedRegularizedEvolution,
+    "published_bananas": PublishedBananas,
+}
+
+ALL_SEARCHERS: dict[str, type[Searcher]] = SEARCHERS | PUBLISHED
+
 
 def hyperparameters(searcher: type[Searcher]) -> dict[str, Any]:
     """Name -> default of every constructor argument but `space` and `seed`.
 
-    Arguments without a default are left out.
+    Left out are arguments without a default, and the budget `queries` of a searcher that
+    stops itself: whoever runs it passes the experiment's.
     """
+    fixed = ("space", "seed", "queries") if searcher.stops_itself else ("space", "seed")
     parameters = inspect.signature(searcher).parameters.values()
-    return {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in ("space", "seed")}
+    return {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in fixed}
 
 
 def create(name: str, space: SearchSpace, seed: int, **arguments: Any) -> Searcher:
-    """Build one of `SEARCHERS` by name.
+    """Build one of `ALL_SEARCHERS` by name.
 
     Raises:
         SearchError: on an unknown name or argument; the message lists the known ones.
     """
-    if name not in SEARCHERS:
-        raise SearchError(f"unknown searcher {name!r}; known: {', '.join(SEARCHERS)}")
-    known = hyperparameters(SEARCHERS[name])
+    if name not in ALL_SEARCHERS:
+        raise SearchError(f"unknown searcher {name!r}; known: {', '.join(ALL_SEARCHERS)}")
+    cls = ALL_SEARCHERS[name]
+    known = [*(["queries"] if cls.stops_itself else []), *hyperparameters(cls)]
     for argument in arguments:
         if argument not in known:
             raise SearchError(f"{name} has no argument {argument!r}; it takes {', '.join(known) or 'none'}")
-    return SEARCHERS[name](space, seed, **arguments)
+    return cls(space, seed, **arguments)
 
 
 __all__ = [
+    "ALL_SEARCHERS",
+    "PUBLISHED",
     "SEARCHERS",
     "Bananas",
     "LocalSearch",
+    "PublishedBananas",
+    "PublishedLocalSearch",
+    "PublishedRandomSearch",
+    "PublishedRegularizedEvolution",
     "RandomSearch",
     "RegularizedEvolution",
     "Searcher",

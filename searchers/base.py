@@ -25,6 +25,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -41,10 +42,18 @@ class Searcher(ABC):
         seed: the one source of randomness.
         rng: this searcher's own generator, seeded by `seed`; subclasses use no other.
         history: architecture -> score, in the order they were first told.
+        stops_itself: a class that sets this takes the budget as its constructor
+            argument `queries` and decides itself when to stop, by raising
+            `SearchFinishedError` from `ask`; whoever runs it then sets no limit.
+        lockstep: a class that sets this can do the expensive part of a proposal for
+            many runs at once; see `prepare_together` and `grouping`.
 
     Raises:
         SearchError: when `space` is no `SearchSpace` or `seed` no non-negative integer.
     """
+
+    stops_itself: ClassVar[bool] = False
+    lockstep: ClassVar[bool] = False
 
     def __init__(self, space: SearchSpace, seed: int) -> None:
         if not isinstance(space, SearchSpace):
@@ -67,6 +76,7 @@ class Searcher(ABC):
 
         Raises:
             SpaceExhaustedError: when every architecture of the space has been told.
+            SearchFinishedError: when a searcher that `stops_itself` has stopped.
             SearchError: when the subclass proposes something outside the space.
         """
         if not self._queue:
@@ -77,7 +87,7 @@ class Searcher(ABC):
         """All proposals that can be evaluated at once: the rest of the current batch, or a new one.
 
         Raises:
-            SpaceExhaustedError, SearchError: as `ask`.
+            SpaceExhaustedError, SearchFinishedError, SearchError: as `ask`.
         """
         if not self._queue:
             self._fill_queue()
@@ -111,6 +121,27 @@ class Searcher(ABC):
         if not self.history:
             raise SearchError("nothing was told yet, so there is no best architecture")
         return max(self.history.items(), key=lambda item: item[1])
+
+    # -- for whoever runs many searches in lock-step --------------------------
+
+    @classmethod  # noqa: B027 - optional hook
+    def prepare_together(cls, searchers: Sequence[Searcher]) -> None:
+        """Do at once what the next `ask` of each of these searchers would do alone.
+
+        Only classes with `lockstep` write it.  All searchers are of this class, have
+        the same arguments but the seed, and have been told the score of every proposal.
+        What a searcher proposes must not depend on the others, nor on whether this
+        was called.
+        """
+
+    def grouping(self, runs: int, processes: int) -> tuple[int, int]:
+        """How to carry out runs like this one: runs per group, and groups at a time.
+
+        Args:
+            runs: how many there are to do.
+            processes: how many processes may work at a time.
+        """
+        return -(-runs // processes), processes
 
     # -- for subclasses to write ---------------------------------------------
 

@@ -1,0 +1,237 @@
+"""BANANAS by the published protocol, seeded, and for many runs at once (NARes, section 5; White et al. 2021).
+
+The authors seed Python's and NumPy's generators but not the one that their predictors
+take initial weights and batches from, so that their runs cannot be repeated.  Here
+those come from the run's seed as well.  Where the description leaves a detail open,
+this module assumes: starts are unseen; a candidate may be collected twice; the spread
+of the ensemble is the population standard deviation; Thompson samples are drawn in
+one call of the legacy generator's `normal`; the last, smaller batch of an epoch counts.
+
+`searchers.bananas` has predictors that fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_ar.architecture import Architecture
+from nasbench_ar.errors import SearchError
+from nasbench_ar.space import SearchSpace
+from searchers.base import Searcher, check_at_least
+from searchers.published.base import PublishedSearcher
+from searchers.published.sampling import random_neighbour, sample_unseen
+
+if TYPE_CHECKING:
+    from searchers.published.batched_mlp import Recipe
+
+# Runs per group on the CPU: their 25 networks fit into 16 MB of cache; more take longer each, fewer too.
+CPU_GROUP = 5
+# Share of the free memory of a GPU that a group may fill.
+GPU_SHARE = 0.8
+
+
+class PublishedBananas(PublishedSearcher):
+    """Train an ensemble from scratch, sample from its predictions, query the best ten.
+
+    Args:
+        space: where to search.
+        seed: seed of all randomness.
+        queries: unique architectures after which to stop.
+        starts: random architectures to begin with (10: published).
+        batch: architectures queried per round (10: published).
+        members: networks in the ensemble (5: published).
+        layers: hidden layers of each (20: published).
+        width: units per layer (32: published).
+        epochs: of each training (500: published).
+        minibatch: observations per step (32: published).
+        learning_rate: of Adam (1e-3: published).
+        penalty: factor on the L1 norm of the output weights (0.2: published).
+        parents: best observed architectures that are mutated (50: published).
+        mutations: random neighbours drawn per parent (10: published).
+        pool: candidates collected at most (100: published).
+        device: `"cpu"`, `"cuda"`, or `"auto"`: CUDA where there is one.
+
+    A run's result depends on its seed alone, up to rounding: see `batched_mlp`.
+
+    Raises:
+        SearchError: on counts below 1, numbers that are not positive, or a device that is not there.
+    """
+
+    lockstep = True
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        *,
+        queries: int = 500,
+        starts: int = 10,
+        batch: int = 10,
+        members: int = 5,
+        layers: int = 20,
+        width: int = 32,
+        epochs: int = 500,
+        minibatch: int = 32,
+        learning_rate: float = 1e-3,
+        penalty: float = 0.2,
+        parents: int = 50,
+        mutations: int = 10,
+        pool: int = 100,
+        device: str = "auto",
+    ) -> None:
+        super().__init__(space, seed, queries=queries)
+        self.starts = check_at_least("starts", starts, 1)
+        self.batch = check_at_least("batch", batch, 1)
+        self.members = check_at_least("members", members, 1)
+        self.layers = check_at_least("layers", layers, 1)
+        self.width = check_at_least("width", width, 1)
+        self.epochs = check_at_least("epochs", epochs, 1)
+        self.minibatch = check_at_least("minibatch", minibatch, 1)
+        self.learning_rate = _check_number("learning_rate", learning_rate, 0.0)
+        self.penalty = _check_number("penalty", penalty)
+        self.parents = check_at_least("parents", parents, 1)
+        self.mutations = check_at_least("mutations", mutations, 1)
+        self.pool = check_at_least("pool", pool, 1)
+        self.device = _check_device(device)
+        self._proposed: list[Architecture] = []
+        self._candidates: list[Architecture] | None = None
+        self._predictions: NDArray[np.float64] | None = None
+
+    # -- proposals ------------------------------------------------------------
+
+    def _ask(self) -> list[Architecture]:
+        untold = [a for a in self._proposed if a not in self.history]
+        if untold:
+            return untold
+        if self.budget_spent:
+            raise self._finished()
+        self._proposed = self._start() if len(self.history) < self.starts else self._round()
+        return self._proposed
+
+    def _start(self) -> list[Architecture]:
+        wanted = min(self.starts, self.queries, self.space.size) - len(self.history)
+        drawn: dict[Architecture, None] = dict.fromkeys(self.history)
+        known = len(drawn)
+        while len(drawn) < known + wanted:
+            drawn[sample_unseen(self.space, self.python_rng, drawn)] = None
+        return list(drawn)[known:]
+
+    def _round(self) -> list[Architecture]:
+        candidates = self._collect()
+        if not candidates:  # in a small space only; the authors' code would go on for ever
+            return [sample_unseen(self.space, self.python_rng, self.history)]
+        if self._predictions is None:
+            self.prepare_together([self])
+        assert self._predictions is not None
+        sampled = self.numpy_rng.normal(self._predictions.mean(axis=0), self._predictions.std(axis=0))
+        best = dict.fromkeys(candidates[k] for k in np.argsort(sampled, kind="stable").tolist())
+        self._candidates = self._predictions = None
+        return list(best)[: min(self.batch, self.queries - len(self.history))]
+
+    def _collect(self) -> list[Architecture]:
+        """Unseen random neighbours of the best observed, best parents first; drawn once a round."""
+        if self._candidates is None:
+            best = sorted(self.history, key=self.history.__getitem__, reverse=True)  # earlier first, on ties
+            self._candidates = []
+            for parent in best[: self.parents]:
+                for _ in range(self.mutations):
+                    candidate = random_neighbour(self.space, self.python_rng, parent)
+                    if candidate not in self.history:
+                        self._candidates.append(candidate)
+                        if len(self._candidates) == self.pool:
+                            return self._candidates
+        return self._candidates
+
+    # -- training, for many runs at once --------------------------------------
+
+    @property
+    def _recipe(self) -> Recipe:
+        from searchers.published.batched_mlp import Recipe
+
+        return Recipe(
+            layers=self.layers,
+            width=self.width,
+            epochs=self.epochs,
+            minibatch=self.minibatch,
+            learning_rate=self.learning_rate,
+            penalty=self.penalty,
+        )
+
+    def generators(self) -> list[np.random.Generator]:
+        """One per member: its initial weights and batches in this round; of the run's seed and nothing else."""
+        streams = [np.random.SeedSequence(self.seed, spawn_key=(len(self.history), m)) for m in range(self.members)]
+        return [np.random.default_rng(stream) for stream in streams]
+
+    def _needs_predictions(self) -> bool:
+        told = all(a in self.history for a in self._proposed)
+        searching = self.starts <= len(self.history) < min(self.queries, self.space.size)
+        return told and searching and not self._queue and self._predictions is None and bool(self._collect())
+
+    @classmethod
+    def prepare_together(cls, searchers: Sequence[Searcher]) -> None:
+        """Train the ensembles of all runs that are due; those with equally many observations at once."""
+        by_count: dict[int, list[PublishedBananas]] = {}
+        for searcher in searchers:
+            if isinstance(searcher, PublishedBananas) and searcher._needs_predictions():
+                by_count.setdefault(len(searcher.history), []).append(searcher)
+        for group in by_count.values():
+            _train(group)
+
+    def grouping(self, runs: int, processes: int) -> tuple[int, int]:
+        """Groups of up to `CPU_GROUP` runs a process; on CUDA one at a time, as large as the free memory allows."""
+        if self.device == "cpu":
+            return min(CPU_GROUP, -(-runs // processes)), processes
+        import torch
+
+        inputs = self.space.one_hot(self.space.member_indices[:1]).shape[1]
+        free, _ = torch.cuda.mem_get_info(self.device)
+        per_run = self.members * self._recipe.bytes_per_network(inputs, self.queries)
+        return max(1, min(runs, int(GPU_SHARE * free) // per_run)), 1
+
+
+def _train(searchers: Sequence[PublishedBananas]) -> None:
+    """Fit ensembles of runs with equally many observations, and predict their candidates."""
+    from searchers.published.batched_mlp import BatchedMLP
+
+    first = searchers[0]
+    x = np.stack([_encoded(s, list(s.history)) for s in searchers])
+    y = np.stack([100 - np.fromiter(s.history.values(), dtype=np.float64) for s in searchers]).astype(np.float32)
+    candidates = [_encoded(s, s._collect()) for s in searchers]
+    padded = np.zeros((len(searchers), max(map(len, candidates)), x.shape[2]), dtype=np.float32)
+    for row, encoded in zip(padded, candidates, strict=True):
+        row[: len(encoded)] = encoded
+    generators = [generator for searcher in searchers for generator in searcher.generators()]
+    networks = BatchedMLP(x.shape[2], generators, first._recipe, first.device)
+    networks.fit(x, y)
+    predicted = networks.predict(padded)
+    for searcher, values, encoded in zip(searchers, predicted, candidates, strict=True):
+        searcher._predictions = values[:, : len(encoded)].astype(np.float64)
+
+
+def _encoded(searcher: PublishedBananas, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
+    return searcher.space.one_hot(searcher.space.indices(architectures))
+
+
+def _check_number(name: str, value: object, above: float | None = None) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value)
+    if not number or value < 0 or (above is not None and value <= above):  # type: ignore[operator]
+        raise SearchError(f"{name}={value!r}: expected a {'positive' if above is not None else 'non-negative'} number")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _check_device(device: str) -> str:
+    if device == "cpu":
+        return device
+    if device != "auto" and not str(device).startswith("cuda"):
+        raise SearchError(f"device={device!r}: expected cpu, cuda, cuda:N or auto")
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda" if device == "auto" else device
+    if device == "auto":
+        return "cpu"
+    raise SearchError(f"device={device!r}: PyTorch finds no CUDA device here; use device=cpu or auto")

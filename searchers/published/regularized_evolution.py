@@ -1,0 +1,50 @@
+"""Regularized evolution as published (NARes, section 5; Real et al. 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nasbench_ar.architecture import Architecture
+from nasbench_ar.space import SearchSpace
+from searchers.base import check_at_least
+from searchers.published.base import SequentialSearcher
+from searchers.published.sampling import random_neighbour, sample
+
+
+class PublishedRegularizedEvolution(SequentialSearcher):
+    """Mutate the winner of a tournament; the child replaces the oldest.
+
+    Unlike `searchers.regularized_evolution` it draws from NumPy's legacy generator, and
+    its starts may repeat, so that up to a few members of the first population are twins.
+
+    Args:
+        space: where to search.
+        seed: seed of all randomness.
+        queries: unique architectures after which to stop; repeats are free.
+        population: architectures alive (30: published).
+        tournament: members drawn, with replacement, per tournament (10: published).
+
+    Raises:
+        SearchError: on counts below 1.
+    """
+
+    def __init__(
+        self, space: SearchSpace, seed: int, *, queries: int = 500, population: int = 30, tournament: int = 10
+    ) -> None:
+        super().__init__(space, seed, queries=queries)
+        self.population = check_at_least("population", population, 1)
+        self.tournament = check_at_least("tournament", tournament, 1)
+
+    def _search(self) -> Iterator[Architecture]:
+        alive: list[Architecture] = []
+        while len(alive) < self.population and not self.budget_spent:
+            alive.append(sample(self.space, self.python_rng))
+            yield alive[-1]
+        while not self.budget_spent:
+            drawn = self.numpy_rng.choice(self.population, self.tournament)
+            parent = max((alive[k] for k in drawn), key=self.history.__getitem__)  # the first drawn, on ties
+            self.python_rng.random()  # compared with a mutation rate of 1: the draw is all it does
+            child = random_neighbour(self.space, self.python_rng, parent)
+            yield child
+            del alive[0]
+            alive.append(child)
