@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.metadata
 import platform
@@ -41,16 +42,44 @@ def git_commit() -> str | None:
 def source_digest(cls: type) -> str:
     """Hex SHA-256 over the source that decides what a searcher proposes.
 
-    The package `searchers` as a whole, and the module of every other base class.
+    The modules of the class and its bases, and what they import of `searchers`, in
+    functions too, and so on: a change of another searcher leaves stored runs valid.
     """
-    folder = Path(searchers.__file__).parent
-    files = sorted(folder.rglob("*.py"))
-    for base in cls.__mro__:
-        module = sys.modules.get(base.__module__)
-        path = getattr(module, "__file__", None)
-        if path and not base.__module__.startswith(("searchers.", "abc", "typing", "nasbench_ar.")):
-            files.append(Path(path))
     digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    for name, path in sorted(_sources(cls).items()):
+        digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def _sources(cls: type) -> dict[str, Path]:
+    """Module name -> file, of all modules that `source_digest` is over."""
+    modules = [base.__module__ for base in cls.__mro__ if base.__module__ not in ("abc", "builtins", "typing")]
+    found: dict[str, Path] = {}
+    while modules:
+        name = modules.pop()
+        path = _searchers_file(name) or getattr(sys.modules.get(name), "__file__", None)
+        if name in found or path is None:
+            continue
+        found[name] = Path(path)
+        if found[name].suffix == ".py":
+            modules += filter(_searchers_file, _imports(ast.parse(found[name].read_bytes())))
+    return found
+
+
+def _imports(tree: ast.AST) -> list[str]:
+    """Names in the absolute imports of a module that may be modules."""
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names
+
+
+def _searchers_file(module: str) -> Path | None:
+    """File of a module of the package `searchers`; None for any other name."""
+    if module.split(".")[0] != "searchers":
+        return None
+    path = Path(searchers.__file__).parent.joinpath(*module.split(".")[1:])
+    return next((file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()), None)
