@@ -2,10 +2,14 @@
 
     python -m experiments.table2 runs=400
     python -m experiments.table2 runs=100 queries=200 table=mytable
+    python -m experiments.table2 runs=400 variant=both published_bananas_runs=20
 
-Takes the keys of `experiments.run` but `searcher` and `name`.  Each searcher's results
-are those of `experiments.run`, in the same folders; the whole table and a picture of
-all trajectories go to `<out>/<table>/`.
+Takes the keys of `experiments.run` but `searcher` and `name`, and two of its own:
+`variant` is `corrected` (the default), `published` (the authors' searchers as they
+behave) or `both`; `published_bananas_runs` (20) is the number of runs of the published
+BANANAS, which takes CPU hours for what the others do in seconds.  Each searcher's
+results are those of `experiments.run`, in the same folders; the whole table and a
+picture of all trajectories go to `<out>/<table>/`.
 """
 
 from __future__ import annotations
@@ -14,31 +18,44 @@ import csv
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from experiments import plot, published, summary
+from experiments import plot, published, summary, variants
 from experiments.config import RunConfig, help_text, main_with_errors, parse_command_line, target_of
 from experiments.run import Experiment, run_experiment
 from experiments.statistics import holm, paired_wilcoxon
 from nasbench_ar import METRICS, ConfigError, Oracle, load
 from nasbench_ar.files import write_atomically
-from searchers import SEARCHERS, hyperparameters
+from searchers import ALL_SEARCHERS, SEARCHERS, hyperparameters
 
 SIGNIFICANCE = 0.05
 PUBLISHED_LINE = "published"
+PREFIX = "published_"
+VARIANTS = ("corrected", "published", "both")
 
 
-def run_all(config: RunConfig, oracle: Oracle) -> list[Experiment]:
+def run_all(config: RunConfig, oracle: Oracle, names: Sequence[str] = tuple(SEARCHERS)) -> list[Experiment]:
     """Run, or complete, one experiment per searcher with its default arguments."""
     experiments = []
-    for cls in SEARCHERS.values():
+    for name in names:
+        cls = ALL_SEARCHERS[name]
         searcher = {"_target_": target_of(cls), **hyperparameters(cls)}
         experiments.append(run_experiment(replace(config, searcher=searcher), oracle))
     return experiments
+
+
+def run_published(config: RunConfig, oracle: Oracle, bananas_runs: int) -> dict[str, Experiment]:
+    """The authors' searchers as they behave, by the names of their corrected forms."""
+    names = [f"{PREFIX}{name}" for name in SEARCHERS if name != "bananas" or bananas_runs]
+    experiments = run_all(config, oracle, [name for name in names if name != f"{PREFIX}bananas"])
+    if bananas_runs:
+        fewer = replace(config, runs=min(bananas_runs, config.runs))
+        experiments += run_all(fewer, oracle, [f"{PREFIX}bananas"])
+    return {name.removeprefix(PREFIX): e for name, e in zip(names, experiments, strict=True)}
 
 
 def compare(experiments: Sequence[Experiment], row: int) -> tuple[int | None, list[float]]:
@@ -133,39 +150,85 @@ def as_csv(experiments: Sequence[Experiment]) -> str:
     return out.getvalue()
 
 
-def write_report(experiments: Sequence[Experiment], folder: Path) -> None:
-    """Write `table2.md`, `table2.csv`, `table2.tex` and `table2.png`."""
+def write_report(experiments: Sequence[Experiment], folder: Path) -> str:
+    """Write `table2.md`, `table2.csv`, `table2.tex` and `table2.png`; returns the text."""
     header, lines = table_lines(experiments)
-    oracle, objective = experiments[0].oracle, experiments[0].objective
-    caption = f"Best architecture found, mean ± std over runs. {oracle.name}: {oracle.title}"
-    write_atomically(folder / "table2.md", as_text(experiments).encode())
-    write_atomically(folder / "table2.csv", as_csv(experiments).encode())
-    write_atomically(folder / "table2.tex", summary.as_latex(header, lines, caption).encode())
-    curves = [e.curve for e in experiments]
+    _write(folder, "table2", as_text(experiments), experiments, header, lines)
+    return as_text(experiments)
+
+
+def write_variants(
+    corrected: Mapping[str, Experiment], as_published: Mapping[str, Experiment], folder: Path, variant: str
+) -> str:
+    """Write `table2-<variant>.md`, `.csv`, `.tex` and `.png`; returns the text."""
+    names = [name for name in SEARCHERS if name in corrected or name in as_published]
+    text = variants.as_text(corrected, as_published, names)
+    header, lines = variants.lines_of(corrected, as_published, names)
+    _write(folder, f"table2-{variant}", text, [*corrected.values(), *as_published.values()], header, lines)
+    return text
+
+
+def _write(
+    folder: Path,
+    stem: str,
+    text: str,
+    experiments: Sequence[Experiment],
+    header: Sequence[str],
+    lines: Sequence[Sequence[str]],
+) -> None:
+    first = experiments[0]
+    caption = f"Best architecture found, mean ± std over runs. {first.oracle.name}: {first.oracle.title}"
+    write_atomically(folder / f"{stem}.md", text.encode())
+    write_atomically(folder / f"{stem}.csv", as_csv(experiments).encode())
+    write_atomically(folder / f"{stem}.tex", summary.as_latex(header, lines, caption).encode())
     axes = plot.draw_trajectories(
-        curves,
-        ylabel=plot.objective_axis(oracle, objective),
-        **plot.reference_lines(oracle, objective, experiments[0].config.queries, experiments[0].config.table_seed),  # type: ignore[arg-type]
+        [e.curve for e in experiments],
+        ylabel=plot.objective_axis(first.oracle, first.objective),
+        **plot.reference_lines(first.oracle, first.objective, first.config.queries, first.config.table_seed),  # type: ignore[arg-type]
     )
-    plot.save_figure(axes, folder / "table2.png", note=plot.wrapped_title(oracle))
+    plot.save_figure(axes, folder / f"{stem}.png", note=plot.wrapped_title(first.oracle))
+
+
+def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str, int]:
+    """Take `variant` and `published_bananas_runs` out of the words."""
+    own = {"variant": "corrected", "published_bananas_runs": "20"}
+    rest = []
+    for word in arguments:
+        key, mark, value = word.partition("=")
+        if key.lstrip("+~").split(".")[0] in ("searcher", "name"):
+            raise ConfigError(f"{word!r}: table2 runs every searcher; for one alone use python -m experiments.run")
+        if mark and key in own:
+            own[key] = value
+        else:
+            rest.append(word)
+    if own["variant"] not in VARIANTS:
+        raise ConfigError(f"variant={own['variant']!r}: expected one of {', '.join(VARIANTS)}")
+    if not own["published_bananas_runs"].isdigit():
+        raise ConfigError(f"published_bananas_runs={own['published_bananas_runs']!r}: expected a number of runs, or 0")
+    return rest, own["variant"], int(own["published_bananas_runs"])
 
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
         print(help_text("python -m experiments.table2", hidden=("searcher", "name")))
+        print(f"\ntable2 also takes variant={'|'.join(VARIANTS)} and published_bananas_runs=20")
         return
-    for word in arguments:
-        if word.lstrip("+~").split("=")[0].split(".")[0] in ("searcher", "name"):
-            raise ConfigError(f"{word!r}: table2 runs every searcher; for one alone use python -m experiments.run")
+    words, variant, bananas_runs = _own_keys(arguments)
     os.environ.setdefault("MPLBACKEND", "Agg")
-    config = parse_command_line(arguments)
+    config = parse_command_line(words)
     oracle = load(config.table)
-    experiments = run_all(config, oracle)
     folder = Path(config.out) / oracle.name
-    write_report(experiments, folder)
-    print(as_text(experiments))
-    print(f"{folder}: table2.md table2.csv table2.tex table2.png; each searcher's results in a folder beside them")
+    corrected: dict[str, Experiment] = {}
+    if variant != "published":
+        corrected = dict(zip(SEARCHERS, run_all(config, oracle), strict=True))
+    if variant == "corrected":
+        text = write_report(list(corrected.values()), folder)
+    else:
+        text = write_variants(corrected, run_published(config, oracle, bananas_runs), folder, variant)
+    print(text)
+    stem = "table2" if variant == "corrected" else f"table2-{variant}"
+    print(f"{folder}: {stem}.md .csv .tex .png; each searcher's results in a folder beside them")
 
 
 if __name__ == "__main__":

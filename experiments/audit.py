@@ -1,0 +1,211 @@
+"""The known divergences of the published searchers, measured on a table (docs/audit.md).
+
+    python -m experiments.audit [runs=400] [table=nares-figures] [ensembles=3]
+
+Runs the authors' random search, local search and evolution as they behave, and trains
+some of their BANANAS ensembles, to say how much each divergence matters.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.config import main_with_errors, target_of
+from experiments.runner import Race, Run, build_searcher, open_session, run_once
+from experiments.summary import plus_minus
+from experiments.trajectory import incumbents
+from nasbench_ar import METRICS, NARES, ConfigError, Oracle, load
+from searchers import ALL_SEARCHERS, Bananas
+from searchers.threads import single_threaded
+
+QUERIES = 500
+SIZES = (100, 490)  # observations that an ensemble is trained on
+
+
+def race(oracle: Oracle, name: str) -> Race:
+    """500 queries of a searcher with its default arguments on the table's default objective."""
+    objective = oracle.table.default_objective
+    return Race(str(oracle.table.folder.resolve()), objective, QUERIES, target_of(ALL_SEARCHERS[name]))
+
+
+def run_all(oracle: Oracle, name: str, runs: int) -> list[Run]:
+    """Runs of seeds 0, 1, ... on every core."""
+    from joblib import Parallel, delayed
+
+    found: list[Run] = Parallel(n_jobs=-1)(delayed(run_once)(race(oracle, name), seed) for seed in range(runs))
+    return found
+
+
+def moves_down(oracle: Oracle, run: Run) -> tuple[int, int]:
+    """(moves to a worse neighbour, all moves) of a published local search.
+
+    Its walk goes from query to query as long as each is a neighbour of the one before
+    and differs in score.
+    """
+    vectors = oracle.space.vectors(run.arch_index)
+    neighbours = (vectors[1:] != vectors[:-1]).sum(axis=1) == 1
+    change = np.diff(run.scores)
+    moves = neighbours & (change != 0)
+    return int((moves & (change < 0)).sum()), int(moves.sum())
+
+
+def local_search_facts(oracle: Oracle, runs: Sequence[Run]) -> list[str]:
+    """How often it steps down, how far it overruns, and what that is worth."""
+    down, moves = np.array([moves_down(oracle, run) for run in runs]).sum(axis=0)
+    lengths = np.array([len(run.scores) for run in runs])
+    at_budget = np.array([incumbents(run.scores[None, :QUERIES])[0, -1] for run in runs])
+    at_end = np.array([run.scores.max() for run in runs])
+    return [
+        f"moves to a worse neighbour: {100 * down / moves:.1f} % of {moves} moves",
+        f"runs over the budget of {QUERIES}: {(lengths > QUERIES).sum()} of {len(runs)}; queries "
+        f"{plus_minus(lengths.mean(), lengths.std(ddof=1))}, at most {lengths.max()}",
+        f"objective after {QUERIES} queries {_spread(at_budget)}, at the end of the overrun {_spread(at_end)}",
+    ]
+
+
+def reporting_facts(oracle: Oracle, runs: Sequence[Run]) -> list[str]:
+    """What reporting the last of the best, rather than the first, changes."""
+    first = np.array([run.arch_index[run.scores.argmax()] for run in runs])
+    last = np.array([run.reported for run in runs])
+    differ = first != last
+    out = [f"runs whose last best is not their first best: {differ.sum()} of {len(runs)}"]
+    for name in oracle.metrics:
+        if METRICS[name].table2 and METRICS[name].split == "test":
+            column = oracle.column(name)
+            change = np.nanmean(column[last]) - np.nanmean(column[first])
+            out.append(f"{oracle.label(name)}: {change:+.3f} points in the mean")
+    return out
+
+
+def evolution_facts(oracle: Oracle, runs: int) -> list[str]:
+    """Repeats among the 30 starts."""
+    repeats = []
+    setting = race(oracle, "published_regularized_evolution")
+    for seed in range(runs):
+        session = open_session(setting, oracle)
+        searcher = build_searcher(setting, session, seed)
+        for _ in range(30):
+            proposed = searcher.ask()
+            searcher.tell(proposed, session.score(proposed))
+        repeats.append(session.repeats)
+    return [f"runs with a repeat among their 30 starts: {np.count_nonzero(repeats)} of {runs}"]
+
+
+def ensemble_facts(oracle: Oracle, ensembles: int) -> list[str]:
+    """How far the published and the corrected predictors fit what they were trained on, and rank the rest."""
+    from scipy.stats import kendalltau
+
+    from searchers.published.batched_mlp import BatchedMLP, Recipe
+
+    truth = oracle.column(oracle.table.default_objective)
+    known = np.flatnonzero(~np.isnan(truth))
+    space = oracle.space
+    out = []
+    for size in SIZES:
+        draws = [np.random.default_rng(seed).choice(known, size, replace=False) for seed in range(ensembles)]
+        x = np.stack([space.one_hot(draw) for draw in draws])
+        targets = np.stack([100 - truth[draw] for draw in draws]).astype(np.float32)
+        streams = [np.random.default_rng([seed, member]) for seed in range(ensembles) for member in range(5)]
+        networks = BatchedMLP(x.shape[2], streams, Recipe())
+        networks.fit(x, targets)
+        every = np.repeat(space.one_hot(known)[None], ensembles, axis=0)
+        published = 100 - np.concatenate([networks.predict(part) for part in np.array_split(every, 16, axis=1)], axis=2)
+        corrected = np.stack([_corrected(oracle, draw, truth, known) for draw in draws])
+        for title, predicted in (("published", published), ("corrected", corrected)):
+            error, tau = _quality(predicted, draws, known, truth, kendalltau)
+            out.append(
+                f"{title} predictors, {size} random observations (std of targets {truth[draws[0]].std():.2f}): "
+                f"mean absolute error on them {error.mean():.2f} points a network (worst {error.max():.2f}); "
+                f"Kendall's tau of the ensemble's mean on all others {np.mean(tau):.2f}"
+            )
+    return out
+
+
+def _corrected(
+    oracle: Oracle, draw: NDArray[np.int64], truth: NDArray[np.float64], known: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """(members, known) predictions of our ensemble, trained as in that many rounds of a run."""
+    searcher = Bananas(oracle.space, 0)
+    rounds = (len(draw) - searcher.starts) // searcher.batch
+    with single_threaded():
+        steps = searcher.first_steps + rounds * searcher.steps
+        searcher.predictor.fit(oracle.space.one_hot(draw), truth[draw], steps)
+    return searcher.predict(known)
+
+
+def _quality(
+    predicted: NDArray[np.floating],
+    draws: list[NDArray[np.int64]],
+    known: NDArray[np.int64],
+    truth: NDArray[np.float64],
+    kendalltau: object,
+) -> tuple[NDArray[np.float64], list[float]]:
+    """(ensembles, members) training errors, and one tau an ensemble on what it has not seen."""
+    errors, taus = [], []
+    for values, draw in zip(predicted, draws, strict=True):
+        seen = np.isin(known, draw)
+        errors.append(np.abs(values[:, seen] - truth[known[seen]]).mean(axis=1))
+        tau = kendalltau(values.mean(axis=0)[~seen], truth[known[~seen]]).statistic  # type: ignore[operator]
+        taus.append(0.0 if np.isnan(tau) else float(tau))  # a constant prediction ranks nothing
+    return np.array(errors), taus
+
+
+def table_facts(oracle: Oracle) -> list[str]:
+    """What the table alone tells: the column-wise optimum, ties in the numbering, printed parameters."""
+    rows = [name for name in oracle.metrics if METRICS[name].table2]
+    best = {name: oracle.optimum(name) for name in rows}
+    different = len({architecture for architecture, _ in best.values()})
+    out = [f"architectures that the column-wise optimum of {len(rows)} rows is made of: {different}"]
+    chosen = best[oracle.table.default_objective][0]
+    for name in rows:
+        value = oracle.column(name)[oracle.space.index(chosen)]
+        if METRICS[name].split == "test" and not np.isnan(value):
+            out.append(f"{oracle.label(name)}: best {best[name][1]:.2f}, of the objective's optimum {value:.2f}")
+    macs = np.sort(NARES.macs_many(NARES.member_indices))
+    out.append(
+        f"pairs of equal MACs, whose order in the official numbering follows no rule: {(np.diff(macs) == 0).sum()}"
+    )
+    out.append(f"parameters of 4-8-4-8-4-8: {NARES.params('4-8-4-8-4-8'):,} (the paper prints 23.25M)")
+    return out
+
+
+def _spread(values: NDArray[np.floating]) -> str:
+    return plus_minus(float(values.mean()), float(values.std(ddof=1)))
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    given = {"runs": "400", "table": "nares-figures", "ensembles": "3"}
+    for word in arguments:
+        if word in ("-h", "--help"):
+            print((__doc__ or "").strip())
+            return
+        key, mark, value = word.partition("=")
+        if not mark or key not in given:
+            raise ConfigError(f"{word!r}: expected runs=NUMBER, table=NAME or ensembles=NUMBER")
+        given[key] = value
+    for key, least in (("runs", 2), ("ensembles", 0)):
+        if not given[key].isdigit() or int(given[key]) < least:
+            raise ConfigError(f"{key}={given[key]}: expected a number of at least {least}")
+    runs, ensembles = int(given["runs"]), int(given["ensembles"])
+    oracle = load(given["table"])
+    walks = run_all(oracle, "published_local_search", runs)
+    sections = {
+        "Published local search": local_search_facts(oracle, walks),
+        "Reporting the last of the best": reporting_facts(oracle, run_all(oracle, "published_random_search", runs)),
+        "Published evolution": evolution_facts(oracle, runs),
+        "Optimum, numbering, parameters": table_facts(oracle),
+    }
+    if ensembles:
+        sections["Predictors of BANANAS"] = ensemble_facts(oracle, ensembles)
+    print(f"{oracle.table.default_objective} on table {oracle.name} ({oracle.title}), seeds 0..{runs - 1}")
+    for title, facts in sections.items():
+        print(f"\n{title}\n" + "\n".join(f"- {fact}" for fact in facts), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main_with_errors(main))
