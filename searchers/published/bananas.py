@@ -121,15 +121,13 @@ class PublishedBananas(PublishedSearcher):
         return list(drawn)[known:]
 
     def _round(self) -> list[Architecture]:
-        candidates = self._collect()
-        if not candidates:  # in a small space only; the authors' code would go on for ever
-            return [sample_unseen(self.space, self.python_rng, self.history)]
-        if self._predictions is None:
-            self.prepare_together([self])
-        assert self._predictions is not None
-        sampled = self.numpy_rng.normal(self._predictions.mean(axis=0), self._predictions.std(axis=0))
-        best = dict.fromkeys(candidates[k] for k in np.argsort(sampled, kind="stable").tolist())
+        self.prepare_together([self])
+        candidates, predictions = self._collect(), self._predictions
         self._candidates = self._predictions = None
+        if predictions is None:  # no candidates, in a small space; the authors' code would go on for ever
+            return [sample_unseen(self.space, self.python_rng, self.history)]
+        sampled = self.numpy_rng.normal(predictions.mean(axis=0), predictions.std(axis=0))
+        best = dict.fromkeys(candidates[k] for k in np.argsort(sampled, kind="stable").tolist())
         return list(best)[: min(self.batch, self.queries - len(self.history))]
 
     def _collect(self) -> list[Architecture]:
