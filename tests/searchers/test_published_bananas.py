@@ -1,0 +1,339 @@
+"""Published BANANAS: its trainer against PyTorch's own autograd, its rounds by hand, runs alone and in groups."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nasbench_ar import NARES, Architecture, SearchError, SearchFinishedError, SearchSpace
+from searchers import PublishedBananas
+from searchers.base import Searcher
+from searchers.published import bananas, batched_mlp
+from searchers.published.batched_mlp import BatchedMLP, Recipe
+from searchers.published.sampling import sample_unseen
+from searchers.testing import SMALL, SearcherConformance, hilly, trajectory
+
+RUNS, MEMBERS, ROWS, INPUTS = 3, 2, 41, 7
+SHORT = Recipe(layers=3, width=6, epochs=4, minibatch=16)
+QUICK: dict[str, Any] = {"epochs": 3, "layers": 2, "width": 8, "members": 2, "device": "cpu"}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Arrays this small are slower on several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def observations() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 2, (RUNS, ROWS, INPUTS)).astype(np.float32)
+    return x, (3 + x.sum(axis=2) + rng.standard_normal((RUNS, ROWS))).astype(np.float32)
+
+
+def generators(runs: range, members: int = MEMBERS) -> list[np.random.Generator]:
+    return [np.random.default_rng([run, member]) for run in runs for member in range(members)]
+
+
+def reference(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, recipe: Recipe) -> nn.Sequential:
+    """One network, built and trained as the description reads."""
+    sizes = [x.shape[1], *[recipe.width] * recipe.layers, 1]
+    modules: list[nn.Module] = []
+    for fan_in, fan_out in pairwise(sizes):
+        linear = nn.Linear(fan_in, fan_out)
+        bound = np.sqrt(6 / (fan_in + fan_out))
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(rng.uniform(-bound, bound, (fan_in, fan_out)).T))
+            linear.bias.zero_()
+        modules += [linear, nn.ReLU()]
+    network = nn.Sequential(*modules[:-1])
+    optimiser = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99))
+    inputs, targets = torch.from_numpy(x), torch.from_numpy(y)
+    for keys in rng.random((recipe.epochs, len(y))):
+        for rows in torch.from_numpy(keys.argsort()).split(recipe.minibatch):
+            optimiser.zero_grad()
+            loss = (network(inputs[rows])[:, 0] - targets[rows]).abs().mean()
+            loss = loss + recipe.penalty * network[-1].weight.abs().sum()  # type: ignore[union-attr, operator]
+            loss.backward()
+            optimiser.step()
+    return network
+
+
+@pytest.mark.parametrize("recipe", [SHORT, Recipe(layers=1, width=4, epochs=3), Recipe(epochs=2)])
+def test_trainer_equals_autograd_of_one_network_after_the_other(recipe: Recipe) -> None:
+    x, y = observations()
+    together = BatchedMLP(INPUTS, generators(range(RUNS)), recipe)
+    start = together.theta.clone()
+    together.fit(x, y)
+    assert (together.theta - start).abs().max() > 1e-3
+    predicted = together.predict(x)
+    for network, rng in enumerate(generators(range(RUNS))):
+        run, member = divmod(network, MEMBERS)
+        alone = reference(rng, x[run], y[run], recipe)
+        expected = alone(torch.from_numpy(x[run]))[:, 0].detach().numpy()
+        np.testing.assert_allclose(predicted[run, member], expected, rtol=1e-4, atol=1e-5)
+        linears = [module for module in alone if isinstance(module, nn.Linear)]
+        weights = [together.weights_in[network], *together.weights[:, network], together.weights_out[network]]
+        biases = [*together.biases[:, network, 0], together.bias_out[network, 0]]
+        for linear, weight, bias in zip(linears, weights, biases, strict=True):
+            np.testing.assert_allclose(weight, linear.weight.detach().T, atol=1e-5)
+            np.testing.assert_allclose(bias, linear.bias.detach(), atol=1e-5)
+
+
+def test_gradients_equal_autograd() -> None:
+    """Of the loss of all networks, after one step: Adam's first moment is a tenth of the gradient."""
+    x, y = observations()
+    networks = BatchedMLP(INPUTS, generators(range(RUNS)), SHORT)
+    theta = networks.theta.clone().requires_grad_()
+    weights_in, weights, biases, weights_out, bias_out = networks._views(theta)
+    inputs = torch.from_numpy(x).repeat_interleave(MEMBERS, dim=0)
+    targets = torch.from_numpy(y).repeat_interleave(MEMBERS, dim=0)[..., None]
+    hidden = torch.relu(inputs @ weights_in + biases[0])
+    for layer, weight in enumerate(weights):
+        hidden = torch.relu(hidden @ weight + biases[layer + 1])
+    errors = (hidden @ weights_out + bias_out - targets).abs().mean(dim=(1, 2))
+    (errors.sum() + SHORT.penalty * weights_out.abs().sum()).backward()
+    with torch.no_grad():
+        batched_mlp._Trainer(networks).step(inputs, targets)
+    assert theta.grad is not None
+    assert networks.theta.grad is not None
+    assert theta.grad.abs().max() > 0.1
+    np.testing.assert_allclose(networks.theta.grad, theta.grad, atol=1e-6)
+
+
+def test_a_network_does_not_depend_on_its_company() -> None:
+    x, y = observations()
+    together = BatchedMLP(INPUTS, generators(range(RUNS)), SHORT)
+    for run in range(RUNS):
+        alone = BatchedMLP(INPUTS, generators(range(run, run + 1)), SHORT)
+        chosen = slice(run * MEMBERS, (run + 1) * MEMBERS)
+        assert torch.equal(alone.weights_in, together.weights_in[chosen])
+        assert torch.equal(alone.weights, together.weights[:, chosen])
+        assert torch.equal(alone.weights_out, together.weights_out[chosen])
+        orders = zip(alone._orders(ROWS), BatchedMLP(INPUTS, generators(range(RUNS)), SHORT)._orders(ROWS), strict=True)
+        for own, all_orders in orders:
+            assert torch.equal(own, all_orders[chosen])
+            assert all(sorted(order) == list(range(ROWS)) for order in own.tolist())
+    together.fit(x, y)
+    predicted = together.predict(x)
+    for run in range(RUNS):
+        alone = BatchedMLP(INPUTS, generators(range(run, run + 1)), SHORT)
+        alone.fit(x[run : run + 1], y[run : run + 1])
+        np.testing.assert_allclose(alone.predict(x[run : run + 1])[0], predicted[run], rtol=1e-5)
+
+
+def test_orders_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = list(BatchedMLP(INPUTS, generators(range(1)), SHORT)._orders(ROWS))
+    monkeypatch.setattr(batched_mlp, "_KEYS_AT_ONCE", 1)
+    one_by_one = list(BatchedMLP(INPUTS, generators(range(1)), SHORT)._orders(ROWS))
+    assert len(at_once) == SHORT.epochs
+    assert torch.equal(torch.stack(at_once), torch.stack(one_by_one))
+
+
+def test_sizes() -> None:
+    recipe = Recipe()
+    assert recipe.parameters(30) == 31 * 32 + 19 * 33 * 32 + 33
+    networks = BatchedMLP(30, generators(range(2)), recipe)
+    assert len(networks.theta) == 2 * MEMBERS * recipe.parameters(30)
+    assert recipe.bytes_per_network(30, 490) > 16 * recipe.parameters(30)
+
+
+@pytest.mark.parametrize("flushing", [False, True])
+def test_training_leaves_the_process_as_it_was(flushing: bool) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    torch.set_flush_denormal(flushing)
+    try:
+        x, y = observations()
+        BatchedMLP(INPUTS, generators(range(RUNS)), SHORT).fit(x, y)
+        assert torch.get_num_threads() == 2
+        assert bool(torch.tensor(1e-39) * 1.0 == 0) == flushing
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
+
+
+def advance(searcher: Searcher, group: list[Searcher] | None = None) -> list[Architecture]:
+    """Drive one searcher, or a group in lock-step, to the end; the first one's queries."""
+    active = group or [searcher]
+    while active:
+        PublishedBananas.prepare_together(active)
+        for member in list(active):
+            try:
+                batch = member.ask_batch()
+            except SearchFinishedError:
+                active = [other for other in active if other is not member]
+                continue
+            for architecture in batch:
+                member.tell(architecture, hilly(architecture))
+    return list(searcher.history)
+
+
+def test_one_round_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = SearchSpace(depth_choices=(1, 2, 3), width_choices=(1, 2, 4), stages=1)
+    arguments = QUICK | {"queries": 5, "starts": 2, "batch": 3, "parents": 2, "mutations": 4, "pool": 7}
+    searcher = PublishedBananas(space, 4, **arguments)
+    rng, legacy = random.Random(4), np.random.RandomState(4)
+    starts: list[tuple[int, ...]] = []
+    while len(starts) < 2:
+        drawn = (rng.choice((1, 2, 3)), rng.choice((1, 2, 4)))
+        starts += [drawn] if drawn not in starts else []
+    assert searcher.ask_batch() == starts
+    searcher.tell(starts[0], 1.0)
+    assert searcher.ask() == starts[1]  # the round waits for all scores
+    searcher.tell(starts[1], 2.0)
+    candidates = []
+    for parent in (starts[1], starts[0]):  # best first
+        for _ in range(4):
+            position = rng.randint(0, 1)
+            value = rng.choice([v for v in ((1, 2, 3), (1, 2, 4))[position] if v != parent[position]])
+            child = (value, parent[1]) if position == 0 else (parent[0], value)
+            if child not in starts and len(candidates) < 7:
+                candidates.append(child)
+    means = np.arange(len(candidates), dtype=np.float64) / 10
+    told: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def predict(searchers: list[PublishedBananas]) -> None:
+        told.append((np.array(list(searcher.history)), np.array([100 - s for s in searcher.history.values()])))
+        assert searchers == [searcher]
+        searcher._predictions = np.stack([means - 0.3, means + 0.3])  # mean as given, deviation 0.3
+
+    monkeypatch.setattr(bananas, "_train", predict)
+    sampled = legacy.normal(means, np.full(len(candidates), 0.3))  # predictions are 100 - accuracy: low is good
+    ranked = [candidates[k] for k in np.argsort(sampled)]
+    expected = list(dict.fromkeys(ranked))[:3]  # a candidate may have been collected twice
+    assert len(set(candidates)) < len(candidates)
+    assert searcher.ask_batch() == expected
+    for architecture in expected:
+        searcher.tell(architecture, 0.0)
+    with pytest.raises(SearchFinishedError):
+        searcher.ask()
+    assert len(told) == 1
+
+
+def test_predictors_see_errors_and_predict_the_candidates() -> None:
+    searcher = PublishedBananas(NARES, 0, epochs=20, members=3, device="cpu")
+    for architecture in searcher.ask_batch():
+        searcher.tell(architecture, 38.0)
+    PublishedBananas.prepare_together([searcher])
+    before = searcher.python_rng.getstate(), searcher._predictions
+    PublishedBananas.prepare_together([searcher])  # once more changes nothing
+    assert (searcher.python_rng.getstate(), searcher._predictions) == before
+    networks = BatchedMLP(30, searcher.generators(), searcher._recipe)
+    history = NARES.indices(searcher.history)
+    networks.fit(NARES.one_hot(history)[None], np.full((1, 10), 62, dtype=np.float32))
+    expected = networks.predict(NARES.one_hot(NARES.indices(searcher._collect()))[None])[0]
+    assert searcher._predictions is not None
+    assert expected.shape == (3, 100)
+    np.testing.assert_allclose(searcher._predictions, expected, rtol=1e-5)
+
+
+def test_groups_go_the_same_way_as_single_runs() -> None:
+    def make(seed: int) -> PublishedBananas:
+        return PublishedBananas(NARES, seed, queries=45, epochs=4, device="cpu")
+
+    group = [make(seed) for seed in range(3)]
+    advance(group[0], list(group))
+    for seed, member in enumerate(group):
+        assert len(member.history) == 45
+        assert list(member.history) == advance(make(seed))
+    assert len({tuple(member.history) for member in group}) == 3
+
+
+def test_runs_of_unequal_counts_share_a_group() -> None:
+    """In a small space some rounds find fewer than a full batch."""
+    arguments = QUICK | {"queries": 60, "parents": 3, "mutations": 4}
+    group = [PublishedBananas(SMALL, seed, **arguments) for seed in range(4)]
+    advance(group[0], list(group))
+    assert all(len(member.history) == 60 for member in group)
+    for seed, member in enumerate(group):
+        assert list(member.history) == advance(PublishedBananas(SMALL, seed, **arguments))
+
+
+def test_a_round_without_candidates_draws_one_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One mutation of one parent is often known already."""
+    space = SearchSpace(depth_choices=(1, 2, 3), width_choices=(1, 2, 4), stages=1)
+    drawn: list[Architecture] = []
+
+    def counted(*arguments: Any) -> Architecture:
+        drawn.append(sample_unseen(*arguments))
+        return drawn[-1]
+
+    monkeypatch.setattr(bananas, "sample_unseen", counted)
+    searcher = PublishedBananas(space, 0, **(QUICK | {"queries": 9, "starts": 1, "parents": 1, "mutations": 1}))
+    while len(searcher.history) < 9:
+        searcher.tell(searcher.ask(), 1.0)
+    assert set(searcher.history) == set(space)
+    assert 1 < len(drawn) < 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        *(({name: 0}, name) for name in ("starts", "batch", "members", "layers", "width", "epochs", "minibatch")),
+        *(({name: 0}, name) for name in ("parents", "mutations", "pool", "queries")),
+        ({"learning_rate": 0.0}, "learning_rate=0.0: expected a positive number"),
+        ({"learning_rate": "fast"}, "learning_rate='fast'"),
+        ({"penalty": -1}, "penalty=-1: expected a non-negative number"),
+        ({"penalty": float("nan")}, "penalty=nan"),
+        ({"device": "tpu"}, "device='tpu': expected cpu, cuda, cuda:N or auto"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(SearchError, match=message):
+        PublishedBananas(NARES, 0, **({"device": "cpu"} | arguments))
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert PublishedBananas(NARES, 0).device == "cpu"
+    with pytest.raises(SearchError, match="finds no CUDA device"):
+        PublishedBananas(NARES, 0, device="cuda:1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert PublishedBananas(NARES, 0).device == "cuda"
+    assert PublishedBananas(NARES, 0, device="cuda:1").device == "cuda:1"
+
+
+def test_grouping_follows_processes_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    searcher = PublishedBananas(NARES, 0, device="cpu")
+    assert searcher.grouping(400, 16) == (bananas.CPU_GROUP, 16)
+    assert searcher.grouping(6, 2) == (3, 2)
+    assert searcher.grouping(1, 8) == (1, 8)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    per_run = 5 * Recipe().bytes_per_network(30, 500)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100 * per_run, 0))
+    searcher = PublishedBananas(NARES, 0)
+    assert searcher.grouping(400, 16) == (80, 1)
+    assert searcher.grouping(20, 16) == (20, 1)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (0, 0))
+    assert searcher.grouping(20, 16) == (1, 1)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_trains_the_same_networks() -> None:
+    x, y = observations()
+    predicted = []
+    for device in ("cpu", "cuda"):
+        networks = BatchedMLP(INPUTS, generators(range(RUNS)), SHORT, device)
+        networks.fit(x, y)
+        predicted.append(networks.predict(x))
+    np.testing.assert_allclose(predicted[0], predicted[1], rtol=1e-3)
+
+
+class TestPublishedBananas(SearcherConformance):
+    searcher = PublishedBananas
+    arguments = QUICK
+
+    def test_restricted_space(self) -> None:
+        """It knows no way but mutation, so that every member needs a neighbour."""
+        space = SMALL.restricted_to(range(81 - 27, 81))
+        assert len(trajectory(self.make(space), space.size)) == 27
