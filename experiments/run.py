@@ -168,7 +168,7 @@ def _carry_out_groups(race: Race, seeds: Sequence[int], store: RunStore, jobs: i
     prototype = build_searcher(race, open_session(race), seeds[0])
     size, at_a_time = prototype.grouping(len(seeds), effective_n_jobs(jobs))
     groups = [seeds[k : k + size] for k in range(0, len(seeds), size)]
-    _note(f"{len(groups)} groups of up to {size} runs in lock-step, {min(at_a_time, len(groups))} at a time")
+    _note(f"lock-step groups of up to {size} runs: {len(groups)}, {min(at_a_time, len(groups))} at a time")
     parallel = Parallel(n_jobs=min(at_a_time, len(groups)))
     parallel(delayed(_run_group_and_store)(race, group, store, k % at_a_time) for k, group in enumerate(groups))
 

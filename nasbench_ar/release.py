@@ -112,10 +112,10 @@ def import_release(
                 _write(writer, architecture, training)
         if not seen.records:
             raise TableError(f"{source.path}: no record in it, only blank lines; download the file again")
-        whose = "the NARes authors' release" if name == OFFICIAL else "records in the format of the NARes authors"
         warnings = seen.warnings()
+        origin = f"{source.path.name}, a file in the NARes release's format, sha256 {source.sha256[:12]}"
         writer.annotate(
-            title=f"{whose} ({source.path.name}, sha256 {source.sha256[:12]})",
+            title=f"imported from {origin}",  # no checksum of the authors' own file is known to tell more
             source={"sha256": source.sha256, "records": seen.records},
             notes=(*warnings, *seen.notes(space), *_unknown_fields(reader.unknown)),
         )

@@ -32,8 +32,9 @@ NOTES = (
     "complete.",
     "low_mode: 1,737 networks more than 1.3 points below the additive model; about a tenth of the plotted networks "
     "came from one site whose training was defective and were retrained for the release.",
-    "About 400 networks had not been trained at that date (their entries are artefacts where present); 1,218 have "
-    "no test values. AA-Compact had been run on 11,558; about 800 further values are suspect.",
+    "About 400 networks had not been trained at that date (their entries are artefacts where present), and 1,218 "
+    "trained ones had not been attacked; 1,260 have no test value here. AA-Compact had been run on 11,558; about 800 "
+    "further values are suspect.",
     "Not in the table: per-epoch curves, stable accuracy, LIP, losses, corruptions, training times.",
 )
 LICENCE = "Numbers read from figures that the NARes authors made public; cite the NARes paper when you use them."

@@ -28,7 +28,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_import_info_query_export(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["import", str(source)]) == 0
     out, err = capsys.readouterr()
-    assert out.startswith("nares: the NARes authors' release (cifar10.jsonl, sha256 ")
+    assert out.startswith("nares: imported from cifar10.jsonl, a file in the NARes release's format, sha256 ")
     assert "2 trainings" in out
     assert "Partial: 2 of 15625" in out
     assert err == ""
@@ -41,7 +41,7 @@ def test_import_info_query_export(source: Path, tmp_path: Path, capsys: pytest.C
     assert main(["info", "nares", "--verify"]) == 0
     out, err = capsys.readouterr()
     for part in (
-        "nares: the NARes authors' release",
+        "nares: imported from cifar10.jsonl",
         "provenance: Imported from",
         "licence: The numbers belong to",
         "records 2",

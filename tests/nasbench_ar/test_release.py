@@ -85,13 +85,13 @@ def test_every_value_arrives(source: Path, home: Path, capsys: pytest.CaptureFix
 def test_meta_says_where_it_comes_from(source: Path) -> None:
     table = bring(write_jsonl(source, [record(1)]))
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    assert table.title == f"the NARes authors' release (cifar10.jsonl, sha256 {digest[:12]})"
+    assert table.title == f"imported from cifar10.jsonl, a file in the NARes release's format, sha256 {digest[:12]}"
     assert table.meta["source"] == {"file": "cifar10.jsonl", "sha256": digest, "records": 1}
     assert table.default_objective == "val_pgd_acc"
     assert table.meta["notes"] == ["Partial: 1 of 15625 architectures."]
     assert "github.com/zhichao-lu" in table.meta["licence"]
     other = bring(source, name="trial")
-    assert other.title.startswith("records in the format of the NARes authors (")
+    assert other.title.startswith("imported from cifar10.jsonl")
     assert other.content_hash == table.content_hash
 
 
