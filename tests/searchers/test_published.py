@@ -137,6 +137,17 @@ def test_local_search_restarts_on_unseen_starts() -> None:
     assert searcher.best() == (expected[-1], 1.0)
 
 
+def test_local_search_starts_from_the_first_of_equals() -> None:
+    flat = dict.fromkeys(SCORES, 1.0)
+    rng = random.Random(0)
+    starts = [(rng.choice(DEPTHS), rng.choice(WIDTHS)) for _ in range(2)]
+    assert starts == [(2, 2), (1, 2)]
+    around = [(1, 2), (3, 2), (2, 1), (2, 4)]
+    rng.shuffle(around)
+    around.remove((1, 2))  # seen
+    assert play(PublishedLocalSearch(TOY, 0, queries=5, starts=2), flat) == [*starts, *around]
+
+
 def test_evolution_tournaments_mutations_and_deaths() -> None:
     rng = random.Random(1)
     legacy = np.random.RandomState(1)
