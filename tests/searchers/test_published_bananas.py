@@ -139,6 +139,18 @@ def test_orders_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch: pytest.
     assert torch.equal(torch.stack(at_once), torch.stack(one_by_one))
 
 
+def test_products_of_pytorch_serve_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are used on CUDA, where NumPy's cannot be."""
+    x, y = observations()
+    predicted = []
+    for operand in (batched_mlp._operand, lambda tensor: tensor):
+        monkeypatch.setattr(batched_mlp, "_operand", operand)
+        networks = BatchedMLP(INPUTS, generators(range(RUNS)), SHORT)
+        networks.fit(x, y)
+        predicted.append(networks.predict(x))
+    np.testing.assert_allclose(predicted[0], predicted[1], rtol=1e-4)
+
+
 def test_sizes() -> None:
     recipe = Recipe()
     assert recipe.parameters(30) == 31 * 32 + 19 * 33 * 32 + 33
