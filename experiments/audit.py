@@ -96,7 +96,7 @@ def evolution_facts(oracle: Oracle, runs: int) -> list[str]:
 
 
 def ensemble_facts(oracle: Oracle, ensembles: int) -> list[str]:
-    """How far the published and the corrected predictors fit what they were trained on, and rank the rest."""
+    """How far published and corrected predictors fit what a search has observed, and rank the rest."""
     from scipy.stats import kendalltau
 
     from searchers.published.batched_mlp import BatchedMLP, Recipe
@@ -104,9 +104,10 @@ def ensemble_facts(oracle: Oracle, ensembles: int) -> list[str]:
     truth = oracle.column(oracle.table.default_objective)
     known = np.flatnonzero(~np.isnan(truth))
     space = oracle.space
+    searches = [run.arch_index for run in run_all(oracle, "bananas", ensembles)]
     out = []
     for size in SIZES:
-        draws = [np.random.default_rng(seed).choice(known, size, replace=False) for seed in range(ensembles)]
+        draws = [run[:size] for run in searches]
         x = np.stack([space.one_hot(draw) for draw in draws])
         targets = np.stack([100 - truth[draw] for draw in draws]).astype(np.float32)
         streams = [np.random.default_rng([seed, member]) for seed in range(ensembles) for member in range(5)]
@@ -115,18 +116,21 @@ def ensemble_facts(oracle: Oracle, ensembles: int) -> list[str]:
         every = np.repeat(space.one_hot(known)[None], ensembles, axis=0)
         published = 100 - np.concatenate([networks.predict(part) for part in np.array_split(every, 16, axis=1)], axis=2)
         corrected = np.stack([_corrected(oracle, draw, truth, known) for draw in draws])
+        spread = np.mean([truth[draw].std() for draw in draws])
+        constant = np.mean([np.abs(truth[draw] - np.median(truth[draw])).mean() for draw in draws])
         for title, predicted in (("published", published), ("corrected", corrected)):
             error, tau = _quality(predicted, draws, known, truth, kendalltau)
             out.append(
-                f"{title} predictors, {size} random observations (std of targets {truth[draws[0]].std():.2f}): "
-                f"mean absolute error on them {error.mean():.2f} points a network (worst {error.max():.2f}); "
-                f"Kendall's tau of the ensemble's mean on all others {np.mean(tau):.2f}"
+                f"{title} predictors, first {size} observations of a search (std {spread:.2f}, mean absolute deviation "
+                f"from the median {constant:.2f}): mean absolute error on them {error.mean():.2f} points a network, "
+                f"from {error.min():.2f} to {error.max():.2f}; Kendall's tau of the ensemble's mean on all others "
+                f"{np.mean(tau):.2f}"
             )
     return out
 
 
 def _corrected(
-    oracle: Oracle, draw: NDArray[np.int64], truth: NDArray[np.float64], known: NDArray[np.int64]
+    oracle: Oracle, draw: NDArray[np.integer], truth: NDArray[np.float64], known: NDArray[np.integer]
 ) -> NDArray[np.float32]:
     """(members, known) predictions of our ensemble, trained as in that many rounds of a run."""
     searcher = Bananas(oracle.space, 0)
@@ -139,8 +143,8 @@ def _corrected(
 
 def _quality(
     predicted: NDArray[np.floating],
-    draws: list[NDArray[np.int64]],
-    known: NDArray[np.int64],
+    draws: list[NDArray[np.integer]],
+    known: NDArray[np.integer],
     truth: NDArray[np.float64],
     kendalltau: object,
 ) -> tuple[NDArray[np.float64], list[float]]:

@@ -76,4 +76,4 @@ def test_wrong_words(command: Command, word: str) -> None:
 def test_ensembles_of_both_kinds(oracle: Oracle) -> None:
     facts = audit.ensemble_facts(oracle, 1)
     assert len(facts) == 4
-    assert facts[0].startswith("published predictors, 100 random observations")
+    assert facts[0].startswith("published predictors, first 100 observations of a search")
