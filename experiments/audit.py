@@ -143,7 +143,7 @@ def _corrected(
 
 def _quality(
     predicted: NDArray[np.floating],
-    draws: list[NDArray[np.integer]],
+    draws: Sequence[NDArray[np.integer]],
     known: NDArray[np.integer],
     truth: NDArray[np.float64],
     kendalltau: object,
