@@ -185,9 +185,11 @@ def _drive_batch(searcher: Searcher, session: Session) -> str | None:
 
 
 def _reason(searcher: Searcher, session: Session, stop: Exception) -> str:
-    if isinstance(stop, SpaceExhaustedError):
+    if session.spent >= session.space.size:
         return f"every architecture of the space was queried after {session.spent} queries"
-    return "" if searcher.stops_itself else str(stop)
+    if isinstance(stop, SearchFinishedError) and searcher.stops_itself:
+        return ""
+    return f"{stop} (after {session.spent} queries)"
 
 
 @functools.lru_cache(maxsize=4)
