@@ -189,7 +189,7 @@ def _reason(searcher: Searcher, session: Session, stop: Exception) -> str:
         return f"every architecture of the space was queried after {session.spent} queries"
     if isinstance(stop, SearchFinishedError) and searcher.stops_itself:
         return ""
-    return f"{stop} (after {session.spent} queries)"
+    return str(stop)
 
 
 @functools.lru_cache(maxsize=4)
