@@ -108,7 +108,8 @@ def main() -> None:
     with single_threaded():
         foreign = scikit_learn_fits(searcher)
         torch.set_num_threads(1)
-        step = plain_microseconds(Recipe(epochs=4), loader=False) / 1e6
+        plain_microseconds(Recipe(epochs=1), loader=False)  # warm-up
+        step = plain_microseconds(Recipe(epochs=10), loader=False) / 1e6
     steps = MEMBERS * steps_per_network(Recipe())
     minutes = step * steps / 60
     print(f"\none run of 500 queries, one thread: {run:.3f} CPU s (median of {args.repeats}, {spread})")

@@ -1,6 +1,6 @@
 """The known divergences of the published searchers, measured on a table (docs/audit.md).
 
-    python -m experiments.audit [runs=400] [table=nares-figures] [ensembles=3]
+    python -m experiments.audit [runs=400] [table=nares-figures] [ensembles=10]
 
 Runs the authors' random search, local search and evolution as they behave, and trains
 some of their BANANAS ensembles, to say how much each divergence matters.
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.config import main_with_errors, target_of
+from experiments.config import main_with_errors, parse_words, target_of
 from experiments.runner import Race, Run, build_searcher, open_session, run_once
 from experiments.summary import plus_minus
 from experiments.trajectory import incumbents
@@ -121,8 +121,8 @@ def ensemble_facts(oracle: Oracle, ensembles: int) -> list[str]:
         for title, predicted in (("published", published), ("corrected", corrected)):
             error, tau = _quality(predicted, draws, known, truth, kendalltau)
             out.append(
-                f"{title} predictors, first {size} observations of a search (std {spread:.2f}, mean absolute deviation "
-                f"from the median {constant:.2f}): mean absolute error on them {error.mean():.2f} points a network, "
+                f"{title} predictors, first {size} observations of a corrected BANANAS run (std {spread:.2f}, "
+                f"mean absolute deviation from the median {constant:.2f}): mean absolute error on them {error.mean():.2f} points a network, "
                 f"from {error.min():.2f} to {error.max():.2f}; Kendall's tau of the ensemble's mean on all others "
                 f"{np.mean(tau):.2f}"
             )
@@ -183,19 +183,13 @@ def _spread(values: NDArray[np.floating]) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    given = {"runs": "400", "table": "nares-figures", "ensembles": "3"}
-    for word in arguments:
-        if word in ("-h", "--help"):
-            print((__doc__ or "").strip())
-            return
-        key, mark, value = word.partition("=")
-        if not mark or key not in given:
-            raise ConfigError(f"{word!r}: expected runs=NUMBER, table=NAME or ensembles=NUMBER")
-        given[key] = value
-    for key, least in (("runs", 2), ("ensembles", 0)):
-        if not given[key].isdigit() or int(given[key]) < least:
-            raise ConfigError(f"{key}={given[key]}: expected a number of at least {least}")
-    runs, ensembles = int(given["runs"]), int(given["ensembles"])
+    if {"-h", "--help"} & set(arguments):
+        print((__doc__ or "").strip())
+        return
+    given = parse_words(arguments, {"runs": 400, "table": "nares-figures", "ensembles": 10})
+    runs, ensembles = given["runs"], given["ensembles"]
+    if runs < 2:
+        raise ConfigError(f"runs={runs}: expected a number of at least 2")
     oracle = load(given["table"])
     walks = run_all(oracle, "published_local_search", runs)
     sections = {

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -27,6 +30,10 @@ from nasbench_ar.errors import ConfigError, NasbenchError
 from searchers import ALL_SEARCHERS, Searcher, hyperparameters
 
 CUSTOM = "custom"
+MOST_SEEDS = 2**32
+MOST = 10_000_000  # numbers that the small commands take
+TERMINATED = 143  # the shell's exit code for SIGTERM
+PATH_KEYS = ("table", "out", "name")
 
 
 @dataclass
@@ -84,6 +91,10 @@ class RunConfig:
         for key, least in (("queries", 1), ("runs", 1), ("seed", 0)):
             if getattr(self, key) < least:
                 raise ConfigError(f"{key}={getattr(self, key)}: expected an integer of at least {least}")
+        if self.seed + self.runs > MOST_SEEDS:
+            raise ConfigError(f"seed={self.seed}: seeds must stay below {MOST_SEEDS}")
+        if not self.out or self.table == "":
+            raise ConfigError("out= and table= take a name or a folder; leave them out for their defaults")
         if self.jobs == 0:
             raise ConfigError("jobs=0: expected a number of processes, or -1 for every core")
         if isinstance(self.table_seed, bool) or not (self.table_seed == "mean" or isinstance(self.table_seed, int)):
@@ -150,6 +161,26 @@ def parse_command_line(arguments: Sequence[str], **fixed: Any) -> RunConfig:
     return config
 
 
+def parse_words(arguments: Sequence[str], defaults: Mapping[str, str | int]) -> dict[str, Any]:
+    """Read `key=value` words of the small commands; a default that is a number asks for one.
+
+    Raises:
+        ConfigError: on other words or keys, or what is not a number of at least 0 and at most 10 million.
+    """
+    out: dict[str, Any] = dict(defaults)
+    for word in arguments:
+        key, mark, value = word.partition("=")
+        if not mark or key not in defaults:
+            raise ConfigError(f"{word!r}: expected {', '.join(f'{known}=' for known in defaults)}")
+        if isinstance(defaults[key], int):
+            if not (value.isascii() and value.isdigit() and len(value) < 9 and int(value) <= MOST):
+                raise ConfigError(f"{key}={value!r}: expected a number from 0 to {MOST}")
+            out[key] = int(value)
+        else:
+            out[key] = value
+    return out
+
+
 def _register() -> None:
     store = ConfigStore.instance()
     node = OmegaConf.structured(RunConfig)
@@ -162,18 +193,25 @@ def _register() -> None:
 
 def _prepare(arguments: Sequence[str]) -> list[str]:
     """Check keys and make `searcher._target_=...` stand for a searcher without further defaults."""
+    arguments = [_quoted(word) for word in arguments]
     try:
-        overrides = OverridesParser.create().parse_overrides(list(arguments))
+        overrides = OverridesParser.create().parse_overrides(arguments)
     except HydraException as error:
-        raise ConfigError(f"not of the form key=value: {_first_line(error)}") from error
+        raise ConfigError(
+            f"cannot read {' '.join(arguments)!r}: words have the form key=value, and a value with special "
+            f"characters stands in quotes, key='\"value\"' ({_first_line(error)})"
+        ) from error
     keys = [f.name for f in fields(RunConfig)]
     for override in overrides:
+        if override.is_delete():
+            raise ConfigError(f"{override.input_line!r}: nothing can be removed from the configuration")
         root = override.key_or_group.split(".")[0]
         if root not in keys:
             close = difflib.get_close_matches(root, keys, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
             raise ConfigError(f"unknown key {root!r}; {hint}valid keys: {', '.join(keys)}")
-    group = next((str(o.value()) for o in overrides if o.key_or_group == "searcher"), None)
+    groups = [str(o.value()) for o in overrides if o.key_or_group == "searcher"]
+    group = groups[-1] if groups else None  # the last word counts, as for every key
     if group is not None and group not in ALL_SEARCHERS:
         raise ConfigError(
             f"unknown searcher {group!r}; known: {', '.join(ALL_SEARCHERS)}; "
@@ -185,7 +223,16 @@ def _prepare(arguments: Sequence[str]) -> list[str]:
         ]
         return [f"searcher={CUSTOM}", *added]
     _check_arguments(group or "bananas", overrides)
-    return list(arguments)
+    return arguments
+
+
+def _quoted(word: str) -> str:
+    """Paths may hold characters that mean something in Hydra's syntax."""
+    key, mark, value = word.partition("=")
+    if not mark or key not in PATH_KEYS or value in ("", "null") or value[0] in "'\"":
+        return word
+    escaped = value.replace("'", "\\'")
+    return f"{key}='{escaped}'"
 
 
 def _check_arguments(group: str, overrides: Sequence[Any]) -> None:
@@ -215,8 +262,8 @@ searchers and their arguments (searcher=NAME searcher.ARGUMENT=VALUE):
 your own: searcher._target_=my_module.MySearcher searcher.ARGUMENT=VALUE"""
 
 
-def help_text(program: str, hidden: Sequence[str] = ("searcher",)) -> str:
-    """What `--help` prints."""
+def help_text(program: str, hidden: Sequence[str] = ("searcher",), *, searchers: bool = True) -> str:
+    """What `--help` prints, with or without the part on searchers."""
     doc = (RunConfig.__doc__ or "").split("Attributes:")[1]
     about = dict(line.strip().split(": ", 1) for line in doc.splitlines() if ": " in line)
     defaults = RunConfig()
@@ -226,7 +273,8 @@ def help_text(program: str, hidden: Sequence[str] = ("searcher",)) -> str:
     for name, cls in ALL_SEARCHERS.items():
         settings = [f"{key}={_shown(value)}" for key, value in hyperparameters(cls).items()]
         blocks.append(f"  {name}: {', '.join(settings) or 'none'}\n")
-    return HELP.format(program=program, keys="".join(lines), searchers="".join(blocks).rstrip())
+    text = HELP.format(program=program, keys="".join(lines), searchers="".join(blocks).rstrip())
+    return text if searchers else text[: text.index("\nsearchers and")] + "\n"
 
 
 def _shown(value: object) -> str:
@@ -235,12 +283,19 @@ def _shown(value: object) -> str:
 
 def main_with_errors(main: Any, arguments: Sequence[str] | None = None) -> int:
     """Run a command's main; a user's error becomes one line on standard error and exit code 2."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that workers end too
     try:
         main(list(sys.argv[1:] if arguments is None else arguments))
     except NasbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if isinstance(stop, SystemExit) and stop.code != TERMINATED:
+            raise
         print("interrupted; finished runs are kept, the same command goes on from there", file=sys.stderr)
-        return 130
+        return TERMINATED if isinstance(stop, SystemExit) else 130
+    except BrokenPipeError:  # the reader of a pipe, such as head, has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0

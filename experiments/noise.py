@@ -1,6 +1,6 @@
 """What the noise of a finite validation set does to a search, from the table alone.
 
-    python -m experiments.noise [table=NAME] [objective=METRIC] [images=2000]
+    python -m experiments.noise [table=NAME] [objective=METRIC] [images=2000] [out=tied.csv]
 
 The objective is measured on 2,000 images (CIFAR-10.1 v6; NARes, section 3.2).  This
 treats the table's values as true rates and asks what chance alone would change:
@@ -10,7 +10,7 @@ treats the table's values as true rates and asks what chance alone would change:
 - which architectures are statistically tied with the optimum, and how often it would
   win again if the validation images were drawn anew (binomial resampling, independent
   between architectures: an assumption that overstates the noise of differences, since
-  all networks see the same images);
+  all networks see the same images); `out=` writes them all to a CSV file;
 - how far validation and test agree on ranks (Kendall's tau-b).
 """
 
@@ -19,14 +19,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.config import main_with_errors
+from experiments.config import main_with_errors, parse_words
 from experiments.summary import as_markdown, number
 from experiments.trajectory import expected_best_of_n
-from nasbench_ar import METRICS, Architecture, ConfigError, MetricError, Oracle, load
+from nasbench_ar import METRICS, Architecture, ConfigError, MetricError, Oracle, ResultsError, load
+from nasbench_ar.files import write_atomically
 
 FloatArray = NDArray[np.float64]
 IMAGES = 2000
@@ -66,6 +68,26 @@ def tied_with_best(percent: FloatArray, images: int = IMAGES) -> NDArray[np.bool
     best = np.nanmax(percent)
     limit = _ONE_SIDED_5_PERCENT * np.hypot(standard_error(best, images), standard_error(percent, images))
     return np.nan_to_num(best - percent, nan=np.inf) <= limit
+
+
+def write_tied(oracle: Oracle, objective: str, images: int, path: Path) -> None:
+    """Write the tied architectures, best first: `arch_id, arch, value, points_below`.
+
+    Raises:
+        ResultsError: when the file cannot be written.
+    """
+    column = oracle.column(objective)
+    tied = np.flatnonzero(tied_with_best(column, images))
+    tied = tied[np.argsort(-column[tied], kind="stable")]
+    lines = ["arch_id,arch,value,points_below"]
+    for index in tied.tolist():
+        architecture, value = oracle.space.architecture(index), float(column[index])
+        below = float(np.nanmax(column)) - value
+        lines.append(f"{oracle.space.arch_id(architecture)},{architecture},{value:.4g},{below:.4g}")
+    try:
+        write_atomically(path, ("\n".join(lines) + "\n").encode())
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"cannot write {path}: {error}") from error
 
 
 def resample(percent: FloatArray, *, images: int = IMAGES, draws: int = 1000, seed: int = 0) -> Resampling:
@@ -164,20 +186,18 @@ def report(oracle: Oracle, objective: str, images: int = IMAGES, draws: int = 10
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    given: dict[str, str] = {}
-    for word in arguments:
-        key, mark, value = word.partition("=")
-        if word in ("-h", "--help"):
-            print((__doc__ or "").strip())
-            return
-        if not mark or key not in ("table", "objective", "images"):
-            raise ConfigError(f"{word!r}: expected table=NAME, objective=METRIC or images=NUMBER")
-        given[key] = value
-    if not given.get("images", "1").isdigit() or int(given.get("images", "1")) < 1:
-        raise ConfigError(f"images={given['images']}: expected a positive number of validation images")
-    oracle = load(given.get("table"))
-    objective = given.get("objective", oracle.table.default_objective)
-    print(report(oracle, objective, int(given.get("images", IMAGES))))
+    if {"-h", "--help"} & set(arguments):
+        print((__doc__ or "").strip())
+        return
+    given = parse_words(arguments, {"table": "", "objective": "", "images": IMAGES, "out": ""})
+    if given["images"] < 1:
+        raise ConfigError("images=0: expected a positive number of validation images")
+    oracle = load(given["table"] or None)
+    objective = given["objective"] or oracle.table.default_objective
+    print(report(oracle, objective, given["images"]))
+    if given["out"]:
+        write_tied(oracle, objective, given["images"], Path(given["out"]))
+        print(given["out"])
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.config import main_with_errors
+from experiments.statistics import t_quantile
 from experiments.store import RunStore
 from experiments.trajectory import expected_best_of_n, incumbents
 from nasbench_ar import METRICS, Oracle, ResultsError, Table, TableError, open_table
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours: told apart with any colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-BAND = (0.1, 0.9)
+NO_DATES = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None},
+    "svg": {"Date": None},
+}  # equal pictures, equal files
+PUBLISHED = "published_"  # prefix of the searchers as published: the colour of the corrected one, dashed
 STYLES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 2)), (0, (1, 1)), "-")
 
 
@@ -55,44 +61,71 @@ def draw_trajectories(
     random_expectation: NDArray[np.float64] | None = None,
     axes: Axes | None = None,
 ) -> Axes:
-    """Mean incumbent against queries, with a band that holds the middle 80 % of the runs.
+    """Mean incumbent against queries, with a band.
+
+    The band of a curve on its own holds the middle 80 % of the runs; where several are
+    compared, it is the 95 % interval of the mean.
 
     Args:
         curves: what to lay over each other.
         ylabel: name and unit of the objective.
         optimum: best value in the table, a reference line.
-        random_expectation: (queries,) exact expectation of random search, another.
+        random_expectation: (queries,) exact expectation of random search, another; the
+            axis ends with it, where runs have gone on beyond their budget.
         axes: where to draw; a new figure by default.
     """
     import matplotlib.pyplot as plt
 
     if axes is None:
         _, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for k, curve in enumerate(curves):
+    for curve, (colour, style) in zip(curves, _looks(curves), strict=True):
         runs, queries = curve.best.shape
         x = np.arange(1, queries + 1)
         mean = curve.best.mean(axis=0)
-        colour = COLOURS[k % len(COLOURS)]
         label = f"{curve.name.replace('_', ' ')} ({runs} run{'s' if runs != 1 else ''})"
-        axes.plot(x, mean, color=colour, linestyle=STYLES[k % len(STYLES)], linewidth=1.8, label=label, zorder=3)
+        axes.plot(x, mean, color=colour, linestyle=style, linewidth=1.8, label=label, zorder=3)
         if runs > 1:
-            low, high = np.quantile(curve.best, BAND, axis=0)
-            axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0, zorder=2)
+            low, high = _band(curve, alone=len(curves) == 1)
+            axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0, zorder=2)
     if random_expectation is not None:
         x = np.arange(1, len(random_expectation) + 1)
         axes.plot(x, random_expectation, color="0.35", linestyle=":", linewidth=1.5, label="random search, exact mean")
     if optimum is not None:
         axes.axhline(optimum, color="0.35", linewidth=1.0, label=f"optimum of the table ({optimum:.2f})")
     longest = max(curve.best.shape[1] for curve in curves)
-    axes.set_xlim(1, max(longest, 2))
+    end = longest if random_expectation is None else len(random_expectation)
+    axes.set_xlim(1, max(end, 2))
     _focus(axes, curves, optimum)
     axes.set_xlabel("architectures queried")
     axes.set_ylabel(ylabel)
     axes.grid(color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9, title="mean, and the middle 80 % of the runs", title_fontsize=9)
+    title = "mean, and the middle 80 % of the runs" if len(curves) == 1 else "mean, and its 95 % interval"
+    axes.legend(frameon=False, fontsize=9 if len(curves) < 6 else 7.5, title=title, title_fontsize=9)
     return axes
+
+
+def _band(curve: Curve, *, alone: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if alone:
+        low, high = np.quantile(curve.best, (0.1, 0.9), axis=0)
+        return low, high
+    runs = len(curve.best)
+    half = t_quantile(runs) * curve.best.std(axis=0, ddof=1) / np.sqrt(runs)
+    mean = curve.best.mean(axis=0)
+    return mean - half, mean + half
+
+
+def _looks(curves: Sequence[Curve]) -> list[tuple[str, object]]:
+    """Colour and line style of each curve."""
+    bases = list(dict.fromkeys(curve.name.removeprefix(PUBLISHED) for curve in curves))
+    paired = len(bases) < len(curves)
+    looks: list[tuple[str, object]] = []
+    for curve in curves:
+        k = bases.index(curve.name.removeprefix(PUBLISHED))
+        dashed = "--" if curve.name.startswith(PUBLISHED) else "-"
+        looks.append((COLOURS[k % len(COLOURS)], dashed if paired else STYLES[k % len(STYLES)]))
+    return looks
 
 
 def _focus(axes: Axes, curves: Sequence[Curve], optimum: float | None) -> None:
@@ -100,8 +133,8 @@ def _focus(axes: Axes, curves: Sequence[Curve], optimum: float | None) -> None:
     start = min(9, min(curve.best.shape[1] for curve in curves) - 1)
     edges = []
     for curve in curves:
-        low, high = np.quantile(curve.best[:, start:], BAND, axis=0)
-        edges += [low.min(), high.max()]
+        low, high = _band(curve, alone=len(curves) == 1) if len(curve.best) > 1 else (curve.best[0], curve.best[0])
+        edges += [low[start:].min(), high[start:].max()]
     if optimum is not None:
         edges.append(optimum)
     low, high = min(edges), max(edges)
@@ -110,14 +143,27 @@ def _focus(axes: Axes, curves: Sequence[Curve], optimum: float | None) -> None:
 
 
 def save_figure(axes: Axes, path: Path, *, note: str) -> None:
-    """Write a PNG at 200 dots per inch, atomically, with a line on where the numbers come from."""
+    """Write a picture, atomically, with a line on where the numbers come from.
+
+    Args:
+        axes: what to save; its figure is closed.
+        path: ends in `.png` (200 dots per inch), `.pdf` or `.svg`.
+        note: the line.
+
+    Raises:
+        ResultsError: on another ending, or when the file cannot be written.
+    """
     import matplotlib.pyplot as plt
 
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.supxlabel(note, fontsize=6.5, color="0.35")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in NO_DATES:
+        plt.close(figure)
+        raise ResultsError(f"cannot write {str(path)!r}: a picture's name ends in .png, .pdf or .svg")
+    figure.savefig(buffer, format=kind, dpi=200, metadata=NO_DATES[kind])
     plt.close(figure)
     try:
         write_atomically(path, buffer.getvalue())
@@ -196,7 +242,9 @@ def main(arguments: Sequence[str]) -> None:
         prog="python -m experiments.plot", description="Lay stored trajectories over each other."
     )
     parser.add_argument("folder", nargs="+", type=Path, help="result folder of a run: <out>/<table>/<searcher>")
-    parser.add_argument("--out", type=Path, default=Path("trajectories.png"), help="picture to write (%(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("trajectories.png"), help="picture to write, .png, .pdf or .svg (%(default)s)"
+    )
     plain = [f"--{word}" if word.startswith("out=") else word for word in arguments]
     args = parser.parse_args(plain)
     os.environ.setdefault("MPLBACKEND", "Agg")

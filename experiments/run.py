@@ -81,14 +81,12 @@ def run_experiment(config: RunConfig, oracle: Oracle | None = None) -> Experimen
     missing = [seed for seed in wanted if seed not in done]
     _note(f"{config.searcher_name}: {race.objective}, seeds {wanted[0]}..{wanted[-1]}, {race.queries} queries each")
     if done:
-        extra = len(done.difference(wanted))
-        more = f"; {extra} stored beyond those asked for are reported too" if extra else ""
-        _note(f"{len(done)} of its runs are in {folder} already{more}")
+        _note(f"{len(done)} runs are stored in {folder} already, {len(wanted) - len(missing)} of those asked for")
+    code = {"git_commit": provenance.git_commit(), "versions": provenance.versions()}
+    store.begin(_resolved(config, oracle, race, fingerprint), code if missing else None)
     if missing:
-        code = {"git_commit": provenance.git_commit(), "versions": provenance.versions()}
-        store.begin(_resolved(config, oracle, race, fingerprint), code)
         _carry_out(race, missing, store, config.jobs)
-    runs = store.load(store.finished(), config.queries)
+    runs = store.load(wanted, config.queries)
     return _report(config, oracle, race, store, runs)
 
 

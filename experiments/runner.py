@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.config import searcher_class
-from nasbench_ar import Oracle, SearchError, SearchFinishedError, Session, SpaceExhaustedError, Table
+from nasbench_ar import (
+    NasbenchError,
+    Oracle,
+    SearchError,
+    SearchFinishedError,
+    Session,
+    SpaceExhaustedError,
+    Table,
+)
 from searchers import Searcher
 from searchers.threads import single_threaded
 
@@ -96,11 +104,16 @@ def run_group(race: Race, seeds: Sequence[int], progress: Callable[[int], object
         sessions = [open_session(race) for _ in seeds]
         searchers = [build_searcher(race, session, seed) for session, seed in zip(sessions, seeds, strict=True)]
         ended: dict[int, str] = {}
+        known_in_a_row = [0] * len(seeds)
         while len(ended) < len(seeds):
             active = [k for k in range(len(seeds)) if k not in ended]
             searcher_class(race.searcher).prepare_together([searchers[k] for k in active])
             for k in active:
+                known = sessions[k].spent
                 reason = _drive_batch(searchers[k], sessions[k])
+                known_in_a_row[k] = known_in_a_row[k] + 1 if sessions[k].spent == known else 0
+                if reason is None and known_in_a_row[k] >= STALL_LIMIT:
+                    reason = f"nothing new was proposed {STALL_LIMIT} batches in a row after {known} queries"
                 if reason is not None:
                     ended[k] = reason
             if progress is not None:
@@ -149,7 +162,9 @@ def build_searcher(race: Race, session: Session, seed: int) -> Searcher:
     budget = {"queries": race.queries} if cls.stops_itself else {}
     try:
         return cls(session.space, seed, **budget, **race.arguments)
-    except TypeError as error:
+    except NasbenchError:
+        raise
+    except (TypeError, ValueError) as error:
         raise SearchError(f"{race.searcher} cannot be built with {dict(race.arguments)}: {error}") from error
 
 
@@ -174,17 +189,16 @@ def _drive_batch(searcher: Searcher, session: Session) -> str | None:
         batch = searcher.ask_batch()
     except (SpaceExhaustedError, SearchFinishedError) as stop:
         return _reason(searcher, session, stop)
-    known = session.spent
     for architecture in batch:
         if not session.remaining:
             return ""
         searcher.tell(architecture, session.score(architecture))
-    if session.spent == known and session.repeats >= STALL_LIMIT:
-        return f"nothing new was proposed after {session.spent} queries, among {session.repeats} repeats"
     return None if session.remaining else ""
 
 
 def _reason(searcher: Searcher, session: Session, stop: Exception) -> str:
+    if searcher.stops_itself and session.spent >= getattr(searcher, "queries", 0):
+        return ""
     if session.spent >= session.space.size:
         return f"every architecture of the space was queried after {session.spent} queries"
     if isinstance(stop, SearchFinishedError) and searcher.stops_itself:

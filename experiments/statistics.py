@@ -12,6 +12,11 @@ from scipy import stats
 FloatArray = NDArray[np.float64]
 
 
+def t_quantile(n: int, confidence: float = 0.95) -> float:
+    """Student's t factor of a two-sided interval of a mean of `n` values, n at least 2."""
+    return float(stats.t.ppf(0.5 + confidence / 2, n - 1))
+
+
 def mean_interval(values: FloatArray, confidence: float = 0.95) -> tuple[float, float]:
     """Student's t interval of a mean; NaN for fewer than two values.
 
@@ -22,7 +27,7 @@ def mean_interval(values: FloatArray, confidence: float = 0.95) -> tuple[float, 
     n = len(values)
     if n < 2:
         return math.nan, math.nan
-    half = stats.t.ppf(0.5 + confidence / 2, n - 1) * values.std(ddof=1) / math.sqrt(n)
+    half = t_quantile(n, confidence) * values.std(ddof=1) / math.sqrt(n)
     return float(values.mean() - half), float(values.mean() + half)
 
 

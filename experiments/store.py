@@ -14,6 +14,8 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import time
+import uuid
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ from nasbench_ar.errors import ResultsError
 from nasbench_ar.files import write_atomically
 
 CONFIG = "config.yaml"
+STALE_SECONDS = 3600  # a temporary file this old belongs to no living process
 
 
 @dataclass(frozen=True)
@@ -63,38 +66,53 @@ class RunStore:
         self.folder = Path(folder)
 
     def claim(self, fingerprint: Mapping[str, Any], *, overwrite: bool = False) -> None:
-        """Make sure that the folder holds results of this configuration, or none.
+        """Make sure that the folder holds runs of this configuration, or none.
 
         Raises:
-            ResultsError: when results of another configuration are there; lists the
-                differences.  With `overwrite` they are removed instead.
+            ResultsError: when runs of another configuration are there; lists the
+                differences.  With `overwrite` they and their reports are removed instead.
         """
         stored = self.read_config() if (self.folder / CONFIG).exists() else None
-        if stored is not None and stored.get("fingerprint") != fingerprint:
-            if not overwrite:
-                raise ResultsError(self._differences(stored.get("fingerprint") or {}, fingerprint))
-            shutil.rmtree(self.folder / "runs", ignore_errors=True)
-            (self.folder / CONFIG).unlink()
-        elif stored is None and (self.folder / "runs").exists() and any((self.folder / "runs").iterdir()):
+        if stored is None and any((self.folder / "runs").glob("*")):
             raise ResultsError(f"{self.folder} holds runs without a {CONFIG}; use another out= or name=")
+        if stored is None or stored["fingerprint"] == fingerprint:
+            return
+        if self.finished() and not overwrite:
+            raise ResultsError(self._differences(stored["fingerprint"], fingerprint))
+        self._remove()
 
-    def begin(self, config: Mapping[str, Any], code: Mapping[str, Any]) -> None:
-        """Write `config.yaml` before runs are computed.
+    def _remove(self) -> None:
+        """Take the folder away as a whole before deleting it, so that no old file can pass for a new one."""
+        retired = self.folder.with_name(f".{self.folder.name}.{uuid.uuid4().hex[:12]}.replaced")
+        try:
+            self.folder.rename(retired)
+        except OSError as error:
+            raise ResultsError(f"cannot remove the old results in {self.folder}: {error.strerror or error}") from error
+        shutil.rmtree(retired, ignore_errors=True)
+
+    def begin(self, config: Mapping[str, Any], code: Mapping[str, Any] | None) -> None:
+        """Write `config.yaml`, before runs are computed or for a report of stored ones.
 
         Args:
             config: the resolved configuration, with its `fingerprint`.
-            code: commit and versions; added to the list `computed_by`, which grows
-                when a later command, on other versions, computes further runs.
+            code: commit and versions that are about to compute runs, or None; added to
+                the list `computed_by`, which grows when a later command, on other
+                versions, computes further runs.
         """
         try:
             (self.folder / "runs").mkdir(parents=True, exist_ok=True)
+            for stale in (self.folder / "runs").glob(".*.partial"):
+                if time.time() - stale.stat().st_mtime > STALE_SECONDS:
+                    stale.unlink(missing_ok=True)  # left behind by a killed process
         except OSError as error:
             raise ResultsError(f"cannot write results to {self.folder}: {error.strerror or error}") from error
         before = self.read_config().get("computed_by", []) if (self.folder / CONFIG).exists() else []
-        content = {**config, "computed_by": before if dict(code) in before else [*before, dict(code)]}
+        computed_by = before if code is None or dict(code) in before else [*before, dict(code)]
+        content = {**config, "computed_by": computed_by}
         self.write(CONFIG, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
 
     def _differences(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+        old, new = _flat(old), _flat(new)
         changed = [
             f"{key} was {old.get(key)!r}, is {new.get(key)!r}"
             for key in [*new, *(key for key in old if key not in new)]
@@ -114,7 +132,7 @@ class RunStore:
             raise ResultsError(f"{self.folder} holds no results: there is no {CONFIG} in it") from None
         except (OSError, yaml.YAMLError) as error:
             raise ResultsError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-        if not isinstance(config, dict):
+        if not isinstance(config, dict) or not isinstance(config.get("fingerprint"), dict):
             raise ResultsError(f"{path} is damaged; use another out= or remove it")
         return config
 
@@ -126,7 +144,7 @@ class RunStore:
         seeds = []
         for path in (self.folder / "runs").glob("seed-*.npz"):
             digits = path.stem.removeprefix("seed-")
-            if digits.isdigit() and zipfile.is_zipfile(path):
+            if digits.isdecimal() and zipfile.is_zipfile(path):
                 seeds.append(int(digits))
         return sorted(seeds)
 
@@ -186,3 +204,11 @@ class RunStore:
                 f"writing {self.folder / name} failed: {error.strerror or error}; finished runs are kept, "
                 "the same command goes on from there"
             ) from error
+
+
+def _flat(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"searcher": {"steps": 5}}` as `{"searcher.steps": 5}`, so that only what differs is named."""
+    out: dict[str, Any] = {}
+    for key, value in fingerprint.items():
+        out |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
+    return out

@@ -192,9 +192,12 @@ def as_latex(header: Sequence[str], lines: Sequence[Sequence[str]], caption: str
     )
 
 
+_LATEX = {character: f"\\{character}" for character in "%_&#${}"}
+_LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+
+
 def _latex(text: str) -> str:
     if text.startswith("**") and text.endswith("**") and len(text) > 4:
         return rf"\textbf{{{_latex(text[2:-2])}}}"
-    for plain, escaped in (("\\", r"\textbackslash{}"), ("%", r"\%"), ("_", r"\_"), ("&", r"\&"), ("#", r"\#")):
-        text = text.replace(plain, escaped)
+    text = "".join(_LATEX.get(character, character) for character in text)
     return text.replace("±", r"$\pm$").replace("–", "--").replace("≈", r"$\approx$")

@@ -14,6 +14,7 @@ picture of all trajectories go to `<out>/<table>/`.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -23,15 +24,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from experiments import plot, published, summary, variants
-from experiments.config import RunConfig, help_text, main_with_errors, parse_command_line, target_of
+from experiments import noise, plot, published, summary, variants
+from experiments.config import RunConfig, help_text, main_with_errors, parse_command_line, parse_words, target_of
 from experiments.run import Experiment, run_experiment
 from experiments.statistics import holm, paired_wilcoxon
-from nasbench_ar import METRICS, ConfigError, Oracle, load
+from nasbench_ar import METRICS, ConfigError, MetricError, Oracle, load
 from nasbench_ar.files import write_atomically
 from searchers import ALL_SEARCHERS, SEARCHERS, hyperparameters
 
+FloatArray = NDArray[np.float64]
 SIGNIFICANCE = 0.05
 PUBLISHED_LINE = "published"
 PREFIX = "published_"
@@ -71,10 +74,16 @@ def compare(experiments: Sequence[Experiment], row: int) -> tuple[int | None, li
     if any(np.isnan(r.values).mean() > 0.5 for r in rows):
         return None, [np.nan] * len(rows)
     best = int(np.argmax([better * r.mean for r in rows]))
-    seeds = sorted(set.intersection(*(set(e.runs.seeds.tolist()) for e in experiments)))
-    paired = [r.values[np.isin(e.runs.seeds, seeds)] for e, r in zip(experiments, rows, strict=True)]
-    p_values = [np.nan if k == best else paired_wilcoxon(paired[k], paired[best]) for k in range(len(rows))]
+    p_values = [np.nan if k == best else paired_wilcoxon(*pairs(experiments, row, k, best)) for k in range(len(rows))]
     return best, holm(p_values)
+
+
+def pairs(experiments: Sequence[Experiment], row: int, first: int, second: int) -> tuple[FloatArray, FloatArray]:
+    """A row's values of two experiments over the seeds that both have, (pairs,) each, NaN where missing."""
+    seeds = [experiments[k].runs.seeds for k in (first, second)]
+    values = [experiments[k].rows[row].values for k in (first, second)]
+    common = np.intersect1d(seeds[0], seeds[1])
+    return values[0][np.isin(seeds[0], common)], values[1][np.isin(seeds[1], common)]
 
 
 def table_lines(experiments: Sequence[Experiment]) -> tuple[list[str], list[list[str]]]:
@@ -136,17 +145,24 @@ def as_text(experiments: Sequence[Experiment]) -> str:
 
 
 def as_csv(experiments: Sequence[Experiment]) -> str:
-    """One line per searcher and metric: `searcher`, the columns of `summary.csv`, `runs`, `p_value`."""
+    """One line per searcher and metric.
+
+    `searcher`, the columns of `summary.csv`, `runs` that have a value, and against the
+    best of the row: `pairs` of seeds and `p_value`.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["searcher", *summary.CSV_COLUMNS, "runs", "p_value"])
+    writer.writerow(["searcher", *summary.CSV_COLUMNS, "runs", "pairs", "p_value"])
     single = [list(csv.reader(io.StringIO(summary.as_csv(e.rows))))[1:] for e in experiments]
     for position in range(len(experiments[0].rows)):
-        _, p_values = compare(experiments, position)
+        best, p_values = compare(experiments, position)
         for k, experiment in enumerate(experiments):
             known = int((~np.isnan(experiment.rows[position].values)).sum())
-            p_value = "" if np.isnan(p_values[k]) else repr(p_values[k])
-            writer.writerow([experiment.config.searcher_name, *single[k][position], known, p_value])
+            compared = ["", ""]
+            if best is not None and not np.isnan(p_values[k]):
+                difference = np.subtract(*pairs(experiments, position, k, best))
+                compared = [str(int((~np.isnan(difference)).sum())), repr(p_values[k])]
+            writer.writerow([experiment.config.searcher_name, *single[k][position], known, *compared])
     return out.getvalue()
 
 
@@ -191,28 +207,25 @@ def _write(
 
 def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str, int]:
     """Take `variant` and `published_bananas_runs` out of the words."""
-    own = {"variant": "corrected", "published_bananas_runs": "20"}
+    defaults: dict[str, str | int] = {"variant": "corrected", "published_bananas_runs": 20}
     rest = []
     for word in arguments:
-        key, mark, value = word.partition("=")
+        key = word.partition("=")[0]
         if key.lstrip("+~").split(".")[0] in ("searcher", "name"):
             raise ConfigError(f"{word!r}: table2 runs every searcher; for one alone use python -m experiments.run")
-        if mark and key in own:
-            own[key] = value
-        else:
+        if key not in defaults:
             rest.append(word)
+    own = parse_words([word for word in arguments if word not in rest], defaults)
     if own["variant"] not in VARIANTS:
         raise ConfigError(f"variant={own['variant']!r}: expected one of {', '.join(VARIANTS)}")
-    if not own["published_bananas_runs"].isdigit():
-        raise ConfigError(f"published_bananas_runs={own['published_bananas_runs']!r}: expected a number of runs, or 0")
-    return rest, own["variant"], int(own["published_bananas_runs"])
+    return rest, own["variant"], own["published_bananas_runs"]
 
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
-        print(help_text("python -m experiments.table2", hidden=("searcher", "name")))
-        print(f"\ntable2 also takes variant={'|'.join(VARIANTS)} and published_bananas_runs=20")
+        print(help_text("python -m experiments.table2", hidden=("searcher", "name"), searchers=False))
+        print(f"table2 also takes variant={'|'.join(VARIANTS)} and published_bananas_runs=20")
         return
     words, variant, bananas_runs = _own_keys(arguments)
     os.environ.setdefault("MPLBACKEND", "Agg")
@@ -226,6 +239,10 @@ def main(arguments: Sequence[str]) -> None:
         text = write_report(list(corrected.values()), folder)
     else:
         text = write_variants(corrected, run_published(config, oracle, bananas_runs), folder, variant)
+        with contextlib.suppress(MetricError):  # the objective is no accuracy of a validation set
+            objective = config.objective or oracle.table.default_objective
+            text += "\n" + noise.report(oracle, objective)
+            write_atomically(folder / f"table2-{variant}.md", text.encode())
     print(text)
     stem = "table2" if variant == "corrected" else f"table2-{variant}"
     print(f"{folder}: {stem}.md .csv .tex .png; each searcher's results in a folder beside them")

@@ -10,19 +10,18 @@ standard error says which.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
 
 from nasbench_ar.errors import TableError
 from nasbench_ar.oracle import Oracle
 from nasbench_ar.table import Table
+from nasbench_ar.table_writer import NAME, NAME_RULE
 
 HOME_VARIABLE = "NASBENCH_AR_HOME"
 OFFICIAL = "nares"
 FALLBACK = "nares-figures"
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _EMBEDDED = Path(__file__).parent / "data"
 
 
@@ -36,22 +35,22 @@ def home() -> Path:
 
 
 def installed() -> dict[str, Path]:
-    """Name -> folder of every table at hand; an imported one hides an embedded one."""
-    found = {path.parent.name: path.parent for path in sorted(_EMBEDDED.glob("*/meta.json"))}
-    found |= {path.parent.name: path.parent for path in sorted(home().glob("tables/[!.]*/meta.json"))}
-    return found
+    """Name -> folder of every table at hand."""
+    found = {path.parent.name: path.parent for path in sorted(home().glob("tables/[!.]*/meta.json"))}
+    return found | {path.parent.name: path.parent for path in sorted(_EMBEDDED.glob("*/meta.json"))}
 
 
 def imported_folder(name: str) -> Path:
     """Where an imported table of that name stands, or would stand.
 
     Raises:
-        TableError: when the name could not be a folder's name everywhere.
+        TableError: when the name could not be a folder's name everywhere, or is an
+            embedded table's.
     """
-    if not _NAME.fullmatch(name):
-        raise TableError(
-            f"{name!r} cannot name a table; use letters, digits, '.', '_' and '-', beginning with a letter or digit"
-        )
+    if not NAME.fullmatch(name):
+        raise TableError(f"{name!r} cannot name a table; {NAME_RULE}")
+    if (_EMBEDDED / name).exists():
+        raise TableError(f"{name!r} is the name of an embedded table; choose another")
     return home() / "tables" / name
 
 

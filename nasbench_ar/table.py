@@ -22,7 +22,7 @@ from nasbench_ar.errors import MetricError, SpaceError, TableError
 from nasbench_ar.files import file_sha256
 from nasbench_ar.metrics import CORRUPTIONS, CURVES, METRICS, SEVERITIES
 from nasbench_ar.space import SearchSpace
-from nasbench_ar.table_writer import FORMAT, FORMAT_VERSION
+from nasbench_ar.table_writer import FORMAT, FORMAT_VERSION, NAME, NAME_RULE
 
 _META_KEYS = {
     "name": str,
@@ -258,6 +258,8 @@ def _read_meta(folder: Path) -> dict[str, Any]:
     for key, kind in _META_KEYS.items():
         if not isinstance(meta.get(key), kind) or isinstance(meta.get(key), bool):
             raise TableError(f"{path} is damaged: {key!r} is missing or not a {kind.__name__}; import the table again")
+    if not NAME.fullmatch(meta["name"]):
+        raise TableError(f"{path} is damaged: {meta['name']!r} cannot name a table; {NAME_RULE}")
     for file, facts in meta["files"].items():
         if Path(file).is_absolute() or ".." in Path(file).parts or not isinstance(facts, dict) or "sha256" not in facts:
             raise TableError(f"{path} is damaged: bad entry {file!r} in 'files'; import the table again")

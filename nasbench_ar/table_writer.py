@@ -24,6 +24,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Mapping
@@ -43,6 +44,8 @@ from nasbench_ar.space import SearchSpace
 
 FORMAT = "nasbench-ar-table"
 FORMAT_VERSION = 1
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # a folder's name everywhere
+NAME_RULE = "use letters, digits, '.', '_' and '-', beginning with a letter or digit"
 _CHUNK_ROWS = 256
 
 
@@ -111,7 +114,7 @@ class TableWriter:
             else that stands there is never touched.
 
     Raises:
-        TableError: when the target exists or cannot be written.
+        TableError: when the name is none, or the target exists or cannot be written.
     """
 
     def __init__(
@@ -129,6 +132,8 @@ class TableWriter:
         notes: tuple[str, ...] = (),
         replace: bool = False,
     ) -> None:
+        if not NAME.fullmatch(name):
+            raise TableError(f"{name!r} cannot name a table; {NAME_RULE}")
         self.folder = Path(folder)
         self.space = space
         self._replace = replace

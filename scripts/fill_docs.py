@@ -4,6 +4,7 @@
     python -m experiments.table2 runs=400 variant=both published_bananas_runs=20 table=nares-figures
     python -m benchmarks.bananas_variants > benchmarks/results/bananas_variants.txt
     python -m benchmarks.bananas_predictors > benchmarks/results/bananas_predictors.txt
+    python -m experiments.audit > benchmarks/results/audit.txt
     python scripts/fill_docs.py [results]
 
 Whatever stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced, and
@@ -45,7 +46,10 @@ def main() -> None:
     measured = ROOT / "benchmarks" / "results"
     fill(ROOT / "README.md", "table2", tables((folder / "table2.md").read_text()))
     both = (folder / "table2-both.md").read_text()
-    fill(ROOT / "docs/audit.md", "both", both[both.index("Runs, corrected") :])
+    both = both[both.index("Runs, corrected") :].partition("What the validation noise does")[0]
+    fill(ROOT / "docs/audit.md", "both", both)
+    facts = (measured / "audit.txt").read_text()
+    fill(ROOT / "docs/audit.md", "ensembles", facts[facts.index("Predictors of BANANAS") :])
     noise = report(load("nares-figures", quiet=True), "val_best_pgd_acc")
     fill(ROOT / "docs/audit.md", "noise", noise[noise.index("Optimum") :])
     for name in ("variants", "predictors"):

@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -212,7 +212,9 @@ class Searcher(ABC):
         if len(self.history) >= self.space.size:
             raise self._exhausted()
         proposed = self._ask()
-        batch = [proposed] if isinstance(proposed, Architecture) else list(proposed)
+        if not isinstance(proposed, Iterable):
+            raise SearchError(f"{type(self).__name__}._ask returned {proposed!r}: expected an Architecture or several")
+        batch = [proposed] if isinstance(proposed, (Architecture, str)) else list(proposed)
         if not batch:
             raise SearchError(f"{type(self).__name__}._ask returned no proposal")
         for architecture in batch:

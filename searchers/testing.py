@@ -100,6 +100,18 @@ class SearcherConformance:
             assert proposed in SMALL, f"proposed {proposed}, which is outside the space"
             searcher.tell(proposed, hilly(proposed))
 
+    def test_respects_a_budget(self) -> None:
+        searcher = self.make(SMALL)
+        told: set[Architecture] = set()
+        for _ in range(_PATIENCE):
+            if len(told) == 30:
+                break
+            proposed = searcher.ask()
+            told.add(proposed)
+            searcher.tell(proposed, hilly(proposed))
+            assert set(searcher.history) == told, "the searcher knows scores that nobody told it"
+        assert len(told) == 30, f"found {len(told)} architectures in {_PATIENCE} proposals, not 30"
+
     def test_exhausts_a_tiny_space(self) -> None:
         searcher = self.make(TINY)
         trajectory(searcher, TINY.size)

@@ -12,7 +12,6 @@ import random
 from collections.abc import Container
 
 from nasbench_ar.architecture import Architecture
-from nasbench_ar.errors import SpaceExhaustedError
 from nasbench_ar.space import SearchSpace
 
 
@@ -41,12 +40,12 @@ def shuffled_neighbours(space: SearchSpace, rng: random.Random, architecture: Ar
 def random_neighbour(space: SearchSpace, rng: random.Random, architecture: Architecture) -> Architecture:
     """`randint` for the position, then `choice` among its other values, ascending.
 
-    Raises:
-        SpaceExhaustedError: when the architecture has no neighbour in the space.
+    In a restricted space, where an architecture may have no neighbour at all, any member
+    is drawn then; the authors' space has none such.
     """
     unusual = space.members is not None or 1 in (len(space.depth_choices), len(space.width_choices))
     if unusual and not space.neighbours(architecture):
-        raise SpaceExhaustedError(f"{architecture} has no neighbour in the space")
+        return sample(space, rng)
     while True:
         position = rng.randint(0, space.dimensions - 1)
         others = [value for value in space.choices(position) if value != architecture[position]]

@@ -65,7 +65,7 @@ def test_quality_by_hand() -> None:
     assert taus == [1.0]
 
 
-@pytest.mark.parametrize("word", ["runs=1", "runs=x", "ensembles=-1", "colour=red", "plain"])
+@pytest.mark.parametrize("word", ["runs=1", "runs=x", "ensembles=-1", "runs=²", "colour=red", "plain"])
 def test_wrong_words(command: Command, word: str) -> None:
     code, _, err = command(audit.main, word)
     assert code == 2
@@ -76,4 +76,4 @@ def test_wrong_words(command: Command, word: str) -> None:
 def test_ensembles_of_both_kinds(oracle: Oracle) -> None:
     facts = audit.ensemble_facts(oracle, 1)
     assert len(facts) == 4
-    assert facts[0].startswith("published predictors, first 100 observations of a search")
+    assert facts[0].startswith("published predictors, first 100 observations of a corrected BANANAS run")

@@ -31,6 +31,12 @@ def test_values_are_typed() -> None:
     assert (config.runs, config.table, config.table_seed, config.searcher_name) == (3, "some/folder", 2, "steepest")
 
 
+def test_the_last_word_counts() -> None:
+    words = ["searcher=random_search", "runs=2", "searcher=local_search", "searcher.starts=3", "runs=4"]
+    config = parse_command_line(words)
+    assert (config.searcher_name, config.arguments["starts"], config.runs) == ("local_search", 3, 4)
+
+
 def test_a_class_of_ones_own_brings_no_foreign_defaults() -> None:
     words = ["searcher._target_=tests.experiments.test_runner.Repeater", "searcher.heat=0.5", "runs=2"]
     config = parse_command_line(words)
@@ -53,9 +59,9 @@ def test_a_class_of_ones_own_brings_no_foreign_defaults() -> None:
         (["jobs=0"], "jobs=0: expected"),
         (["table_seed=best"], "table_seed='best': expected"),
         (["name=../up"], "name='../up': expected a plain folder name"),
-        (["runs"], "not of the form key=value"),
-        (["--runs=3"], "not of the form key=value|unknown key"),
-        (["runs=[1"], "not of the form key=value"),
+        (["runs"], "words have the form key=value"),
+        (["--runs=3"], "words have the form key=value|unknown key"),
+        (["runs=[1"], "words have the form key=value"),
     ],
 )
 def test_wrong_words(words: list[str], message: str) -> None:

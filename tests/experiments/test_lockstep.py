@@ -108,7 +108,7 @@ def test_a_group_ends_with_the_space(tmp_path: Path) -> None:
 def test_a_group_that_repeats_itself_is_stopped(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "STALL_LIMIT", 5)
     (found,) = run_group(race(table, searcher=f"{__name__}.Stuck"), [0])
-    assert found.ended == "nothing new was proposed after 2 queries, among 6 repeats"
+    assert found.ended == "nothing new was proposed 5 batches in a row after 2 queries"
 
 
 def test_published_bananas_from_the_command_line(table: Table, tmp_path: Path, command: Command) -> None:
@@ -123,7 +123,7 @@ def test_published_bananas_from_the_command_line(table: Table, tmp_path: Path, c
     assert sorted(stored) == ["seed-000000.npz", "seed-000001.npz"]
     code, _, err = command(run.main, *words, "runs=4")
     assert code == 0, err
-    assert "2 of its runs are in" in err
+    assert "2 runs are stored in" in err
     again = {path.name: path.read_bytes() for path in (out / "small/published_bananas/runs").iterdir()}
     assert len(again) == 4
     assert stored.items() <= again.items()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -65,10 +67,22 @@ def test_report_needs_a_validation_accuracy(table: Table) -> None:
         noise.report(Oracle(table), "val_loss")
 
 
+def test_tied_architectures_go_to_a_file(table: Table, tmp_path: Path, command: Command) -> None:
+    out = tmp_path / "tied.csv"
+    code, _, err = command(noise.main, f"table={table.folder}", f"out={out}")
+    assert code == 0, err
+    lines = out.read_text().splitlines()
+    oracle = Oracle(table)
+    assert lines[0] == "arch_id,arch,value,points_below"
+    assert lines[1].split(",")[1] == str(oracle.optimum("val_pgd_acc")[0])
+    assert len(lines) - 1 == noise.tied_with_best(oracle.column("val_pgd_acc")).sum()
+    assert command(noise.main, f"table={table.folder}", f"out={tmp_path / 'no' / 'where.csv'}")[0] == 2
+
+
 def test_command(table: Table, command: Command) -> None:
     code, out, _ = command(noise.main, f"table={table.folder}", "images=500")
     assert code == 0
     assert "500 images" in out
-    for word in ("images=0", "images=x", "colour=red", "plain"):
+    for word in ("images=0", "images=x", "images=²", "images=99999999999999", "colour=red", "plain"):
         assert command(noise.main, word)[0] == 2
     assert "selection regret" in command(noise.main, "--help")[1]

@@ -47,6 +47,20 @@ def test_plot_lays_results_over_each_other(table: Table, tmp_path: Path, command
     assert code == 0, err
     assert out.strip() == str(tmp_path / "both.png")
     assert (tmp_path / "both.png").read_bytes()[:4] == b"\x89PNG"
+    assert command(plot.main, *folders, f"out={tmp_path / 'both.pdf'}")[0] == 0
+    assert (tmp_path / "both.pdf").read_bytes()[:5] == b"%PDF-"
+    for wrong in ("both.gif", "both", ""):
+        code, _, err = command(plot.main, *folders, f"out={tmp_path / wrong}" if wrong else "--out=")
+        assert (code, "ends in .png, .pdf or .svg" in err) == (2, True)
+
+
+def test_published_searchers_take_the_colour_of_the_corrected_ones() -> None:
+    best = np.maximum.accumulate(np.random.default_rng(0).random((5, 30)), axis=1)
+    names = ("random_search", "bananas", "published_random_search", "published_bananas")
+    axes = plot.draw_trajectories([plot.Curve(name, best) for name in names], ylabel="accuracy")
+    looks = [(line.get_color(), line.get_linestyle()) for line in axes.get_lines()]
+    assert looks[0][0] == looks[2][0] != looks[1][0] == looks[3][0]
+    assert [style for _, style in looks] == ["-", "-", "--", "--"]
 
 
 def test_plot_refuses_what_shares_no_axis(table: Table, tmp_path: Path, command: Command) -> None:
@@ -88,6 +102,19 @@ def test_best_is_bold_and_ties_are_marked(table: Table, tmp_path: Path) -> None:
     assert [cell.startswith("**") for cell in lines[0][2:]] == [k == best for k in range(4)]
     twin = [experiments[0], replace(experiments[0])]
     assert table2.compare(twin, 0)[1][1] == 1.0
+
+
+def test_pairs_are_the_seeds_that_both_have(table: Table, tmp_path: Path) -> None:
+    oracle = Oracle(table)
+    config = parse_command_line(words(table, tmp_path))
+    many = table2.run_all(config, oracle, ["random_search", "local_search"])
+    few = table2.run_all(replace(config, runs=2, seed=3), oracle, ["regularized_evolution"])
+    assert [len(values) for values in table2.pairs([*many, *few], 0, 0, 1)] == [6, 6]
+    first, second = table2.pairs([*many, *few], 0, 0, 2)
+    np.testing.assert_array_equal(first, many[0].rows[0].values[3:5])
+    assert len(second) == 2
+    counts = {line.split(",")[0]: line.split(",")[-2] for line in table2.as_csv([*many, *few]).splitlines()[1:4]}
+    assert set(counts.values()) <= {"", "6", "2"}
 
 
 def test_rows_with_few_values_are_not_ranked(table: Table, tmp_path: Path) -> None:

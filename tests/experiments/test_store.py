@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +71,45 @@ def test_another_configuration_is_refused_with_the_differences(tmp_path: Path) -
     with pytest.raises(ResultsError, match=r"queries was 5, is 7.*overwrite=true"):
         store.claim(other["fingerprint"])
     assert store.finished() == [0]
+    (tmp_path / "summary.md").write_text("old")
     store.claim(other["fingerprint"], overwrite=True)
-    assert store.finished() == []
+    assert not tmp_path.exists(), "old reports go with the runs they are about"
+
+
+def test_old_results_that_cannot_be_removed_stay_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = prepared(tmp_path / "x")
+    store.save(run(0))
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(ResultsError, match="cannot remove the old results in .*Permission denied"):
+        store.claim({"queries": 7}, overwrite=True)
+    assert store.finished() == [0]
+    assert store.read_config()["fingerprint"] == CONFIG["fingerprint"]
+
+
+def test_a_configuration_without_a_finished_run_may_change(tmp_path: Path) -> None:
+    store = prepared(tmp_path / "x")
+    store.claim({"queries": 7})
+    assert not (tmp_path / "x" / "config.yaml").exists()
+
+
+def test_only_arguments_that_differ_are_named(tmp_path: Path) -> None:
+    store = prepared(tmp_path)
+    store.save(run(0))
+    with pytest.raises(ResultsError, match=r"configuration \(searcher\._target_ was 'a\.B', is 'a\.C'\)"):
+        store.claim({"queries": 5, "searcher": {"_target_": "a.C"}})
+
+
+def test_stale_temporary_files_are_removed(tmp_path: Path) -> None:
+    store = prepared(tmp_path)
+    for name, age in ((".seed-000001.npz.a.partial", 7200), (".seed-000002.npz.b.partial", 0)):
+        (tmp_path / "runs" / name).write_bytes(b"half")
+        os.utime(tmp_path / "runs" / name, (time.time() - age,) * 2)
+    store.begin(CONFIG, None)
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == [".seed-000002.npz.b.partial"]
 
 
 def test_runs_without_a_config_are_refused(tmp_path: Path) -> None:
@@ -81,7 +120,7 @@ def test_runs_without_a_config_are_refused(tmp_path: Path) -> None:
         prepared(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "[1", "- list", "\x00"])
+@pytest.mark.parametrize("content", ["", "[1", "- list", "\x00", "{}", "fingerprint: 3"])
 def test_damaged_config(tmp_path: Path, content: str) -> None:
     prepared(tmp_path)
     (tmp_path / "config.yaml").write_text(content)

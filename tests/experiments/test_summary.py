@@ -107,6 +107,7 @@ def test_markdown_and_latex() -> None:
     assert r"100 \% \& more\_ & \textbf{1.00 $\pm$ 0.10} \\" in latex
     assert r"b & $\approx$ -- \\" in latex
     assert r"\caption{under\_score}" in latex
+    assert r"\caption{\{a\}\$\textasciicircum{}\textbackslash{}}" in summary.as_latex(header, lines, "{a}$^\\")
 
 
 @pytest.mark.parametrize(("value", "text"), [(38.184, "38.18"), (6.68e9, "6.680e+09"), (math.nan, "–")])

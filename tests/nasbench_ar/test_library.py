@@ -46,13 +46,18 @@ def test_by_name_and_by_folder(home: Path, tmp_path: Path, monkeypatch: pytest.M
     write_toy(home / "tables" / "mine")
     write_toy(home / "tables" / "nares-figures")
     write_toy(tmp_path / "elsewhere")
-    assert list(library.installed()) == ["nares-figures", "mine"]
+    assert sorted(library.installed()) == ["mine", "nares-figures"]
     assert nasbench_ar.open_table("mine").folder == home / "tables" / "mine"
-    assert nasbench_ar.open_table("nares-figures").rows == 16  # imported hides embedded
+    assert nasbench_ar.open_table("nares-figures").rows == 15625  # nothing hides an embedded one
     assert nasbench_ar.open_table(tmp_path / "elsewhere").rows == 16
     assert nasbench_ar.open_table(str(tmp_path / "elsewhere")).rows == 16
     monkeypatch.setenv("HOME", str(tmp_path))
     assert nasbench_ar.open_table("~/elsewhere").rows == 16
+
+
+def test_embedded_names_are_taken() -> None:
+    with pytest.raises(TableError, match="name of an embedded table"):
+        library.imported_folder("nares-figures")
 
 
 def test_half_written_tables_are_not_listed(home: Path) -> None:
