@@ -122,9 +122,9 @@ def ensemble_facts(oracle: Oracle, ensembles: int) -> list[str]:
             error, tau = _quality(predicted, draws, known, truth, kendalltau)
             out.append(
                 f"{title} predictors, first {size} observations of a corrected BANANAS run (std {spread:.2f}, "
-                f"mean absolute deviation from the median {constant:.2f}): mean absolute error on them {error.mean():.2f} points a network, "
-                f"from {error.min():.2f} to {error.max():.2f}; Kendall's tau of the ensemble's mean on all others "
-                f"{np.mean(tau):.2f}"
+                f"mean absolute deviation from the median {constant:.2f}): mean absolute error on them "
+                f"{error.mean():.2f} points a network, from {error.min():.2f} to {error.max():.2f}; "
+                f"Kendall's tau of the ensemble's mean on all others {np.mean(tau):.2f}"
             )
     return out
 

@@ -432,3 +432,22 @@ def test_any_damage_is_a_table_error(toy_table: Table, position: int, value: int
 
 def test_corruption_order_is_the_catalogues(toy_table: Table) -> None:
     assert toy_table.corruptions("acc").shape == (16, len(CORRUPTIONS), 5)
+
+
+@pytest.mark.parametrize("name", ["", "../../escaped", "a/b", ".hidden"])
+def test_a_name_cannot_lead_out_of_a_folder(toy_table: Table, tmp_path: Path, name: str) -> None:
+    meta = json.loads((toy_table.folder / "meta.json").read_text())
+    (toy_table.folder / "meta.json").write_text(json.dumps(meta | {"name": name}))
+    with pytest.raises(TableError, match="cannot name a table"):
+        Table(toy_table.folder)
+    with pytest.raises(TableError, match="cannot name a table"):
+        TableWriter(
+            tmp_path / "other",
+            name=name,
+            title="",
+            provenance="",
+            space=TOY,
+            default_objective="val_pgd_acc",
+            licence="",
+            source={},
+        )
