@@ -7,7 +7,7 @@ through a `Session`, another object with a budget.
 
     oracle = nasbench_ar.load()
     oracle.query("5-10-5-10-5-10", "val_best_pgd_acc")      # one value
-    oracle.query_many(["5-10-5-10-5-10", "4-8-4-8-4-8"], "test_pgd_acc")
+    oracle.query_many(["5-10-5-10-5-10", "4-8-4-8-4-8"], "val_best_pgd_acc")
     oracle.optimum("val_best_pgd_acc")                      # (architecture, value)
     oracle.record("WRN-34-10")                              # everything there is
 

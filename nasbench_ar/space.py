@@ -8,7 +8,7 @@ of each stage.  This module builds no network.
     15625
     >>> wrn = space.parse("5-10-5-10-5-10")
     >>> space.params(wrn), space.macs(wrn)
-    (46160474, 6680090880)
+    (46160474, 6661790592)
     >>> len(space.neighbours(wrn))
     24
 
