@@ -98,7 +98,8 @@ class Attack:
         with classifier.frozen():
             for number in range(self.steps):
                 found.requires_grad_()
-                loss = self.climb(classifier(found), labels).sum()
+                with torch.enable_grad():
+                    loss = self.climb(classifier(found), labels).sum()
                 (gradient,) = torch.autograd.grad(loss, found)
                 if watch is not None:
                     watch(number, gradient)

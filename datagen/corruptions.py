@@ -41,7 +41,7 @@ class CorruptionFiles:
         start = (severity - 1) * self.images
         cell = np.asarray(rows[start : start + self.images])
         cell = cell[..., None] if cell.ndim == 3 else cell
-        return torch.from_numpy(np.ascontiguousarray(cell.transpose(0, 3, 1, 2)))
+        return torch.from_numpy(np.array(cell.transpose(0, 3, 1, 2), order="C"))
 
     @cached_property
     def _hashes(self) -> dict[str, str]:

@@ -167,7 +167,7 @@ def _read_npz(path: Path) -> Mapping[str, NDArray[Any]]:
             return {name: pack[name] for name in pack.files}
     except FileNotFoundError:
         raise DataError(f"there is no file {path}; give data.file= the path of an .npz") from None
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot read {path} as an .npz of plain arrays: {' '.join(str(error).split())}") from error
 
 
@@ -194,7 +194,7 @@ def as_split(name: str, images: NDArray[Any], labels: NDArray[Any], *, where: st
         raise DataError(
             f"{where}labels is {labels.dtype} {labels.shape}; expected ({len(images)},) whole numbers from 0"
         )
-    channels_first = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    channels_first = np.array(images.transpose(0, 3, 1, 2), order="C")
     return Split(name, torch.from_numpy(channels_first), torch.from_numpy(labels.astype(np.int64)))
 
 

@@ -185,9 +185,8 @@ def train(
                 correct += (logits.detach().argmax(1) == wanted).sum()
                 if (step + 1) % CHECK_EVERY == 0 or step + 1 == steps:
                     if not torch.isfinite(loss_sum):
-                        raise TrainingError(
-                            f"diverged in epoch {epoch} by step {step + 1}: loss or gradient is not finite"
-                        )
+                        where = f"epoch {epoch} by step {step + 1}"
+                        raise TrainingError(f"diverged in {where}: loss or gradient is not finite")
                     now = time.perf_counter()
                     if now - reported > REPORT_SECONDS:
                         reported, rate = now, (step + 1) * plan.batch / (now - epoch_began)
