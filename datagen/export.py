@@ -55,7 +55,7 @@ def export_table(
     manifest, entries = store.manifest(), store.entries()
     if not entries:
         raise ResultsError(f"{store.folder} has no entry yet; make some with python -m datagen.run")
-    notes = _notes(manifest, entries)
+    notes = _notes(entries)
     data = manifest["dataset"]
     title = f"made by datagen: {data['name']}, {len(entries)} trainings, protocol {manifest['protocol_sha256'][:12]}"
     with TableWriter(
@@ -103,11 +103,11 @@ def on_gpu(entry: Entry) -> bool:
     return str(entry.provenance["hardware"]["device"]).startswith("cuda")
 
 
-def _notes(manifest: Mapping[str, Any], entries: Sequence[Entry]) -> list[str]:
+def _notes(entries: Sequence[Entry]) -> list[str]:
     notes = []
     if slow := sum(not on_gpu(entry) for entry in entries):
         notes.append(f"{slow} of {len(entries)} trainings ran on a processor and have no time in GPU-days.")
-    if manifest["dataset"]["corruptions"] is None:
+    if all(entry.corruption_acc is None for entry in entries):
         notes.append("There are no corrupted images, hence no corruption metrics.")
     unknown = sorted({name for entry in entries for name in entry.test if name not in METRICS})
     if unknown:

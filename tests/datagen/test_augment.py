@@ -26,8 +26,7 @@ def test_every_result_is_one_of_the_possible_crops_and_all_occur_alike() -> None
     for row in range(2 * padding + 1):
         for column in range(2 * padding + 1):
             crop = padded[:, row : row + side, column : column + side]
-            for wanted in (crop, crop.flip(-1)):
-                counts.append(int((found == wanted).all(dim=(1, 2, 3)).sum()))
+            counts += [int((found == wanted).all(dim=(1, 2, 3)).sum()) for wanted in (crop, crop.flip(-1))]
     assert sum(counts) == n
     assert min(counts) > 0.8 * n / 18
     assert max(counts) < 1.2 * n / 18
