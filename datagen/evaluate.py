@@ -7,7 +7,6 @@ ball again and measured anew.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -19,6 +18,7 @@ from datagen.attacks import Attack, cross_entropy, lipschitz, pgd, pgd_cw
 from datagen.classifier import Classifier
 from datagen.config import AttackConfig
 from datagen.data import Split
+from datagen.hardware import release_memory
 from datagen.model import as_unit_floats
 from datagen.seeds import generator
 from nasbench_ar.errors import TrainingError
@@ -65,9 +65,7 @@ class Batches:
                     raise TrainingError("out of memory with a single image; use another device") from error
             self._say(f"out of memory; evaluation goes on with batches of {self.size // 2} instead of {self.size}")
             self.size //= 2
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            release_memory()
 
     def map(self, n: int, work: Callable[[slice], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
         """Results of `work` for slices covering 0..n-1, each joined along the first axis, on the CPU."""

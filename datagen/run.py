@@ -37,6 +37,7 @@ from datagen.hardware import (
     describe_hardware,
     device_name,
     peak_memory_mib,
+    release_memory,
     reset_peak_memory,
 )
 from datagen.identity import content_hash, protocol, training_identity
@@ -106,6 +107,8 @@ class Generator:
         config = self.config
         network = build_network(self.space, architecture, seed=config.seed).to(self.device)
         layout = self.device.type == "cuda" if config.channels_last is None else config.channels_last
+        if config.compile:
+            torch.compiler.reset()  # compiled variants are counted over all networks, and limited
         return Classifier(
             network,
             precision=self.protocol[purpose]["precision"],
@@ -206,6 +209,7 @@ def run(config: RunConfig) -> int:
             entry = replace(generator, say=partial(_note_on, title)).generate(architecture)
         except (TrainingError, ResultsError) as error:
             failed[architecture] = str(error)
+            release_memory()
             generator.store.record_failure(architecture, config.seed, str(error))
             _note(f"{title}: failed: {error}")
             continue
