@@ -6,8 +6,8 @@ out; the others name only what they change.
 `digits` is scikit-learn's bundled handwritten digits, for a machine without a GPU and
 without any file: 8x8 gray images, and one channel at width 1 instead of 16.  Digits are
 not symmetric, so nothing is mirrored, and a shift by one pixel is enough.  The radius is
-DIGITS_EPS_255: at 8/255 these high-contrast images are hardly attacked at all, and at
-twice this radius a stroke can be painted over.  Steps keep the protocol's ratios to the radius.
+DIGITS_EPS_255: at 8/255 these high-contrast images are hardly attacked at all, and
+at 40/255 even a robust network loses half of them.  Steps keep the protocol's ratios to the radius.
 """
 
 from __future__ import annotations
