@@ -148,6 +148,8 @@ def train(
         state = load_checkpoint(folder / LAST, identity)
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
+        for weight, kept in optimiser.state.items():  # the fused step wants the weight's own memory layout
+            kept["momentum_buffer"] = torch.empty_like(weight).copy_(kept["momentum_buffer"])
         history, seconds, done = state["history"], state["seconds"], state["epoch"] + 1
         say(f"goes on after epoch {state['epoch']} from {folder / LAST}")
         keep(state["epoch"])  # a kill between two files may have left these behind

@@ -98,6 +98,19 @@ def test_the_seed_decides_and_the_global_generator_does_not() -> None:
     assert not torch.equal(states[0]["stem.weight"], states[2]["stem.weight"])
 
 
+def test_autocast_rounds_neither_pixels_nor_logits() -> None:
+    network = build_network(DIGITS, "4-8-4-8-4-8", seed=0).eval().requires_grad_(False)
+    seen: dict[str, torch.dtype] = {}
+    for name in ("stem", "stages.1.0.conv1", "linear"):
+        layer = network.get_submodule(name)
+        layer.register_forward_hook(lambda layer, inputs, output, name=name: seen.__setitem__(name, output.dtype))
+    images = torch.full((1, 1, 8, 8), 200 / 255)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = network(images)
+    assert seen == {"stem": torch.float32, "stages.1.0.conv1": torch.bfloat16, "linear": torch.float32}
+    assert not torch.equal(logits, logits.bfloat16().float())
+
+
 def test_the_network_takes_bytes_and_unit_floats_alike() -> None:
     network = build_network(DIGITS, "4-8-4-8-4-8", seed=0).eval()
     pixels = torch.arange(2 * 64, dtype=torch.uint8).reshape(2, 1, 8, 8)
