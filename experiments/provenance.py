@@ -6,12 +6,12 @@ import ast
 import hashlib
 import importlib.metadata
 import platform
-import subprocess
 import sys
 from pathlib import Path
 
 import nasbench_ar
 import searchers
+from nasbench_ar.checkout import git_commit as git_commit
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "joblib", "hydra-core", "matplotlib", "torch")
 
@@ -25,18 +25,6 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def git_commit() -> str | None:
-    """Commit of the checkout this package runs from, `-dirty` when changed; None outside one."""
-    folder = Path(nasbench_ar.__file__).resolve().parent.parent
-    if not (folder / ".git").exists():
-        return None
-    try:
-        command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip() or None
-    except (OSError, subprocess.SubprocessError):
-        return None
 
 
 def source_digest(cls: type) -> str:

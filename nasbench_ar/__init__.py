@@ -16,6 +16,7 @@ from nasbench_ar.architecture import WRN_34_10, WRN_70_16, Architecture, Archite
 from nasbench_ar.errors import (
     BudgetExhaustedError,
     ConfigError,
+    DataError,
     MetricError,
     MissingEntryError,
     NasbenchError,
@@ -25,6 +26,7 @@ from nasbench_ar.errors import (
     SpaceError,
     SpaceExhaustedError,
     TableError,
+    TrainingError,
 )
 from nasbench_ar.library import load, open_table
 from nasbench_ar.metrics import METRICS, Metric
@@ -45,6 +47,7 @@ __all__ = [
     "ArchitectureLike",
     "BudgetExhaustedError",
     "ConfigError",
+    "DataError",
     "Metric",
     "MetricError",
     "MissingEntryError",
@@ -60,6 +63,7 @@ __all__ = [
     "Table",
     "TableError",
     "TableWriter",
+    "TrainingError",
     "__version__",
     "load",
     "open_table",

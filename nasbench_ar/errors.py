@@ -49,3 +49,11 @@ class ConfigError(NasbenchError, ValueError):
 
 class ResultsError(NasbenchError, OSError):
     """Stored results that cannot be read or written, or belong to another configuration."""
+
+
+class DataError(NasbenchError, OSError):
+    """Images or labels that are missing or are not what they should be."""
+
+
+class TrainingError(NasbenchError, RuntimeError):
+    """A training or evaluation that broke down: not finite, or out of memory."""

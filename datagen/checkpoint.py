@@ -1,0 +1,106 @@
+"""States of a training on disk: whole or not there, checked by content, loaded without pickled code.
+
+A checkpoint is what `torch.save` writes of a dictionary with
+
+    identity   what decides the numbers: architecture, seed, protocol, training data
+    epoch      the last finished one
+    network    state of the network
+    optimiser  state of the optimiser, where training may go on from here
+    history    curve -> values after epochs 0..epoch
+    seconds    spent so far
+    digest     SHA-256 over all of it
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pickle
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from datagen.identity import differences
+from nasbench_ar.errors import ResultsError
+from nasbench_ar.files import write_atomically
+
+FORMAT = "datagen-checkpoint-1"
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a checkpoint atomically.
+
+    Raises:
+        ResultsError: when the disk is full or the folder cannot be written; an old
+            checkpoint is then untouched.
+    """
+    content = {"format": FORMAT, **state}
+    content["digest"] = _digest(content)
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, buffer.getvalue())
+    except OSError as error:
+        raise ResultsError(
+            f"cannot write {path}: {error.strerror or error}; the same command goes on from the last checkpoint"
+        ) from error
+
+
+def load_checkpoint(path: Path, identity: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU.
+
+    Args:
+        path: the file.
+        identity: what the checkpoint must be of; None takes any.
+
+    Raises:
+        ResultsError: when the file is damaged or of another model, protocol or data;
+            lists the differences.  The file is left as it is.
+    """
+    remedy = "remove it to train from the start, or restore it"
+    try:
+        content = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ResultsError(f"cannot read {path}: {error.strerror or error}") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, pickle.UnpicklingError) as error:
+        raise ResultsError(f"{path} is no whole checkpoint ({_first_line(error)}); {remedy}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ResultsError(f"{path} is no checkpoint of this version; {remedy}")
+    if content.pop("digest", None) != _digest(content):
+        raise ResultsError(f"{path} is damaged: its content does not match its digest; {remedy}")
+    if identity is not None and (found := differences(content["identity"], identity)):
+        raise ResultsError(f"{path} is of another training ({'; '.join(found)}); remove it or use another store=")
+    return content
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256()
+    for name, value in _leaves(content, ""):
+        digest.update(name.encode() + b"\0")
+        if isinstance(value, Tensor):
+            digest.update(f"{value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        else:
+            digest.update(json.dumps(value).encode())
+    return digest.hexdigest()
+
+
+def _leaves(value: Any, where: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key in sorted(value, key=str):
+            yield from _leaves(value[key], f"{where}/{key}")
+    elif isinstance(value, list | tuple) and any(isinstance(item, Mapping | Tensor | list | tuple) for item in value):
+        for number, item in enumerate(value):
+            yield from _leaves(item, f"{where}/{number}")
+    else:
+        yield where, value
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0][:200] if lines else type(error).__name__

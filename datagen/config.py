@@ -1,0 +1,322 @@
+"""The command line of `datagen.run`: Hydra's `key=value` syntax, composed into a `RunConfig`.
+
+    archs=5-10-5-10-5-10 profile=cifar10 store=entries
+    archs=all profile=digits space.depth_choices=[4,5] space.width_choices=[8,10]
+
+A profile is a complete set of defaults (`profiles`); every key of it can be overridden.
+Perturbations are given in 255ths, the steps of an 8-bit pixel.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from itertools import pairwise
+from typing import Any
+
+from hydra import compose, initialize
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from datagen.profiles import PROFILES
+from nasbench_ar.errors import ConfigError
+
+SOURCES = ("cifar10", "digits", "arrays")
+VALIDATIONS = ("cifar10.1", "held_out", "file")
+PRECISIONS = ("auto", "bf16", "tf32", "float32")
+AUTOATTACKS = ("none", "compact", "standard")
+
+
+@dataclass
+class DataConfig:
+    """Where images come from.
+
+    Attributes:
+        source: cifar10, digits or arrays.
+        folder: holds CIFAR-10, CIFAR-10.1 and CIFAR-10-C.
+        file: the .npz of source arrays.
+        download: let torchvision fetch CIFAR-10 into the folder.
+        validation: cifar10.1, held_out (from the end of the training images) or file.
+        held_out: number of images held out.
+        corruptions: folder with CIFAR-10-C or files of its layout, in the data folder or anywhere; null has none.
+    """
+
+    source: str = "cifar10"
+    folder: str = "data"
+    file: str | None = None
+    download: bool = False
+    validation: str = "cifar10.1"
+    held_out: int = 2000
+    corruptions: str | None = "CIFAR-10-C"
+
+
+@dataclass
+class SpaceConfig:
+    """The search space; image size, channels and classes follow from the data.
+
+    Attributes:
+        depth_choices: blocks that a stage may have.
+        width_choices: width factors that a stage may have.
+        stages: number of stages.
+        unit_channels: channels of the stem, and of stage 1 at width factor 1.
+    """
+
+    depth_choices: list[int] = field(default_factory=lambda: [4, 5, 7, 9, 11])
+    width_choices: list[int] = field(default_factory=lambda: [8, 10, 12, 14, 16])
+    stages: int = 3
+    unit_channels: int = 16
+
+
+@dataclass
+class TrainConfig:
+    """The training protocol (NARes, section 3.2).
+
+    Attributes:
+        epochs: passes over the training images.
+        batch: images a step; the last partial batch is dropped.
+        lr: learning rate at the start.
+        lr_drops: shares of the epochs after which the rate falls; an epoch before each is kept as a checkpoint.
+        lr_factor: by which it falls.
+        momentum: of SGD.
+        weight_decay: on weights of convolutions and of the linear layer only.
+        clip_norm: largest norm of the gradient.
+        crop_padding: black pixels around an image before the random crop.
+        flip: mirror half of the images.
+        eps_255: radius of the training attack.
+        step_255: its step.
+        steps: its number of steps; 0 trains on clean images.
+        start_std_255: standard deviation of its normal start, which is not clipped.
+        precision: of training and validation; auto is bf16 on CUDA and float32 on a CPU.
+    """
+
+    epochs: int = 100
+    batch: int = 128
+    lr: float = 0.1
+    lr_drops: list[float] = field(default_factory=lambda: [0.75, 0.9])
+    lr_factor: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    clip_norm: float = 5.0
+    crop_padding: int = 4
+    flip: bool = True
+    eps_255: float = 8.0
+    step_255: float = 2.0
+    steps: int = 7
+    start_std_255: float = 2.0
+    precision: str = "auto"
+
+
+@dataclass
+class AttackConfig:
+    """Attacks of validation and test (NARes, section 3.3).
+
+    Attributes:
+        eps_255: radius of all of them.
+        step_255: step of PGD and PGD-CW.
+        pgd_steps: steps of PGD.
+        cw_steps: steps of PGD-CW.
+        autoattack: none, compact (APGD-CE, then targeted APGD-DLR), or standard, which includes compact.
+        precision: of the test; auto is tf32 on CUDA and float32 on a CPU.
+    """
+
+    eps_255: float = 8.0
+    step_255: float = 0.8
+    pgd_steps: int = 20
+    cw_steps: int = 40
+    autoattack: str = "compact"
+    precision: str = "auto"
+
+
+@dataclass
+class RunConfig:
+    """What one command generates; every field is a key of the command line.
+
+    Attributes:
+        archs: one, a comma list, all, a range of arch_ids such as 1-100, or a file with one of these a line.
+        profile: cifar10, digits or arrays.
+        store: folder of entries.
+        seed: seed of the trainings.
+        device: auto, cpu, cuda or cuda:1.
+        threads: processor threads; null leaves PyTorch's choice.
+        batch: images at once in validation and test; halved when memory runs out.
+        compile: run training through torch.compile.
+        channels_last: memory layout; null takes it on CUDA only.
+        data: where images come from.
+        space: the search space.
+        train: the training protocol.
+        attack: attacks of validation and test.
+    """
+
+    archs: str = ""
+    profile: str = "cifar10"
+    store: str = "entries"
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = None
+    batch: int = 500
+    compile: bool = False
+    channels_last: bool | None = None
+    data: DataConfig = field(default_factory=DataConfig)
+    space: SpaceConfig = field(default_factory=SpaceConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    attack: AttackConfig = field(default_factory=AttackConfig)
+
+    def check(self) -> None:
+        """Refuse values that no run can have.
+
+        Raises:
+            ConfigError: naming the key, the value and what is allowed.
+        """
+        if not self.archs:
+            raise ConfigError("archs= is missing: give archs=5-10-5-10-5-10, a comma list, all, 1-100 or a file")
+        at_least = {"seed": 0, "batch": 1, "data.held_out": 1, "space.stages": 1, "space.unit_channels": 1}
+        at_least |= {"train.epochs": 1, "train.batch": 2, "train.crop_padding": 0, "train.steps": 0}
+        at_least |= {"attack.pgd_steps": 1, "attack.cw_steps": 1}
+        for key, least in at_least.items():
+            if self[key] < least:
+                raise ConfigError(f"{key}={self[key]}: expected an integer of at least {least}")
+        for key in ("lr", "lr_factor", "clip_norm", "eps_255", "step_255"):
+            _require(f"train.{key}", self[f"train.{key}"], "more than 0", self[f"train.{key}"] > 0)
+        for key in ("eps_255", "step_255"):
+            _require(f"attack.{key}", self[f"attack.{key}"], "more than 0", self[f"attack.{key}"] > 0)
+        for key in ("train.momentum", "train.weight_decay", "train.start_std_255"):
+            _require(key, self[key], "0 or more", self[key] >= 0)
+        drops = self.train.lr_drops
+        rising = all(0 < a < 1 for a in drops) and all(a < b for a, b in pairwise(drops))
+        _require("train.lr_drops", drops, "ascending shares of the epochs between 0 and 1", rising)
+        _require("threads", self.threads, "null or at least 1", self.threads is None or self.threads >= 1)
+        for key, allowed in (
+            ("data.source", SOURCES),
+            ("data.validation", VALIDATIONS),
+            ("train.precision", PRECISIONS),
+            ("attack.precision", PRECISIONS),
+            ("attack.autoattack", AUTOATTACKS),
+        ):
+            _require(key, self[key], f"one of {', '.join(allowed)}", self[key] in allowed)
+        if self.data.source == "arrays" and not self.data.file:
+            raise ConfigError(
+                "data.file= is missing: profile=arrays needs an .npz with train_images, train_labels, val_images, "
+                "val_labels, test_images and test_labels"
+            )
+
+    def __getitem__(self, key: str) -> Any:
+        value: Any = self
+        for part in key.split("."):
+            value = getattr(value, part)
+        return value
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for provenance."""
+        return asdict(self)
+
+
+def _require(key: str, value: object, allowed: str, holds: bool) -> None:
+    if not holds:
+        raise ConfigError(f"{key}={value}: expected {allowed}")
+
+
+def known_keys(schema: Any = RunConfig) -> list[str]:
+    """All keys of the command line, nested ones with dots."""
+    defaults = schema()
+    out: list[str] = []
+    for entry in fields(schema):
+        value = getattr(defaults, entry.name)
+        nested = is_dataclass(value)
+        out += [f"{entry.name}.{key}" for key in known_keys(type(value))] if nested else [entry.name]
+    return out
+
+
+def parse_command_line(arguments: Sequence[str]) -> RunConfig:
+    """Turn `key=value` words into a checked configuration.
+
+    Raises:
+        ConfigError: on an unknown key, profile or value; lists the valid ones.
+    """
+    words = _prepare(arguments)
+    store = ConfigStore.instance()
+    store.store(name="datagen_schema", node=OmegaConf.structured(RunConfig))
+    store.store(name="datagen_run", node={"defaults": ["datagen_schema", {"profile": "cifar10"}, "_self_"]})
+    for name, node in PROFILES.items():
+        store.store(group="profile", name=name, node={"profile": name, **node}, package="_global_")
+    try:
+        with initialize(version_base="1.3", config_path=None):
+            composed = compose(config_name="datagen_run", overrides=words)
+        config = OmegaConf.to_object(composed)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_one_line(error)) from error
+    assert isinstance(config, RunConfig)
+    config.check()
+    return config
+
+
+def _prepare(arguments: Sequence[str]) -> list[str]:
+    """Check keys, and quote the architectures, whose commas and slashes are not Hydra's."""
+    words = [_quoted(word) for word in arguments]
+    try:
+        overrides = OverridesParser.create().parse_overrides(words)
+    except HydraException as error:
+        raise ConfigError(f"not of the form key=value: {_one_line(error)}") from error
+    check_keys([override.key_or_group for override in overrides], known_keys())
+    for override in overrides:
+        if override.key_or_group == "profile" and override.value() not in PROFILES:
+            raise ConfigError(f"unknown profile {str(override.value())!r}; known: {', '.join(PROFILES)}")
+    return words
+
+
+def check_keys(given: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse a key that does not exist.
+
+    Raises:
+        ConfigError: with the nearest key and all valid ones.
+    """
+    for key in given:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise ConfigError(f"unknown key {key!r}; {hint}valid keys: {', '.join(known)}")
+
+
+def _quoted(word: str) -> str:
+    key, equals, value = word.partition("=")
+    if key not in ("archs", "store", "data.folder", "data.file", "data.corruptions") or not equals or value == "null":
+        return word
+    if value[:1] in "'\"":
+        return word
+    if key == "archs":
+        value = value.strip("[]")
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{key}='{escaped}'"
+
+
+def _one_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error.__cause__ or error).splitlines() if line.strip()]
+    text = lines[0] if lines else type(error).__name__
+    key = next((line.removeprefix("full_key:").strip() for line in lines if line.startswith("full_key:")), "")
+    return f"{key}: {text}" if key else text
+
+
+def describe_keys(schema: Any = RunConfig, values: Mapping[str, Any] | None = None, prefix: str = "") -> str:
+    """One line a key, with its default and what it means, for `--help`."""
+    about = _about(schema)
+    defaults = asdict(schema()) if values is None else values
+    lines = []
+    for entry in fields(schema):
+        value = getattr(schema(), entry.name)
+        if is_dataclass(value):
+            lines.append(describe_keys(type(value), defaults[entry.name], f"{entry.name}."))
+        else:
+            lines.append(f"  {prefix + entry.name + '=' + _shown(defaults[entry.name]):34} {about[entry.name]}\n")
+    return "".join(lines)
+
+
+def _about(schema: Any) -> dict[str, str]:
+    text = (schema.__doc__ or "").split("Attributes:")[1]
+    return dict(line.strip().split(": ", 1) for line in text.splitlines() if ": " in line)
+
+
+def _shown(value: object) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

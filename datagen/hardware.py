@@ -1,0 +1,118 @@
+"""The device of a run: chosen, checked and described."""
+
+from __future__ import annotations
+
+import gc
+import importlib.metadata
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import nasbench_ar
+from nasbench_ar.checkout import git_commit
+from nasbench_ar.errors import ConfigError
+
+_LIBRARIES = ("numpy", "torch", "torchvision", "pyautoattack", "scikit-learn", "hydra-core")
+
+
+def choose_device(wanted: str) -> torch.device:
+    """`auto` takes CUDA where it is usable, else the processor.
+
+    Raises:
+        ConfigError: when the device does not exist here.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index not in (None, 0)):
+        raise ConfigError(f"device={wanted}: expected auto, cpu, cuda or cuda:<number>")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        built = torch.version.cuda is not None
+        why = "no usable NVIDIA device was found" if built else "this PyTorch was built without CUDA"
+        raise ConfigError(f"device={wanted}: {why}; use device=cpu or device=auto")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device={wanted}: there are {torch.cuda.device_count()} CUDA devices, counted from 0")
+    return device
+
+
+def choose_precision(wanted: str, device: torch.device, *, automatic: str) -> str:
+    """Resolve `auto`: float32 on a processor, `automatic` on CUDA.
+
+    Raises:
+        ConfigError: when the device cannot compute in it.
+    """
+    if wanted == "auto":
+        wanted = automatic if device.type == "cuda" else "float32"
+    if wanted == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise ConfigError(f"precision bf16: {device_name(device)} has no bfloat16; use train.precision=tf32 or float32")
+    return "float32" if wanted == "tf32" and device.type == "cpu" else wanted
+
+
+def device_name(device: torch.device) -> str:
+    """Model of the GPU or of the processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return f"CPU {line.partition(':')[2].strip()}"
+    except OSError:  # not Linux
+        pass
+    return f"CPU {platform.processor() or platform.machine()}"
+
+
+def release_memory() -> None:
+    """Give back what nothing refers to any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Begin a new measurement, as far as the device can."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory_mib(device: torch.device) -> float | None:
+    """Most memory taken since the reset on CUDA, or by this process since its start; None where unknown."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    except OSError:  # not Linux
+        pass
+    return None
+
+
+def describe_code() -> dict[str, Any]:
+    """Commit and versions of everything that computes."""
+    versions = {"python": platform.python_version(), "nasbench-ar": nasbench_ar.__version__}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {"git_commit": git_commit(), "versions": versions}
+
+
+def describe_hardware(device: torch.device) -> dict[str, Any]:
+    """What a run computes on."""
+    return {
+        "device": str(device),
+        "name": device_name(device),
+        "threads": torch.get_num_threads(),
+        "cpus": os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cuda": torch.version.cuda if device.type == "cuda" else None,
+        "byteorder": sys.byteorder,
+    }

@@ -1,0 +1,60 @@
+"""Which architectures a command means: names, ranges of numbers, lists and files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from nasbench_ar import Architecture, SearchSpace
+from nasbench_ar.errors import ConfigError, SpaceError
+
+_RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
+
+
+def select(text: str, space: SearchSpace) -> list[Architecture]:
+    """Architectures in the order given, each once.
+
+    Args:
+        text: `all` (by arch_id), or a comma list of architectures such as
+            `5-10-5-10-5-10` or `WRN-34-10`, arch_ids such as `17`, ranges of them such as
+            `1-100`, and files with one of these a line (`#` begins a comment).
+        space: what must contain them.
+
+    Raises:
+        ConfigError: when a part is none of these; SpaceError: not in the space.
+    """
+    chosen: dict[Architecture, None] = {}
+    for part in text.split(","):
+        if part.strip():
+            chosen |= dict.fromkeys(_part(part.strip(), space))
+    if not chosen:
+        raise ConfigError(f"archs={text!r} names no architecture")
+    return list(chosen)
+
+
+def _part(part: str, space: SearchSpace, *, within: Path | None = None) -> list[Architecture]:
+    if part.lower() == "all":
+        return [space.from_arch_id(k + 1) for k in range(space.product_size)]
+    if (numbers := _RANGE.fullmatch(part)) and space.dimensions != part.count("-") + 1:
+        first, last = int(numbers[1]), int(numbers[2] or numbers[1])
+        if not 1 <= first <= last <= space.product_size:
+            raise ConfigError(f"archs={part}: arch_ids run from 1 to {space.product_size}, the smaller one first")
+        return [space.from_arch_id(k) for k in range(first, last + 1)]
+    try:
+        return [space.parse(part)]
+    except SpaceError as error:
+        path = Path(part)
+        if within is not None or not path.is_file():
+            if path.suffix or len(path.parts) > 1:
+                raise ConfigError(f"archs={part}: there is no such file, and no such architecture") from None
+            raise SpaceError(f"{error}" + (f" (in {within})" if within else "")) from None
+        return _file(path, space)
+
+
+def _file(path: Path, space: SearchSpace) -> list[Architecture]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"archs={path}: cannot be read as text ({error})") from error
+    named = [line.partition("#")[0].strip() for line in lines]
+    return [architecture for name in named if name for architecture in _part(name, space, within=path)]

@@ -1,0 +1,113 @@
+"""The command line: what it takes, and what it says when it does not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from datagen.config import RunConfig, TrainConfig, describe_keys, known_keys, parse_command_line
+from datagen.profiles import DIGITS_EPS_255, PROFILES
+from nasbench_ar import ConfigError
+
+
+def test_cifar10_is_the_protocol_of_the_paper() -> None:
+    config = parse_command_line(["archs=WRN-34-10"])
+    train, attack = config.train, config.attack
+    assert (train.epochs, train.batch, train.lr, train.momentum, train.weight_decay) == (100, 128, 0.1, 0.9, 5e-4)
+    assert (train.lr_drops, train.lr_factor, train.clip_norm) == ([0.75, 0.9], 0.1, 5.0)
+    assert (train.crop_padding, train.flip) == (4, True)
+    assert (train.eps_255, train.step_255, train.steps, train.start_std_255) == (8, 2, 7, 2)
+    assert (attack.eps_255, attack.step_255, attack.pgd_steps, attack.cw_steps) == (8, 0.8, 20, 40)
+    assert attack.autoattack == "compact"
+    assert (config.data.source, config.data.validation, config.data.corruptions) == (
+        "cifar10",
+        "cifar10.1",
+        "CIFAR-10-C",
+    )
+    space = config.space
+    assert (space.depth_choices, space.width_choices) == ([4, 5, 7, 9, 11], [8, 10, 12, 14, 16])
+    assert (space.stages, space.unit_channels) == (3, 16)
+    assert (config.device, config.seed) == ("auto", 0)
+
+
+def test_profiles_change_only_what_they_name() -> None:
+    digits = parse_command_line(["archs=all", "profile=digits"])
+    assert digits.profile == "digits"
+    assert (digits.data.source, digits.data.corruptions, digits.space.unit_channels) == ("digits", None, 1)
+    assert (digits.train.eps_255, digits.attack.eps_255) == (DIGITS_EPS_255, DIGITS_EPS_255)
+    assert (digits.train.lr, digits.train.steps, digits.attack.cw_steps) == (0.1, 7, 40)
+    # Steps keep the protocol's ratios to the radius.
+    paper = TrainConfig()
+    assert digits.train.step_255 / digits.train.eps_255 == paper.step_255 / paper.eps_255
+    assert digits.attack.step_255 / digits.attack.eps_255 == pytest.approx(0.8 / 8)
+    arrays = parse_command_line(["archs=all", "profile=arrays", "data.file=some/images.npz"])
+    assert (arrays.data.source, arrays.data.validation, arrays.train.epochs) == ("arrays", "file", 100)
+
+
+def test_everything_can_be_overridden() -> None:
+    words = ["profile=digits", "train.epochs=3", "space.depth_choices=[1,2]", "data.corruptions=some/folder"]
+    config = parse_command_line([*words, "store=a/b=c,d", "train.flip=true", "archs=1-100,WRN-34-10", "threads=null"])
+    assert (config.train.epochs, config.space.depth_choices) == (3, [1, 2])
+    assert (config.store, config.train.flip, config.threads) == ("a/b=c,d", True, None)
+    assert (config.archs, config.data.corruptions) == ("1-100,WRN-34-10", "some/folder")
+
+
+@pytest.mark.parametrize("text", ["a,b", "[a,b]", "'a,b'", '"a,b"'])
+def test_lists_of_architectures_need_no_quotes(text: str) -> None:
+    assert parse_command_line([f"archs={text}"]).archs == "a,b"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "archs= is missing"),
+        (["archs=all", "epochs=3"], "unknown key 'epochs'; did you mean train.epochs"),
+        (["archs=all", "colour=red"], "valid keys: archs, profile, store"),
+        (["archs=all", "train.colour=red"], "valid keys: .*train.epochs, train.batch"),
+        (["archs=all", "profile=cifar100"], "unknown profile 'cifar100'; known: cifar10, digits, arrays"),
+        (["archs=all", "train=3"], "unknown key 'train'"),
+        (["archs=all", "train.epochs=many"], "train.epochs: .*many"),
+        (["archs=all", "train.epochs=0"], "train.epochs=0: expected an integer of at least 1"),
+        (["archs=all", "train.batch=1"], "train.batch=1: expected an integer of at least 2"),
+        (["archs=all", "seed=-1"], "seed=-1: expected"),
+        (["archs=all", "batch=0"], "batch=0: expected"),
+        (["archs=all", "threads=0"], "threads=0: expected null or at least 1"),
+        (["archs=all", "train.lr=0"], "train.lr=0.0: expected more than 0"),
+        (["archs=all", "train.momentum=-1"], "train.momentum=-1.0: expected 0 or more"),
+        (["archs=all", "attack.eps_255=-8"], "attack.eps_255=-8.0: expected more than 0"),
+        (["archs=all", "train.lr_drops=[0.9,0.75]"], "train.lr_drops=.*: expected ascending shares"),
+        (["archs=all", "train.lr_drops=[75,90]"], "train.lr_drops=.*: expected ascending shares"),
+        (["archs=all", "train.precision=fp16"], "train.precision=fp16: expected one of auto, bf16, tf32, float32"),
+        (["archs=all", "attack.autoattack=full"], "attack.autoattack=full: expected one of none, compact, standard"),
+        (["archs=all", "data.validation=test"], "data.validation=test: expected one of cifar10.1, held_out, file"),
+        (["archs=all", "data.source=mnist"], "data.source=mnist: expected one of cifar10, digits, arrays"),
+        (["archs=all", "profile=arrays"], "data.file= is missing: profile=arrays needs an .npz with train_images"),
+        (["archs"], "not of the form key=value"),
+        (["archs=all", "--epochs=3"], "not of the form key=value|unknown key"),
+        (["archs=all", "train.lr_drops=[1"], "not of the form key=value"),
+    ],
+)
+def test_wrong_words(words: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse_command_line(words)
+    assert "\n" not in str(caught.value)
+
+
+def test_help_names_every_key_with_its_default() -> None:
+    text = describe_keys()
+    for key in known_keys():
+        assert f"  {key}=" in text
+    assert "train.clip_norm=5.0 " in text
+    assert "data.corruptions=CIFAR-10-C " in text
+
+
+def test_config_is_plain_data() -> None:
+    assert RunConfig(archs="all").to_dict()["train"]["epochs"] == 100
+    assert set(PROFILES) == {"cifar10", "digits", "arrays"}
+
+
+def test_a_wrong_word_is_reported_without_loading_torch() -> None:
+    code = "import sys\nfrom datagen.config import parse_command_line\nsys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,171 @@
+"""From entries to a table that can be raced on, and to the authors' format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from datagen import export
+from datagen.config import AttackConfig, TrainConfig
+from datagen.export import definitions, export_release, export_table
+from datagen.store import EntryStore
+from nasbench_ar import METRICS, Oracle, ResultsError, TableError
+from nasbench_ar.metrics import CURVES
+from nasbench_ar.release import import_release
+from tests.datagen.conftest import Command
+from tests.datagen.synthetic_entries import DATASET, PROTOCOL, SPACE, make_entry, make_store
+
+
+def filled(folder: Path, *, corruptions: bool = False, device: str = "cuda") -> EntryStore:
+    store = make_store(folder)
+    for architecture in SPACE:
+        store.save(make_entry(architecture, corruptions=corruptions, device=device))
+    return store
+
+
+def test_a_table_has_what_the_entries_have(tmp_path: Path) -> None:
+    store = filled(tmp_path / "store", corruptions=True)
+    table, notes = export_table(store, tmp_path / "mine")
+    oracle = Oracle(table)
+    table.verify()
+    assert (table.name, table.rows, table.space) == ("mine", 16, SPACE)
+    assert set(oracle.metrics) == set(METRICS)
+    assert not any("corruption" in note for note in notes)
+    for entry in store.entries():
+        for name, value in entry.test.items():
+            assert oracle.query(entry.architecture, name) == pytest.approx(value)
+        for name in CURVES:
+            np.testing.assert_array_equal(oracle.curve(entry.architecture, name), entry.curves[name])
+            assert oracle.query(entry.architecture, name) == entry.curves[name][entry.best_epoch]
+            if name.endswith("acc") and name.startswith("val"):
+                best = oracle.query(entry.architecture, name.replace("val_", "val_best_"))
+                assert best == max(entry.curves[name])
+        assert entry.corruption_acc is not None
+        np.testing.assert_array_equal(oracle.corruptions(entry.architecture)["fog"], entry.corruption_acc[4])
+        record = oracle.record(entry.architecture)["trainings"][0]
+        assert (record["gpu_type"], record["timestamp"]) == ("NVIDIA Toy", "2024-05-06")
+        assert record["training_time_gpu_days"] == 0.05
+        assert record["sanity_robust_above_clean"] is False
+
+
+def test_a_partial_store_with_two_seeds(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    first, second = SPACE.architecture(3), SPACE.architecture(9)
+    for architecture, seed in ((first, 0), (first, 1), (second, 0)):
+        store.save(make_entry(architecture, seed=seed, test_aa_standard_acc=12.0))
+    table, notes = export_table(store, tmp_path / "mine", name="partial")
+    oracle = Oracle(table)
+    assert (table.name, oracle.seeds(first), oracle.seeds(second)) == ("partial", (0, 1), (0,))
+    assert "1 of 3 entries failed a sanity check (flags sanity_*)." in notes
+    assert any("test_aa_standard_acc" in note for note in notes)
+    assert any("no corrupted images" in note for note in notes)
+    assert oracle.flag("sanity_robust_above_clean")[3]
+    assert table.meta["notes"] == notes
+
+
+def test_processor_time_is_not_called_gpu_days(tmp_path: Path) -> None:
+    table, notes = export_table(filled(tmp_path / "store", device="cpu"), tmp_path / "mine")
+    assert "training_time_gpu_days" not in table.scalar_names
+    assert "16 of 16 trainings ran on a processor and have no time in GPU-days." in notes
+
+
+def test_definitions_say_what_is_not_the_papers() -> None:
+    def manifest(data: dict[str, Any] | None = None, **changes: dict[str, Any]) -> dict[str, Any]:
+        train = {**vars(TrainConfig()), "precision": "bf16", **changes.get("train", {})}
+        attack = {**vars(AttackConfig()), "precision": "tf32", **changes.get("attack", {})}
+        official = {"name": "CIFAR-10", "val": {"from": "CIFAR-10.1 v6"}}
+        return {"dataset": data or official, "protocol": {"train": train, "attack": attack}}
+
+    assert definitions(manifest()) == {}
+    held = definitions(manifest({"name": "CIFAR-10", "val": {"from": "CIFAR-10 train, held out 48000..49999"}}))
+    assert held["val_pgd_acc"] == "held-out images"
+    assert set(held) == {name for name, metric in METRICS.items() if metric.split == "val"}
+    other = definitions(manifest({"name": "mine.npz", "val": {"from": "mine.npz, val"}}, attack={"pgd_steps": 5}))
+    assert other["test_pgd_acc"] == "mine.npz, pgd_steps=5"
+    assert other["test_clean_acc"] == "mine.npz"
+    assert definitions(manifest(train={"epochs": 20}))["train_acc"] == "other training"
+    assert "macs" not in other
+
+
+def test_the_authors_format(tmp_path: Path) -> None:
+    store = filled(tmp_path / "store", corruptions=True)
+    export_release(store, tmp_path / "mine.jsonl")
+    lines = [orjson.loads(line) for line in (tmp_path / "mine.jsonl").read_bytes().splitlines()]
+    assert [line["arch_id"] for line in lines] == list(range(1, 17))
+    first, entry = lines[0], store.entries()[0]
+    assert set(first) == {"arch_id", "arch", "MACs", "Params", "train", "test_best"}
+    assert (first["MACs"], first["Params"]) == (entry.macs / 1e6, entry.params / 1e6)
+    assert set(first["train"][0]) == {"seed", "gpu_type", "timestamp", "training_time", "best_epoch", *CURVES.values()}
+    keys = "acc stable"
+    wanted = {"test_clean_acc", "test_loss", "Linf_aa_acc", "corruptions", *(f"Linf_fgsm_{k}" for k in keys.split())}
+    wanted |= {f"Linf_{attack}_{k}" for attack in ("pgd", "cw") for k in ("acc", "stable", "lip")}
+    assert set(first["test_best"][0]) == wanted
+    assert first["train"][0]["cw"] == entry.curves["val_cw_acc"]
+    assert first["test_best"][0]["corruptions"]["fog"]["5"] == {
+        "acc": entry.corruption_acc[4, 4],  # type: ignore[index]
+        "loss": entry.corruption_loss[4, 4],  # type: ignore[index]
+    }
+
+
+def test_the_authors_format_is_read_back_as_the_same_table(tmp_path: Path) -> None:
+    store = filled(tmp_path / "store", corruptions=True)
+    direct, _ = export_table(store, tmp_path / "direct")
+    export_release(store, tmp_path / "mine.jsonl")
+    again = import_release(tmp_path / "mine.jsonl", name="x", folder=tmp_path / "again", space=SPACE, progress=False)
+    for name in direct.scalar_names:
+        np.testing.assert_allclose(again.scalar(name), direct.scalar(name), rtol=1e-12)
+    for name in CURVES:
+        np.testing.assert_array_equal(again.curve(name), direct.curve(name))
+
+
+def test_the_command(tmp_path: Path, command: Command) -> None:
+    store = filled(tmp_path / "store").folder
+    words = [f"store={store}", f"out={tmp_path / 'mine'}"]
+    code, out, err = command(*words, main=export.main)
+    assert (code, err) == (0, "")
+    assert "made by datagen: toy.npz, 16 trainings, protocol " in out
+    code, _, err = command(*words, main=export.main)
+    assert code == 2
+    assert "exists already" in err
+    assert command(*words, "replace=true", "name=second", main=export.main)[0] == 0
+    code, out, _ = command(f"store={store}", f"out={tmp_path / 'mine.jsonl'}", main=export.main)
+    assert code == 0
+    assert "in the authors' format" in out
+    assert len((tmp_path / "mine.jsonl").read_bytes().splitlines()) == 16
+    assert command("--help", main=export.main)[1].startswith("From a store of entries")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "out= is missing"),
+        (["out=x", "stor=y"], "unknown key 'stor'; did you mean store? valid keys: store, out, name, replace"),
+        (["out"], "not of the form key=value: 'out'"),
+        (["out="], "not of the form key=value"),
+        (["out=x", "replace=maybe"], "replace=maybe: expected true or false"),
+        (["out=x", "store=nowhere"], "nowhere is no store"),
+    ],
+)
+def test_wrong_words(words: list[str], message: str, command: Command) -> None:
+    code, out, err = command(*words, main=export.main)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_an_empty_store(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="has no entry yet"):
+        export_table(make_store(tmp_path / "store"), tmp_path / "mine")
+
+
+def test_an_unwritable_place(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TableError, match="cannot write a table"):
+        export_table(filled(tmp_path / "store"), tmp_path / "file/mine")
+    assert PROTOCOL["version"] == 1
+    assert DATASET["name"] == "toy.npz"

@@ -1,0 +1,78 @@
+"""Which architectures a text means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from datagen.selection import select
+from nasbench_ar import NARES, ConfigError, SearchSpace, SpaceError
+
+ONE_STAGE = SearchSpace((1, 2), (1, 2), stages=1)
+
+
+def names(text: str) -> list[str]:
+    return [str(architecture) for architecture in select(text, NARES)]
+
+
+def test_architectures_and_names() -> None:
+    assert names("5-10-5-10-5-10") == ["5-10-5-10-5-10"]
+    assert names("WRN-70-16, 4-8-4-8-4-8,WRN-34-10") == ["11-16-11-16-11-16", "4-8-4-8-4-8", "5-10-5-10-5-10"]
+
+
+def test_numbers_and_ranges() -> None:
+    assert names("1") == ["4-8-4-8-4-8"]
+    assert names("15625") == ["11-16-11-16-11-16"]
+    assert [NARES.arch_id(architecture) for architecture in select("3-6,1", NARES)] == [3, 4, 5, 6, 1]
+    every = select("all", NARES)
+    assert len(every) == 15_625
+    assert [NARES.arch_id(architecture) for architecture in every[:3]] == [1, 2, 3]
+
+
+def test_each_once() -> None:
+    assert names("1,4-8-4-8-4-8,1-2") == [names("1")[0], names("2")[0]]
+
+
+def test_files(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("# mine\n5-10-5-10-5-10  # WRN-34-10\n\n1-2\n")
+    assert names(str(path)) == ["5-10-5-10-5-10", *names("1-2")]
+
+
+def test_with_one_stage_two_numbers_are_an_architecture() -> None:
+    assert [str(architecture) for architecture in select("2-1", ONE_STAGE)] == ["2-1"]
+    assert len(select("4", ONE_STAGE)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("0", ConfigError, "arch_ids run from 1 to 15625"),
+        ("5-3", ConfigError, "the smaller one first"),
+        ("1-15626", ConfigError, "arch_ids run from 1 to 15625"),
+        (",", ConfigError, "names no architecture"),
+        ("nowhere.txt", ConfigError, "no such file, and no such architecture"),
+        ("some/where", ConfigError, "no such file"),
+        ("5-10-5-10-5-11", SpaceError, "5-10-5-10-5-11"),
+        ("resnet", SpaceError, "not an architecture: 'resnet'"),
+    ],
+)
+def test_wrong_texts(text: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        select(text, NARES)
+
+
+def test_wrong_files(tmp_path: Path) -> None:
+    (tmp_path / "bad.txt").write_text("5-10-5-10-5-99\n")
+    with pytest.raises(SpaceError, match=r"\(in .*bad.txt\)"):
+        select(str(tmp_path / "bad.txt"), NARES)
+    (tmp_path / "self.txt").write_text(f"{tmp_path / 'self.txt'}\n")
+    with pytest.raises(ConfigError, match="no such file"):
+        select(str(tmp_path / "self.txt"), NARES)
+    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(ConfigError, match="cannot be read as text"):
+        select(str(tmp_path / "bytes.txt"), NARES)
+    (tmp_path / "empty.txt").write_text("# nothing\n")
+    with pytest.raises(ConfigError, match="names no architecture"):
+        select(str(tmp_path / "empty.txt"), NARES)

@@ -1,0 +1,179 @@
+"""Entries and the folder that holds them: round trip, damage, another protocol."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from datagen.entry import Entry, read_entry
+from datagen.identity import content_hash
+from datagen.store import EntryStore
+from nasbench_ar import Architecture, ResultsError, SearchSpace
+from nasbench_ar.metrics import CURVES
+from tests.datagen.synthetic_entries import DATASET, PROTOCOL, SPACE, make_entry, make_store
+
+A = Architecture(1, 1, 2, 2)
+
+
+def test_an_entry_comes_back_exactly(tmp_path: Path) -> None:
+    entry = make_entry(A, corruptions=True)
+    (tmp_path / "e.json").write_bytes(entry.to_bytes())
+    found = read_entry(tmp_path / "e.json")
+    for field in fields(Entry):
+        wanted, got = getattr(entry, field.name), getattr(found, field.name)
+        if field.name == "masks":
+            assert all((got[name] == mask).all() and got[name].dtype == bool for name, mask in wanted.items())
+        else:
+            np.testing.assert_equal(got, wanted)
+
+
+def test_masks_of_any_length_come_back(tmp_path: Path) -> None:
+    for n in (1, 7, 8, 9):
+        mask = np.random.default_rng(n).random(n) < 0.5
+        entry = replace(make_entry(A), masks={"clean": mask})
+        (tmp_path / "e.json").write_bytes(entry.to_bytes())
+        np.testing.assert_array_equal(read_entry(tmp_path / "e.json").masks["clean"], mask)
+
+
+def rewritten(**changes: Any) -> bytes:
+    """An entry with changed content and a right hash."""
+    content = json.loads(make_entry(A).to_bytes())
+    content = {**content, **changes}
+    content.pop("sha256")
+    return json.dumps({"sha256": content_hash(content), **content}).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not valid JSON"),
+        (make_entry(A).to_bytes()[:-500], "not valid JSON"),
+        (b"[1]", "is no entry"),
+        (b'{"format": "else"}', "is no entry"),
+        (make_entry(A).to_bytes().replace(b'"seed": 0', b'"seed": 1'), "does not match its hash"),
+        (rewritten(format_version=9), "has format version 9; this release reads 1"),
+        (rewritten(arch="1-2-3"), "is no whole entry .*pairs of positive integers"),
+        (rewritten(best_epoch=99), "best_epoch is outside"),
+        (rewritten(curves={}), "is no whole entry .KeyError"),
+        (rewritten(masks={"images": 9, "bits": {"clean": "*"}}), "is no whole entry"),
+        (rewritten(corruptions={"acc": [[1.0]], "loss": [[1.0]]}), "is no whole entry"),
+    ],
+)
+def test_damaged_entries(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "e.json").write_bytes(content)
+    with pytest.raises(ResultsError, match=message) as caught:
+        read_entry(tmp_path / "e.json")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_store(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    assert not store.has(A, 0)
+    store.record_failure(A, 0, "diverged")
+    assert store.failures() == {"1-1-2-2-seed0": "diverged"}
+    store.save(make_entry(A))
+    assert store.has(A, 0)
+    assert store.failures() == {}, "it did not fail in the end"
+    store.save(make_entry(A, seed=1))
+    store.save(make_entry(Architecture(1, 1, 1, 1)))
+    assert [(str(entry.architecture), entry.seed) for entry in store.entries()] == [
+        ("1-1-1-1", 0),
+        ("1-1-2-2", 0),
+        ("1-1-2-2", 1),
+    ]
+    assert store.space() == SPACE
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_the_same_protocol_may_go_on(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    before = (store.folder / "manifest.json").read_bytes()
+    EntryStore(store.folder).claim("toy", PROTOCOL, DATASET)
+    assert (store.folder / "manifest.json").read_bytes() == before
+
+
+def test_another_protocol_is_refused_with_what_differs(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    before = (store.folder / "manifest.json").read_bytes()
+    protocol = {**PROTOCOL, "train": {**PROTOCOL["train"], "epochs": 7}}
+    dataset = {**DATASET, "corruptions": {"folder": "CIFAR-10-C"}}
+    with pytest.raises(ResultsError) as caught:
+        store.claim("toy", protocol, dataset)
+    text = str(caught.value)
+    assert "protocol.train.epochs was 3, is 7; dataset.corruptions was None, is {'folder'" in text
+    assert "batch" not in text, "only what differs"
+    assert "use another store=" in text
+    assert (store.folder / "manifest.json").read_bytes() == before
+
+
+def test_foreign_folders_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/cat.png").write_bytes(b"")
+    (tmp_path / "file").write_text("")
+    for name in ("photos", "file"):
+        with pytest.raises(ResultsError, match="holds something else than a store; choose another store="):
+            EntryStore(tmp_path / name).claim("toy", PROTOCOL, DATASET)
+    (tmp_path / "empty").mkdir()
+    EntryStore(tmp_path / "empty").claim("toy", PROTOCOL, DATASET)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "not valid JSON"),
+        (b'{"format": "else"}', "does not describe a store"),
+        (b'{"format": "datagen-store", "format_version": 3}', "has format version 3; this release reads 1"),
+        (b'{"format": "datagen-store", "format_version": 1}', "protocol does not match its hash"),
+    ],
+)
+def test_damaged_manifests(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "manifest.json").write_bytes(content)
+    with pytest.raises(ResultsError, match=message):
+        EntryStore(tmp_path).claim("toy", PROTOCOL, DATASET)
+
+
+def test_a_changed_manifest_is_noticed(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    path = store.folder / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"epochs": 3', b'"epochs": 4'))
+    with pytest.raises(ResultsError, match="protocol does not match its hash"):
+        store.manifest()
+
+
+def test_no_store(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match=r"is no store: there is no manifest.json in it"):
+        EntryStore(tmp_path / "nowhere").entries()
+
+
+def test_an_entry_of_another_store_is_noticed(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    entry = make_entry(A)
+    store.save(replace(entry, provenance={**entry.provenance, "dataset_sha256": "0"}))
+    with pytest.raises(ResultsError, match="belongs to another store .dataset_sha256 was"):
+        store.entries()
+
+
+def test_a_damaged_entry_is_not_taken_for_none(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    path = store.save(make_entry(A))
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ResultsError, match="remove it and run the command again"):
+        store.has(A, 0)
+
+
+def test_a_failed_write_says_that_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make_store(tmp_path / "store")
+    monkeypatch.setattr("os.fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(ResultsError, match="No space left on device; what is finished is kept"):
+        store.save(make_entry(A))
+    assert not store.entry_path(A, 0).exists()
+
+
+def test_synthetic_entries_are_complete() -> None:
+    assert set(make_entry(A).curves) == set(CURVES)
+    assert isinstance(SPACE, SearchSpace)
