@@ -1,6 +1,6 @@
 """Images a second of adversarial training, against a plain loop and against the hardware's own rate.
 
-    python -m benchmarks.datagen [--device auto] [--steps 8] [--repeats 3] [--compile]
+    python -m benchmarks.datagen [--device auto] [--steps 8] [--repeats 3] [--compile] [--channels-last]
 
 On CUDA the network is WRN-34-10; on a processor it is the same with one channel where
 that has 16.  Random 32x32 images stand for CIFAR-10.  Measured in one run:
@@ -87,7 +87,7 @@ def our_rates(space: SearchSpace, args: argparse.Namespace, device: torch.device
     few = random_split(10, device)
     dataset = Dataset("noise", random_split(args.steps * args.batch, device), few, few, classes=10)
     network = build_network(space, ARCHITECTURE, seed=0).to(device)
-    layout = device.type == "cuda"
+    layout = device.type == "cuda" or args.channels_last
     classifier = Classifier(network, precision=precision, channels_last=layout, compiled=args.compile)
     said: list[str] = []
     with tempfile.TemporaryDirectory() as folder, float32_rule(precision):
@@ -170,6 +170,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="epochs measured, after one that is not")
     parser.add_argument("--threads", type=int, help="processor threads (default: PyTorch's choice)")
     parser.add_argument("--compile", action="store_true", help="train through torch.compile")
+    parser.add_argument("--channels-last", action="store_true", help="that memory layout on a processor too")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -183,6 +184,8 @@ def main() -> None:
     print(f"device: {device_name(device)}, {torch.get_num_threads()} threads, training in {precision}")
     print(f"network: {ARCHITECTURE} with {space.unit_channels} channels at width 1, {space.macs(ARCHITECTURE):,} MACs")
     print(f"batch {args.batch}, {args.steps} steps an epoch, compile {str(args.compile).lower()}")
+    layout = "channels-last" if device.type == "cuda" or args.channels_last else "NCHW"
+    print(f"layout: {layout}")
     print("median of the epochs (least to most)\n")
     rate = matmul_rate(device, precision)
     ours = our_rates(space, args, device, precision)

@@ -193,7 +193,7 @@ def train(
                     if now - reported > REPORT_SECONDS:
                         reported, rate = now, (step + 1) * plan.batch / (now - epoch_began)
                         left = (plan.epochs - epoch - (step + 1) / steps) * steps * plan.batch / rate
-                        say(f"epoch {epoch}, step {step + 1} of {steps}: {rate:.0f} images/s, ends {_clock(left)}")
+                        say(f"epoch {epoch}, step {step + 1} of {steps}: {rate:.1f} images/s, ends {_clock(left)}")
         except (RuntimeError, MemoryError) as error:
             if isinstance(error, TrainingError) or not is_out_of_memory(error):
                 raise
@@ -216,7 +216,7 @@ def train(
         say(
             f"epoch {epoch + 1} of {plan.epochs}: train {found['train_acc']:.2f} %, val clean "
             f"{found['val_clean_acc']:.2f}, PGD {found['val_pgd_acc']:.2f}, PGD-CW {found['val_cw_acc']:.2f}; "
-            f"{steps * plan.batch / training_seconds:.0f} images/s, ends {_clock(left)}"
+            f"{steps * plan.batch / training_seconds:.1f} images/s, ends {_clock(left)}"
         )
     (folder / LAST).unlink(missing_ok=True)
     return Training(history, best_epoch(history), seconds)

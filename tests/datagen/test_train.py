@@ -167,7 +167,7 @@ def test_history_and_checkpoints(config: RunConfig, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.glob("*.pt")) == ["best.pt", "epoch-001.pt", "epoch-003.pt"]
     assert load_checkpoint(tmp_path / "best.pt", IDENTITY)["epoch"] == done.best_epoch
     assert load_checkpoint(tmp_path / "epoch-001.pt", IDENTITY)["epoch"] == 1
-    assert all(re.search(r"epoch \d of 4: .*PGD-CW .*; \d+ images/s, ends \d\d:", line) for line in said)
+    assert all(re.search(r"epoch \d of 4: .*PGD-CW .*; [\d.]+ images/s, ends \d\d:", line) for line in said)
 
 
 def test_the_first_of_equally_good_epochs_is_best(
