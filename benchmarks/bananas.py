@@ -113,11 +113,26 @@ def main() -> None:
     steps = MEMBERS * steps_per_network(Recipe())
     minutes = step * steps / 60
     print(f"\none run of 500 queries, one thread: {run:.3f} CPU s (median of {args.repeats}, {spread})")
-    print(f"  fits: {fits:.3f} s for {flops / 1e9:.1f} GFLOP, {flops / fits / 1e9:.0f} GFLOP/s")
+    rate = product_rate()
+    print(
+        f"  fits: {fits:.3f} s for {flops / 1e9:.1f} GFLOP, {flops / fits / 1e9:.0f} GFLOP/s; a large float32 product"
+    )
+    print(f"  reaches {rate / 1e9:.0f} GFLOP/s on one thread, which makes the floor {flops / rate:.3f} s")
     print(f"  the same fits by MLPRegressor: {foreign:.2f} s, {foreign / fits:.0f} times as long")
     print(f"  the published protocol: {1e3 * step:.2f} ms a step x {steps:,} steps = {minutes:.0f} min (computed)")
     print(f"  ratio of the published protocol to a whole run here: {60 * minutes / run:,.0f}")
     print(f"{args.runs} runs, whole process, jobs=-1: {whole_command(args.runs):.1f} s wall")
+
+
+def product_rate(side: int = 1024, repeats: int = 20) -> float:
+    """Floating-point operations a second of a large float32 matrix product on one thread."""
+    left, right = np.ones((2, side, side), dtype=np.float32)
+    with single_threaded():
+        out = left @ right  # warm-up
+        start = time.process_time()
+        for _ in range(repeats):
+            np.matmul(left, right, out=out)
+        return 2 * side**3 * repeats / (time.process_time() - start)
 
 
 def operations(searcher: Bananas) -> float:

@@ -21,8 +21,7 @@ step of all is one sequence of batched operations:
 
 All parameters lie in one flat vector, so that Adam is one operation too.  On CUDA the
 products are PyTorch's.  On the CPU they are NumPy's, whose OpenBLAS handles small
-matrices faster; where it does not recognise a processor with AVX-512, the environment
-variable OPENBLAS_CORETYPE=SkylakeX makes the products two to three times as fast.
+matrices faster.
 
 What depends on what.  A network takes its initial weights and the order of its batches
 from its own generator and nothing else from the outside: networks trained together
