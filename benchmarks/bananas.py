@@ -14,9 +14,6 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
-import tempfile
 import time
 import warnings
 
@@ -27,6 +24,7 @@ from sklearn.neural_network import MLPRegressor
 
 from benchmarks.environment import command_line, describe
 from benchmarks.published_bananas import MEMBERS, plain_microseconds, steps_per_network
+from benchmarks.searchers import seconds
 from nasbench_ar import load
 from searchers import Bananas
 from searchers.published.batched_mlp import Recipe
@@ -81,15 +79,6 @@ def scikit_learn_fits(searcher: Bananas) -> float:
     return time.process_time() - start
 
 
-def whole_command(runs: int) -> float:
-    """Wall seconds of the command, into an empty folder."""
-    with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, "-m", "experiments.run", "searcher=bananas", f"runs={runs}", f"out={out}"]
-        start = time.perf_counter()
-        subprocess.run([*command, "table=nares-figures"], check=True, capture_output=True)
-        return time.perf_counter() - start
-
-
 def main() -> None:
     """Measure everything in one process, one after the other."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -121,7 +110,7 @@ def main() -> None:
     print(f"  the same fits by MLPRegressor: {foreign:.2f} s, {foreign / fits:.0f} times as long")
     print(f"  the published protocol: {1e3 * step:.2f} ms a step x {steps:,} steps = {minutes:.0f} min (computed)")
     print(f"  ratio of the published protocol to a whole run here: {60 * minutes / run:,.0f}")
-    print(f"{args.runs} runs, whole process, jobs=-1: {whole_command(args.runs):.1f} s wall")
+    print(f"{args.runs} runs, whole process, jobs=-1: {seconds('bananas', args.runs):.1f} s wall")
 
 
 def product_rate(side: int = 1024, repeats: int = 20) -> float:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError
 from nasbench_ar.space import SearchSpace
-from searchers.base import Searcher, check_at_least
+from searchers.base import Searcher, check_at_least, check_number
 from searchers.mlp_ensemble import LOSSES, MLPEnsemble
 from searchers.threads import single_threaded
 
@@ -88,7 +88,7 @@ class Bananas(Searcher):
         _check_choice("encoding", encoding, tuple(ENCODINGS))
         _check_choice("acquisition", acquisition, tuple(ACQUISITIONS))
         self.candidates = candidates
-        self.exploration = _check_number("exploration", exploration, zero=True)
+        self.exploration = check_number("exploration", exploration, zero=True)
         self._acquire = ACQUISITIONS[acquisition]
         self._encode = ENCODINGS[encoding]
         self._mutable = np.array([p for p in range(space.dimensions) if len(space.choices(p)) > 1])
@@ -99,8 +99,8 @@ class Bananas(Searcher):
             self._encoded.shape[1],
             members=check_at_least("members", members, 1),
             hidden=check_at_least("hidden", hidden, 1),
-            learning_rate=_check_number("learning_rate", learning_rate),
-            weight_decay=_check_number("weight_decay", weight_decay, zero=True),
+            learning_rate=check_number("learning_rate", learning_rate),
+            weight_decay=check_number("weight_decay", weight_decay, zero=True),
             loss=loss,
         )
         if self.predictor.learning_rate * self.predictor.weight_decay >= 1:
@@ -221,11 +221,3 @@ ENCODINGS: dict[str, Callable[[SearchSpace, NDArray[np.integer]], NDArray[np.flo
 def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise SearchError(f"{name}={value!r}: expected one of {', '.join(allowed)}")
-
-
-def _check_number(name: str, value: object, *, zero: bool = False) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (value > 0 or (zero and value == 0)):
-        raise SearchError(f"{name}={value!r}: expected a {'non-negative' if zero else 'positive'} number")
-    if value == float("inf"):
-        raise SearchError(f"{name}={value!r}: expected a finite number")
-    return float(value)

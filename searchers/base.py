@@ -237,3 +237,15 @@ def check_at_least(name: str, value: object, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise SearchError(f"{name}={value!r}: expected an integer of at least {least}")
     return int(value)
+
+
+def check_number(name: str, value: object, *, zero: bool = False) -> float:
+    """Check a positive number among a searcher's arguments; with `zero`, it may be 0.
+
+    Raises:
+        SearchError: when it is not a finite number in that range.
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or value < 0 or (value == 0 and not zero):  # type: ignore[operator]
+        raise SearchError(f"{name}={value!r}: expected a {'non-negative' if zero else 'positive'} finite number")
+    return float(value)  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError
 from nasbench_ar.space import SearchSpace
-from searchers.base import Searcher, check_at_least
+from searchers.base import Searcher, check_at_least, check_number
 from searchers.published.base import PublishedSearcher
 from searchers.published.sampling import random_neighbour, sample_unseen
 
@@ -91,8 +91,8 @@ class PublishedBananas(PublishedSearcher):
         self.width = check_at_least("width", width, 1)
         self.epochs = check_at_least("epochs", epochs, 1)
         self.minibatch = check_at_least("minibatch", minibatch, 1)
-        self.learning_rate = _check_number("learning_rate", learning_rate, 0.0)
-        self.penalty = _check_number("penalty", penalty)
+        self.learning_rate = check_number("learning_rate", learning_rate)
+        self.penalty = check_number("penalty", penalty, zero=True)
         self.parents = check_at_least("parents", parents, 1)
         self.mutations = check_at_least("mutations", mutations, 1)
         self.pool = check_at_least("pool", pool, 1)
@@ -212,13 +212,6 @@ def _train(searchers: Sequence[PublishedBananas]) -> None:
 
 def _encoded(searcher: PublishedBananas, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
     return searcher.space.one_hot(searcher.space.indices(architectures))
-
-
-def _check_number(name: str, value: object, above: float | None = None) -> float:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value)
-    if not number or value < 0 or (above is not None and value <= above):  # type: ignore[operator]
-        raise SearchError(f"{name}={value!r}: expected a {'positive' if above is not None else 'non-negative'} number")
-    return float(value)  # type: ignore[arg-type]
 
 
 def _check_device(device: str) -> str:

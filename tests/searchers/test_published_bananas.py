@@ -304,9 +304,9 @@ def test_a_round_without_candidates_draws_one_at_random(monkeypatch: pytest.Monk
     [
         *(({name: 0}, name) for name in ("starts", "batch", "members", "layers", "width", "epochs", "minibatch")),
         *(({name: 0}, name) for name in ("parents", "mutations", "pool", "queries")),
-        ({"learning_rate": 0.0}, "learning_rate=0.0: expected a positive number"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0: expected a positive finite number"),
         ({"learning_rate": "fast"}, "learning_rate='fast'"),
-        ({"penalty": -1}, "penalty=-1: expected a non-negative number"),
+        ({"penalty": -1}, "penalty=-1: expected a non-negative finite number"),
         ({"penalty": float("nan")}, "penalty=nan"),
         ({"device": "tpu"}, "device='tpu': expected cpu, cuda, cuda:N or auto"),
     ],
