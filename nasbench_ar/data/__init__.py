@@ -1,0 +1,1 @@
+"""Embedded tables and the official numbering; read through `nasbench_ar`."""
