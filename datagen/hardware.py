@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib.metadata
 import os
 import platform
 import sys
@@ -12,8 +11,7 @@ from typing import Any
 
 import torch
 
-import nasbench_ar
-from nasbench_ar.checkout import git_commit
+from nasbench_ar.checkout import git_commit, versions
 from nasbench_ar.errors import ConfigError
 
 _LIBRARIES = ("numpy", "torch", "torchvision", "pyautoattack", "scikit-learn", "hydra-core")
@@ -96,13 +94,7 @@ def peak_memory_mib(device: torch.device) -> float | None:
 
 def describe_code() -> dict[str, Any]:
     """Commit and versions of everything that computes."""
-    versions = {"python": platform.python_version(), "nasbench-ar": nasbench_ar.__version__}
-    for library in _LIBRARIES:
-        try:
-            versions[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return {"git_commit": git_commit(), "versions": versions}
+    return {"git_commit": git_commit(), "versions": versions(_LIBRARIES)}
 
 
 def describe_hardware(device: torch.device) -> dict[str, Any]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.metadata
-import platform
 import sys
 from pathlib import Path
 
-import nasbench_ar
 import searchers
+from nasbench_ar import checkout
 from nasbench_ar.checkout import git_commit as git_commit
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "joblib", "hydra-core", "matplotlib", "torch")
@@ -18,13 +16,7 @@ _LIBRARIES = ("numpy", "scipy", "scikit-learn", "joblib", "hydra-core", "matplot
 
 def versions() -> dict[str, str]:
     """Python, this toolkit and the libraries it stands on."""
-    found = {"python": platform.python_version(), "nasbench-ar": nasbench_ar.__version__}
-    for library in _LIBRARIES:
-        try:
-            found[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    return checkout.versions(_LIBRARIES)
 
 
 def source_digest(cls: type) -> str:

@@ -48,6 +48,11 @@ class Row:
     published: tuple[float, float] | None
     is_objective: bool
 
+    @property
+    def known(self) -> int:
+        """Runs whose reported architecture has a value."""
+        return int((~np.isnan(self.values)).sum())
+
 
 def table2_metrics(oracle: Oracle, objective: str) -> tuple[list[Metric], list[str]]:
     """The metrics that fill Table 2's rows in this table, and the rows nothing fills.

@@ -100,9 +100,8 @@ def table_lines(experiments: Sequence[Experiment]) -> tuple[list[str], list[list
         for k, experiment in enumerate(experiments):
             cell = experiment.rows[position]
             text = summary.plus_minus(cell.mean, cell.std)
-            known = int((~np.isnan(cell.values)).sum())
-            if known < len(cell.values):
-                text += f" [{known}]"
+            if cell.known < len(cell.values):
+                text += f" [{cell.known}]"
             line.append(f"**{text}**" if k == best else f"≈ {text}" if p_values[k] >= SIGNIFICANCE else text)
         lines.append(line)
         printed = [e.rows[position].published for e in experiments]
@@ -157,7 +156,7 @@ def as_csv(experiments: Sequence[Experiment]) -> str:
     for position in range(len(experiments[0].rows)):
         best, p_values = compare(experiments, position)
         for k, experiment in enumerate(experiments):
-            known = int((~np.isnan(experiment.rows[position].values)).sum())
+            known = experiment.rows[position].known
             compared = ["", ""]
             if best is not None and not np.isnan(p_values[k]):
                 difference = np.subtract(*pairs(experiments, position, k, best))

@@ -62,8 +62,7 @@ def _cell(experiment: Experiment, position: int) -> str:
     text = summary.plus_minus(row.mean, row.std)
     if row.published is not None and not np.isnan(row.mean):
         text += f" ({row.mean - row.published[0]:+.2f})"
-    known = int((~np.isnan(row.values)).sum())
-    return text if known == len(row.values) else f"{text} [{known}]"
+    return text if row.known == len(row.values) else f"{text} [{row.known}]"
 
 
 def explanation(corrected: Column, as_published: Column) -> str:

@@ -1,8 +1,11 @@
-"""The state of the source code that computes a result."""
+"""The state of the code that computes a result: commit and versions."""
 
 from __future__ import annotations
 
+import importlib.metadata
+import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import nasbench_ar
@@ -18,3 +21,14 @@ def git_commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip() or None
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def versions(libraries: Iterable[str]) -> dict[str, str]:
+    """Versions of Python, this toolkit and the given distributions, as far as they are installed."""
+    found = {"python": platform.python_version(), "nasbench-ar": nasbench_ar.__version__}
+    for library in libraries:
+        try:
+            found[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
