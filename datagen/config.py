@@ -137,7 +137,7 @@ class RunConfig:
 
     Attributes:
         archs: one, a comma list, all, a range of arch_ids such as 1-100, or a file with one of these a line.
-        profile: cifar10, digits or arrays.
+        profile: cifar10, digits, digits-729 or arrays.
         store: folder of entries.
         seed: seed of the trainings.
         device: auto, cpu, cuda or cuda:1.

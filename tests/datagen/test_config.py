@@ -46,6 +46,20 @@ def test_profiles_change_only_what_they_name() -> None:
     assert (arrays.data.source, arrays.data.validation, arrays.train.epochs) == ("arrays", "file", 100)
 
 
+def test_digits_729_changes_sizes_only() -> None:
+    digits = parse_command_line(["archs=all", "profile=digits"]).to_dict()
+    small = parse_command_line(["archs=all", "profile=digits-729"]).to_dict()
+    assert (small["train"].pop("batch"), digits["train"].pop("batch")) == (64, 32)
+    assert small.pop("space") == {
+        "depth_choices": [1, 2, 3],
+        "width_choices": [1, 2, 3],
+        "stages": 3,
+        "unit_channels": 4,
+    }
+    assert (small.pop("profile"), digits.pop("profile"), bool(digits.pop("space"))) == ("digits-729", "digits", True)
+    assert small == digits
+
+
 def test_everything_can_be_overridden() -> None:
     words = ["profile=digits", "train.epochs=3", "space.depth_choices=[1,2]", "data.corruptions=some/folder"]
     config = parse_command_line([*words, "store=a/b=c,d", "train.flip=true", "archs=1-100,WRN-34-10", "threads=null"])
@@ -66,7 +80,7 @@ def test_lists_of_architectures_need_no_quotes(text: str) -> None:
         (["archs=all", "epochs=3"], "unknown key 'epochs'; did you mean train.epochs"),
         (["archs=all", "colour=red"], "valid keys: archs, profile, store"),
         (["archs=all", "train.colour=red"], "valid keys: .*train.epochs, train.batch"),
-        (["archs=all", "profile=cifar100"], "unknown profile 'cifar100'; known: cifar10, digits, arrays"),
+        (["archs=all", "profile=cifar100"], "unknown profile 'cifar100'; known: cifar10, digits, digits-729, arrays"),
         (["archs=all", "train=3"], "unknown key 'train'"),
         (["archs=all", "train.epochs=many"], "train.epochs: .*many"),
         (["archs=all", "train.epochs=0"], "train.epochs=0: expected an integer of at least 1"),
@@ -105,7 +119,7 @@ def test_help_names_every_key_with_its_default() -> None:
 
 def test_config_is_plain_data() -> None:
     assert RunConfig(archs="all").to_dict()["train"]["epochs"] == 100
-    assert set(PROFILES) == {"cifar10", "digits", "arrays"}
+    assert set(PROFILES) == {"cifar10", "digits", "digits-729", "arrays"}
 
 
 def test_a_wrong_word_is_reported_without_loading_torch() -> None:
