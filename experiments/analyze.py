@@ -25,7 +25,18 @@ from pathlib import Path
 
 from experiments.analysis.table_data import TableData
 from experiments.config import main_with_errors, parse_words
-from experiments.figures import costs, diagnostics, entries, pareto, ratios
+from experiments.figures import (
+    anova,
+    correlations,
+    costs,
+    curves,
+    diagnostics,
+    entries,
+    landscape,
+    noise,
+    pareto,
+    ratios,
+)
 from experiments.figures.base import Figure, Numbers
 from experiments.figures.style import print_style
 from experiments.plot import write_figure
@@ -41,6 +52,11 @@ FIGURES: dict[str, Figure] = {
         diagnostics.LIP,
         ratios.FIGURE,
         pareto.FIGURE,
+        correlations.FIGURE,
+        anova.FIGURE,
+        landscape.FIGURE,
+        noise.FIGURE,
+        curves.FIGURE,
     )
 }
 _DPI = 300

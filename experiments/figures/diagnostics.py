@@ -9,7 +9,7 @@ import numpy as np
 from experiments.analysis.correlations import rank_correlations
 from experiments.analysis.table_data import TableData
 from experiments.figures.base import Figure, Numbers, architectures, foot, label
-from experiments.figures.style import PAGE, POINTS, in_print_style
+from experiments.figures.style import PAGE, POINTS, canvas, in_print_style
 from experiments.figures.violins import by_level, draw_violins, step_lines
 from nasbench_ar import MissingEntryError
 
@@ -86,7 +86,8 @@ def lip_numbers(data: TableData) -> Numbers:
 def draw(numbers: Numbers) -> Drawing:
     """Above, each diagnostic against its accuracy; below, its distributions by entry."""
     points, found = numbers.tables[""], numbers.tables["correlations"]
-    entries = len(set(numbers.tables["levels"]["entry"]))
+    levels, shapes = numbers.tables["levels"], numbers.tables["density"]
+    entries = len(set(levels["entry"]))
     figure = canvas(PAGE, 2.4 + 1.2 * len(found))
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.9, 1.15 * len(found) + 0.2])[:, 0]
     scatters = above.subplots(1, len(found), squeeze=False)[0]
@@ -98,9 +99,7 @@ def draw(numbers: Numbers) -> Drawing:
         ax.set_title(f"Spearman {row['spearman']:.2f}, Kendall {row['kendall']:.2f}", loc="left")
     violins = below.subplots(len(found), entries, squeeze=False, sharey="row", sharex="col")
     for axes, name in zip(violins, found["metric"], strict=True):
-        draw_violins(
-            axes, numbers.tables["levels"], numbers.tables["density"], name, names=name == found["metric"].iloc[-1]
-        )
+        draw_violins(axes, levels, shapes, name, names=name == found["metric"].iloc[-1])
         axes[0].set_ylabel(label(name).replace(" stable", "\nstable").replace(" lip", "\nLIP"))
     return figure
 
