@@ -28,6 +28,7 @@ from nasbench_ar.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's colours: told apart with any colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -158,13 +159,28 @@ def save_figure(axes: Axes, path: Path, *, note: str) -> None:
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.supxlabel(note, fontsize=6.5, color="0.35")
+    try:
+        write_figure(figure, path)
+    finally:
+        plt.close(figure)
+
+
+def write_figure(figure: Figure, path: Path, *, dpi: int = 200) -> None:
+    """Write a drawing, atomically; equal drawings make equal files.
+
+    Args:
+        figure: what to write.
+        path: ends in `.png`, `.pdf` or `.svg`.
+        dpi: dots per inch of a PNG, and of what is rasterised elsewhere.
+
+    Raises:
+        ResultsError: on another ending, or when the file cannot be written.
+    """
     buffer = io.BytesIO()
     kind = path.suffix.removeprefix(".").lower()
     if kind not in NO_DATES:
-        plt.close(figure)
         raise ResultsError(f"cannot write {str(path)!r}: a picture's name ends in .png, .pdf or .svg")
-    figure.savefig(buffer, format=kind, dpi=200, metadata=NO_DATES[kind])
-    plt.close(figure)
+    figure.savefig(buffer, format=kind, dpi=dpi, metadata=NO_DATES[kind])
     try:
         write_atomically(path, buffer.getvalue())
     except OSError as error:

@@ -1,0 +1,225 @@
+"""Shares of variance: additive, pairwise, higher; how much noise can account for; main effects and pairs."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.analysis.anova import Anova, decompose
+from experiments.analysis.evaluation_noise import binomial_variance, images_behind
+from experiments.analysis.replicates import seed_noise
+from experiments.analysis.table_data import TableData
+from experiments.figures.base import Figure, Numbers, foot, label
+from experiments.figures.style import COLOURS, MUTED, PAGE, SMALLEST_FONT, in_print_style, panels
+from nasbench_ar import METRICS, MissingEntryError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
+
+
+def measured(data: TableData) -> list[str]:
+    """What is decomposed: the objective, the accuracies that figures show, stable accuracies and Lipschitz constants."""
+    shown = [data.oracle.table.default_objective, *data.shown_accuracies()]
+    shown += [m.name for m in data.metrics(split="test") if m.name.endswith(("_stable", "_lip"))]
+    return [name for name in dict.fromkeys(shown) if data.has(name)]
+
+
+def noise_variance(data: TableData, name: str) -> tuple[float, str]:
+    """Variance of the noise in one architecture's value, and where that number comes from.
+
+    Where some architectures have several trainings: the variance between trainings of one
+    architecture, divided by the (harmonic mean) number of trainings behind a value.
+    Otherwise, for an accuracy: binomial, of the number of evaluation images that the user
+    gave or that the steps of the values show.  NaN where neither is known.
+    """
+    table = data.oracle.table
+    rows = np.asarray(table.scalar(name))
+    kept = data.kept[table.arch_index] & ~np.isnan(rows)
+    try:
+        found = seed_noise(table.arch_index[kept], table.seeds[kept], rows[kept])
+    except MissingEntryError:
+        pass
+    else:
+        trainings = np.bincount(table.arch_index[kept])
+        return found.within**2 * float((1 / trainings[trainings > 0]).mean()), "seeds"
+    metric = METRICS[name]
+    images = data.images.get(metric.split) or (images_behind(rows[kept]) if metric.unit == "%" else None)
+    if metric.unit != "%" or metric.split not in ("val", "test") or images is None:
+        return float("nan"), "unknown"
+    return binomial_variance(rows[kept], images), f"binomial, {images} images"
+
+
+def numbers(data: TableData) -> Numbers:
+    """Effects of orders 1 and 2, main effects by level, and shares by order, for each metric."""
+    import pandas as pd
+
+    totals: list[dict[str, Any]] = []
+    effects: list[dict[str, Any]] = []
+    main: list[dict[str, Any]] = []
+    lines, reasons = [], []
+    for name in measured(data):
+        try:
+            found = decompose(data.column(name), data.levels)
+        except MissingEntryError as error:
+            reasons.append(f"{label(name, unit=False)}: {error}")
+            continue
+        if not found.total:
+            continue
+        noise, source = noise_variance(data, name)
+        totals.append(_total(name, found, noise, source))
+        for effect, variance in found.variance.items():
+            title = " x ".join(data.entries[k] for k in effect)
+            key = {"metric": name, "effect": title, "order": len(effect), "df": found.df[effect]}
+            expected = noise * found.df[effect] / found.n
+            effects.append(key | {"variance": variance, "share": variance / found.total, "noise_variance": expected})
+        for k, effect_of in found.main.items():
+            key = {
+                "metric": name,
+                "entry": data.entries[k],
+                "linear_share": _share(found.linear[k], found.variance[k,]),
+            }
+            main += [key | {"level": v, "effect": e} for v, e in zip(data.levels[k], effect_of, strict=True)]
+        lines += _lines(name, found, totals[-1], data.entries)
+    if not totals:
+        raise MissingEntryError("; ".join(reasons) or "no metric varies")
+    tables = {"": pd.DataFrame(totals), "effects": pd.DataFrame(effects), "main": pd.DataFrame(main)}
+    return Numbers(tables, (*lines, *(f"left out, {reason}" for reason in reasons)), foot(data))
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else float("nan")
+
+
+def _total(name: str, found: Anova, noise: float, source: str) -> dict[str, Any]:
+    """One line of the main part: shares of the total variance, and of noise in it."""
+    total = found.total
+    out = {"metric": name, "n": found.n, "method": "exact" if found.exact else "least squares", "std": np.sqrt(total)}
+    out |= {
+        "additive": found.of_order(1) / total,
+        "pairwise": found.of_order(2) / total,
+        "higher": found.higher / total,
+    }
+    out |= {"noise": noise / total, "noise_source": source}
+    for order, title in ((1, "additive"), (2, "pairwise")):
+        out[f"noise_in_{title}"] = found.noise_share(noise, order) / total
+    return out
+
+
+def _lines(name: str, found: Anova, total: dict[str, Any], entries: tuple[str, ...]) -> list[str]:
+    how = "exact" if found.exact else f"least squares on {found.n} values"
+    rest = "higher orders" if found.exact else "higher orders and noise"
+    noise = "noise unknown"
+    if total["noise_source"] != "unknown":
+        noise = (
+            f"noise ({total['noise_source']}) would be {100 * total['noise']:.1f} % of the variance, "
+            f"of which {100 * total['noise_in_additive']:.2f} among the additive and "
+            f"{100 * total['noise_in_pairwise']:.2f} among the pairwise"
+        )
+    ordered = sorted(found.variance.items(), key=lambda item: -item[1])
+    largest = [
+        f"{' x '.join(entries[k] for k in effect)} {100 * variance / found.total:.1f} %"
+        for order, count in ((1, len(entries)), (2, 3))
+        for effect, variance in [item for item in ordered if len(item[0]) == order][:count]
+    ]
+    return [
+        f"{label(name, unit=False)} ({how}; standard deviation {total['std']:.3f}): additive "
+        f"{100 * total['additive']:.1f} %, pairwise {100 * total['pairwise']:.1f} %, {rest} "
+        f"{100 * total['higher']:.1f} %; {noise}",
+        f"{label(name, unit=False)}, effects: {', '.join(largest)}",
+    ]
+
+
+@in_print_style
+def draw(numbers: Numbers) -> Drawing:
+    """Shares by order for all metrics; main effects and pairs of the first one."""
+    totals, effects, main = (numbers.tables[part] for part in ("", "effects", "main"))
+    figure, axes = panels(1, 3, width=PAGE, height=2.5 + 0.12 * len(totals), width_ratios=[1.5, 1.1, 1.1])
+    _draw_shares(axes[0, 0], totals)
+    name = totals["metric"].iloc[0]
+    _draw_main(axes[0, 1], main[main["metric"] == name])
+    axes[0, 1].set_title(f"main effects,\n{label(name)}", loc="left")
+    image = _draw_pairs(axes[0, 2], effects[effects["metric"] == name])
+    axes[0, 2].set_title(f"share of variance (%),\n{label(name, unit=False)}", loc="left")
+    figure.colorbar(image, ax=axes[0, 2], orientation="horizontal", fraction=0.05, label="pairwise, % of variance")
+    return figure
+
+
+def _draw_shares(ax: Axes, totals: pd.DataFrame) -> None:
+    y = np.arange(len(totals))
+    left = np.zeros(len(totals))
+    for title, colour in (("additive", COLOURS[0]), ("pairwise", COLOURS[4]), ("higher", "0.75")):
+        shown = "higher and noise" if title == "higher" and "least squares" in set(totals["method"]) else title
+        ax.barh(y, 100 * totals[title], left=left, color=colour, height=0.7, label=shown)
+        left = left + 100 * totals[title].to_numpy()
+    noise = totals["noise"].to_numpy()
+    known = ~np.isnan(noise)
+    if known.any():
+        edge = 100 - 100 * np.minimum(noise[known], 1)
+        ax.barh(
+            y[known],
+            100 - edge,
+            left=edge,
+            height=0.7,
+            fill=False,
+            hatch="////",
+            edgecolor="0.4",
+            linewidth=0,
+            label="noise",
+        )
+    ax.set_yticks(y, [label(name, unit=False) for name in totals["metric"]])
+    ax.invert_yaxis()
+    ax.set_xlim(0, 100)
+    ax.set_xlabel("% of variance")
+    ax.grid(visible=False, axis="y")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.3, 1.0), ncols=2)
+
+
+def _draw_main(ax: Axes, main: pd.DataFrame) -> None:
+    for entry, of_entry in main.groupby("entry", sort=False):
+        stage = int(str(entry)[1:]) - 1
+        style, marker = ("-", "o") if str(entry).startswith("D") else ("--", "s")
+        ax.plot(
+            range(len(of_entry)),
+            of_entry["effect"],
+            style,
+            marker=marker,
+            markersize=3,
+            color=COLOURS[stage % len(COLOURS)],
+            label=str(entry),
+        )
+    ax.axhline(0, color=MUTED, linewidth=0.6)
+    ax.set_xticks(range(main.groupby("entry").size().max()))
+    ax.set_xlabel("level, from the smallest")
+    ax.legend(ncols=2, loc="upper left")
+
+
+def _draw_pairs(ax: Axes, effects: pd.DataFrame) -> Any:
+    entries = list(effects[effects["order"] == 1]["effect"])
+    shares = effects.set_index("effect")["share"]
+    values = np.full((len(entries), len(entries)), np.nan)
+    for i, j in combinations(range(len(entries)), 2):
+        values[j, i] = 100 * shares[f"{entries[i]} x {entries[j]}"]
+    image = ax.imshow(values, cmap="Blues", vmin=0)
+    top = np.nanmax(values)
+    for i in range(len(entries)):
+        for j in range(i + 1):
+            value = 100 * shares[entries[i]] if i == j else values[i, j]
+            text = f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
+            shade = "white" if i != j and value > 0.6 * top else "black"
+            weight = "bold" if i == j else "normal"
+            ax.text(j, i, text, ha="center", va="center", fontsize=SMALLEST_FONT, color=shade, fontweight=weight)
+    ax.set_xticks(range(len(entries)), entries)
+    ax.set_yticks(range(len(entries)), entries)
+    ax.tick_params(length=0)
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    return image
+
+
+FIGURE = Figure(
+    "anova", "functional analysis of variance", "an accuracy of a whole factorial, or of most of it", numbers, draw
+)

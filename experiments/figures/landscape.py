@@ -1,0 +1,165 @@
+"""The search landscape: local optima, basins, distances, and what uphill walks reach."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.analysis.anova import additive_prediction
+from experiments.analysis.landscape import ascend, hamming, neighbour_correlation, uphill_walks
+from experiments.analysis.table_data import TableData
+from experiments.figures.anova import noise_variance
+from experiments.figures.base import Figure, Numbers, architectures, foot, label
+from experiments.figures.style import COLOURS, PAGE, in_print_style, letter, panels
+from nasbench_ar import METRICS, MissingEntryError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+DRAWS = 20
+
+
+def numbers(data: TableData) -> Numbers:
+    """Optima of the table's default objective, one line each; what is reached from every start; a summary."""
+    import pandas as pd
+    from scipy.stats import spearmanr
+
+    name = data.oracle.table.default_objective
+    if not data.has(name):
+        raise MissingEntryError(f"table {data.oracle.name} has no value of {name}")
+    sign = 1.0 if METRICS[name].maximize else -1.0
+    values = sign * data.column(name)
+    shape = [len(level) for level in data.levels]
+    found = ascend(values, shape)
+    walks = uphill_walks(values, shape)
+    known = np.flatnonzero(found.target >= 0)
+    best = found.optima[found.best]
+    distance = hamming(data.vectors[:, None, :], data.vectors[best][None]).min(axis=1)
+    optima = architectures(data, found.optima, name)
+    optima["basin"] = found.basins
+    optima["basin_share"] = found.basins / found.size
+    optima["equal_neighbour"] = found.flat
+    optima["distance_to_best"] = distance[found.optima]
+    starts = architectures(data, known, name)
+    starts["steepest_value"] = sign * values[found.target[known]]
+    starts["steepest_moves"] = found.steps[known]
+    starts["walk_value"] = sign * walks.final[known]
+    starts["walk_moves"] = walks.length[known]
+    starts["walk_reaches_best"] = walks.reach_best[known]
+    starts["distance_to_best"] = distance[known]
+    facts: dict[str, Any] = {
+        "objective": name,
+        "architectures": found.size,
+        "local_optima": len(found.optima),
+        "of_them_with_an_equal_neighbour": int(found.flat.sum()),
+        "global_optima": int(found.best.sum()),
+        "global_value": sign * float(np.nanmax(values)),
+        "steepest_reaches_best": found.reach_best,
+        "steepest_mean_value": float(starts["steepest_value"].mean()),
+        "steepest_mean_moves": float(starts["steepest_moves"].mean()),
+        "walk_reaches_best": float(starts["walk_reaches_best"].mean()),
+        "walk_mean_value": float(starts["walk_value"].mean()),
+        "walk_mean_moves": float(starts["walk_moves"].mean()),
+        "largest_basin_share": float(optima["basin_share"].max()),
+        "median_basin": float(np.median(found.basins)),
+        "optima_mean_value": float(optima[name].mean()),
+        "optima_mean_distance": float(optima["distance_to_best"].mean()),
+        "fitness_distance_spearman": float(spearmanr(starts["distance_to_best"], values[known]).statistic),
+        "neighbour_correlation": neighbour_correlation(values, shape),
+    }
+    lines = _lines(facts, name)
+    control, line = _noise_control(data, name, values, shape)
+    summary = pd.DataFrame({"fact": [*facts, *control], "value": [*facts.values(), *control.values()]})
+    return Numbers({"": optima, "starts": starts, "summary": summary}, (*lines, line), foot(data))
+
+
+def _lines(facts: dict[str, Any], name: str) -> list[str]:
+    return [
+        f"{label(name, unit=False)}: {facts['local_optima']} local optima among {facts['architectures']} architectures "
+        f"({facts['of_them_with_an_equal_neighbour']} have an equally good neighbour); best {facts['global_value']:.2f}, "
+        f"optima {facts['optima_mean_value']:.2f} on average, {facts['optima_mean_distance']:.2f} entries from the best",
+        f"steepest ascent reaches the best from {100 * facts['steepest_reaches_best']:.2f} % of all starts and "
+        f"{facts['steepest_mean_value']:.2f} on average, in {facts['steepest_mean_moves']:.2f} moves; median basin "
+        f"{facts['median_basin']:.0f}, largest {100 * facts['largest_basin_share']:.2f} % of the space",
+        f"adaptive walks (a random better neighbour) reach the best with probability "
+        f"{100 * facts['walk_reaches_best']:.2f} % and {facts['walk_mean_value']:.2f} on average, in "
+        f"{facts['walk_mean_moves']:.2f} moves",
+        f"correlation of neighbours {facts['neighbour_correlation']:.3f}, of value with distance to the best "
+        f"{facts['fitness_distance_spearman']:.3f} (Spearman)",
+    ]
+
+
+def _noise_control(data: TableData, name: str, values: Any, shape: list[int]) -> tuple[dict[str, float], str]:
+    """Local optima that the additive model of the same values has once it is measured with noise.
+
+    On its own it has one optimum; independent noise of the known size makes the others.
+    """
+    variance, source = noise_variance(data, name)
+    if np.isnan(variance):
+        return {}, "how many optima noise alone makes cannot be said: its size is unknown"
+    try:
+        smooth = additive_prediction(values, data.levels)
+    except MissingEntryError as error:
+        return {}, f"how many optima noise alone makes cannot be said: {error}"
+    rng = np.random.default_rng(0)
+    counts = []
+    for _ in range(DRAWS):
+        noisy = smooth + rng.normal(0, np.sqrt(variance), len(smooth))
+        counts.append(len(ascend(np.where(np.isnan(values), np.nan, noisy), shape).optima))
+    facts = {
+        "additive_with_noise_optima_mean": float(np.mean(counts)),
+        "additive_with_noise_optima_std": float(np.std(counts, ddof=1)),
+    }
+    return facts, (
+        f"for comparison, the additive model of these values, whose only optimum is the best, has {np.mean(counts):.0f} ± "
+        f"{np.std(counts, ddof=1):.0f} local optima once independent noise of standard deviation "
+        f"{np.sqrt(variance):.2f} ({source}) is added ({DRAWS} draws, seed 0)"
+    )
+
+
+@in_print_style
+def draw(numbers: Numbers) -> Drawing:
+    """Values of optima, their basins, their distance from the best, and what walks reach."""
+    optima, starts = numbers.tables[""], numbers.tables["starts"]
+    name = starts.columns[starts.columns.get_loc("steepest_value") - 1]
+    figure, axes = panels(2, 2, width=PAGE, height=4.4)
+    ax = axes[0, 0]
+    bins = np.linspace(starts[name].min(), starts[name].max(), 50)
+    ax.hist(starts[name], bins, density=True, color="0.75", label="all architectures")
+    ax.hist(optima[name], bins, density=True, histtype="step", color=COLOURS[1], linewidth=1.2, label="local optima")
+    ax.set(xlabel=label(name), ylabel="density")
+    ax.legend(loc="upper left")
+    letter(ax, f"{len(optima)} local optima")
+    ax = axes[0, 1]
+    ax.scatter(optima[name], optima["basin"], s=5, color=COLOURS[0], linewidths=0, alpha=0.6, rasterized=True)
+    ax.set(xlabel=label(name), ylabel="basin (architectures)", yscale="log")
+    letter(ax, "basins of steepest ascent")
+    ax = axes[1, 0]
+    groups = [optima[name][optima["distance_to_best"] == d] for d in range(int(optima["distance_to_best"].max()) + 1)]
+    shown = [d for d, group in enumerate(groups) if len(group)]
+    ax.boxplot(
+        [groups[d] for d in shown],
+        positions=shown,
+        widths=0.6,
+        flierprops={"markersize": 1.5},
+        medianprops={"color": COLOURS[1]},
+    )
+    ax.set_xticks(shown, [f"{d}\n({len(groups[d])})" for d in shown])
+    ax.set(xlabel="entries that differ from the best (number of optima)", ylabel=label(name))
+    letter(ax, "optima by distance from the best")
+    ax = axes[1, 1]
+    for column, text, colour in (
+        (name, "start", "0.5"),
+        ("walk_value", "adaptive walk, expected end", COLOURS[2]),
+        ("steepest_value", "steepest ascent, end", COLOURS[0]),
+    ):
+        ordered = np.sort(starts[column])
+        ax.plot(ordered, np.linspace(0, 100, len(ordered)), color=colour, label=text)
+    ax.set(xlabel=label(name), ylabel="% of starts at or below")
+    ax.legend(loc="upper left")
+    letter(ax, "what is reached from every start")
+    return figure
+
+
+FIGURE = Figure("landscape", "local optima, basins and uphill walks of the objective", "its objective", numbers, draw)
