@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.comparison import Comparison
-from experiments.plot import foot, looks
+from experiments.plot import foot, looks, marks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,36 +93,53 @@ def draw_regret(comparison: Comparison, kind: str, *, axes: Axes | None = None) 
         axes: where to draw; a new figure by default.
     """
     axes = axes or _new_axes(2.4)
-    counts = {len(course.seeds) for course in comparison.courses}
-    equal = len(counts) == 1
+    most = max(len(course.seeds) for course in comparison.courses)
     x = np.arange(1, comparison.queries + 1)
-    for course, (colour, style) in zip(comparison.courses, looks(_names(comparison)), strict=True):
+    alpha = _band_alpha(comparison)
+    step = max(1, comparison.queries // 8)
+    for course, look in zip(comparison.courses, _line_styles(comparison), strict=True):
         line, band = (course.mean, course.mean_band) if kind == "mean" else (course.median, course.median_band)
-        label = shown(course.name) + ("" if equal else f" ({len(course.seeds)})")
-        axes.plot(x, line, color=colour, linestyle=style, linewidth=1.3, label=label, zorder=3)
-        axes.fill_between(x, *np.maximum(band, 0).T, color=colour, alpha=0.2, linewidth=0, zorder=2)
+        runs = len(course.seeds)
+        label = shown(course.name) + ("" if runs == most else f" ({runs} runs)")
+        axes.plot(x, line, **look, markevery=(step // 2, step), label=label, zorder=3)
+        axes.fill_between(x, *np.maximum(band, 0).T, color=look["color"], alpha=alpha, linewidth=0, zorder=2)
     _regret_axis(axes, comparison)
     axes.set_xlim(1, max(comparison.queries, 2))
     axes.set_xlabel("architectures queried")
     axes.set_ylabel(_regret_label(comparison))
     title = "mean and its 95 % interval" if kind == "mean" else "median and the middle half"
-    axes.set_title(f"{title}, {max(counts)} runs each" if equal else f"{title} (runs)", loc="left")
+    axes.set_title(f"{title}, {most} run{'s' if most > 1 else ''}", loc="left")
     _plain(axes)
     return axes
 
 
 def _regret_axis(axes: Axes, comparison: Comparison) -> None:
-    """Logarithmic above the smallest mean, linear below it; the first few queries partly out of view."""
+    """Logarithmic; where a mean or median reaches 0, linear below the smallest other one.
+
+    The first few queries, which span a range of their own, are partly out of view.
+    """
     from matplotlib.ticker import FuncFormatter
 
     start = min(9, comparison.queries - 1)
-    means = np.concatenate([course.mean[start:] for course in comparison.courses])
-    heights = np.concatenate([course.median_band[start:, 1] for course in comparison.courses] + [means])
-    positive = means[means > 0]
-    threshold = 10.0 ** math.floor(math.log10(positive.min())) if len(positive) else 1.0
-    axes.set_yscale("symlog", linthresh=threshold, linscale=0.4)
-    top = np.nanmax(heights) if np.isfinite(heights).any() else 1.0
-    axes.set_ylim(0, 1.15 * top or 1.0)
+    lines = np.concatenate([[c.mean[start:], c.median[start:]] for c in comparison.courses], axis=None)
+    tops = np.concatenate([c.median_band[start:, 1] for c in comparison.courses])
+    drawn = lines[~np.isnan(lines)]
+    positive = drawn[drawn > 0]
+    if not len(positive):
+        axes.set_ylim(0, 1)
+        return
+    top = 1.15 * float(max(np.nanmax(tops), positive.max()))
+    if len(positive) == len(drawn):
+        axes.set_yscale("log")
+        axes.set_ylim(0.7 * positive.min(), top)
+        digits = "23579" if top / positive.min() < 5 else "25"
+        axes.yaxis.set_minor_formatter(
+            FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in digits else "")
+        )
+    else:
+        axes.set_yscale("symlog", linthresh=10.0 ** math.floor(math.log10(positive.min())), linscale=0.4)
+        axes.set_ylim(0, top)
+    axes.tick_params(which="minor", labelsize=7, width=0.4)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
@@ -134,24 +151,16 @@ def draw_profile(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
     """
     alone = axes is None
     axes = axes or _new_axes(2.9)
-    for profile, (colour, style) in zip(comparison.profiles, looks(_names(comparison)), strict=True):
-        axes.step(
-            profile.tau,
-            profile.share,
-            where="post",
-            color=colour,
-            linestyle=style,
-            linewidth=1.3,
-            label=shown(profile.name),
-            zorder=3,
-        )
+    alpha = _band_alpha(comparison)
+    for profile, look in zip(comparison.profiles, _line_styles(comparison), strict=True):
+        axes.step(profile.tau, profile.share, where="post", **look, markevery=0.12, label=shown(profile.name), zorder=3)
         axes.fill_between(
             profile.tau,
             profile.band[:, 0],
             profile.band[:, 1],
             step="post",
-            color=colour,
-            alpha=0.2,
+            color=look["color"],
+            alpha=alpha,
             linewidth=0,
             zorder=2,
         )
@@ -226,6 +235,18 @@ def _names(comparison: Comparison) -> Sequence[str]:
     return [course.name for course in comparison.courses]
 
 
+def _line_styles(comparison: Comparison) -> list[dict[str, Any]]:
+    names = _names(comparison)
+    return [
+        {"color": colour, "linestyle": style, "linewidth": 1.3, "marker": marker, "markersize": 3}
+        for (colour, style), marker in zip(looks(names), marks(names), strict=True)
+    ]
+
+
+def _band_alpha(comparison: Comparison) -> float:
+    return 0.2 if len(comparison.courses) < 5 else 0.1
+
+
 def _new_axes(height: float) -> Axes:
     import matplotlib.pyplot as plt
 
@@ -239,7 +260,9 @@ def _legend(axes: Axes) -> None:
     figure = axes.get_figure(root=True)
     assert figure is not None
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=7)
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=7, handlelength=2, columnspacing=1
+    )
 
 
 def _plain(axes: Axes) -> None:

@@ -37,6 +37,7 @@ NO_DATES = {
     "svg": {"Date": None},
 }  # equal pictures, equal files
 PUBLISHED = "published_"  # prefix of the searchers as published: the colour of the corrected one, dashed
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 2)), (0, (1, 1)), "-")
 
 
@@ -126,6 +127,14 @@ def looks(names: Sequence[str]) -> list[tuple[str, Any]]:
         dashed = "--" if name.startswith(PUBLISHED) else "-"
         out.append((COLOURS[k % len(COLOURS)], dashed if paired else STYLES[k % len(STYLES)]))
     return out
+
+
+def marks(names: Sequence[str]) -> list[str]:
+    """A marker for each searcher where published ones need the line style; none otherwise."""
+    bases = list(dict.fromkeys(name.removeprefix(PUBLISHED) for name in names))
+    if len(bases) == len(names):
+        return [""] * len(names)
+    return [MARKERS[bases.index(name.removeprefix(PUBLISHED)) % len(MARKERS)] for name in names]
 
 
 def _focus(axes: Axes, curves: Sequence[Curve], optimum: float | None) -> None:
