@@ -71,6 +71,11 @@ class Anova:
         """Degrees of freedom of all effects of one order, 1 or 2."""
         return sum(value for effect, value in self.df.items() if len(effect) == order)
 
+    @property
+    def noise_room(self) -> float:
+        """The most that independent noise in one value can amount to: all that the higher orders hold."""
+        return self.higher / self.noise_share(1.0, 3)
+
     def noise_share(self, noise: float, order: int) -> float:
         """Variance that independent noise adds to the effects of an order, in expectation.
 

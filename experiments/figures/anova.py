@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
+_HATCH: dict[str, Any] = {"fill": False, "edgecolor": "0.4", "linewidth": 0}
+
 
 def measured(data: TableData) -> list[str]:
-    """What is decomposed: the objective, the accuracies that figures show, stable accuracies and Lipschitz constants."""
+    """What is decomposed: the objective, the accuracies shown, stable accuracies and Lipschitz constants."""
     shown = [data.oracle.table.default_objective, *data.shown_accuracies()]
     shown += [m.name for m in data.metrics(split="test") if m.name.endswith(("_stable", "_lip"))]
     return [name for name in dict.fromkeys(shown) if data.has(name)]
@@ -70,66 +72,65 @@ def numbers(data: TableData) -> Numbers:
         if not found.total:
             continue
         noise, source = noise_variance(data, name)
-        totals.append(_total(name, found, noise, source))
+        most = found.noise_room if np.isnan(noise) else min(noise, found.noise_room)
+        totals.append(_total(name, found, noise, most) | {"noise_source": source})
         for effect, variance in found.variance.items():
             title = " x ".join(data.entries[k] for k in effect)
             key = {"metric": name, "effect": title, "order": len(effect), "df": found.df[effect]}
-            expected = noise * found.df[effect] / found.n
-            effects.append(key | {"variance": variance, "share": variance / found.total, "noise_variance": expected})
+            expected = most * found.df[effect] / found.n
+            effects.append(
+                key | {"variance": variance, "share": variance / found.total, "noise_at_most": expected / found.total}
+            )
         for k, effect_of in found.main.items():
-            key = {
-                "metric": name,
-                "entry": data.entries[k],
-                "linear_share": _share(found.linear[k], found.variance[k,]),
-            }
+            linear = found.linear[k] / found.variance[k,] if found.variance[k,] else np.nan
+            key = {"metric": name, "entry": data.entries[k], "linear_share": linear}
             main += [key | {"level": v, "effect": e} for v, e in zip(data.levels[k], effect_of, strict=True)]
         lines += _lines(name, found, totals[-1], data.entries)
     if not totals:
-        raise MissingEntryError("; ".join(reasons) or "no metric varies")
+        raise MissingEntryError(reasons[0] if reasons else "no metric varies")
     tables = {"": pd.DataFrame(totals), "effects": pd.DataFrame(effects), "main": pd.DataFrame(main)}
     return Numbers(tables, (*lines, *(f"left out, {reason}" for reason in reasons)), foot(data))
 
 
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole else float("nan")
+def _total(name: str, found: Anova, noise: float, most: float) -> dict[str, Any]:
+    """One line of the main part: shares of the total variance, and what noise can account for.
 
-
-def _total(name: str, found: Anova, noise: float, source: str) -> dict[str, Any]:
-    """One line of the main part: shares of the total variance, and of noise in it."""
+    Noise that is independent between architectures falls on all orders by their degrees of
+    freedom, so that there cannot be more of it than the higher orders have room for.
+    """
     total = found.total
     out = {"metric": name, "n": found.n, "method": "exact" if found.exact else "least squares", "std": np.sqrt(total)}
-    out |= {
-        "additive": found.of_order(1) / total,
-        "pairwise": found.of_order(2) / total,
-        "higher": found.higher / total,
-    }
-    out |= {"noise": noise / total, "noise_source": source}
-    for order, title in ((1, "additive"), (2, "pairwise")):
-        out[f"noise_in_{title}"] = found.noise_share(noise, order) / total
+    out |= {"additive": found.of_order(1) / total, "pairwise": found.of_order(2) / total}
+    out |= {"higher": found.higher / total, "noise": noise / total, "noise_at_most": most / total}
+    for order, title in ((1, "additive"), (2, "pairwise"), (3, "higher")):
+        out[f"noise_at_most_in_{title}"] = found.noise_share(most, order) / total
     return out
 
 
 def _lines(name: str, found: Anova, total: dict[str, Any], entries: tuple[str, ...]) -> list[str]:
+    """Shares by order, what noise can account for, and the largest effects."""
+    percent = {key: f"{100 * value:.1f} %" for key, value in total.items() if isinstance(value, float)}
     how = "exact" if found.exact else f"least squares on {found.n} values"
-    rest = "higher orders" if found.exact else "higher orders and noise"
-    noise = "noise unknown"
+    noise = f"noise of unknown size, at most {percent['noise_at_most']}"
     if total["noise_source"] != "unknown":
-        noise = (
-            f"noise ({total['noise_source']}) would be {100 * total['noise']:.1f} % of the variance, "
-            f"of which {100 * total['noise_in_additive']:.2f} among the additive and "
-            f"{100 * total['noise_in_pairwise']:.2f} among the pairwise"
-        )
+        noise = f"noise ({total['noise_source']}) would be {percent['noise']}"
+        if total["noise"] > total["noise_at_most"]:
+            noise += (
+                f" if it were independent between architectures; no more than {percent['noise_at_most']} can be, "
+                "the rest must be common to them"
+            )
     ordered = sorted(found.variance.items(), key=lambda item: -item[1])
     largest = [
         f"{' x '.join(entries[k] for k in effect)} {100 * variance / found.total:.1f} %"
         for order, count in ((1, len(entries)), (2, 3))
         for effect, variance in [item for item in ordered if len(item[0]) == order][:count]
     ]
+    shown = label(name, unit=False)
     return [
-        f"{label(name, unit=False)} ({how}; standard deviation {total['std']:.3f}): additive "
-        f"{100 * total['additive']:.1f} %, pairwise {100 * total['pairwise']:.1f} %, {rest} "
-        f"{100 * total['higher']:.1f} %; {noise}",
-        f"{label(name, unit=False)}, effects: {', '.join(largest)}",
+        f"{shown} ({how}; standard deviation {total['std']:.3f}): additive {percent['additive']}, pairwise "
+        f"{percent['pairwise']} (of which noise can make {100 * total['noise_at_most_in_pairwise']:.1f}), higher "
+        f"orders and noise {percent['higher']}; {noise}",
+        f"{shown}, effects: {', '.join(largest)}",
     ]
 
 
@@ -151,25 +152,17 @@ def draw(numbers: Numbers) -> Drawing:
 def _draw_shares(ax: Axes, totals: pd.DataFrame) -> None:
     y = np.arange(len(totals))
     left = np.zeros(len(totals))
-    for title, colour in (("additive", COLOURS[0]), ("pairwise", COLOURS[4]), ("higher", "0.75")):
-        shown = "higher and noise" if title == "higher" and "least squares" in set(totals["method"]) else title
-        ax.barh(y, 100 * totals[title], left=left, color=colour, height=0.7, label=shown)
+    for title, text, colour in (
+        ("additive", "additive", COLOURS[0]),
+        ("pairwise", "pairwise", COLOURS[4]),
+        ("higher", "higher and noise", "0.8"),
+    ):
+        ax.barh(y, 100 * totals[title], left=left, color=colour, height=0.7, label=text)
         left = left + 100 * totals[title].to_numpy()
-    noise = totals["noise"].to_numpy()
-    known = ~np.isnan(noise)
+    known = (totals["noise_source"] != "unknown").to_numpy()
     if known.any():
-        edge = 100 - 100 * np.minimum(noise[known], 1)
-        ax.barh(
-            y[known],
-            100 - edge,
-            left=edge,
-            height=0.7,
-            fill=False,
-            hatch="////",
-            edgecolor="0.4",
-            linewidth=0,
-            label="noise",
-        )
+        most = 100 * totals["noise_at_most_in_higher"][known]
+        ax.barh(y[known], most, left=100 - most, height=0.7, hatch="////", label="noise, at most", **_HATCH)
     ax.set_yticks(y, [label(name, unit=False) for name in totals["metric"]])
     ax.invert_yaxis()
     ax.set_xlim(0, 100)

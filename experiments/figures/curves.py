@@ -43,8 +43,8 @@ def numbers(data: TableData) -> Numbers:
             peak, loss = overfitting(values)
             mean = frame["mean"]
             lines.append(
-                f"{label(name, unit=False)}: mean peaks at {mean.max():.2f} after epoch {int(mean.argmax())} and ends at "
-                f"{mean.iloc[-1]:.2f}; a training peaks after epoch {np.median(peak):.0f} in the median and loses "
+                f"{label(name, unit=False)}: mean peaks at {mean.max():.2f} after epoch {int(mean.argmax())} and ends "
+                f"at {mean.iloc[-1]:.2f}; a training peaks after epoch {np.median(peak):.0f} in the median and loses "
                 f"{loss.mean():.2f} points from there to the end ({len(values)} trainings)"
             )
     if not frames:

@@ -27,6 +27,7 @@ def numbers(data: TableData) -> Numbers:
     rows: list[dict[str, Any]] = []
     lines = []
     reason = ""
+    told = {table.default_objective, *data.shown_accuracies()}
     for metric in data.metrics():
         if metric.name not in table.scalar_names:
             continue
@@ -37,6 +38,8 @@ def numbers(data: TableData) -> Numbers:
             reason = reason or str(error)
             continue
         rows.append({"metric": metric.name, **asdict(found)})
+        if metric.name not in told:
+            continue
         lines.append(
             f"{label(metric.name, unit=False)}: standard deviation within an architecture {found.within:.3g}, between "
             f"{found.between:.3g}; intraclass correlation {found.intraclass:.2f}; two trainings agree with Spearman "

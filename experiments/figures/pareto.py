@@ -64,6 +64,11 @@ def numbers(data: TableData) -> Numbers:
             )
     front = points[points["rank_best"] == 0]
     lines.insert(0, f"{len(front)} architectures on the Pareto front by ({label(name, unit=False)} up, MACs down)")
+    both = int(((ranks["best"] < RANKS) & (ranks["worst"] < RANKS)).sum())
+    if both:
+        lines.append(
+            f"{both} architectures are in both sets: the table is too small for {RANKS} ranks from either side"
+        )
     return Numbers({"": points, "components": pd.DataFrame(rows)}, tuple(lines), foot(data))
 
 

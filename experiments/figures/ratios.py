@@ -55,7 +55,7 @@ def numbers(data: TableData) -> Numbers:
             )
             lines.append(
                 f"{label(name, unit=False)} by {ratio}: R2 linear {fits[1].r2:.3f}, quadratic {fits[2].r2:.3f}, "
-                f"of any function at most {ceiling:.3f}{spread}"
+                f"of the best function of it about {ceiling:.3f}{spread}"
             )
     anywhere = data.kept & np.any([~np.isnan(data.column(name)) for name in names], axis=0)
     points = architectures(data, np.flatnonzero(anywhere), *names)

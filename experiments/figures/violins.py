@@ -65,7 +65,8 @@ def step_lines(steps: pd.DataFrame) -> list[str]:
         clear_down = int((known["change"] < -2 * known["error"]).sum())
         lines.append(
             f"{label(str(name), unit=False)}, mean change per step, all else equal: {', '.join(parts)}; "
-            f"of {len(known)} steps that pairs show, {clear_up} go up and {clear_down} down by more than two standard errors"
+            f"of {len(known)} steps that pairs show, {clear_up} go up and {clear_down} down by more than two standard "
+            "errors"
         )
     return lines
 
