@@ -49,14 +49,21 @@ def as_text(comparison: Comparison) -> str:
     parts = [
         _heading(comparison),
         as_markdown(STANDING_HEADER, standing_lines(comparison, budget)),
-        as_markdown(PAIR_HEADER, [_short(p) for p in _pairs(comparison, budget)]),
-        _ranking(comparison, budget),
+        as_markdown(PAIR_HEADER, pair_lines(comparison, budget)),
+        ranking_text(comparison, budget),
         *comparison.notes,
-        "Regret: distance from the table's best; Area: mean regret over the queries; By: mean advantage over common "
-        "seeds; p: Wilcoxon, Holm-adjusted;\nA: how often a run of the better one beats a run of the other; Seeds: "
-        f"pairs for 80 % power of Wilcoxon's test to see {_target(comparison)}.",
+        legend(comparison),
     ]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def legend(comparison: Comparison) -> str:
+    """What the columns of the two short tables mean."""
+    return (
+        "Regret: distance from the table's best; Area: mean regret over the queries; By: mean advantage over common "
+        "seeds; p: Wilcoxon, Holm-adjusted;\nA: how often a run of the better one beats a run of the other; Seeds: "
+        f"pairs for 80 % power of Wilcoxon's test to see {_target(comparison)}."
+    )
 
 
 def as_report(comparison: Comparison) -> str:
@@ -68,7 +75,7 @@ def as_report(comparison: Comparison) -> str:
         parts += [
             as_markdown(STANDING_HEADER, standing_lines(comparison, budget)),
             as_markdown(FULL_PAIR_HEADER, [_full(p) for p in _pairs(comparison, budget)]),
-            _ranking(comparison, budget),
+            ranking_text(comparison, budget),
         ]
     shifted = comparison.difference is not None
     definitions = DEFINITIONS.format(target=_target(comparison), shift=", shifted to that mean" if shifted else "")
@@ -80,11 +87,10 @@ def as_tex(comparison: Comparison) -> str:
     """Two `booktabs` tables, of the largest budget."""
     budget = comparison.budgets[-1]
     what = f"{comparison.label} after {budget} queries. {comparison.table}: {comparison.title}"
-    pairs = [_short(p) for p in _pairs(comparison, budget)]
     return "\n".join(
         [
             as_latex(STANDING_HEADER, standing_lines(comparison, budget), f"Searchers compared on {what}"),
-            as_latex(PAIR_HEADER, pairs, f"Pairs of searchers on {what}"),
+            as_latex(PAIR_HEADER, pair_lines(comparison, budget), f"Pairs of searchers on {what}"),
         ]
     )
 
@@ -131,6 +137,11 @@ def _standing(standing: Standing, area: float, rank: float) -> tuple[str, ...]:
 
 def _pairs(comparison: Comparison, budget: int) -> list[Pair]:
     return [p for p in comparison.pairs if p.budget == budget]
+
+
+def pair_lines(comparison: Comparison, budget: int) -> list[tuple[str, ...]]:
+    """One line per pair of searchers in the order of `PAIR_HEADER`."""
+    return [_short(p) for p in _pairs(comparison, budget)]
 
 
 def _short(pair: Pair) -> tuple[str, ...]:
@@ -181,7 +192,8 @@ def _p(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.2g}"
 
 
-def _ranking(comparison: Comparison, budget: int) -> str:
+def ranking_text(comparison: Comparison, budget: int) -> str:
+    """Friedman's test, the critical difference, and what is not told apart, in a sentence each."""
     ranking = next(r for r in comparison.rankings if r.budget == budget)
     if not ranking.seeds:
         return "No seed has a value of every searcher: there are no mean ranks."

@@ -18,32 +18,13 @@ import numpy as np
 
 from experiments import plot, table2
 from experiments.page import columns, series
-from experiments.page.pictures import Picture
+from experiments.page.sections import Section
 from experiments.page.stored import Race
 from nasbench_ar import METRICS, ConfigError, Oracle
 
 SCRIPTS = ("data.js", "theme.js", "chart.js", "selection.js", "landscape.js", "trajectories.js", "start.js")
 MOST_BYTES = 8_000_000
 _ASSETS = "experiments.page"
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page made of tables and pictures.
-
-    Attributes:
-        key: of the element, for links.
-        title: its heading.
-        intro: paragraphs.
-        tables: header and lines of each.
-        pictures: figures, below the tables.
-    """
-
-    key: str
-    title: str
-    intro: tuple[str, ...] = ()
-    tables: tuple[tuple[Sequence[str], Sequence[Sequence[str]]], ...] = ()
-    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True)

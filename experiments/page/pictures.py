@@ -20,20 +20,20 @@ class Picture:
 
     Attributes:
         title: what stands above it.
-        caption: what stands below it, one paragraph each.
+        findings: what it says, one sentence each.
         width: in CSS pixels.
         height: likewise.
         source: `data:` address of the image.
     """
 
     title: str
-    caption: tuple[str, ...]
+    findings: tuple[str, ...]
     width: int
     height: int
     source: str
 
 
-def picture(figure: Figure, title: str, caption: tuple[str, ...] = ()) -> Picture:
+def picture(figure: Figure, title: str, findings: tuple[str, ...] = ()) -> Picture:
     """Draw a figure into a picture and close it; the same figure gives the same bytes."""
     import matplotlib.pyplot as plt
     from PIL import Image
@@ -48,4 +48,4 @@ def picture(figure: Figure, title: str, caption: tuple[str, ...] = ()) -> Pictur
         image.convert("RGB").save(small, format="WEBP", quality=_QUALITY, method=6)
     data = base64.b64encode(small.getvalue()).decode("ascii")
     scale = 96 / DOTS_PER_INCH
-    return Picture(title, caption, round(width * scale), round(height * scale), f"data:image/webp;base64,{data}")
+    return Picture(title, findings, round(width * scale), round(height * scale), f"data:image/webp;base64,{data}")

@@ -57,15 +57,11 @@ def finds(experiment: Experiment, positions: NDArray[np.int32]) -> dict[str, Any
     return {"at": np.searchsorted(positions, found).tolist(), "runs": runs.tolist()}
 
 
-def looks(experiments: Sequence[Experiment]) -> list[dict[str, Any]]:
-    """Number of each experiment's colour, and whether its line is dashed: as in `plot`."""
-    bases = list(dict.fromkeys(e.config.searcher_name.removeprefix(plot.PUBLISHED) for e in experiments))
+def signs(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Number of each searcher's colour, and whether it is one as published: as in `plot`."""
     return [
-        {
-            "colour": bases.index(name.removeprefix(plot.PUBLISHED)) % len(plot.COLOURS),
-            "dashed": name.startswith(plot.PUBLISHED),
-        }
-        for name in (e.config.searcher_name for e in experiments)
+        {"colour": plot.COLOURS.index(colour), "dashed": name.startswith(plot.PUBLISHED)}
+        for name, (colour, _) in zip(names, plot.looks(names), strict=True)
     ]
 
 
@@ -87,11 +83,11 @@ def race_data(race: Race) -> dict[str, Any]:
             {
                 "name": experiment.config.searcher_name,
                 "runs": len(experiment.runs.seeds),
-                **look,
+                **sign,
                 "finds": finds(experiment, positions),
                 "bands": {name: _packed(values) for name, values in bands(curve.best).items()},
             }
-            for experiment, look, curve in zip(race.experiments, looks(race.experiments), curves, strict=True)
+            for experiment, sign, curve in zip(race.experiments, signs(race.names), curves, strict=True)
         ],
     }
 

@@ -37,6 +37,11 @@ class Race:
     computed_by: tuple[dict[str, Any], ...]
 
     @property
+    def names(self) -> list[str]:
+        """Of the searchers."""
+        return [experiment.config.searcher_name for experiment in self.experiments]
+
+    @property
     def parts(self) -> list[tuple[Experiment, ...]]:
         """The searchers, and the authors' as they behave: each part is compared within itself."""
         published = tuple(e for e in self.experiments if e.config.searcher_name.startswith(PUBLISHED))
