@@ -94,6 +94,8 @@ def main(arguments: Sequence[str]) -> None:
     out = Path(words["out"])
     if out.suffix.lower() != HTML:
         raise ConfigError(f"out={words['out']!r}: expected the name of a page, ending in {HTML}")
+    if words["figures"] != NO_FIGURES:
+        print("nasbench-ar: drawing the analyses takes a while; figures=none leaves them out", file=sys.stderr)
     figures = [] if words["figures"] == NO_FIGURES else choose_figures(words["figures"])
     os.environ.setdefault("MPLBACKEND", "Agg")
     oracle = load(words["table"] or None)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DOTS_PER_INCH = 144
+DOTS_PER_INCH = 192
+SHOWN_PER_INCH = 108  # CSS pixels: a column of print is a third of the page, letters are as large as the text around
 _QUALITY = 82
 
 
@@ -47,5 +48,5 @@ def picture(figure: Figure, title: str, findings: tuple[str, ...] = ()) -> Pictu
         small = io.BytesIO()
         image.convert("RGB").save(small, format="WEBP", quality=_QUALITY, method=6)
     data = base64.b64encode(small.getvalue()).decode("ascii")
-    scale = 96 / DOTS_PER_INCH
+    scale = SHOWN_PER_INCH / DOTS_PER_INCH
     return Picture(title, findings, round(width * scale), round(height * scale), f"data:image/webp;base64,{data}")
