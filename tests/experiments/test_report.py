@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -15,8 +16,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from experiments import plot, report, run
+from experiments import compare, plot, report, run
+from experiments.analyze import choose_figures
 from experiments.page import columns, document, series
 from experiments.page.stored import read_races
 from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError, Table, load
@@ -235,6 +238,26 @@ def test_stored_runs_are_on_the_page(table: Table, tmp_path: Path, command: Comm
     assert "The authors' searchers as they behave" in Reader(text).words
 
 
+def test_comparison_and_analyses_are_on_the_page(table: Table, tmp_path: Path, command: Command) -> None:
+    for searcher in ("random_search", "local_search"):
+        command(run.main, *words(table, tmp_path, f"searcher={searcher}"))
+    page = report.make_page(Oracle(table), tmp_path / "small", choose_figures("4,correlations"))
+    assert [section.title for section in page.sections] == ["Comparison", "Analyses"]
+    comparison, analyses = page.sections
+    expected = compare.compare([tmp_path / "small" / name for name in ("random_search", "local_search")])
+    assert [line[0] for line in comparison.tables[0][2]] == [s.name for s in sorted(expected.standings, key=lambda s: s.regret)]
+    assert comparison.tables[1][2][0][2] == f"{expected.pairs[0].advantage:.3f}"
+    assert [picture.title for picture in analyses.pictures] == ["Rank correlations between all metrics"]
+    assert any("no stable accuracy" in line for line in analyses.outro)
+    reader = Reader(document.render(page))
+    images = [attributes for tag, attributes in reader.elements if tag == "img"]
+    assert len(images) == 4
+    for image in images:
+        assert image["alt"]
+        with Image.open(io.BytesIO(base64.b64decode(str(image["src"]).partition("base64,")[2]))) as picture:
+            assert picture.width / picture.height == pytest.approx(int(image["width"] or 0) / int(image["height"] or 0), 0.02)
+
+
 def test_equal_inputs_give_equal_pages(table: Table, tmp_path: Path, command: Command) -> None:
     command(run.main, *words(table, tmp_path, "searcher=random_search"))
     pages = []
@@ -270,7 +293,8 @@ def test_damaged_results_are_named(table: Table, tmp_path: Path, command: Comman
     ("words", "said"),
     [
         (["out=page.txt"], "ending in .html"),
-        (["colour=red"], "expected table=, out=, results="),
+        (["colour=red"], "expected table=, out=, results=, figures="),
+        (["figures=nothing"], "figures=nothing: no such figure; there are all, 2, 3"),
         (["table=nowhere"], "no table 'nowhere'"),
         (["table=nares-figures", "results=nowhere"], "no stored runs of table nares-figures"),
     ],

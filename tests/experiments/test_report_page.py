@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -311,12 +310,14 @@ def test_trajectories_as_regret(browser: Browser, oracle: Oracle) -> None:
     browser.until(f"return !{chart}.data.some(t => t.name === 'random search')")
 
 
-def test_the_page_prints(browser: Browser) -> None:
-    import base64
-
-    pdf = base64.b64decode(browser.driver.execute_cdp_cmd("Page.printToPDF", {})["data"])
-    assert pdf[:5] == b"%PDF-"
-    time.sleep(0.1)  # what printing set off in the page ends before the console is read
+def test_printed_pictures_are_light(browser: Browser) -> None:
+    browser.emulate(prefers_color_scheme="dark")
+    colour = "document.getElementById('landscape-chart').layout.font.color"
+    browser.until(f"return {colour} === '#e6e8eb'")
+    browser.script("dispatchEvent(new Event('beforeprint'))")
+    assert browser.script(f"return {colour}") == "#1c2024"
+    browser.script("dispatchEvent(new Event('afterprint'))")
+    browser.until(f"return {colour} === '#e6e8eb'")
 
 
 def test_without_webgl_points_are_drawn_all_the_same(browser: Browser, tmp_path: Path) -> None:

@@ -3,10 +3,15 @@
 const Theme = (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const listeners = [];
-  dark.addEventListener("change", () => listeners.forEach((listener) => listener()));
-  // Paper is white, whatever the screen was.
-  addEventListener("beforeprint", () => listeners.forEach((listener) => listener()));
-  addEventListener("afterprint", () => listeners.forEach((listener) => listener()));
+  const tell = () => listeners.forEach((listener) => listener());
+  /** Paper is white, whatever the screen is. */
+  const onPaper = (yes) => () => {
+    document.documentElement.classList.toggle("paper", yes);
+    tell();
+  };
+  dark.addEventListener("change", tell);
+  addEventListener("beforeprint", onPaper(true));
+  addEventListener("afterprint", onPaper(false));
 
   /** Value of a custom property of the page. */
   const value = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
