@@ -91,6 +91,8 @@ def write(figure: Figure, numbers: Numbers, out: Path) -> list[Path]:
         paths.append(path)
     drawing = figure.draw(numbers)
     with print_style():
+        drawing.draw_without_rendering()
+        drawing.set_layout_engine("none")  # what is laid out once need not be laid out for each file
         for suffix in (".pdf", ".png"):
             write_figure(drawing, out / f"{figure.stem}{suffix}", dpi=_DPI)
             paths.append(out / f"{figure.stem}{suffix}")

@@ -22,7 +22,6 @@ COLUMN = 3.3  # inches, one column of a two-column page
 PAGE = 6.8  # inches, both columns
 SMALLEST_FONT = 7
 MUTED = "0.35"
-POINTS: dict[str, Any] = {"s": 1.5, "linewidths": 0, "alpha": 0.35, "rasterized": True, "color": COLOURS[0]}
 
 _RC: dict[Any, Any] = {
     "font.size": 7.5,
@@ -86,6 +85,12 @@ def level_colours(count: int) -> list[Any]:
     import matplotlib as mpl
 
     return list(mpl.colormaps["viridis"](np.linspace(0.0, 0.9, count)))
+
+
+def dots(count: int) -> dict[str, Any]:
+    """Keywords of a scatter of this many points: small and translucent where there are thousands."""
+    size, alpha = (1.0, 0.35) if count > 2000 else (3.0, 0.5) if count > 300 else (8.0, 0.7)
+    return {"s": size, "alpha": alpha, "linewidths": 0, "rasterized": True, "color": COLOURS[0]}
 
 
 def letter(ax: Axes, text: str) -> None:
