@@ -59,7 +59,7 @@ FIGURES: dict[str, Figure] = {
         curves.FIGURE,
     )
 }
-_DPI = 300
+DPI = 300
 
 
 def choose_figures(words: str) -> list[Figure]:
@@ -91,10 +91,8 @@ def write(figure: Figure, numbers: Numbers, out: Path) -> list[Path]:
         paths.append(path)
     drawing = figure.draw(numbers)
     with print_style():
-        drawing.draw_without_rendering()
-        drawing.set_layout_engine("none")  # what is laid out once need not be laid out for each file
         for suffix in (".pdf", ".png"):
-            write_figure(drawing, out / f"{figure.stem}{suffix}", dpi=_DPI)
+            write_figure(drawing, out / f"{figure.stem}{suffix}", dpi=DPI)
             paths.append(out / f"{figure.stem}{suffix}")
     return paths
 

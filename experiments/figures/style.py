@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,7 @@ COLUMN = 3.3  # inches, one column of a two-column page
 PAGE = 6.8  # inches, both columns
 SMALLEST_FONT = 7
 MUTED = "0.35"
+LAYOUT: Literal["constrained"] | None = "constrained"  # most of the time that a figure takes
 
 _RC: dict[Any, Any] = {
     "font.size": 7.5,
@@ -61,7 +62,7 @@ def canvas(width: float, height: float) -> Figure:
     """An empty figure, in inches, that is not registered with pyplot."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=LAYOUT)
 
 
 def panels(rows: int, columns: int, *, width: float, height: float, **keywords: Any) -> tuple[Figure, Any]:
@@ -99,13 +100,15 @@ def letter(ax: Axes, text: str) -> None:
 
 
 def in_print_style(draw: Callable[[Numbers], Figure]) -> Callable[[Numbers], Figure]:
-    """Draw in print style, and add the foot."""
+    """Draw in print style, add the foot, and settle the layout."""
 
     @wraps(draw)
     def drawn(numbers: Numbers) -> Figure:
         with print_style():
             figure = draw(numbers)
             footnote(figure, numbers.note)
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # laid out once, not again for every file
         return figure
 
     return drawn
