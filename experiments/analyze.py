@@ -59,7 +59,7 @@ FIGURES: dict[str, Figure] = {
         curves.FIGURE,
     )
 }
-_DPI = 300
+DPI = 300
 
 
 def choose_figures(words: str) -> list[Figure]:
@@ -92,7 +92,7 @@ def write(figure: Figure, numbers: Numbers, out: Path) -> list[Path]:
     drawing = figure.draw(numbers)
     with print_style():
         for suffix in (".pdf", ".png"):
-            write_figure(drawing, out / f"{figure.stem}{suffix}", dpi=_DPI)
+            write_figure(drawing, out / f"{figure.stem}{suffix}", dpi=DPI)
             paths.append(out / f"{figure.stem}{suffix}")
     return paths
 

@@ -151,7 +151,7 @@ def _transform(values: FloatArray, bases: Sequence[FloatArray]) -> tuple[FloatAr
     out = values.reshape([len(basis) for basis in bases])
     for axis, basis in enumerate(bases):
         out = np.moveaxis(np.tensordot(basis.T / len(basis), out, axes=(1, axis)), 0, axis)
-    order = sum(np.ix_(*[np.arange(len(basis)) > 0 for basis in bases]))
+    order = np.sum(np.meshgrid(*[np.arange(len(basis)) > 0 for basis in bases], indexing="ij"), axis=0)
     return out, float((out[order > 2] ** 2).sum())
 
 

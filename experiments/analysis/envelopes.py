@@ -42,15 +42,16 @@ def envelope(x: FloatArray, y: FloatArray, *, groups: int = 20, tail: float = 0.
     return Envelope(np.array([np.median(x[part]) for part in parts]), *quantiles.T)
 
 
-def rise(values: FloatArray) -> tuple[float, float, float]:
-    """How an envelope rises: in its first half, in its second half, and Spearman's correlation with the order.
+def rise(x: FloatArray, values: FloatArray) -> tuple[float, float]:
+    """How much an envelope rises over the lower and over the upper half of its range of x.
 
-    The ends are means of two groups, so that one group decides nothing.
+    A running mean of three groups comes first, so that no group decides alone.
+
+    Args:
+        x: (groups,) ascending.
+        values: (groups,) the envelope.
     """
-    from scipy.stats import spearmanr
-
-    ends = 2 if len(values) >= 6 else 1
-    half = len(values) // 2
-    start, middle, end = values[:ends].mean(), values[half - ends // 2 : half + 1].mean(), values[-ends:].mean()
-    monotone = float(spearmanr(np.arange(len(values)), values).statistic) if len(values) > 2 else float("nan")
-    return float(middle - start), float(end - middle), monotone
+    padded = np.pad(values, 1, constant_values=np.nan)
+    smooth = np.nanmean(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
+    middle = float(np.interp((x[0] + x[-1]) / 2, x, smooth))
+    return middle - float(smooth[0]), float(smooth[-1]) - middle

@@ -77,10 +77,8 @@ def numbers(data: TableData) -> Numbers:
         for effect, variance in found.variance.items():
             title = " x ".join(data.entries[k] for k in effect)
             key = {"metric": name, "effect": title, "order": len(effect), "df": found.df[effect]}
-            expected = most * found.df[effect] / found.n
-            effects.append(
-                key | {"variance": variance, "share": variance / found.total, "noise_at_most": expected / found.total}
-            )
+            shares = {"share": variance / found.total, "noise_at_most": most * found.df[effect] / found.n / found.total}
+            effects.append(key | {"variance": variance} | shares)
         for k, effect_of in found.main.items():
             linear = found.linear[k] / found.variance[k,] if found.variance[k,] else np.nan
             key = {"metric": name, "entry": data.entries[k], "linear_share": linear}
@@ -143,9 +141,8 @@ def draw(numbers: Numbers) -> Drawing:
     name = totals["metric"].iloc[0]
     _draw_main(axes[0, 1], main[main["metric"] == name])
     axes[0, 1].set_title(f"main effects,\n{label(name)}", loc="left")
-    image = _draw_pairs(axes[0, 2], effects[effects["metric"] == name])
-    axes[0, 2].set_title(f"share of variance (%),\n{label(name, unit=False)}", loc="left")
-    figure.colorbar(image, ax=axes[0, 2], orientation="horizontal", fraction=0.05, label="pairwise, % of variance")
+    _draw_pairs(axes[0, 2], effects[effects["metric"] == name])
+    axes[0, 2].set_title("main effects and pairs,\n% of variance", loc="left")
     return figure
 
 
@@ -187,16 +184,17 @@ def _draw_main(ax: Axes, main: pd.DataFrame) -> None:
     ax.axhline(0, color=MUTED, linewidth=0.6)
     ax.set_xticks(range(main.groupby("entry").size().max()))
     ax.set_xlabel("level, from the smallest")
-    ax.legend(ncols=2, loc="upper left")
+    ax.set_ylim(top=1.6 * ax.get_ylim()[1])
+    ax.legend(ncols=3, loc="upper left", columnspacing=0.8)
 
 
-def _draw_pairs(ax: Axes, effects: pd.DataFrame) -> Any:
+def _draw_pairs(ax: Axes, effects: pd.DataFrame) -> None:
     entries = list(effects[effects["order"] == 1]["effect"])
     shares = effects.set_index("effect")["share"]
     values = np.full((len(entries), len(entries)), np.nan)
     for i, j in combinations(range(len(entries)), 2):
         values[j, i] = 100 * shares[f"{entries[i]} x {entries[j]}"]
-    image = ax.imshow(values, cmap="Blues", vmin=0)
+    ax.imshow(values, cmap="Blues", vmin=0)
     top = np.nanmax(values)
     for i in range(len(entries)):
         for j in range(i + 1):
@@ -210,7 +208,6 @@ def _draw_pairs(ax: Axes, effects: pd.DataFrame) -> Any:
     ax.tick_params(length=0)
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
-    return image
 
 
 FIGURE = Figure(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from experiments.analysis.envelopes import envelope, rise
 from experiments.analysis.table_data import TableData
 from experiments.figures.base import Figure, Numbers, architectures, foot, label
-from experiments.figures.style import MUTED, PAGE, POINTS, in_print_style, level_colours, panels
+from experiments.figures.style import MUTED, PAGE, dots, in_print_style, level_colours, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -23,7 +23,9 @@ def numbers(data: TableData) -> Numbers:
 
     names = data.shown_accuracies()
     anywhere = data.kept & np.any([~np.isnan(data.column(name)) for name in names], axis=0)
-    rows, lines = [], []
+    rows: list[dict[str, Any]] = []
+    rises: list[dict[str, Any]] = []
+    lines = []
     for name in names:
         for cost in COSTS:
             known = data.known(name)
@@ -34,12 +36,17 @@ def numbers(data: TableData) -> Numbers:
                     zip(found.x, found.low, found.middle, found.high, strict=True), 1
                 )
             ]
-            low, high = rise(found.low), rise(found.high)
+            row: dict[str, Any] = {"metric": name, "cost": cost}
+            for edge, values in (("low", found.low), ("high", found.high)):
+                row[f"{edge}_first_half"], row[f"{edge}_second_half"] = rise(found.x, values)
+            rises.append(row)
             lines.append(
-                f"{label(name, unit=False)} along {cost}: upper envelope {high[0]:+.2f} points in the first half of "
-                f"the architectures, {high[1]:+.2f} in the second; lower envelope {low[0]:+.2f} and {low[1]:+.2f}"
+                f"{label(name, unit=False)} along {cost}: upper envelope {row['high_first_half']:+.2f} points over the "
+                f"lower half of the range, {row['high_second_half']:+.2f} over the upper half; lower envelope "
+                f"{row['low_first_half']:+.2f} and {row['low_second_half']:+.2f}"
             )
     tables = {"": architectures(data, np.flatnonzero(anywhere), *COSTS, *names), "envelopes": pd.DataFrame(rows)}
+    tables["rises"] = pd.DataFrame(rises)
     return Numbers(tables, tuple(lines), foot(data))
 
 
@@ -58,7 +65,7 @@ def draw(numbers: Numbers) -> Drawing:
         for column, name in enumerate(names):
             ax = axes[row, column]
             ax.scatter(
-                points[cost] / unit, points[name], **(POINTS | {"s": 1, "color": [colours[v] for v in points[last]]})
+                points[cost] / unit, points[name], **(dots(len(points)) | {"color": [colours[v] for v in points[last]]})
             )
             line = envelopes[(envelopes["metric"] == name) & (envelopes["cost"] == cost)]
             for edge in ("low", "high"):

@@ -9,7 +9,7 @@ import numpy as np
 from experiments.analysis.correlations import rank_correlations
 from experiments.analysis.table_data import TableData
 from experiments.figures.base import Figure, Numbers, architectures, foot, label
-from experiments.figures.style import PAGE, POINTS, canvas, in_print_style
+from experiments.figures.style import PAGE, canvas, dots, in_print_style
 from experiments.figures.violins import by_level, draw_violins, step_lines
 from nasbench_ar import MissingEntryError
 
@@ -93,7 +93,7 @@ def draw(numbers: Numbers) -> Drawing:
     scatters = above.subplots(1, len(found), squeeze=False)[0]
     for ax, (_, row) in zip(scatters, found.iterrows(), strict=True):
         ax.grid(True)
-        ax.scatter(points[row["metric"]], points[row["accuracy"]], **POINTS)
+        ax.scatter(points[row["metric"]], points[row["accuracy"]], **dots(len(points)))
         ax.set_xlabel(label(row["metric"]))
         ax.set_ylabel(label(row["accuracy"]))
         ax.set_title(f"Spearman {row['spearman']:.2f}, Kendall {row['kendall']:.2f}", loc="left")

@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.analysis.anova import additive_prediction
 from experiments.analysis.landscape import ascend, hamming, neighbour_correlation, uphill_walks
-from experiments.analysis.table_data import TableData
+from experiments.analysis.table_data import FloatArray, TableData
 from experiments.figures.base import Figure, Numbers, architectures, foot, label
 from experiments.figures.style import COLOURS, PAGE, in_print_style, letter, panels
 from nasbench_ar import METRICS, MissingEntryError
@@ -126,7 +126,7 @@ def draw(numbers: Numbers) -> Drawing:
     name = starts.columns[starts.columns.get_loc("steepest_value") - 1]
     figure, axes = panels(2, 2, width=PAGE, height=4.4)
     ax = axes[0, 0]
-    bins = np.linspace(starts[name].min(), starts[name].max(), 50)
+    bins = _bins(starts[name].to_numpy())
     ax.hist(starts[name], bins, density=True, color="0.75", label="all architectures")
     ax.hist(optima[name], bins, density=True, histtype="step", color=COLOURS[1], linewidth=1.2, label="local optima")
     ax.set(xlabel=label(name), ylabel="density")
@@ -158,10 +158,20 @@ def draw(numbers: Numbers) -> Drawing:
     return figure
 
 
+def _bins(values: FloatArray) -> FloatArray:
+    """Edges of some 40 bins that are whole multiples of the values' smallest step wide."""
+    different = np.unique(np.round(values, 9))
+    if len(different) < 2:
+        return np.array([different[0] - 0.5, different[0] + 0.5])
+    step = float(np.diff(different).min())
+    width = step * max(1, round(float(np.ptp(different)) / 40 / step))
+    return np.arange(different[0] - step / 2, different[-1] + width, width)
+
+
 FIGURE = Figure(
     "landscape",
     "local optima, basins and uphill walks of the objective",
-    "its objective for most architectures",
+    "its objective for at least half of the space",
     numbers,
     draw,
 )

@@ -9,7 +9,7 @@ import numpy as np
 from experiments.analysis.pareto import RANKS, cosine, pareto_ranks, principal_components
 from experiments.analysis.table_data import TableData
 from experiments.figures.base import Figure, Numbers, architectures, foot, label
-from experiments.figures.style import COLOURS, MUTED, PAGE, POINTS, in_print_style, letter, panels
+from experiments.figures.style import COLOURS, MUTED, PAGE, dots, in_print_style, letter, panels
 from experiments.published import LOADINGS
 from nasbench_ar import MissingEntryError
 from nasbench_ar.space import NARES
@@ -52,11 +52,13 @@ def numbers(data: TableData) -> Numbers:
             if k == 0 and reference is not None:
                 row |= {f"published_{entry}": value for entry, value in zip(data.entries, reference, strict=True)}
                 row["cosine_published"] = cosine(found.loadings[0], reference)
+                row["cosine_equal"] = cosine(np.ones(len(reference)), reference)
             rows.append(row)
             loadings = ", ".join(f"{value:.3f}" for value in found.loadings[k])
-            beside = (
-                f"; cosine with the published one {row['cosine_published']:.3f}" if "cosine_published" in row else ""
-            )
+            beside = ""
+            if "cosine_published" in row:
+                beside = f"; cosine with the published one {row['cosine_published']:.3f}, equal loadings have "
+                beside += f"{row['cosine_equal']:.3f}"
             lines.append(
                 f"{title} set ({int(chosen.sum())} architectures of rank below {RANKS}), component {k + 1}: "
                 f"[{loadings}], {100 * found.explained[k]:.1f} % of the variance, Spearman with "
@@ -66,9 +68,7 @@ def numbers(data: TableData) -> Numbers:
     lines.insert(0, f"{len(front)} architectures on the Pareto front by ({label(name, unit=False)} up, MACs down)")
     both = int(((ranks["best"] < RANKS) & (ranks["worst"] < RANKS)).sum())
     if both:
-        lines.append(
-            f"{both} architectures are in both sets: the table is too small for {RANKS} ranks from either side"
-        )
+        lines.append(f"{both} architectures are in both sets: the table is small for {RANKS} ranks from either side")
     return Numbers({"": points, "components": pd.DataFrame(rows)}, tuple(lines), foot(data))
 
 
@@ -79,7 +79,7 @@ def draw(numbers: Numbers) -> Drawing:
     name = points.columns[points.columns.get_loc("macs") + 1]
     figure, axes = panels(2, 2, width=PAGE, height=5.0)
     ax = axes[0, 0]
-    ax.scatter(points["macs"] / 1e9, points[name], **(POINTS | {"color": "0.6"}))
+    ax.scatter(points["macs"] / 1e9, points[name], **(dots(len(points)) | {"color": "0.6"}))
     for title, colour in (("best", COLOURS[0]), ("worst", COLOURS[1])):
         chosen = points[points[f"rank_{title}"] < RANKS]
         ax.scatter(

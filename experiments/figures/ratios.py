@@ -15,7 +15,7 @@ from experiments.analysis.ratios import (
 )
 from experiments.analysis.table_data import TableData
 from experiments.figures.base import Figure, Numbers, architectures, foot, label
-from experiments.figures.style import COLOURS, PAGE, POINTS, in_print_style, panels
+from experiments.figures.style import COLOURS, PAGE, dots, in_print_style, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -76,7 +76,7 @@ def draw(numbers: Numbers) -> Drawing:
         for column, name in enumerate(names):
             ax = axes[row, column]
             fit = fits[(fits["ratio"] == ratio) & (fits["metric"] == name)].iloc[0]
-            ax.scatter(points[ratio], points[name], **(POINTS | {"s": 1}))
+            ax.scatter(points[ratio], points[name], **dots(len(points)))
             x = np.linspace(points[ratio].min(), points[ratio].max(), 100)
             for title, degree, colour, style in (("linear", 1, COLOURS[1], "-"), ("quadratic", 2, "black", "--")):
                 y = sum(fit[f"{title}_c{k}"] * x**k for k in range(degree + 1))

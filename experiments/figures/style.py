@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -22,7 +22,7 @@ COLUMN = 3.3  # inches, one column of a two-column page
 PAGE = 6.8  # inches, both columns
 SMALLEST_FONT = 7
 MUTED = "0.35"
-POINTS: dict[str, Any] = {"s": 1.5, "linewidths": 0, "alpha": 0.35, "rasterized": True, "color": COLOURS[0]}
+LAYOUT: Literal["constrained"] | None = "constrained"  # most of the time that a figure takes
 
 _RC: dict[Any, Any] = {
     "font.size": 7.5,
@@ -62,7 +62,7 @@ def canvas(width: float, height: float) -> Figure:
     """An empty figure, in inches, that is not registered with pyplot."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=LAYOUT)
 
 
 def panels(rows: int, columns: int, *, width: float, height: float, **keywords: Any) -> tuple[Figure, Any]:
@@ -88,19 +88,27 @@ def level_colours(count: int) -> list[Any]:
     return list(mpl.colormaps["viridis"](np.linspace(0.0, 0.9, count)))
 
 
+def dots(count: int) -> dict[str, Any]:
+    """Keywords of a scatter of this many points: small and translucent where there are thousands."""
+    size, alpha = (1.0, 0.35) if count > 2000 else (3.0, 0.5) if count > 300 else (8.0, 0.7)
+    return {"s": size, "alpha": alpha, "linewidths": 0, "rasterized": True, "color": COLOURS[0]}
+
+
 def letter(ax: Axes, text: str) -> None:
     """The title of a panel, at its left."""
     ax.set_title(text, loc="left")
 
 
 def in_print_style(draw: Callable[[Numbers], Figure]) -> Callable[[Numbers], Figure]:
-    """Draw in print style, and add the foot."""
+    """Draw in print style, add the foot, and settle the layout."""
 
     @wraps(draw)
     def drawn(numbers: Numbers) -> Figure:
         with print_style():
             figure = draw(numbers)
             footnote(figure, numbers.note)
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # laid out once, not again for every file
         return figure
 
     return drawn
