@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.power import pairs_for_t, pairs_for_wilcoxon, paired_t_power, wilcoxon_power
+from experiments.power import paired_t_power, pairs_for_t, pairs_for_wilcoxon, wilcoxon_power
 from experiments.statistics import paired_wilcoxon
 
 
