@@ -68,8 +68,8 @@ def _points(unit: str) -> str:
 def draw_anytime(comparison: Comparison) -> Figure:
     """Regret against queries: above the mean and its interval, below the median and the middle half.
 
-    The axis is logarithmic down to the smallest mean that is drawn well, linear from
-    there to 0, which the median of a good searcher reaches.
+    The axis is logarithmic, but linear near 0 where a line reaches it, as the median of
+    a good searcher does.
     """
     import matplotlib.pyplot as plt
 
@@ -137,8 +137,9 @@ def _regret_axis(axes: Axes, comparison: Comparison) -> None:
             FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in digits else "")
         )
     else:
-        axes.set_yscale("symlog", linthresh=10.0 ** math.floor(math.log10(positive.min())), linscale=0.4)
-        axes.set_ylim(0, top)
+        threshold = 10.0 ** math.floor(math.log10(positive.min()))
+        axes.set_yscale("symlog", linthresh=threshold, linscale=0.4)
+        axes.set_ylim(-0.1 * threshold, top)  # a line at 0 is not cut
     axes.tick_params(which="minor", labelsize=7, width=0.4)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 

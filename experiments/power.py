@@ -7,6 +7,7 @@ from the stored differences.
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 
@@ -80,13 +81,12 @@ def wilcoxon_power(
     if n < FEWEST_SIGNED_RANKS:
         return 0.0
     rng = np.random.default_rng([seed, n])
-    drawn = equalised(difference)[rng.integers(len(difference), size=(draws, n))]
+    towards = equalised(difference) * np.sign(difference.mean())
+    drawn = towards[rng.integers(len(difference), size=(draws, n))]
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):
         warnings.simplefilter("ignore")  # experiments of equal pairs only; they count as not seen
-        p = stats.wilcoxon(drawn, axis=1, zero_method="pratt", method="asymptotic").pvalue
-    ranks = stats.rankdata(np.abs(drawn), axis=1)
-    towards = (ranks * np.sign(drawn)).sum(axis=1) * np.sign(difference.mean()) > 0
-    return float((towards & (p < significance)).mean())
+        p = stats.wilcoxon(drawn, axis=1, zero_method="pratt", method="asymptotic", alternative="greater").pvalue
+    return float((p < significance / 2).mean())
 
 
 def pairs_for_wilcoxon(
@@ -112,15 +112,18 @@ def pairs_for_wilcoxon(
     if len(difference) < 2 or not equalised(difference.mean()):
         return None
 
+    @functools.cache
     def enough(n: int) -> bool:
         return wilcoxon_power(difference, n, draws=draws, seed=seed) >= power
 
-    low, high = FEWEST_SIGNED_RANKS - 1, min(most, _noether(difference, power))
+    low = high = min(most, _noether(difference, power))
     while not enough(high):
         if high == most:
             return None
         low, high = high, min(most, math.ceil(high * 1.3))
-    while high - low > max(1, high // 100):
+    while low == high or enough(low):
+        high, low = low, max(FEWEST_SIGNED_RANKS - 1, math.floor(low / 1.3))
+    while high - low > max(1, high // 50):
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high

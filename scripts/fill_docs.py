@@ -8,15 +8,19 @@
     python scripts/fill_docs.py [results]
 
 Whatever stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced, and
-`docs/table2.png` is copied.
+`docs/table2.png` is copied; the comparison of the four searchers is made anew, with
+`docs/compare.png`.
 """
 
 import argparse
 import shutil
 from pathlib import Path
 
+from experiments import compare_figures, compare_text, plot
+from experiments.compare import compare
 from experiments.noise import report
 from nasbench_ar import load
+from searchers import SEARCHERS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -55,6 +59,10 @@ def main() -> None:
     for name in ("variants", "predictors"):
         text = (measured / f"bananas_{name}.txt").read_text()
         fill(ROOT / "docs/searchers.md", name, tables(text))
+    comparison = compare([folder / searcher for searcher in SEARCHERS])
+    fill(ROOT / "docs/experiments.md", "compare", compare_text.as_text(comparison).partition("Regret: distance")[0])
+    figure = compare_figures.draw_anytime(comparison)
+    plot.save_figure(figure.axes[0], ROOT / "docs/compare.png", note=compare_figures.note(comparison))
     shutil.copyfile(folder / "table2.png", ROOT / "docs/table2.png")
 
 

@@ -215,7 +215,9 @@ def test_stored_runs_are_on_the_page(table: Table, tmp_path: Path, command: Comm
         command(run.main, *words(table, tmp_path, f"searcher={searcher}"))
     command(run.main, *words(table, tmp_path, "searcher=random_search", "objective=val_loss", "name=by_loss"))
     out = tmp_path / "page.html"
-    code, said, err = command(report.main, f"table={table.folder}", f"results={tmp_path / 'small'}", f"out={out}")
+    code, said, err = command(
+        report.main, f"table={table.folder}", f"results={tmp_path / 'small'}", f"out={out}", "figures=none"
+    )
     assert code == 0, err
     assert "16 stored runs" in said
     text = out.read_text(encoding="utf-8")
@@ -245,7 +247,9 @@ def test_comparison_and_analyses_are_on_the_page(table: Table, tmp_path: Path, c
     assert [section.title for section in page.sections] == ["Comparison", "Analyses"]
     comparison, analyses = page.sections
     expected = compare.compare([tmp_path / "small" / name for name in ("random_search", "local_search")])
-    assert [line[0] for line in comparison.tables[0][2]] == [s.name for s in sorted(expected.standings, key=lambda s: s.regret)]
+    assert [line[0] for line in comparison.tables[0][2]] == [
+        s.name for s in sorted(expected.standings, key=lambda s: s.regret)
+    ]
     assert comparison.tables[1][2][0][2] == f"{expected.pairs[0].advantage:.3f}"
     assert [picture.title for picture in analyses.pictures] == ["Rank correlations between all metrics"]
     assert any("no stable accuracy" in line for line in analyses.outro)
@@ -255,7 +259,9 @@ def test_comparison_and_analyses_are_on_the_page(table: Table, tmp_path: Path, c
     for image in images:
         assert image["alt"]
         with Image.open(io.BytesIO(base64.b64decode(str(image["src"]).partition("base64,")[2]))) as picture:
-            assert picture.width / picture.height == pytest.approx(int(image["width"] or 0) / int(image["height"] or 0), 0.02)
+            assert picture.width / picture.height == pytest.approx(
+                int(image["width"] or 0) / int(image["height"] or 0), 0.02
+            )
 
 
 def test_equal_inputs_give_equal_pages(table: Table, tmp_path: Path, command: Command) -> None:
@@ -305,7 +311,8 @@ def test_wrong_words(command: Command, words: list[str], said: str) -> None:
 
 
 def test_a_page_that_cannot_be_written(table: Table, tmp_path: Path, command: Command) -> None:
-    code, _, err = command(report.main, f"table={table.folder}", f"out={tmp_path / 'nowhere/page.html'}")
+    out = tmp_path / "nowhere/page.html"
+    code, _, err = command(report.main, f"table={table.folder}", f"out={out}", "figures=none")
     assert code == 2
     assert "cannot write" in err
 
