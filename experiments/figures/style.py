@@ -107,8 +107,9 @@ def in_print_style(draw: Callable[[Numbers], Figure]) -> Callable[[Numbers], Fig
         with print_style():
             figure = draw(numbers)
             footnote(figure, numbers.note)
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # laid out once, not again for every file
+            if figure.get_layout_engine() is not None:
+                figure.draw_without_rendering()
+                figure.set_layout_engine("none")  # laid out once, not again for every file
         return figure
 
     return drawn
