@@ -6,6 +6,7 @@
     python -m benchmarks.bananas_predictors > benchmarks/results/bananas_predictors.txt
     python -m experiments.audit > benchmarks/results/audit.txt
     python scripts/fill_docs.py [results]
+    python scripts/fill_docs.py --findings      # docs/findings.md alone, which needs no results
 
 Whatever stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced, and
 `docs/table2.png` is copied.
@@ -15,6 +16,7 @@ import argparse
 import shutil
 from pathlib import Path
 
+from experiments.findings import FINDINGS, finding, samples
 from experiments.noise import report
 from nasbench_ar import load
 
@@ -38,11 +40,23 @@ def tables(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if line.startswith("|"))
 
 
+def fill_findings() -> None:
+    """The numbers of docs/findings.md."""
+    data = samples(load("nares-figures", quiet=True))
+    for name in FINDINGS:
+        fill(ROOT / "docs/findings.md", name, finding(name, data))
+
+
 def main() -> None:
     """Fill every block."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("results", nargs="?", type=Path, default=ROOT / "results")
-    folder = parser.parse_args().results / "nares-figures"
+    parser.add_argument("--findings", action="store_true", help="fill docs/findings.md alone")
+    given = parser.parse_args()
+    fill_findings()
+    if given.findings:
+        return
+    folder = given.results / "nares-figures"
     measured = ROOT / "benchmarks" / "results"
     fill(ROOT / "README.md", "table2", tables((folder / "table2.md").read_text()))
     both = (folder / "table2-both.md").read_text()

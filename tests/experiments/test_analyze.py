@@ -19,7 +19,7 @@ from experiments.plot import write_figure
 from nasbench_ar import NARES, ConfigError, MissingEntryError, Oracle, ResultsError, Table, TableWriter, load
 from tests.experiments.conftest import SPACE, Command, write_table
 
-EPOCHS = 4
+DPI = 30
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,6 @@ def coarse() -> Iterator[None]:
     """Small pictures without a layout, which would take ten times as long."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(style, "LAYOUT", None)
-        patch.setattr(analyze, "DPI", 30)
         yield
 
 
@@ -72,7 +71,7 @@ def read_back(figure: analyze.Figure, numbers: Numbers, out: Path) -> Numbers:
 @pytest.fixture(scope="module")
 def written(rich: Table, tmp_path_factory: pytest.TempPathFactory) -> tuple[TableData, Path]:
     out = tmp_path_factory.mktemp("figures")
-    analyze.main([f"table={rich.folder}", f"out={out}"])
+    analyze.main([f"table={rich.folder}", f"out={out}", f"dpi={DPI}"])
     return TableData.of(Oracle(rich)), out
 
 
@@ -84,7 +83,7 @@ def test_every_picture_is_made_of_its_csv_files(name: str, written: tuple[TableD
     numbers = figure.numbers(data)
     again = figure.draw(read_back(figure, numbers, out))
     with print_style():
-        write_figure(again, tmp_path / "again.png", dpi=analyze.DPI)
+        write_figure(again, tmp_path / "again.png", dpi=DPI)
     assert (tmp_path / "again.png").read_bytes() == (out / f"{figure.stem}.png").read_bytes()
     width = again.get_size_inches()[0]
     assert COLUMN <= width <= PAGE
@@ -144,7 +143,7 @@ def test_noise_of_images_where_there_is_one_seed(table: Table, tmp_path: Path) -
 
 
 def test_a_table_that_lacks_columns_skips_with_a_reason(table: Table, command: Command, tmp_path: Path) -> None:
-    words = (f"table={table.folder}", "figures=2,4,5,anova,noise,curves", f"out={tmp_path / 'new' / 'f'}")
+    words = (f"table={table.folder}", "figures=2,4,5,anova,noise,curves", f"out={tmp_path / 'new' / 'f'}", f"dpi={DPI}")
     code, out, _ = command(analyze.main, *words)
     assert code == 0
     for line in (
@@ -174,6 +173,7 @@ def test_errors_of_the_command(table: Table, command: Command, tmp_path: Path) -
         (["figures="], "figures=: no such figure"),
         (["figures=2,,3"], "figures=: no such figure"),
         (["leave_out=low_mode"], "leave_out=low_mode: table small has no such flag; it has none"),
+        (["dpi=20"], "dpi=20: expected a number from 30 to 1200"),
         (["out="], "out=: expected a folder"),
         (["colour=red"], "'colour=red': expected table=, figures="),
         (["val_images=x"], "val_images='x': expected a number"),
