@@ -6,16 +6,21 @@
     python -m benchmarks.bananas_predictors > benchmarks/results/bananas_predictors.txt
     python -m experiments.audit > benchmarks/results/audit.txt
     python scripts/fill_docs.py [results]
-    python scripts/fill_docs.py --findings      # docs/findings.md alone, which needs no results
+    python scripts/fill_docs.py --findings      # docs/findings.md and the pictures of docs/analysis.md alone
 
 Whatever stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced, and
-`docs/table2.png` is copied.
+`docs/table2.png` is copied; the pictures of docs/analysis.md are drawn.
 """
 
 import argparse
+import io
 import shutil
 from pathlib import Path
 
+from PIL import Image
+
+from experiments.analysis.table_data import TableData
+from experiments.analyze import FIGURES
 from experiments.findings import FINDINGS, finding, samples
 from experiments.noise import report
 from nasbench_ar import load
@@ -47,13 +52,25 @@ def fill_findings() -> None:
         fill(ROOT / "docs/findings.md", name, finding(name, data))
 
 
+def draw_analyses() -> None:
+    """The pictures of docs/analysis.md, in few colours, so that they stay small."""
+    data = TableData.of(load("nares-figures", quiet=True))
+    for name in ("2", "7", "anova", "landscape"):
+        figure = FIGURES[name]
+        buffer = io.BytesIO()
+        figure.draw(figure.numbers(data)).savefig(buffer, format="png", dpi=110)
+        picture = Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+        picture.save(ROOT / f"docs/analysis-{figure.stem}.png", optimize=True)
+
+
 def main() -> None:
     """Fill every block."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("results", nargs="?", type=Path, default=ROOT / "results")
-    parser.add_argument("--findings", action="store_true", help="fill docs/findings.md alone")
+    parser.add_argument("--findings", action="store_true", help="only findings and analyses, which need no results")
     given = parser.parse_args()
     fill_findings()
+    draw_analyses()
     if given.findings:
         return
     folder = given.results / "nares-figures"
