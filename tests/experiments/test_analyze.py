@@ -16,8 +16,8 @@ from experiments.figures import style
 from experiments.figures.base import Numbers
 from experiments.figures.style import COLUMN, PAGE, SMALLEST_FONT, print_style
 from experiments.plot import write_figure
-from nasbench_ar import NARES, ConfigError, MissingEntryError, Oracle, ResultsError, Table, TableWriter, load
-from tests.experiments.conftest import SPACE, Command, write_table
+from nasbench_ar import NARES, ConfigError, MissingEntryError, Oracle, ResultsError, Table, load
+from tests.experiments.conftest import SPACE, Command, table_writer, write_table
 
 DPI = 30
 
@@ -27,16 +27,7 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Table:
     """All there can be: attacks, stable accuracy, Lipschitz constants, curves, two seeds for one in five, a flag."""
     folder = tmp_path_factory.mktemp("rich") / "rich"
     rng = np.random.default_rng(7)
-    with TableWriter(
-        folder,
-        name="rich",
-        title="made-up numbers",
-        provenance="made up",
-        space=SPACE,
-        default_objective="val_pgd_acc",
-        licence="none",
-        source={},
-    ) as writer:
+    with table_writer(folder, "rich") as writer:
         for index in range(SPACE.size):
             base = 30 + SPACE.vectors()[index].sum() + rng.normal()
             for seed in range(2 if index % 5 == 0 else 1):
