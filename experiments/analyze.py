@@ -1,7 +1,7 @@
 """The published analyses of NARes (section 4), and some more, as one command on any table.
 
     python -m experiments.analyze [table=NAME] [figures=all] [out=figures] [leave_out=FLAGS]
-                                  [val_images=N] [test_images=N]
+                                  [val_images=N] [test_images=N] [dpi=300]
 
 figures=2,3,anova   some of them; each is written as PDF and PNG with its numbers as CSV:
 {figures}
@@ -60,6 +60,7 @@ FIGURES: dict[str, Figure] = {
     )
 }
 DPI = 300
+LEAST_DPI, MOST_DPI = 30, 1200
 
 
 def choose_figures(words: str) -> list[Figure]:
@@ -75,8 +76,14 @@ def choose_figures(words: str) -> list[Figure]:
     return [figure for name, figure in FIGURES.items() if name in names or "all" in names]
 
 
-def write(figure: Figure, numbers: Numbers, out: Path) -> list[Path]:
+def write(figure: Figure, numbers: Numbers, out: Path, dpi: int = DPI) -> list[Path]:
     """Write a figure's CSV files, PDF and PNG.
+
+    Args:
+        figure: which one.
+        numbers: what it shows.
+        out: folder that exists.
+        dpi: dots per inch of the PNG, and of the clouds of points in the PDF.
 
     Raises:
         ResultsError: when a file cannot be written.
@@ -92,7 +99,7 @@ def write(figure: Figure, numbers: Numbers, out: Path) -> list[Path]:
     drawing = figure.draw(numbers)
     with print_style():
         for suffix in (".pdf", ".png"):
-            write_figure(drawing, out / f"{figure.stem}{suffix}", dpi=DPI)
+            write_figure(drawing, out / f"{figure.stem}{suffix}", dpi=dpi)
             paths.append(out / f"{figure.stem}{suffix}")
     return paths
 
@@ -108,11 +115,13 @@ def main(arguments: Sequence[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         print(help_text())
         return
-    defaults: dict[str, str | int] = {"table": "", "figures": "all", "out": "figures", "leave_out": ""}
+    defaults: dict[str, str | int] = {"table": "", "figures": "all", "out": "figures", "leave_out": "", "dpi": DPI}
     given = parse_words(arguments, defaults | {"val_images": 0, "test_images": 0})
     chosen = choose_figures(given["figures"])
     if not given["out"]:
         raise ConfigError("out=: expected a folder for the figures")
+    if not LEAST_DPI <= given["dpi"] <= MOST_DPI:
+        raise ConfigError(f"dpi={given['dpi']}: expected a number from {LEAST_DPI} to {MOST_DPI}")
     oracle = load(given["table"] or None)
     images = {split: given[f"{split}_images"] for split in ("val", "test") if given[f"{split}_images"]}
     data = TableData.of(oracle, leave_out_flags(given["leave_out"]), images)
@@ -132,7 +141,7 @@ def main(arguments: Sequence[str]) -> None:
             continue
         for line in numbers.lines:
             print(f"- {line}")
-        print(f"  {', '.join(map(str, write(figure, numbers, out)))}", flush=True)
+        print(f"  {', '.join(map(str, write(figure, numbers, out, given['dpi'])))}", flush=True)
 
 
 def leave_out_flags(words: str) -> list[str] | None:

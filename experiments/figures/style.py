@@ -45,6 +45,7 @@ _RC: dict[Any, Any] = {
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
     "pdf.fonttype": 42,  # real fonts, which publishers ask for
+    "figure.dpi": 200,  # of the layout: near enough to print for texts to fit
     "savefig.dpi": 300,
 }
 
@@ -76,7 +77,7 @@ def panels(rows: int, columns: int, *, width: float, height: float, **keywords: 
 
 def footnote(figure: Figure, note: str) -> None:
     """Where the numbers come from, wrapped to the figure's width; long notes end in an ellipsis."""
-    characters = int(figure.get_size_inches()[0] * 72 / (0.5 * SMALLEST_FONT))
+    characters = int(figure.get_size_inches()[0] * 72 / (0.56 * SMALLEST_FONT))
     lines = textwrap.wrap(note, characters, max_lines=4, placeholder=" …")
     figure.supxlabel("\n".join(lines), fontsize=SMALLEST_FONT, color=MUTED)
 
@@ -107,8 +108,9 @@ def in_print_style(draw: Callable[[Numbers], Figure]) -> Callable[[Numbers], Fig
         with print_style():
             figure = draw(numbers)
             footnote(figure, numbers.note)
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # laid out once, not again for every file
+            if figure.get_layout_engine() is not None:
+                figure.draw_without_rendering()
+                figure.set_layout_engine("none")  # laid out once, not again for every file
         return figure
 
     return drawn

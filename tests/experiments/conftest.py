@@ -27,21 +27,26 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def write_table(folder: Path, *, absent: tuple[int, ...] = (), shift: float = 0.0) -> Table:
-    """81 architectures with an objective, a loss, and test values for two in three."""
-    rng = np.random.default_rng(5)
-    values = 30 + rng.random(SPACE.size) * 5 + SPACE.vectors().sum(axis=1) / 4 + shift
-    with TableWriter(
+def table_writer(folder: Path, name: str, differs: dict[str, str] | None = None) -> TableWriter:
+    """A writer of made-up numbers on the small space."""
+    return TableWriter(
         folder,
-        name="small",
+        name=name,
         title="made-up numbers",
         provenance="made up",
         space=SPACE,
         default_objective="val_pgd_acc",
         licence="none",
         source={},
-        differs={"test_pgd_acc": "ten steps"},
-    ) as writer:
+        differs=differs or {},
+    )
+
+
+def write_table(folder: Path, *, absent: tuple[int, ...] = (), shift: float = 0.0) -> Table:
+    """81 architectures with an objective, a loss, and test values for two in three."""
+    rng = np.random.default_rng(5)
+    values = 30 + rng.random(SPACE.size) * 5 + SPACE.vectors().sum(axis=1) / 4 + shift
+    with table_writer(folder, "small", {"test_pgd_acc": "ten steps"}) as writer:
         for index in range(SPACE.size):
             if index in absent:
                 continue
