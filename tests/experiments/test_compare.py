@@ -13,7 +13,7 @@ import pytest
 
 from experiments import compare, compare_figures, compare_text
 from experiments.comparison import Comparison
-from experiments.statistics import mean_interval, paired_wilcoxon
+from experiments.statistics import holm, mean_interval, paired_wilcoxon
 from nasbench_ar import ConfigError, MetricError, Oracle, ResultsError, Table
 from tests.experiments.conftest import Command, store_runs, write_table
 
@@ -85,7 +85,10 @@ def test_pairs_by_definition(comparison: Comparison) -> None:
     assert (pair.first, pair.second, pair.pairs) == ("good", "poor", 25)
     assert pair.advantage == pytest.approx((good - poor).mean())
     assert pair.p_value == paired_wilcoxon(good, poor)
-    assert pair.p_value <= pair.p_holm <= 3 * pair.p_value
+    for budget in (6, 12):
+        family = [p for p in comparison.pairs if p.budget == budget]
+        assert [p.p_holm for p in family] == holm([p.p_value for p in family])
+        assert min(p.p_holm for p in family) == pytest.approx(3 * min(p.p_value for p in family))
     assert pair.superiority == pytest.approx(((good[:, None] > poor) + (good[:, None] == poor) / 2).mean())
     assert pair.superiority_interval[0] < pair.superiority < pair.superiority_interval[1]
     assert pair.cliffs_delta == pytest.approx(2 * pair.superiority - 1)
