@@ -13,7 +13,7 @@ import pytest
 
 from experiments import compare, compare_figures, compare_text
 from experiments.comparison import Comparison
-from experiments.statistics import holm, mean_interval, paired_wilcoxon
+from experiments.statistics import binomial_interval, holm, mean_interval, paired_wilcoxon
 from nasbench_ar import ConfigError, MetricError, Oracle, ResultsError, Table
 from tests.experiments.conftest import Command, store_runs, write_table
 
@@ -72,6 +72,18 @@ def test_courses_by_definition(comparison: Comparison, table: Table) -> None:
     assert tuple(poor.mean_band[3]) == pytest.approx(mean_interval(poor.regret[:, 3]))
     assert poor.median_band[5].tolist() == pytest.approx(np.quantile(poor.regret[:, 5], (0.25, 0.75)))
     assert comparison.optimum == column.max()
+
+
+def test_standings_by_definition(comparison: Comparison) -> None:
+    assert [(s.budget, s.name) for s in comparison.standings[3:]] == [(12, "poor"), (12, "fair"), (12, "good")]
+    good = comparison.standings[-1]
+    ends = comparison.courses[2].values[:, 11]
+    assert (good.runs, good.mean, good.median) == (25, ends.mean(), np.median(ends))
+    assert (good.std, good.interval) == (ends.std(ddof=1), mean_interval(ends))
+    assert good.regret == pytest.approx(comparison.optimum - ends.mean())
+    found = int((ends == comparison.optimum).sum())
+    assert 0 < found < 25
+    assert (good.solved, good.solved_interval) == (found / 25, binomial_interval(found, 25))
 
 
 def test_pairs_by_definition(comparison: Comparison) -> None:
