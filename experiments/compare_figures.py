@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WIDTH = 3.3  # inches: one of two columns
 LABEL_CHARACTERS = 13
+LEGEND_CHARACTERS = 23
 FOOT_CHARACTERS = 66
 STYLE: dict[Any, Any] = {
     "font.size": 8,
@@ -100,7 +101,7 @@ def draw_regret(comparison: Comparison, kind: str, *, axes: Axes | None = None) 
     for course, look in zip(comparison.courses, _line_styles(comparison), strict=True):
         line, band = (course.mean, course.mean_band) if kind == "mean" else (course.median, course.median_band)
         runs = len(course.seeds)
-        label = shown(course.name) + ("" if runs == most else f" ({runs} runs)")
+        label = shown(course.name) + ("" if runs == most else f" ({runs}\u00a0runs)")
         axes.plot(x, line, **look, markevery=(step // 2, step), label=label, zorder=3)
         axes.fill_between(x, *np.maximum(band, 0).T, color=look["color"], alpha=alpha, linewidth=0, zorder=2)
     _regret_axis(axes, comparison)
@@ -260,9 +261,17 @@ def _legend(axes: Axes) -> None:
     """Above everything, where it hides nothing."""
     figure = axes.get_figure(root=True)
     assert figure is not None
-    handles, labels = axes.get_legend_handles_labels()
+    handles, names = axes.get_legend_handles_labels()
+    labels = ["\n".join(textwrap.wrap(name, LEGEND_CHARACTERS)) for name in names]
     figure.legend(
-        handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=7, handlelength=2, columnspacing=1
+        handles,
+        labels,
+        loc="outside upper center",
+        ncols=2,
+        frameon=False,
+        fontsize=7,
+        handlelength=2.8,
+        columnspacing=1,
     )
 
 

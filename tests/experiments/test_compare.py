@@ -13,7 +13,7 @@ import pytest
 
 from experiments import compare, compare_figures, compare_text
 from experiments.comparison import Comparison
-from experiments.statistics import mean_interval, paired_wilcoxon
+from experiments.statistics import binomial_interval, holm, mean_interval, paired_wilcoxon
 from nasbench_ar import ConfigError, MetricError, Oracle, ResultsError, Table
 from tests.experiments.conftest import Command, store_runs, write_table
 
@@ -74,6 +74,18 @@ def test_courses_by_definition(comparison: Comparison, table: Table) -> None:
     assert comparison.optimum == column.max()
 
 
+def test_standings_by_definition(comparison: Comparison) -> None:
+    assert [(s.budget, s.name) for s in comparison.standings[3:]] == [(12, "poor"), (12, "fair"), (12, "good")]
+    good = comparison.standings[-1]
+    ends = comparison.courses[2].values[:, 11]
+    assert (good.runs, good.mean, good.median) == (25, ends.mean(), np.median(ends))
+    assert (good.std, good.interval) == (ends.std(ddof=1), mean_interval(ends))
+    assert good.regret == pytest.approx(comparison.optimum - ends.mean())
+    found = int((ends == comparison.optimum).sum())
+    assert 0 < found < 25
+    assert (good.solved, good.solved_interval) == (found / 25, binomial_interval(found, 25))
+
+
 def test_pairs_by_definition(comparison: Comparison) -> None:
     assert [(p.budget, {p.first, p.second}) for p in comparison.pairs[:3]] == [
         (6, {"poor", "fair"}),
@@ -85,7 +97,10 @@ def test_pairs_by_definition(comparison: Comparison) -> None:
     assert (pair.first, pair.second, pair.pairs) == ("good", "poor", 25)
     assert pair.advantage == pytest.approx((good - poor).mean())
     assert pair.p_value == paired_wilcoxon(good, poor)
-    assert pair.p_value <= pair.p_holm <= 3 * pair.p_value
+    for budget in (6, 12):
+        family = [p for p in comparison.pairs if p.budget == budget]
+        assert [p.p_holm for p in family] == holm([p.p_value for p in family])
+        assert min(p.p_holm for p in family) == pytest.approx(3 * min(p.p_value for p in family))
     assert pair.superiority == pytest.approx(((good[:, None] > poor) + (good[:, None] == poor) / 2).mean())
     assert pair.superiority_interval[0] < pair.superiority < pair.superiority_interval[1]
     assert pair.cliffs_delta == pytest.approx(2 * pair.superiority - 1)
