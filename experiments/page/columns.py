@@ -27,6 +27,7 @@ from nasbench_ar import METRICS, Oracle
 FloatArray = NDArray[np.float64]
 MISSING = 65535
 MOST_DECIMALS = 4
+OTHERWISE = "†"  # on labels of what this table measures otherwise than the paper; the heading says how
 _AGREES = "_agree"  # flags of that ending confirm a value; any other casts doubt on one
 
 
@@ -41,7 +42,7 @@ class Column:
         unit: of the values.
         better: 1 where higher is better, -1 where lower is, 0 where neither.
         about: the definition in one line.
-        doubt: whether the page offers to leave the marked out; flags only.
+        doubt: whether the page offers to leave the marked out; only flags that some carry.
         known: number of values.
         packed: the values, as the module describes.
     """
@@ -117,7 +118,11 @@ def columns(oracle: Oracle, table_seed: Any = "mean") -> list[Column]:
         kind = "cost" if metric.split == "cost" else "metric"
         better = 0 if metric.maximize is None else 1 if metric.maximize else -1
         values = oracle.column(name, seed=table_seed)[indices]
-        out.append(_column(name, oracle.label(name), kind, values, metric.unit, better, metric.description))
+        differs = oracle.table.meta["differs"].get(name)
+        label, about = metric.label, metric.description
+        if differs:
+            label, about = f"{label} {OTHERWISE}", f"{about}; here: {differs}"
+        out.append(_column(name, label, kind, values, metric.unit, better, about))
     vectors = oracle.space.vectors(indices)
     for position, name in enumerate(oracle.space.entry_names):
         about = f"{'width factor' if position % 2 else 'blocks'} of stage {position // 2 + 1}"
@@ -132,7 +137,7 @@ def columns(oracle: Oracle, table_seed: Any = "mean") -> list[Column]:
 
 def _column(name: str, label: str, kind: str, values: NDArray[Any], unit: str, better: int, about: str) -> Column:
     known = len(values) - int(np.isnan(np.asarray(values, dtype=np.float64)).sum())
-    doubt = kind == "flag" and not name.endswith(_AGREES)
+    doubt = kind == "flag" and not name.endswith(_AGREES) and bool(values.any())
     return Column(name, label, kind, unit, better, about, doubt, known, pack(values))
 
 

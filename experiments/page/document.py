@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -73,6 +74,8 @@ def render(page: Page) -> str:
         data=data,
         facts=_facts(page),
         meta=page.oracle.table.meta,
+        otherwise=_otherwise(page.oracle),
+        dagger=columns.OTHERWISE,
         listing=_listing(page.oracle),
         races=races,
         left_out=page.left_out,
@@ -116,7 +119,10 @@ def _facts(page: Page) -> list[tuple[str, str]]:
     depths, widths = (", ".join(map(str, values)) for values in (space.depth_choices, space.width_choices))
     seeds = np.unique(table.seeds)
     listed = ", ".join(map(str, seeds[:5])) + (", …" if len(seeds) > 5 else "")
-    source = [(f"source {key}", str(value)) for key, value in table.meta["source"].items()]
+    source = [
+        (f"source {key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        for key, value in table.meta["source"].items()
+    ]
     return [
         ("space", f"{space.product_size:,} architectures: {space.stages} stages, depths {depths}, widths {widths}"),
         ("content", f"{len(columns.present(page.oracle)):,} architectures, {table.rows:,} trainings, seeds {listed}"),
@@ -124,6 +130,15 @@ def _facts(page: Page) -> list[tuple[str, str]]:
         *source,
         ("hash of the numbers", table.content_hash),
     ]
+
+
+def _otherwise(oracle: Oracle) -> dict[str, list[str]]:
+    """What the table measures otherwise than the paper: how -> metrics."""
+    out: dict[str, list[str]] = {}
+    for name in oracle.metrics:
+        if differs := oracle.table.meta["differs"].get(name):
+            out.setdefault(differs, []).append(name)
+    return out
 
 
 def _listing(oracle: Oracle) -> tuple[list[str], list[list[str]]]:

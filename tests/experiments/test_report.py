@@ -129,7 +129,8 @@ def test_a_partial_table_embeds_what_it_has(tmp_path: Path) -> None:
     assert not {0, 7, 80} & set(indices.tolist())
     column = next(c for c in data["columns"] if c["name"] == "test_pgd_acc")
     np.testing.assert_allclose(columns.unpack(column["packed"]), Oracle(table).column("test_pgd_acc")[indices], 1e-7)
-    assert column["label"] == "Test PGD20 (ten steps)", "says that it is measured otherwise"
+    assert column["label"] == "Test PGD20 †", "says that it is measured otherwise"
+    assert column["about"].endswith("; here: ten steps")
 
 
 # -- the document ----------------------------------------------------------------

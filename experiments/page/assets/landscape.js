@@ -4,6 +4,7 @@ const Landscape = (() => {
   const { table } = Data;
   const chart = document.getElementById("landscape-chart");
   const state = { x: "macs", y: table.objective, colour: "", xLog: true, yLog: false, without: new Set(), finds: new Set() };
+  const FEW = 2000; // points up to which they are drawn larger
   const STEP = 100; // points that page up and page down pass
   let traces = []; // positions on the page of each trace's points
   let shown = []; // positions of all points, and their order along both axes, made when first asked for
@@ -88,7 +89,7 @@ const Landscape = (() => {
     orders = {};
     const known = shown.filter((k) => !Number.isNaN(colour.values[k]));
     const unknown = shown.filter((k) => Number.isNaN(colour.values[k]));
-    const size = narrow ? 3.5 : 4.5;
+    const size = (shown.length < FEW ? 7 : 4.5) - (narrow ? 1 : 0);
     traces = [unknown, known];
     const out = [
       points(unknown, { color: Theme.value("absent"), size, opacity: 0.5 }),
