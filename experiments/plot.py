@@ -14,20 +14,21 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.config import main_with_errors
+from experiments.contestants import read_contest
 from experiments.statistics import t_quantile
-from experiments.store import RunStore
 from experiments.trajectory import expected_best_of_n, incumbents
-from nasbench_ar import METRICS, Oracle, ResultsError, Table, TableError, open_table
+from nasbench_ar import METRICS, Oracle, ResultsError
 from nasbench_ar.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's colours: told apart with any colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -37,6 +38,7 @@ NO_DATES = {
     "svg": {"Date": None},
 }  # equal pictures, equal files
 PUBLISHED = "published_"  # prefix of the searchers as published: the colour of the corrected one, dashed
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 2)), (0, (1, 1)), "-")
 
 
@@ -78,7 +80,7 @@ def draw_trajectories(
 
     if axes is None:
         _, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for curve, (colour, style) in zip(curves, _looks(curves), strict=True):
+    for curve, (colour, style) in zip(curves, looks([curve.name for curve in curves]), strict=True):
         runs, queries = curve.best.shape
         x = np.arange(1, queries + 1)
         mean = curve.best.mean(axis=0)
@@ -116,16 +118,24 @@ def _band(curve: Curve, *, alone: bool) -> tuple[NDArray[np.float64], NDArray[np
     return mean - half, mean + half
 
 
-def _looks(curves: Sequence[Curve]) -> list[tuple[str, object]]:
-    """Colour and line style of each curve."""
-    bases = list(dict.fromkeys(curve.name.removeprefix(PUBLISHED) for curve in curves))
-    paired = len(bases) < len(curves)
-    looks: list[tuple[str, object]] = []
-    for curve in curves:
-        k = bases.index(curve.name.removeprefix(PUBLISHED))
-        dashed = "--" if curve.name.startswith(PUBLISHED) else "-"
-        looks.append((COLOURS[k % len(COLOURS)], dashed if paired else STYLES[k % len(STYLES)]))
-    return looks
+def looks(names: Sequence[str]) -> list[tuple[str, Any]]:
+    """Colour and line style of each searcher; a published one has the colour of the corrected one."""
+    bases = list(dict.fromkeys(name.removeprefix(PUBLISHED) for name in names))
+    paired = len(bases) < len(names)
+    out: list[tuple[str, Any]] = []
+    for name in names:
+        k = bases.index(name.removeprefix(PUBLISHED))
+        dashed = "--" if name.startswith(PUBLISHED) else "-"
+        out.append((COLOURS[k % len(COLOURS)], dashed if paired else STYLES[k % len(STYLES)]))
+    return out
+
+
+def marks(names: Sequence[str]) -> list[str]:
+    """A marker for each searcher where published ones need the line style; none otherwise."""
+    bases = list(dict.fromkeys(name.removeprefix(PUBLISHED) for name in names))
+    if len(bases) == len(names):
+        return [""] * len(names)
+    return [MARKERS[bases.index(name.removeprefix(PUBLISHED)) % len(MARKERS)] for name in names]
 
 
 def _focus(axes: Axes, curves: Sequence[Curve], optimum: float | None) -> None:
@@ -146,7 +156,7 @@ def save_figure(axes: Axes, path: Path, *, note: str) -> None:
     """Write a picture, atomically, with a line on where the numbers come from.
 
     Args:
-        axes: what to save; its figure is closed.
+        axes: what to save, any of its figure's; the figure is closed.
         path: ends in `.png` (200 dots per inch), `.pdf` or `.svg`.
         note: the line.
 
@@ -157,14 +167,29 @@ def save_figure(axes: Axes, path: Path, *, note: str) -> None:
 
     figure = axes.get_figure(root=True)
     assert figure is not None
-    figure.supxlabel(note, fontsize=6.5, color="0.35")
+    figure.supxlabel(note, fontsize=7, color="0.35")
+    try:
+        write_figure(figure, path)
+    finally:
+        plt.close(figure)
+
+
+def write_figure(figure: Figure, path: Path, *, dpi: int = 200) -> None:
+    """Write a drawing, atomically; equal drawings make equal files.
+
+    Args:
+        figure: what to write.
+        path: ends in `.png`, `.pdf` or `.svg`.
+        dpi: dots per inch of a PNG, and of what is rasterised elsewhere.
+
+    Raises:
+        ResultsError: on another ending, or when the file cannot be written.
+    """
     buffer = io.BytesIO()
     kind = path.suffix.removeprefix(".").lower()
     if kind not in NO_DATES:
-        plt.close(figure)
         raise ResultsError(f"cannot write {str(path)!r}: a picture's name ends in .png, .pdf or .svg")
-    figure.savefig(buffer, format=kind, dpi=200, metadata=NO_DATES[kind])
-    plt.close(figure)
+    figure.savefig(buffer, format=kind, dpi=dpi, metadata=NO_DATES[kind])
     try:
         write_atomically(path, buffer.getvalue())
     except OSError as error:
@@ -190,7 +215,12 @@ def reference_lines(oracle: Oracle, objective: str, queries: int, table_seed: ob
 
 def wrapped_title(oracle: Oracle) -> str:
     """The table's own line on what its numbers are, for the foot of a figure."""
-    return "\n".join(textwrap.wrap(f"table {oracle.name}: {oracle.title}", 110))
+    return foot(oracle.name, oracle.title, 110)
+
+
+def foot(table: str, title: str, width: int) -> str:
+    """The same for a figure that is so many characters wide."""
+    return "\n".join(textwrap.wrap(f"table {table}: {title}", width))
 
 
 def plot_results(folders: Sequence[Path], out: Path) -> None:
@@ -199,41 +229,15 @@ def plot_results(folders: Sequence[Path], out: Path) -> None:
     Raises:
         ResultsError: when a folder holds no results, or they do not share table and objective.
     """
-    curves = []
-    shared: dict[str, object] = {}
-    for folder in folders:
-        store = RunStore(folder)
-        config = store.read_config()
-        mark = {key: config["fingerprint"][key] for key in ("table", "table_hash", "objective", "table_seed")}
-        if shared and mark != shared:
-            raise ResultsError(f"{folder} is about {mark}; the others are about {shared}: they share no axis")
-        shared = mark
-        runs = store.load(store.finished(), 1)
-        if not len(runs.seeds):
-            raise ResultsError(f"{folder} holds no finished run")
-        maximize = bool(METRICS[str(mark["objective"])].maximize)
-        curves.append(Curve(str(config["name"]), incumbents(runs.scores, maximize=maximize)))
-        table_folder = config["table_folder"]
-    oracle = Oracle(_table(str(shared["table"]), table_folder, str(shared["table_hash"])))
-    objective = str(shared["objective"])
+    contest = read_contest(folders)
+    curves = [Curve(c.name, incumbents(c.runs.scores, maximize=contest.maximize)) for c in contest.contestants]
     queries = max(curve.best.shape[1] for curve in curves)
     axes = draw_trajectories(
         curves,
-        ylabel=objective_axis(oracle, objective),
-        **reference_lines(oracle, objective, queries, shared["table_seed"]),  # type: ignore[arg-type]
+        ylabel=objective_axis(contest.oracle, contest.objective),
+        **reference_lines(contest.oracle, contest.objective, queries, contest.table_seed),  # type: ignore[arg-type]
     )
-    save_figure(axes, out, note=wrapped_title(oracle))
-
-
-def _table(name: str, folder: str, content_hash: str) -> Table:
-    for place in (folder, name):
-        try:
-            table = open_table(place)
-        except TableError:
-            continue
-        if table.content_hash == content_hash:
-            return table
-    raise ResultsError(f"the table {name} these results were made on is no longer at {folder}")
+    save_figure(axes, out, note=wrapped_title(contest.oracle))
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -130,17 +130,25 @@ def as_text(experiments: Sequence[Experiment]) -> str:
         f"Table {first.oracle.name}: {first.oracle.title}",
         "",
         summary.as_markdown(header, lines),
+        *legend(experiments),
+    ]
+    return "\n".join(out) + "\n"
+
+
+def legend(experiments: Sequence[Experiment]) -> list[str]:
+    """What the signs in `table_lines` mean, and what is not in it."""
+    out = [
         "Mean ± standard deviation over runs. Bold: best mean of the row; ≈: not significantly different from it "
         f"(Wilcoxon signed-rank, paired by seed, Holm-adjusted, p >= {SIGNIFICANCE}). "
         "Rows for which a searcher has values in fewer than half of its runs are not ranked.",
     ]
     if any(np.isnan(row.values).any() for e in experiments for row in e.rows):
         out.append("[n]: runs whose reported architecture has a value in this table; the mean is over those.")
-    if first.lacking:
-        out.append(f"Not in this table: {', '.join(first.lacking)}.")
+    if experiments[0].lacking:
+        out.append(f"Not in this table: {', '.join(experiments[0].lacking)}.")
     if any(row.published for e in experiments for row in e.rows):
         out.append(f"{PUBLISHED_LINE}: the paper's Table 2, on the authors' own data (val metrics at the best epoch).")
-    return "\n".join(out) + "\n"
+    return out
 
 
 def as_csv(experiments: Sequence[Experiment]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from experiments.config import main_with_errors
-from nasbench_ar import SearchSpace, Table, TableWriter
+from experiments.runner import Run
+from experiments.store import RunStore
+from nasbench_ar import METRICS, Oracle, SearchSpace, Table, TableWriter
 from nasbench_ar.library import HOME_VARIABLE
 
 matplotlib.use("Agg")
@@ -25,21 +27,26 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def write_table(folder: Path, *, absent: tuple[int, ...] = (), shift: float = 0.0) -> Table:
-    """81 architectures with an objective, a loss, and test values for two in three."""
-    rng = np.random.default_rng(5)
-    values = 30 + rng.random(SPACE.size) * 5 + SPACE.vectors().sum(axis=1) / 4 + shift
-    with TableWriter(
+def table_writer(folder: Path, name: str, differs: dict[str, str] | None = None) -> TableWriter:
+    """A writer of made-up numbers on the small space."""
+    return TableWriter(
         folder,
-        name="small",
+        name=name,
         title="made-up numbers",
         provenance="made up",
         space=SPACE,
         default_objective="val_pgd_acc",
         licence="none",
         source={},
-        differs={"test_pgd_acc": "ten steps"},
-    ) as writer:
+        differs=differs or {},
+    )
+
+
+def write_table(folder: Path, *, absent: tuple[int, ...] = (), shift: float = 0.0) -> Table:
+    """81 architectures with an objective, a loss, and test values for two in three."""
+    rng = np.random.default_rng(5)
+    values = 30 + rng.random(SPACE.size) * 5 + SPACE.vectors().sum(axis=1) / 4 + shift
+    with table_writer(folder, "small", {"test_pgd_acc": "ten steps"}) as writer:
         for index in range(SPACE.size):
             if index in absent:
                 continue
@@ -49,6 +56,44 @@ def write_table(folder: Path, *, absent: tuple[int, ...] = (), shift: float = 0.
                 scalars["test_pgd_acc"] = value + 20
             writer.add(SPACE.architecture(index), seed=0, scalars=scalars)
     return Table(folder)
+
+
+def store_runs(
+    folder: Path,
+    table: Table,
+    queried: Mapping[int, Sequence[int]],
+    *,
+    reported: Mapping[int, int] | None = None,
+    objective: str = "val_pgd_acc",
+    **changes: object,
+) -> Path:
+    """A result folder as `experiments.run` leaves it, of runs that are written down by hand.
+
+    Args:
+        folder: where.
+        table: what the runs were made on.
+        queried: seed -> indices in the order of the queries.
+        reported: seed -> index, where it is not the first best.
+        objective: what guided them.
+        changes: to the fingerprint.
+    """
+    store = RunStore(folder)
+    column = np.asarray(Oracle(table).column(objective), dtype=np.float32)
+    fingerprint = {
+        "table": table.name,
+        "table_hash": table.content_hash,
+        "objective": objective,
+        "table_seed": "mean",
+        "queries": max(map(len, queried.values())),
+        **changes,
+    }
+    store.begin({"name": folder.name, "table_folder": str(table.folder), "fingerprint": fingerprint}, None)
+    for seed, indices in queried.items():
+        scores = column[list(indices)]
+        best = int((scores if METRICS[objective].maximize else -scores).argmax())
+        own = (reported or {}).get(seed, indices[best])
+        store.save(Run(seed, np.array(indices, dtype=np.int32), scores, own, 0))
+    return folder
 
 
 @pytest.fixture

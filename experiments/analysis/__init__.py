@@ -1,0 +1,1 @@
+"""Analyses of a whole table: pure functions from arrays to numbers (NARes, section 4)."""

@@ -1,0 +1,143 @@
+"""What the analyses see of a table: columns by architecture, without what is left out.
+
+    data = TableData.of(oracle, leave_out=("low_mode",))
+    data.column("test_pgd_acc")     # (product_size,) NaN where missing or left out
+
+Which flags are left out by default: `low_mode` and `objective_imputed`, where a table
+has them.  The first marks networks of a defective training site, which say nothing
+about architecture; the second, values that an additive model made, which would be
+counted as evidence for additivity.  Both marks were set with the help of an additive
+model, so that leaving out `low_mode` makes the rest look somewhat more additive than
+it is: conclusions that hang on it should be read with `leave_out=none` beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_ar import METRICS, ConfigError, MissingEntryError, Oracle
+from nasbench_ar.metrics import Metric
+
+FloatArray = NDArray[np.float64]
+DEFAULT_FLAGS = ("low_mode", "objective_imputed")
+
+
+@dataclass(frozen=True, eq=False)
+class TableData:
+    """A table and the architectures that an analysis is about.
+
+    Attributes:
+        oracle: the table.
+        kept: (product_size,) bool by index: not left out by a flag.
+        left_out: flag -> number of architectures that carry it.
+        images: evaluation images behind an accuracy, by split, where the user knows them.
+    """
+
+    oracle: Oracle
+    kept: NDArray[np.bool_]
+    left_out: Mapping[str, int]
+    images: Mapping[str, int]
+
+    @classmethod
+    def of(
+        cls, oracle: Oracle, leave_out: Sequence[str] | None = None, images: Mapping[str, int] | None = None
+    ) -> TableData:
+        """Choose the architectures.
+
+        Args:
+            oracle: the table.
+            leave_out: flags; None takes those of `DEFAULT_FLAGS` that the table has.
+            images: number of evaluation images by split, `val` or `test`; by default
+                they are derived from the values (`evaluation_noise.images_behind`).
+
+        Raises:
+            ConfigError: on a flag that the table does not have.
+        """
+        flags = oracle.table.flag_names
+        chosen = [flag for flag in DEFAULT_FLAGS if flag in flags] if leave_out is None else list(leave_out)
+        for flag in chosen:
+            if flag not in flags:
+                raise ConfigError(
+                    f"leave_out={flag}: table {oracle.name} has no such flag; it has "
+                    f"{', '.join(flags) or 'none'}; leave_out=none leaves nothing out"
+                )
+        marks = {flag: oracle.flag(flag) for flag in chosen}
+        kept = np.ones(oracle.space.product_size, dtype=bool)
+        for mark in marks.values():
+            kept &= ~mark
+        return cls(oracle, kept, {flag: int(mark.sum()) for flag, mark in marks.items()}, dict(images or {}))
+
+    @property
+    def note(self) -> str:
+        """One line: what is left out."""
+        if not self.left_out:
+            flags = [flag for flag in DEFAULT_FLAGS if flag in self.oracle.table.flag_names]
+            return f"nothing left out, {' and '.join(flags)} included" if flags else "nothing left out"
+        listed = " and ".join(f"{flag} ({count:,})" for flag, count in self.left_out.items())
+        return f"left out: {listed}; {int(self.kept.sum()):,} of {len(self.kept):,} architectures remain"
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """`D1`, `W1`, ...: names of a vector's entries."""
+        return self.oracle.space.entry_names
+
+    @cached_property
+    def vectors(self) -> NDArray[np.int64]:
+        """(product_size, entries) int64 vectors by index."""
+        return self.oracle.space.vectors(np.arange(self.oracle.space.product_size))
+
+    @cached_property
+    def levels(self) -> tuple[tuple[int, ...], ...]:
+        """Choices of each entry."""
+        return tuple(self.oracle.space.choices(position) for position in range(self.oracle.space.dimensions))
+
+    def column(self, name: str) -> FloatArray:
+        """(product_size,) float64, mean over the seeds, NaN where missing or left out."""
+        return np.where(self.kept, self.oracle.column(name), np.nan)
+
+    def has(self, name: str) -> bool:
+        """Whether any kept architecture has the metric."""
+        return name in self.oracle.metrics and not np.isnan(self.column(name)).all()
+
+    def metrics(self, *, unit: str | None = None, split: str | None = None) -> list[Metric]:
+        """Metrics that have values and spread, in catalogue order; `cost` among them."""
+        chosen = [METRICS[name] for name in self.oracle.metrics if self.has(name)]
+        return [m for m in chosen if unit in (None, m.unit) and split in (None, m.split)]
+
+    def accuracies(self, split: str | None = None) -> list[str]:
+        """Names of the accuracies, stable accuracies not among them."""
+        return [m.name for m in self.metrics(unit="%", split=split) if m.name.endswith("_acc")]
+
+    def shown_accuracies(self) -> list[str]:
+        """The accuracies that figures show: those of the test set, otherwise of validation.
+
+        Raises:
+            MissingEntryError: when the table has neither.
+        """
+        found = self.accuracies("test") or self.accuracies("val")
+        if not found:
+            raise MissingEntryError(f"table {self.oracle.name} has no accuracy of a validation or test set")
+        return found
+
+    def robust_accuracy(self) -> str:
+        """Test PGD20 accuracy, or the nearest that the table has.
+
+        Raises:
+            MissingEntryError: when it has no accuracy under attack.
+        """
+        for name in ("test_pgd_acc", "test_cw_acc", "test_fgsm_acc", "val_pgd_acc", "val_best_pgd_acc", "val_cw_acc"):
+            if self.has(name):
+                return name
+        raise MissingEntryError(f"table {self.oracle.name} has no accuracy under attack")
+
+    def known(self, *names: str) -> NDArray[np.int64]:
+        """(n,) indices of the kept architectures that have all of these metrics."""
+        present = self.kept.copy()
+        for name in names:
+            present &= ~np.isnan(self.oracle.column(name))
+        return np.flatnonzero(present)

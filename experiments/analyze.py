@@ -1,0 +1,155 @@
+"""The published analyses of NARes (section 4), and some more, as one command on any table.
+
+    python -m experiments.analyze [table=NAME] [figures=all] [out=figures] [leave_out=FLAGS]
+                                  [val_images=N] [test_images=N] [dpi=300]
+
+figures=2,3,anova   some of them; each is written as PDF and PNG with its numbers as CSV:
+{figures}
+
+leave_out=low_mode,objective_imputed
+                    flags of architectures to leave out; none leaves nothing out. By
+                    default these two, where the table has them: networks of a defective
+                    training site and values that a model filled in are no evidence about
+                    architecture.  Every figure says what was left out.
+val_images, test_images
+                    evaluation images behind an accuracy, for the part of the variance
+                    that they explain; by default derived from the steps of the values.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.analysis.table_data import TableData
+from experiments.config import main_with_errors, parse_words
+from experiments.figures import (
+    anova,
+    correlations,
+    costs,
+    curves,
+    diagnostics,
+    entries,
+    landscape,
+    noise,
+    pareto,
+    ratios,
+)
+from experiments.figures.base import Figure, Numbers
+from experiments.figures.style import print_style
+from experiments.plot import write_figure
+from nasbench_ar import ConfigError, MissingEntryError, ResultsError, load
+from nasbench_ar.files import write_atomically
+
+FIGURES: dict[str, Figure] = {
+    figure.name: figure
+    for figure in (
+        costs.FIGURE,
+        entries.FIGURE,
+        diagnostics.STABLE,
+        diagnostics.LIP,
+        ratios.FIGURE,
+        pareto.FIGURE,
+        correlations.FIGURE,
+        anova.FIGURE,
+        landscape.FIGURE,
+        noise.FIGURE,
+        curves.FIGURE,
+    )
+}
+DPI = 300
+LEAST_DPI, MOST_DPI = 30, 1200
+
+
+def choose_figures(words: str) -> list[Figure]:
+    """The figures of `all` or a comma list of names, in the order of `FIGURES`.
+
+    Raises:
+        ConfigError: on an unknown name; lists them all.
+    """
+    names = [name.strip() for name in words.split(",")]
+    unknown = [name for name in names if name not in (*FIGURES, "all")]
+    if unknown:
+        raise ConfigError(f"figures={unknown[0]}: no such figure; there are all, {', '.join(FIGURES)}")
+    return [figure for name, figure in FIGURES.items() if name in names or "all" in names]
+
+
+def write(figure: Figure, numbers: Numbers, out: Path, dpi: int = DPI) -> list[Path]:
+    """Write a figure's CSV files, PDF and PNG.
+
+    Args:
+        figure: which one.
+        numbers: what it shows.
+        out: folder that exists.
+        dpi: dots per inch of the PNG, and of the clouds of points in the PDF.
+
+    Raises:
+        ResultsError: when a file cannot be written.
+    """
+    paths = []
+    for part, table in numbers.tables.items():
+        path = out / (f"{figure.stem}_{part}.csv" if part else f"{figure.stem}.csv")
+        try:
+            write_atomically(path, table.to_csv(index=False, lineterminator="\n").encode())
+        except OSError as error:
+            raise ResultsError(f"cannot write {path}: {error.strerror or error}") from error
+        paths.append(path)
+    drawing = figure.draw(numbers)
+    with print_style():
+        for suffix in (".pdf", ".png"):
+            write_figure(drawing, out / f"{figure.stem}{suffix}", dpi=dpi)
+            paths.append(out / f"{figure.stem}{suffix}")
+    return paths
+
+
+def help_text() -> str:
+    """The module's docstring with the list of figures."""
+    listed = "\n".join(f"  {name:<12} {figure.title}" for name, figure in FIGURES.items())
+    return (__doc__ or "").strip().replace("{figures}", listed)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    if {"-h", "--help"} & set(arguments):
+        print(help_text())
+        return
+    defaults: dict[str, str | int] = {"table": "", "figures": "all", "out": "figures", "leave_out": "", "dpi": DPI}
+    given = parse_words(arguments, defaults | {"val_images": 0, "test_images": 0})
+    chosen = choose_figures(given["figures"])
+    if not given["out"]:
+        raise ConfigError("out=: expected a folder for the figures")
+    if not LEAST_DPI <= given["dpi"] <= MOST_DPI:
+        raise ConfigError(f"dpi={given['dpi']}: expected a number from {LEAST_DPI} to {MOST_DPI}")
+    oracle = load(given["table"] or None)
+    images = {split: given[f"{split}_images"] for split in ("val", "test") if given[f"{split}_images"]}
+    data = TableData.of(oracle, leave_out_flags(given["leave_out"]), images)
+    out = Path(given["out"])
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultsError(f"cannot write to {out}: {error.strerror or error}") from error
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    print(f"table {oracle.name}: {oracle.title}\n{data.note}")
+    for figure in chosen:
+        print(f"\n{figure.name}: {figure.title}")
+        try:
+            numbers = figure.numbers(data)
+        except MissingEntryError as error:
+            print(f"- skipped: {error} (it needs {figure.needs})")
+            continue
+        for line in numbers.lines:
+            print(f"- {line}")
+        print(f"  {', '.join(map(str, write(figure, numbers, out, given['dpi'])))}", flush=True)
+
+
+def leave_out_flags(words: str) -> list[str] | None:
+    """Flags of a comma list; an empty one for `none`, None (the default) for no words at all."""
+    if not words:
+        return None
+    return [] if words == "none" else [word.strip() for word in words.split(",")]
+
+
+if __name__ == "__main__":
+    sys.exit(main_with_errors(main))

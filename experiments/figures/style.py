@@ -1,0 +1,116 @@
+"""How the figures look: sizes for print, fonts of at least 7 points, the colours of `experiments.plot`."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from experiments.plot import COLOURS as COLOURS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from experiments.figures.base import Numbers
+
+COLUMN = 3.3  # inches, one column of a two-column page
+PAGE = 6.8  # inches, both columns
+SMALLEST_FONT = 7
+MUTED = "0.35"
+LAYOUT: Literal["constrained"] | None = "constrained"  # most of the time that a figure takes
+
+_RC: dict[Any, Any] = {
+    "font.size": 7.5,
+    "axes.labelsize": 7.5,
+    "axes.titlesize": 7.5,
+    "xtick.labelsize": SMALLEST_FONT,
+    "ytick.labelsize": SMALLEST_FONT,
+    "legend.fontsize": SMALLEST_FONT,
+    "legend.frameon": False,
+    "legend.handlelength": 1.4,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "0.92",
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.2,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "pdf.fonttype": 42,  # real fonts, which publishers ask for
+    "figure.dpi": 200,  # of the layout: near enough to print for texts to fit
+    "savefig.dpi": 300,
+}
+
+
+@contextmanager
+def print_style() -> Iterator[None]:
+    """Matplotlib's settings for everything drawn and saved inside."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(_RC):
+        yield
+
+
+def canvas(width: float, height: float) -> Figure:
+    """An empty figure, in inches, that is not registered with pyplot."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout=LAYOUT)
+
+
+def panels(rows: int, columns: int, *, width: float, height: float, **keywords: Any) -> tuple[Figure, Any]:
+    """A figure and its (rows, columns) axes with a light grid."""
+    figure = canvas(width, height)
+    axes = figure.subplots(rows, columns, squeeze=False, **keywords)
+    for ax in axes.flat:
+        ax.grid(True)
+    return figure, axes
+
+
+def footnote(figure: Figure, note: str) -> None:
+    """Where the numbers come from, wrapped to the figure's width; long notes end in an ellipsis."""
+    characters = int(figure.get_size_inches()[0] * 72 / (0.56 * SMALLEST_FONT))
+    lines = textwrap.wrap(note, characters, max_lines=4, placeholder=" …")
+    figure.supxlabel("\n".join(lines), fontsize=SMALLEST_FONT, color=MUTED)
+
+
+def level_colours(count: int) -> list[Any]:
+    """Colours of ordered levels, dark to light, told apart with any colour vision."""
+    import matplotlib as mpl
+
+    return list(mpl.colormaps["viridis"](np.linspace(0.0, 0.9, count)))
+
+
+def dots(count: int) -> dict[str, Any]:
+    """Keywords of a scatter of this many points: small and translucent where there are thousands."""
+    size, alpha = (1.0, 0.35) if count > 2000 else (3.0, 0.5) if count > 300 else (8.0, 0.7)
+    return {"s": size, "alpha": alpha, "linewidths": 0, "rasterized": True, "color": COLOURS[0]}
+
+
+def letter(ax: Axes, text: str) -> None:
+    """The title of a panel, at its left."""
+    ax.set_title(text, loc="left")
+
+
+def in_print_style(draw: Callable[[Numbers], Figure]) -> Callable[[Numbers], Figure]:
+    """Draw in print style, add the foot, and settle the layout."""
+
+    @wraps(draw)
+    def drawn(numbers: Numbers) -> Figure:
+        with print_style():
+            figure = draw(numbers)
+            footnote(figure, numbers.note)
+            if figure.get_layout_engine() is not None:
+                figure.draw_without_rendering()
+                figure.set_layout_engine("none")  # laid out once, not again for every file
+        return figure
+
+    return drawn

@@ -1,0 +1,102 @@
+"use strict";
+
+/* The table and the races of this page, unpacked.  Values that are missing are NaN here and
+   are never drawn or printed as numbers. */
+
+const FORMS = { u8: Uint8Array, u16: Uint16Array, i32: Int32Array, f32: Float32Array, f64: Float64Array };
+const MISSING = 65535;
+
+/** Typed array of some base64 text. */
+function fromBase64(text, form) {
+  const letters = atob(text);
+  const bytes = new Uint8Array(letters.length);
+  for (let k = 0; k < letters.length; k += 1) bytes[k] = letters.charCodeAt(k);
+  return new FORMS[form](bytes.buffer);
+}
+
+/** Values of a packed column, NaN where missing. */
+function unpack(packed) {
+  const stored = fromBase64(packed.data, packed.form);
+  if (packed.form !== "u16") return Float64Array.from(stored);
+  const power = 10 ** packed.decimals;
+  return Float64Array.from(stored, (k) => (k === MISSING ? NaN : (k + packed.offset) / power));
+}
+
+const Data = (() => {
+  const raw = JSON.parse(document.getElementById("data").textContent);
+  const { table, races } = raw;
+  for (const column of table.columns) {
+    column.decimals = column.packed.form === "u16" ? column.packed.decimals : null;
+    column.values = unpack(column.packed);
+    delete column.packed;
+  }
+  const byName = new Map(table.columns.map((column) => [column.name, column]));
+  const count = byName.get("arch_id").values.length;
+  const indices = table.indices === null ? null : fromBase64(table.indices, "i32");
+  const positions = indices && new Map(Array.from(indices, (index, position) => [index, position]));
+
+  /** Position on the page of a vector, or -1 where the table has no entry of it. */
+  function find(vector) {
+    let index = 0;
+    table.entries.forEach((entry, k) => {
+      index = index * entry.choices.length + entry.choices.indexOf(vector[k]);
+    });
+    return positions ? (positions.get(index) ?? -1) : index;
+  }
+
+  const vector = (position) => table.entries.map((entry) => byName.get(entry.name).values[position]);
+  const name = (position) => `[${vector(position).join(" ")}]`;
+
+  const sorted = new Map();
+  /** `{place, of}` of a value among all known values of a column: 1 is best; null without direction. */
+  function rank(column, value) {
+    if (!column.better || Number.isNaN(value)) return null;
+    if (!sorted.has(column.name)) sorted.set(column.name, column.values.filter((v) => !Number.isNaN(v)).sort());
+    const known = sorted.get(column.name);
+    let [low, high] = [0, known.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (known[middle] < value || (column.better > 0 && known[middle] === value)) low = middle + 1;
+      else high = middle;
+    }
+    return { place: (column.better > 0 ? known.length - low : low) + 1, of: known.length };
+  }
+
+  return { table, races, count, byName, find, vector, name, rank };
+})();
+
+const grouped = new Intl.NumberFormat("en");
+
+/** A value with its unit, as exact as the table has it. */
+function printed(column, value) {
+  if (Number.isNaN(value)) return "no value";
+  if (column.kind === "flag") return value ? "yes" : "no";
+  const number =
+    column.kind === "id" ? String(value)
+    : column.decimals ? value.toFixed(column.decimals)
+    : Number.isInteger(value) ? grouped.format(value)
+    : String(Number(value.toPrecision(6)));
+  return column.unit === "%" ? `${number} %` : number;
+}
+
+/** A round count with the letter of its size. */
+function short(value) {
+  const [size, letter] = [[1e9, " G"], [1e6, " M"], [1e3, " k"]].find(([least]) => value >= least) ?? [1, ""];
+  return `${Number((value / size).toPrecision(4))}${letter}`;
+}
+
+/** A large count in short, for places where the exact one has no room. */
+const brief = (column, value) => (column.kind === "cost" && value >= 1e6 ? short(value) : printed(column, value));
+
+/** An element with attributes and children; text is text, never markup. */
+function element(tag, attributes = {}, ...children) {
+  const out = document.createElement(tag);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key in out) out[key] = value;
+    else out.setAttribute(key, value);
+  }
+  out.append(...children);
+  return out;
+}
+
+const inWords = (name) => name.replaceAll("_", " ");

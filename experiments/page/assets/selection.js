@@ -1,0 +1,84 @@
+/* The architecture in the reader's hand: chosen by number, in the plot or in the list of the best. */
+
+const Selection = (() => {
+  const { table } = Data;
+  const listeners = [];
+  const selects = [];
+  let chosen = -1;
+
+  /** Searchers whose runs reported an architecture: `[name, runs, all runs]`. */
+  function reporters(position) {
+    const out = [];
+    for (const race of Data.races) {
+      for (const searcher of race.searchers) {
+        const k = searcher.finds.at.indexOf(position);
+        if (k >= 0) out.push([inWords(searcher.name), searcher.finds.runs[k], searcher.runs]);
+      }
+    }
+    return out;
+  }
+
+  const values = () => table.columns.filter((column) => column.kind === "cost" || column.kind === "metric");
+
+  /** Rows of name and value, for the tip; what is missing is left out. */
+  function summary(position) {
+    return values()
+      .filter((column) => !Number.isNaN(column.values[position]))
+      .map((column) => [column.label, brief(column, column.values[position])]);
+  }
+
+  function show(position) {
+    const body = element("tbody");
+    for (const column of values()) {
+      const value = column.values[position];
+      const rank = Data.rank(column, value);
+      body.append(
+        element(
+          "tr",
+          {},
+          element("th", { scope: "row", title: column.about }, column.label),
+          element("td", {}, brief(column, value)),
+          element("td", {}, rank ? `${grouped.format(rank.place)}` : ""),
+        ),
+      );
+    }
+    const head = element("thead", {}, element("tr", {}, ...["", "Value", "Rank"].map((text) => element("th", { scope: "col" }, text))));
+    const marks = table.columns.filter((column) => column.kind === "flag" && column.values[position] === 1);
+    document.getElementById("selection").replaceChildren(
+      element("p", {}, element("strong", {}, Data.name(position)), ` arch_id ${Data.byName.get("arch_id").values[position]}`),
+      ...(marks.length ? [element("p", { className: "hint" }, `Marked ${marks.map((column) => column.name).join(", ")}.`)] : []),
+      element("table", {}, head, body),
+      ...reporters(position).map(([name, runs, all]) => element("p", { className: "hint" }, `Reported by ${runs} of ${all} runs of ${name}.`)),
+    );
+  }
+
+  /** Choose an architecture; the listeners draw it. */
+  function choose(position, { announce = true } = {}) {
+    chosen = position;
+    document.getElementById("no-entry").hidden = position >= 0;
+    if (position >= 0) {
+      Data.vector(position).forEach((value, k) => (selects[k].value = String(value)));
+      show(position);
+    } else {
+      document.getElementById("selection").replaceChildren();
+    }
+    listeners.forEach((listener) => listener(position, announce));
+  }
+
+  function announce(text) {
+    document.getElementById("announcement").textContent = text;
+  }
+
+  function start() {
+    const form = document.getElementById("entries");
+    for (const entry of table.entries) {
+      const select = element("select", { id: `entry-${entry.name}` }, ...entry.choices.map((value) => new Option(value, value)));
+      select.addEventListener("change", () => choose(Data.find(selects.map((other) => Number(other.value)))));
+      selects.push(select);
+      form.append(element("label", {}, entry.name, select));
+    }
+    form.addEventListener("submit", (event) => event.preventDefault());
+  }
+
+  return { start, choose, announce, summary, reporters, onChoice: (listener) => listeners.push(listener), position: () => chosen };
+})();

@@ -1,0 +1,156 @@
+"""A table's values as the page holds them: every column packed, every value recoverable.
+
+A column becomes little-endian bytes in base64, in the smallest of these forms:
+
+    u8    0 or 1, for flags
+    u16   value = (k + offset) / 10^decimals, 65535 where the table has nothing
+    f32   single precision, NaN where the table has nothing
+    f64   double precision, likewise; for whole numbers too large for the others
+
+Accuracies are decimals with few digits, so that `u16` gives them back exactly: both
+sides divide a whole number by a power of ten, which IEEE arithmetic rounds alike.
+Only values that are no such decimals (means over seeds, Lipschitz constants) are
+rounded, to single precision.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_ar import METRICS, Oracle
+
+FloatArray = NDArray[np.float64]
+MISSING = 65535
+MOST_DECIMALS = 4
+OTHERWISE = "†"  # on labels of what this table measures otherwise than the paper; the heading says how
+_AGREES = "_agree"  # flags of that ending confirm a value; any other casts doubt on one
+
+
+@dataclass(frozen=True)
+class Column:
+    """One thing that the page can put on an axis.
+
+    Attributes:
+        name: in the catalogue, of the vector's entry, or of the flag.
+        label: what is printed.
+        kind: `metric`, `cost`, `entry`, `flag` or `id`.
+        unit: of the values.
+        better: 1 where higher is better, -1 where lower is, 0 where neither.
+        about: the definition in one line.
+        doubt: whether the page offers to leave the marked out; only flags that some carry.
+        known: number of values.
+        packed: the values, as the module describes.
+    """
+
+    name: str
+    label: str
+    kind: str
+    unit: str
+    better: int
+    about: str
+    doubt: bool
+    known: int
+    packed: dict[str, Any]
+
+
+def pack(values: NDArray[Any]) -> dict[str, Any]:
+    """Bytes of a column in the smallest form that holds it.
+
+    Args:
+        values: (n,) bool, integers or float64; NaN where missing.
+    """
+    if values.dtype == np.bool_:
+        return {"form": "u8", "data": _base64(values, "<u1")}
+    values = np.asarray(values, dtype=np.float64)
+    absent = np.isnan(values)
+    known = values[~absent]
+    whole = bool((known == np.round(known)).all())
+    for decimals in range(MOST_DECIMALS + 1):
+        steps = np.round(known * 10.0**decimals)
+        offset = steps.min() if len(steps) else 0.0
+        if len(steps) and steps.max() - offset >= MISSING:
+            break
+        if (steps / 10.0**decimals == known).all():
+            out = np.full(len(values), MISSING, dtype=np.float64)
+            out[~absent] = steps - offset
+            return {"form": "u16", "decimals": decimals, "offset": int(offset), "data": _base64(out, "<u2")}
+    form = "f64" if whole else "f32"
+    return {"form": form, "data": _base64(values, {"f64": "<f8", "f32": "<f4"}[form])}
+
+
+def unpack(packed: dict[str, Any]) -> FloatArray:
+    """(n,) float64 of what `pack` made, as the page computes it; NaN where missing."""
+    raw = base64.b64decode(packed["data"])
+    dtype = {"u8": "<u1", "u16": "<u2", "f32": "<f4", "f64": "<f8"}[packed["form"]]
+    stored = np.frombuffer(raw, dtype=dtype).astype(np.float64)
+    if packed["form"] != "u16":
+        return stored
+    values = (stored + packed["offset"]) / 10.0 ** packed["decimals"]
+    values[stored == MISSING] = np.nan
+    return values
+
+
+def _base64(values: NDArray[Any], dtype: str) -> str:
+    return base64.b64encode(values.astype(dtype).tobytes()).decode("ascii")
+
+
+def present(oracle: Oracle) -> NDArray[np.int32]:
+    """(n,) ascending indices of all architectures that the table has an entry of."""
+    return np.unique(oracle.table.arch_index).astype(np.int32)
+
+
+def columns(oracle: Oracle, table_seed: Any = "mean") -> list[Column]:
+    """Every column of a table over the architectures of `present`: costs, metrics, entries, flags, number.
+
+    Args:
+        oracle: the table.
+        table_seed: training seed to look up, or `mean`.
+    """
+    indices = present(oracle)
+    out = []
+    for name in oracle.metrics:
+        metric = METRICS[name]
+        kind = "cost" if metric.split == "cost" else "metric"
+        better = 0 if metric.maximize is None else 1 if metric.maximize else -1
+        values = oracle.column(name, seed=table_seed)[indices]
+        differs = oracle.table.meta["differs"].get(name)
+        label, about = metric.label, metric.description
+        if differs:
+            label, about = f"{label} {OTHERWISE}", f"{about}; here: {differs}"
+        out.append(_column(name, label, kind, values, metric.unit, better, about))
+    vectors = oracle.space.vectors(indices)
+    for position, name in enumerate(oracle.space.entry_names):
+        about = f"{'width factor' if position % 2 else 'blocks'} of stage {position // 2 + 1}"
+        out.append(_column(name, name, "entry", vectors[:, position], "", 0, about))
+    for name in oracle.table.flag_names:
+        about = "mark of the table on an architecture; its notes say what it means"
+        out.append(_column(name, name.replace("_", " "), "flag", oracle.flag(name)[indices], "", 0, about))
+    ids = oracle.space.arch_ids(indices)
+    out.append(_column("arch_id", "arch_id", "id", ids, "", 0, "official number: rank by ascending MACs"))
+    return out
+
+
+def _column(name: str, label: str, kind: str, values: NDArray[Any], unit: str, better: int, about: str) -> Column:
+    known = len(values) - int(np.isnan(np.asarray(values, dtype=np.float64)).sum())
+    doubt = kind == "flag" and not name.endswith(_AGREES) and bool(values.any())
+    return Column(name, label, kind, unit, better, about, doubt, known, pack(values))
+
+
+def table_data(oracle: Oracle, table_seed: Any = "mean") -> dict[str, Any]:
+    """What the page's scripts need of a table, as plain data for JSON."""
+    space = oracle.space
+    indices = present(oracle)
+    return {
+        "name": oracle.name,
+        "title": oracle.title,
+        "objective": oracle.table.default_objective,
+        "entries": [{"name": name, "choices": list(space.choices(k))} for k, name in enumerate(space.entry_names)],
+        "size": space.product_size,
+        "indices": None if len(indices) == space.product_size else _base64(indices, "<i4"),
+        "columns": [asdict(column) for column in columns(oracle, table_seed)],
+    }

@@ -1,0 +1,182 @@
+"""One HTML file that loads nothing: the template, the style and the scripts, filled in.
+
+Everything that stands in the template is escaped by Jinja; data for the scripts is
+JSON in which no character can end its element.  A content security policy in the page
+itself allows its own scripts by their hashes, no other, and no connection to anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from experiments import plot, table2
+from experiments.page import columns, series
+from experiments.page.sections import Section
+from experiments.page.stored import Race
+from nasbench_ar import METRICS, ConfigError, Oracle
+
+SCRIPTS = ("data.js", "theme.js", "chart.js", "selection.js", "landscape.js", "trajectories.js", "start.js")
+MOST_BYTES = 8_000_000
+_ASSETS = "experiments.page"
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a report is about.
+
+    Attributes:
+        oracle: the table.
+        races: stored runs, one race a section.
+        left_out: a line on each folder of results that was left out.
+        sections: further parts, behind the races.
+        commit: of the code that makes the page, or None.
+        versions: of the libraries that make it.
+    """
+
+    oracle: Oracle
+    races: tuple[Race, ...] = ()
+    left_out: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = ()
+    commit: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def render(page: Page) -> str:
+    """The whole document; equal pages give equal text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader(_ASSETS, "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    scripts = [plotly_script(), "".join(asset(name) for name in SCRIPTS)]
+    for script in scripts:
+        _refuse_end_of_script(script)
+    races = [_race_context(race, number) for number, race in enumerate(page.races)]
+    data = {"table": columns.table_data(page.oracle), "races": [series.race_data(race) for race in page.races]}
+    return environment.get_template("report.html").render(
+        policy=_policy(scripts),
+        style=asset("report.css"),
+        plotly=scripts[0],
+        program=scripts[1],
+        data=data,
+        facts=_facts(page),
+        meta=page.oracle.table.meta,
+        otherwise=_otherwise(page.oracle),
+        dagger=columns.OTHERWISE,
+        listing=_listing(page.oracle),
+        races=races,
+        left_out=page.left_out,
+        sections=page.sections,
+        code=_code(page),
+    )
+
+
+def asset(name: str) -> str:
+    """Text of a file of `assets/`."""
+    return (resources.files(_ASSETS) / "assets" / name).read_text(encoding="utf-8")
+
+
+def plotly_script() -> str:
+    """The plotting library as its Python package ships it."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def _refuse_end_of_script(script: str) -> None:
+    """Raises: ConfigError, rather than write a page that breaks."""
+    if "</script" in script.lower() or "<!--" in script:
+        raise ConfigError("a script of the page would end its own element; install another version of plotly")
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """Only these scripts run, and nothing is fetched; plotly compiles its shaders' callers, hence `unsafe-eval`."""
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return (
+        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _facts(page: Page) -> list[tuple[str, str]]:
+    """What identifies the table and the code, for the heading."""
+    table = page.oracle.table
+    space = table.space
+    depths, widths = (", ".join(map(str, values)) for values in (space.depth_choices, space.width_choices))
+    seeds = np.unique(table.seeds)
+    listed = ", ".join(map(str, seeds[:5])) + (", …" if len(seeds) > 5 else "")
+    source = [
+        (f"source {key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        for key, value in table.meta["source"].items()
+    ]
+    return [
+        ("space", f"{space.product_size:,} architectures: {space.stages} stages, depths {depths}, widths {widths}"),
+        ("content", f"{len(columns.present(page.oracle)):,} architectures, {table.rows:,} trainings, seeds {listed}"),
+        ("default objective", f"{page.oracle.label(table.default_objective)} ({table.default_objective})"),
+        *source,
+        ("hash of the numbers", table.content_hash),
+    ]
+
+
+def _otherwise(oracle: Oracle) -> dict[str, list[str]]:
+    """What the table measures otherwise than the paper: how -> metrics."""
+    out: dict[str, list[str]] = {}
+    for name in oracle.metrics:
+        if differs := oracle.table.meta["differs"].get(name):
+            out.setdefault(differs, []).append(name)
+    return out
+
+
+def _listing(oracle: Oracle) -> tuple[list[str], list[list[str]]]:
+    """Every metric of the table: definition, number of values, optimum and where it is."""
+    total = len(columns.present(oracle))
+    lines = []
+    for name in oracle.metrics:
+        metric = METRICS[name]
+        known = int(oracle.available(name).sum()) if metric.split != "cost" else total
+        best = ["–", "–"]
+        if metric.maximize is not None and known:
+            architecture, value = oracle.optimum(name)
+            best = [f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:.2f}", str(architecture)]
+        about = metric.description + (f" ({metric.unit})" if metric.unit in ("%", "GPU-days") else "")
+        lines.append([name, oracle.label(name), about, f"{known:,}", f"{total - known:,}", *best])
+    return ["Metric", "Label", "Definition", "Values", "Missing", "Best", "Architecture"], lines
+
+
+def _race_context(race: Race, number: int) -> dict[str, Any]:
+    oracle = race.experiments[0].oracle
+    tables = []
+    for part in race.parts:
+        header, lines = table2.table_lines(part)
+        as_published = part[0].config.searcher_name.startswith(plot.PUBLISHED)
+        title = "The authors' searchers as they behave" if as_published else "Searchers"
+        tables.append({"title": title, "header": header, "lines": lines, "legend": table2.legend(part)})
+    return {
+        "key": f"race-{number}",
+        "objective": race.objective,
+        "label": oracle.label(race.objective),
+        "queries": race.queries,
+        "table_seed": race.table_seed,
+        "runs": [(e.config.searcher_name, len(e.runs.seeds)) for e in race.experiments],
+        "tables": tables,
+        "curves": series.curve_lines(race),
+        "computed_by": race.computed_by,
+    }
+
+
+def _code(page: Page) -> list[tuple[str, str]]:
+    return [("commit", page.commit or "not a checkout"), *page.versions.items()]

@@ -1,0 +1,96 @@
+"""Parts of the page that other commands make: the comparison of searchers, and the analyses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from experiments import compare, compare_figures, compare_text, plot
+from experiments.analysis.table_data import TableData
+from experiments.figures.base import Figure
+from experiments.figures.style import print_style
+from experiments.page.pictures import Picture, picture
+from experiments.page.stored import Race
+from nasbench_ar import MissingEntryError, Oracle
+
+Lines = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page made of tables and pictures.
+
+    Attributes:
+        key: of the element, for links.
+        title: its heading.
+        intro: paragraphs.
+        tables: title, header and lines of each.
+        outro: what the tables' words mean, one paragraph each.
+        pictures: figures, below the tables.
+    """
+
+    key: str
+    title: str
+    intro: tuple[str, ...] = ()
+    tables: tuple[tuple[str, Sequence[str], Lines], ...] = ()
+    outro: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+
+
+def comparison_sections(races: Sequence[Race]) -> list[Section]:
+    """One section for each part of a race that has two searchers or more."""
+    out = []
+    for number, race in enumerate(races):
+        for part in race.parts:
+            if len(part) < 2:
+                continue
+            as_published = part[0].config.searcher_name.startswith(plot.PUBLISHED)
+            title = "Comparison of the authors' searchers" if as_published else "Comparison"
+            title += f" on {race.objective}" if len(races) > 1 else ""
+            key = f"comparison-{number}" + ("-published" if as_published else "")
+            out.append(_comparison(key, title, [str(experiment.folder) for experiment in part]))
+    return out
+
+
+def _comparison(key: str, title: str, folders: Sequence[str]) -> Section:
+    comparison = compare.compare(folders)
+    budget = comparison.budgets[-1]
+    heading = "Regret against queries", "Share of the runs within a regret", "Mean ranks"
+    with compare_figures.column_style():
+        drawings = (
+            compare_figures.draw_anytime(comparison),
+            compare_figures.draw_profile(comparison).get_figure(root=True),
+            compare_figures.draw_ranks(comparison).get_figure(root=True),
+        )
+        pictures = [picture(d, words) for d, words in zip(drawings, heading, strict=True) if d is not None]
+    return Section(
+        key=key,
+        title=title,
+        intro=comparison.notes,
+        tables=(
+            ("Searchers", compare_text.STANDING_HEADER, compare_text.standing_lines(comparison, budget)),
+            ("Pairs of searchers", compare_text.PAIR_HEADER, compare_text.pair_lines(comparison, budget)),
+        ),
+        outro=(compare_text.ranking_text(comparison, budget), compare_text.legend(comparison)),
+        pictures=tuple(pictures),
+    )
+
+
+def analysis_section(oracle: Oracle, figures: Sequence[Figure]) -> Section | None:
+    """The chosen figures of `experiments.analyze`, as far as the table has what they need; None for none."""
+    if not figures:
+        return None
+    data = TableData.of(oracle)
+    pictures, absent = [], []
+    for figure in figures:
+        title = figure.title[:1].upper() + figure.title[1:]
+        try:
+            numbers = figure.numbers(data)
+        except MissingEntryError as error:
+            absent.append(f"Not drawn: {title}: {error}.")
+            continue
+        drawing = figure.draw(numbers)
+        with print_style():
+            pictures.append(picture(drawing, title, numbers.lines))
+    note = data.note[:1].upper() + data.note[1:] + "."
+    return Section("analyses", "Analyses", (note,), outro=tuple(absent), pictures=tuple(pictures))

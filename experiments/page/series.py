@@ -1,0 +1,107 @@
+"""Trajectories and finds of stored runs, as numbers for the page's pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments import plot
+from experiments.page.columns import pack, present
+from experiments.page.stored import Race
+from experiments.run import Experiment
+from experiments.statistics import t_quantile
+from nasbench_ar import METRICS
+
+FloatArray = NDArray[np.float64]
+QUANTILES = (0.1, 0.5, 0.9)
+MARKS = (1, 10, 25, 50, 100, 250, 500, 1000)  # queries at which the page's table reads the curves
+
+
+def bands(best: FloatArray) -> dict[str, FloatArray]:
+    """Centre and edges of a searcher's trajectories, each (queries,) float64.
+
+    `mean` with its 95 % interval `mean_low` and `mean_high` (Student's t), and `median`
+    with the middle 80 % of the runs, `run_low` to `run_high`.  A single run is its own band.
+
+    Args:
+        best: (runs, queries) incumbents.
+    """
+    runs = len(best)
+    mean = best.mean(axis=0)
+    half = t_quantile(runs) * best.std(axis=0, ddof=1) / np.sqrt(runs) if runs > 1 else np.zeros_like(mean)
+    low, median, high = np.quantile(best, QUANTILES, axis=0)
+    return {
+        "mean": mean,
+        "mean_low": mean - half,
+        "mean_high": mean + half,
+        "median": median,
+        "run_low": low,
+        "run_high": high,
+    }
+
+
+def finds(experiment: Experiment, positions: NDArray[np.int32]) -> dict[str, Any]:
+    """Which architectures the runs of an experiment reported, and how many runs each.
+
+    Args:
+        experiment: a finished experiment.
+        positions: (n,) ascending indices of the architectures on the page.
+
+    Returns:
+        `at`: positions on the page, `runs`: number of runs of each.
+    """
+    found, runs = np.unique(experiment.runs.reported, return_counts=True)
+    return {"at": np.searchsorted(positions, found).tolist(), "runs": runs.tolist()}
+
+
+def signs(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Number of each searcher's colour, and whether it is one as published: as in `plot`."""
+    return [
+        {"colour": plot.COLOURS.index(colour), "dashed": name.startswith(plot.PUBLISHED)}
+        for name, (colour, _) in zip(names, plot.looks(names), strict=True)
+    ]
+
+
+def race_data(race: Race) -> dict[str, Any]:
+    """What the page's scripts need of a race, as plain data for JSON."""
+    first = race.experiments[0]
+    metric = METRICS[race.objective]
+    curves = [e.curve for e in race.experiments]
+    lines = plot.reference_lines(first.oracle, race.objective, race.queries, race.table_seed)
+    positions = present(first.oracle)
+    return {
+        "objective": race.objective,
+        "label": plot.objective_axis(first.oracle, race.objective),
+        "queries": race.queries,
+        "maximize": bool(metric.maximize),
+        "optimum": lines["optimum"],
+        "random": _packed(lines["random_expectation"]),  # type: ignore[arg-type]
+        "searchers": [
+            {
+                "name": experiment.config.searcher_name,
+                "runs": len(experiment.runs.seeds),
+                **sign,
+                "finds": finds(experiment, positions),
+                "bands": {name: _packed(values) for name, values in bands(curve.best).items()},
+            }
+            for experiment, sign, curve in zip(race.experiments, signs(race.names), curves, strict=True)
+        ],
+    }
+
+
+def _packed(values: FloatArray) -> dict[str, Any]:
+    return pack(np.asarray(values, dtype=np.float64))
+
+
+def curve_lines(race: Race) -> tuple[list[str], list[list[str]]]:
+    """Header and lines of mean incumbents after some numbers of queries: the picture in words."""
+    marks = [n for n in MARKS if n < race.queries] + [race.queries]
+    lines = []
+    for experiment in race.experiments:
+        best = experiment.curve.best.mean(axis=0)
+        values = [f"{best[min(n, len(best)) - 1]:.3f}" for n in marks]
+        lines.append([experiment.config.searcher_name, *values])
+    return ["Mean incumbent after", *(f"{n} {'query' if n == 1 else 'queries'}" for n in marks)], lines

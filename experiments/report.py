@@ -1,0 +1,113 @@
+"""One HTML page on a table: its landscape, Table 2, trajectories, comparison and analyses.
+
+    python -m experiments.report [table=NAME] [out=report.html] [results=FOLDER] [figures=all]
+
+The page loads nothing from anywhere: it may be mailed, archived, and read offline on a
+laptop or a phone.  `results` is the folder that holds a table's stored runs, one folder
+a searcher; by default `results/<table>`.  `figures` chooses among those of
+`experiments.analyze`: all, none, or names such as `2,3,anova`.  Equal inputs give equal
+bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments import provenance
+from experiments.analyze import FIGURES, choose_figures
+from experiments.config import main_with_errors, parse_words
+from experiments.figures.base import Figure
+from experiments.page.document import MOST_BYTES, Page, render
+from experiments.page.sections import analysis_section, comparison_sections
+from experiments.page.stored import read_races
+from nasbench_ar import ConfigError, Oracle, ResultsError, checkout, load
+from nasbench_ar.files import write_atomically
+
+HTML = ".html"
+LIBRARIES = ("plotly", "jinja2")
+DEFAULTS: dict[str, str | int] = {"table": "", "out": "report.html", "results": "", "figures": "all"}
+NO_FIGURES = "none"
+HELP = """usage: python -m experiments.report [key=value ...]
+
+keys and defaults:
+  table=                       name or folder of a table; the best one at hand
+  out=report.html              page to write
+  results=results/<table>      folder of stored runs, one folder a searcher
+  figures=all                  analyses to draw: all, none, or some of {figures}
+"""
+
+
+def make_page(oracle: Oracle, results: Path | None = None, figures: Sequence[Figure] = ()) -> Page:
+    """Gather what a report shows.
+
+    Args:
+        oracle: the table.
+        results: folder of stored runs; None takes `results/<table>`, which may be absent.
+        figures: analyses to draw.
+
+    Raises:
+        ResultsError: when `results` is given and holds no runs of this table, or a
+            folder in it is damaged.
+    """
+    folder = Path("results") / oracle.name if results is None else results
+    races, left_out = read_races(folder, oracle)
+    if results is not None and not races:
+        why = f" ({'; '.join(left_out)})" if left_out else ""
+        raise ResultsError(
+            f"results={results}: no stored runs of table {oracle.name} in folders below it{why}; "
+            "expected the folder <out>/<table> of experiments.run or experiments.table2"
+        )
+    analyses = analysis_section(oracle, figures)
+    return Page(
+        oracle=oracle,
+        races=tuple(races),
+        left_out=tuple(left_out),
+        sections=(*comparison_sections(races), *([analyses] if analyses else [])),
+        commit=provenance.git_commit(),
+        versions=provenance.versions() | checkout.versions(LIBRARIES),
+    )
+
+
+def write_page(page: Page, out: Path) -> int:
+    """Write the page, atomically; returns its size in bytes.
+
+    Raises:
+        ResultsError: when the file cannot be written.
+    """
+    content = render(page).encode()
+    try:
+        write_atomically(out, content)
+    except OSError as error:
+        raise ResultsError(f"cannot write {out}: {error.strerror or error}") from error
+    return len(content)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    if {"-h", "--help"} & set(arguments):
+        print(HELP.format(figures=", ".join(FIGURES)), end="")
+        return
+    words = parse_words(arguments, DEFAULTS)
+    out = Path(words["out"])
+    if out.suffix.lower() != HTML:
+        raise ConfigError(f"out={words['out']!r}: expected the name of a page, ending in {HTML}")
+    if words["figures"] != NO_FIGURES:
+        print("nasbench-ar: drawing the analyses takes a while; figures=none leaves them out", file=sys.stderr)
+    figures = [] if words["figures"] == NO_FIGURES else choose_figures(words["figures"])
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    oracle = load(words["table"] or None)
+    page = make_page(oracle, Path(words["results"]) if words["results"] else None, figures)
+    for line in page.left_out:
+        print(f"nasbench-ar: left out {line}", file=sys.stderr)
+    size = write_page(page, out)
+    runs = sum(len(experiment.runs.seeds) for race in page.races for experiment in race.experiments)
+    print(f"{out}: {size / 1e6:.1f} MB, {runs:,} stored runs")
+    if size > MOST_BYTES:
+        print(f"nasbench-ar: {out} is larger than {MOST_BYTES / 1e6:.0f} MB and may open slowly", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main_with_errors(main))

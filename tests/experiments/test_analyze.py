@@ -1,0 +1,196 @@
+"""The command of the analyses: files, skip lines, what is left out, errors; pictures are made of the CSV files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.text import Text
+
+from experiments import analyze
+from experiments.analysis.table_data import TableData
+from experiments.figures import style
+from experiments.figures.base import Numbers
+from experiments.figures.style import COLUMN, PAGE, SMALLEST_FONT, print_style
+from experiments.plot import write_figure
+from nasbench_ar import NARES, ConfigError, MissingEntryError, Oracle, ResultsError, Table, load
+from tests.experiments.conftest import SPACE, Command, table_writer, write_table
+
+DPI = 30
+
+
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """All there can be: attacks, stable accuracy, Lipschitz constants, curves, two seeds for one in five, a flag."""
+    folder = tmp_path_factory.mktemp("rich") / "rich"
+    rng = np.random.default_rng(7)
+    with table_writer(folder, "rich") as writer:
+        for index in range(SPACE.size):
+            base = 30 + SPACE.vectors()[index].sum() + rng.normal()
+            for seed in range(2 if index % 5 == 0 else 1):
+                robust = round(2 * (base + rng.normal())) / 2  # 200 images
+                curve = robust - np.array([9.0, 0, 1, 3])
+                scalars = {"val_pgd_acc": robust, "best_epoch": 1.0, "test_clean_acc": round(base + 40)}
+                scalars |= {"test_pgd_acc": robust + 10, "test_pgd_stable": robust + 30, "test_pgd_lip": 90 - robust}
+                writer.add(
+                    SPACE.architecture(index),
+                    seed=seed,
+                    scalars=scalars,
+                    curves={"val_pgd_acc": curve, "val_cw_acc": curve - 1, "train_loss": 3 - curve / 50},
+                    flags={"low_mode": index % 20 == 3},
+                )
+    return Table(folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def coarse() -> Iterator[None]:
+    """Small pictures without a layout, which would take ten times as long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "LAYOUT", None)
+        yield
+
+
+def read_back(figure: analyze.Figure, numbers: Numbers, out: Path) -> Numbers:
+    """The same numbers, from their CSV files."""
+    paths = {part: out / (f"{figure.stem}_{part}.csv" if part else f"{figure.stem}.csv") for part in numbers.tables}
+    return Numbers({part: pd.read_csv(path) for part, path in paths.items()}, (), numbers.note)
+
+
+@pytest.fixture(scope="module")
+def written(rich: Table, tmp_path_factory: pytest.TempPathFactory) -> tuple[TableData, Path]:
+    out = tmp_path_factory.mktemp("figures")
+    analyze.main([f"table={rich.folder}", f"out={out}", f"dpi={DPI}"])
+    return TableData.of(Oracle(rich)), out
+
+
+@pytest.mark.parametrize("name", analyze.FIGURES)
+def test_every_picture_is_made_of_its_csv_files(name: str, written: tuple[TableData, Path], tmp_path: Path) -> None:
+    data, out = written
+    figure = analyze.FIGURES[name]
+    assert (out / f"{figure.stem}.pdf").stat().st_size > 1000
+    numbers = figure.numbers(data)
+    again = figure.draw(read_back(figure, numbers, out))
+    with print_style():
+        write_figure(again, tmp_path / "again.png", dpi=DPI)
+    assert (tmp_path / "again.png").read_bytes() == (out / f"{figure.stem}.png").read_bytes()
+    width = again.get_size_inches()[0]
+    assert COLUMN <= width <= PAGE
+    texts = [text for text in again.findobj(Text) if text.get_text()]
+    assert min(text.get_fontsize() for text in texts) >= SMALLEST_FONT
+    assert any("left out: low_mode (4)" in text.get_text().replace("\n", " ") for text in texts)
+
+
+def test_numbers_of_some_figures(written: tuple[TableData, Path]) -> None:
+    data, _ = written
+    oracle = data.oracle
+    points = analyze.FIGURES["2"].numbers(data).tables[""]
+    assert len(points) == 77
+    first = points.iloc[10]
+    assert first["test_pgd_acc"] == oracle.query(first["arch"], "test_pgd_acc")
+    assert (first["macs"], first["arch_id"]) == (SPACE.macs(first["arch"]), SPACE.arch_id(first["arch"]))
+
+    levels = analyze.FIGURES["3"].numbers(data).tables[""]
+    row = levels[(levels["metric"] == "test_pgd_acc") & (levels["entry"] == "W2") & (levels["level"] == 4)].iloc[0]
+    chosen = data.column("test_pgd_acc")[SPACE.vectors()[:, 3] == 4]
+    assert (row["n"], row["mean"]) == (np.isfinite(chosen).sum(), pytest.approx(np.nanmean(chosen)))
+
+    stable = analyze.FIGURES["4"].numbers(data).tables["correlations"]
+    assert stable["spearman"].tolist() == pytest.approx([1])
+    lip = analyze.FIGURES["5"].numbers(data).tables["correlations"]
+    assert lip["kendall"].tolist() == pytest.approx([-1])
+
+    shares = analyze.FIGURES["anova"].numbers(data).tables[""].set_index("metric")
+    assert (shares[["additive", "pairwise", "higher"]].sum(axis=1).to_numpy() == pytest.approx(1)) is True
+    assert set(shares["noise_source"]) == {"seeds"}
+
+    curves = analyze.FIGURES["curves"].numbers(data).tables[""]
+    known = np.flatnonzero(data.kept[oracle.table.arch_index])
+    expected = np.asarray(oracle.table.curve("val_pgd_acc"))[known].mean(axis=0)
+    assert curves[curves["metric"] == "val_pgd_acc"]["mean"].to_numpy() == pytest.approx(expected)
+
+
+def test_what_is_left_out(rich: Table, table: Table) -> None:
+    oracle = Oracle(rich)
+    assert TableData.of(oracle).left_out == {"low_mode": 4}
+    assert TableData.of(oracle, []).left_out == {}
+    assert np.isnan(TableData.of(oracle).column("val_pgd_acc")[3])
+    assert "nothing left out, low_mode included" in TableData.of(oracle, []).note
+    assert TableData.of(Oracle(table)).note == "nothing left out"
+    with pytest.raises(ConfigError, match="leave_out=lowmode: table rich has no such flag; it has low_mode"):
+        TableData.of(oracle, ["lowmode"])
+
+
+def test_noise_of_images_where_there_is_one_seed(table: Table, tmp_path: Path) -> None:
+    oracle = Oracle(table)
+    shares = analyze.FIGURES["anova"].numbers(TableData.of(oracle)).tables[""]
+    assert shares["noise_source"].tolist() == ["unknown"], "the values are no multiples of anything"
+    given = analyze.FIGURES["anova"].numbers(TableData.of(oracle, images={"val": 2000})).tables[""].iloc[0]
+    values = oracle.column("val_pgd_acc")
+    assert given["noise"] == pytest.approx((values * (100 - values)).mean() / 2000 / values.var())
+    assert given["method"] == "exact"
+
+
+def test_a_table_that_lacks_columns_skips_with_a_reason(table: Table, command: Command, tmp_path: Path) -> None:
+    words = (f"table={table.folder}", "figures=2,4,5,anova,noise,curves", f"out={tmp_path / 'new' / 'f'}", f"dpi={DPI}")
+    code, out, _ = command(analyze.main, *words)
+    assert code == 0
+    for line in (
+        "skipped: table small has no stable accuracy (it needs a stable accuracy",
+        "skipped: table small has no empirical Lipschitz constant",
+        "skipped: table small has no curves over the epochs",
+        "skipped: table small: 0 architectures have several trainings",
+        "left out, Test PGD20: 54 of 81 values are too few for 33 coefficients",
+        "Val PGD20 (exact;",
+    ):
+        assert line in out, line
+    names = {path.name for path in (tmp_path / "new" / "f").iterdir()}
+    assert {"figure2.pdf", "figure2.png", "figure2.csv", "figure2_envelopes.csv", "anova_effects.csv"} <= names
+    assert not any(name.startswith(("figure4", "figure5", "noise", "curves")) for name in names)
+
+
+def test_a_sparse_table_has_no_landscape(tmp_path: Path) -> None:
+    sparse = write_table(tmp_path / "sparse", absent=tuple(range(50)))
+    with pytest.raises(MissingEntryError, match="31 of 81 architectures have val_pgd_acc; where most neighbours"):
+        analyze.FIGURES["landscape"].numbers(TableData.of(Oracle(sparse)))
+
+
+def test_errors_of_the_command(table: Table, command: Command, tmp_path: Path) -> None:
+    here = f"table={table.folder}"
+    for words, message in (
+        (["figures=8"], "figures=8: no such figure; there are all, 2, 3, 4, 5, 6, 7, correlations, anova"),
+        (["figures="], "figures=: no such figure"),
+        (["figures=2,,3"], "figures=: no such figure"),
+        (["leave_out=low_mode"], "leave_out=low_mode: table small has no such flag; it has none"),
+        (["dpi=20"], "dpi=20: expected a number from 30 to 1200"),
+        (["out="], "out=: expected a folder"),
+        (["colour=red"], "'colour=red': expected table=, figures="),
+        (["val_images=x"], "val_images='x': expected a number"),
+        (["table=nowhere"], "no table 'nowhere'"),
+    ):
+        code, _, err = command(analyze.main, here, *words)
+        assert code == 2
+        assert message in err
+        assert err.count("\n") == 1 + ("nasbench-ar: table" in err)
+    (tmp_path / "file").write_text("")
+    code, _, err = command(analyze.main, here, f"out={tmp_path / 'file'}")
+    assert (code, "cannot write to" in err) == (2, True)
+    numbers = Numbers({"": pd.DataFrame({"a": [1]})}, (), "")
+    with pytest.raises(ResultsError, match=r"cannot write .*figure2\.csv"):
+        analyze.write(analyze.FIGURES["2"], numbers, tmp_path / "absent")
+    assert "anova" in command(analyze.main, "--help")[1]
+
+
+def test_figures_are_chosen_by_name() -> None:
+    assert [figure.name for figure in analyze.choose_figures("anova, 2")] == ["2", "anova"]
+    assert len(analyze.choose_figures("all")) == len(analyze.FIGURES) == 11
+
+
+def test_the_embedded_table_agrees_with_the_published_components() -> None:
+    data = TableData.of(load("nares-figures", quiet=True))
+    assert data.oracle.space == NARES
+    components = analyze.FIGURES["7"].numbers(data).tables["components"]
+    best = components[(components["set"] == "best") & (components["component"] == 1)].iloc[0]
+    assert best["cosine_published"] > 0.995 > best["cosine_equal"]

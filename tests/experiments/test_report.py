@@ -1,0 +1,331 @@
+"""The HTML report: what is embedded, what is escaped, and which results are taken."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from experiments import compare, plot, report, run
+from experiments.analyze import choose_figures
+from experiments.page import columns, document, series
+from experiments.page.stored import read_races
+from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError, Table, load
+from tests.experiments.conftest import Command, write_table
+
+ROOT = Path(report.__file__).resolve().parent
+HOSTILE = "</script><script>alert(1)</script> <!-- & \u2028 'quoted'"
+
+
+class Reader(HTMLParser):
+    """Elements of a page: attributes, and the content of the scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.words = ""
+        self.inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self.inside = tag
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside == "script":
+            self.scripts[-1] += data
+        elif self.inside != "style":
+            self.words += data
+
+
+def words(table: Table, out: Path, *more: str) -> list[str]:
+    return [f"table={table.folder}", f"out={out}", "runs=4", "queries=20", "jobs=1", *more]
+
+
+def page_of(table: Table, **more: Any) -> str:
+    return document.render(document.Page(Oracle(table), **more))
+
+
+def data_of(text: str) -> dict[str, Any]:
+    return json.loads(Reader(text).scripts[0])
+
+
+# -- columns ---------------------------------------------------------------------
+
+
+def test_a_column_of_decimals_takes_two_bytes_a_value() -> None:
+    values = np.array([38.8, np.nan, 0.05, 100.0, 0.0])
+    packed = columns.pack(values)
+    assert (packed["form"], packed["decimals"], packed["offset"]) == ("u16", 2, 0)
+    stored = np.frombuffer(base64.b64decode(packed["data"]), "<u2")
+    assert stored.tolist() == [3880, 65535, 5, 10000, 0]
+    np.testing.assert_array_equal(columns.unpack(packed), values)
+
+
+@pytest.mark.parametrize(
+    ("values", "form"),
+    [
+        ([True, False], "u8"),
+        ([1, 2, 3], "u16"),
+        ([3361936896, 38774320128], "f64"),
+        ([1 / 3, np.nan], "f32"),
+        ([np.nan, np.nan], "u16"),
+        ([-0.25, 0.5], "u16"),
+        ([0.0, 65534.0], "u16"),
+        ([0.0, 65535.0], "f64"),
+    ],
+)
+def test_the_smallest_form_that_holds_a_column(values: list[float], form: str) -> None:
+    packed = columns.pack(np.array(values))
+    assert packed["form"] == form
+    exact = np.array(values, dtype=np.float64)
+    np.testing.assert_allclose(columns.unpack(packed), exact, rtol=0 if form != "f32" else 1e-7)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(st.just(np.nan), st.integers(-3000, 30000).map(lambda k: k / 100)), max_size=20))
+def test_decimals_come_back_exactly(values: list[float]) -> None:
+    exact = np.array(values, dtype=np.float64)
+    np.testing.assert_array_equal(columns.unpack(columns.pack(exact)), exact)
+
+
+def test_every_value_of_the_embedded_table_comes_back_exactly() -> None:
+    oracle = load("nares-figures", quiet=True)
+    data = columns.table_data(oracle)
+    assert data["indices"] is None
+    by_name = {column["name"]: column for column in data["columns"]}
+    for name in oracle.metrics:
+        np.testing.assert_array_equal(columns.unpack(by_name[name]["packed"]), oracle.column(name))
+        assert by_name[name]["known"] == oracle.available(name).sum()
+    np.testing.assert_array_equal(columns.unpack(by_name["low_mode"]["packed"]), oracle.flag("low_mode"))
+    assert [name for name in by_name if by_name[name]["doubt"]] == ["low_mode", "objective_imputed"]
+    first = [columns.unpack(by_name[name]["packed"])[0] for name in (*oracle.space.entry_names, "arch_id")]
+    assert first == [4, 8, 4, 8, 4, 8, 1]
+
+
+def test_a_partial_table_embeds_what_it_has(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "small", absent=(0, 7, 80))
+    data = columns.table_data(Oracle(table))
+    indices = np.frombuffer(base64.b64decode(data["indices"]), "<i4")
+    assert len(indices) == 78
+    assert not {0, 7, 80} & set(indices.tolist())
+    column = next(c for c in data["columns"] if c["name"] == "test_pgd_acc")
+    np.testing.assert_allclose(columns.unpack(column["packed"]), Oracle(table).column("test_pgd_acc")[indices], 1e-7)
+    assert column["label"] == "Test PGD20 †", "says that it is measured otherwise"
+    assert column["about"].endswith("; here: ten steps")
+
+
+# -- the document ----------------------------------------------------------------
+
+
+def test_the_page_names_the_table_and_its_worth(table: Table) -> None:
+    text = Reader(page_of(table, commit="abc", versions={"numpy": "2.0"})).words
+    for part in ("small", "made-up numbers", "made up", "Licence: none", "ten steps", table.content_hash, "abc", "2.0"):
+        assert part in text, part
+    assert "python -m experiments.table2 runs=400 table=small" in text
+
+
+def test_nothing_a_table_says_can_break_the_page(tmp_path: Path) -> None:
+    folder = write_table(tmp_path / "small").folder
+    meta = json.loads((folder / "meta.json").read_text())
+    for key in ("title", "provenance", "licence"):
+        meta[key] = HOSTILE
+    meta["notes"], meta["differs"] = [HOSTILE], {"test_pgd_acc": HOSTILE}
+    (folder / "meta.json").write_text(json.dumps(meta))
+    text = page_of(Table(folder), left_out=(HOSTILE,), commit=HOSTILE)
+    reader = Reader(text)
+    assert len(reader.scripts) == 3, "one of data, the library, the program; none that a table brought"
+    assert json.loads(reader.scripts[0])["table"]["title"] == HOSTILE
+    assert reader.words.count(HOSTILE) == 8  # title, provenance, note, licence, two of differs, left out, commit
+
+
+def test_the_page_loads_nothing(table: Table) -> None:
+    text = page_of(table)
+    reader = Reader(text)
+    for tag, attributes in reader.elements:
+        assert not any(name.startswith("on") for name in attributes), f"{tag} has an inline handler"
+        for name in ("src", "href", "srcset", "action", "data"):
+            assert (attributes.get(name) or "data:").startswith(("data:", "#")), (tag, attributes)
+    own = text.replace(document.plotly_script(), "")
+    assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)", own), "only the name space of SVG"
+    assert "@import" not in own
+    assert "url(" not in own
+    policy = next(a["content"] for tag, a in reader.elements if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    for script in reader.scripts[1:]:
+        assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in policy
+
+
+def test_a_script_that_would_end_its_element_is_refused(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(document, "plotly_script", lambda: "'</SCRIPT>'")
+    with pytest.raises(ConfigError, match="plotly"):
+        page_of(table)
+
+
+def test_colours_are_those_of_the_other_pictures() -> None:
+    light = document.asset("report.css").partition("@media")[0]
+    assert tuple(re.findall(r"--series-\d: (#\w{6})", light)) == plot.COLOURS
+
+
+def test_package_data_names_every_asset() -> None:
+    import tomllib
+
+    folder = ROOT / "page" / "assets"
+    settings = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    listed = {path for pattern in settings["experiments.page"] for path in folder.parent.glob(pattern)}
+    assert listed == set(folder.iterdir())
+    assert {path.name for path in listed} == {*document.SCRIPTS, "report.html", "report.css"}
+
+
+# -- stored runs -----------------------------------------------------------------
+
+
+def test_bands_by_hand() -> None:
+    best = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 9.0]])
+    found = series.bands(best)
+    np.testing.assert_allclose(found["mean"], [3, 5])
+    half = 4.302652729911275 * 2 / np.sqrt(3)  # t of two degrees of freedom, standard deviation 2
+    np.testing.assert_allclose([found["mean_low"][0], found["mean_high"][0]], [3 - half, 3 + half])
+    np.testing.assert_allclose(found["median"], [3, 4])
+    np.testing.assert_allclose([found["run_low"][0], found["run_high"][0]], [1.4, 4.6])
+    alone = series.bands(best[:1])
+    np.testing.assert_array_equal(alone["mean_low"], alone["mean_high"])
+
+
+def test_stored_runs_are_on_the_page(table: Table, tmp_path: Path, command: Command) -> None:
+    for searcher in ("random_search", "local_search", "published_random_search"):
+        command(run.main, *words(table, tmp_path, f"searcher={searcher}"))
+    command(run.main, *words(table, tmp_path, "searcher=random_search", "objective=val_loss", "name=by_loss"))
+    out = tmp_path / "page.html"
+    code, said, err = command(
+        report.main, f"table={table.folder}", f"results={tmp_path / 'small'}", f"out={out}", "figures=none"
+    )
+    assert code == 0, err
+    assert "16 stored runs" in said
+    text = out.read_text(encoding="utf-8")
+    data = data_of(text)
+    assert [race["objective"] for race in data["races"]] == ["val_pgd_acc", "val_loss"], "the table's own first"
+    first, by_loss = data["races"]
+    assert [s["name"] for s in first["searchers"]] == ["random_search", "local_search", "published_random_search"]
+    assert [(s["colour"], s["dashed"]) for s in first["searchers"]] == [(0, False), (1, False), (0, True)]
+    stored = np.load(tmp_path / "small/random_search/trajectories.npz")
+    finds = first["searchers"][0]["finds"]
+    assert sorted(np.repeat(finds["at"], finds["runs"])) == sorted(stored["reported"])
+    best = np.fmax.accumulate(stored["scores"].astype(float), axis=1)
+    np.testing.assert_allclose(columns.unpack(first["searchers"][0]["bands"]["mean"]), best.mean(axis=0), 1e-6)
+    assert by_loss["maximize"] is False
+    assert by_loss["optimum"] == Oracle(table).optimum("val_loss")[1]
+    summary = (tmp_path / "small/local_search/summary.md").read_text()
+    mean = re.search(r"Val PGD20 \(objective\) +\| +(\S+ ± \S+) ", summary)
+    assert mean is not None
+    assert mean.group(1) in Reader(text).words
+    assert "The authors' searchers as they behave" in Reader(text).words
+
+
+def test_comparison_and_analyses_are_on_the_page(table: Table, tmp_path: Path, command: Command) -> None:
+    for searcher in ("random_search", "local_search"):
+        command(run.main, *words(table, tmp_path, f"searcher={searcher}"))
+    page = report.make_page(Oracle(table), tmp_path / "small", choose_figures("4,correlations"))
+    assert [section.title for section in page.sections] == ["Comparison", "Analyses"]
+    comparison, analyses = page.sections
+    expected = compare.compare([tmp_path / "small" / name for name in ("random_search", "local_search")])
+    assert [line[0] for line in comparison.tables[0][2]] == [
+        s.name for s in sorted(expected.standings, key=lambda s: s.regret)
+    ]
+    assert comparison.tables[1][2][0][2] == f"{expected.pairs[0].advantage:.3f}"
+    assert [picture.title for picture in analyses.pictures] == ["Rank correlations between all metrics"]
+    assert any("no stable accuracy" in line for line in analyses.outro)
+    reader = Reader(document.render(page))
+    images = [attributes for tag, attributes in reader.elements if tag == "img"]
+    assert len(images) == 4
+    for image in images:
+        assert image["alt"]
+        with Image.open(io.BytesIO(base64.b64decode(str(image["src"]).partition("base64,")[2]))) as picture:
+            assert picture.width / picture.height == pytest.approx(
+                int(image["width"] or 0) / int(image["height"] or 0), 0.02
+            )
+
+
+def test_equal_inputs_give_equal_pages(table: Table, tmp_path: Path, command: Command) -> None:
+    command(run.main, *words(table, tmp_path, "searcher=random_search"))
+    pages = []
+    for name in ("a.html", "b.html"):
+        report.write_page(report.make_page(Oracle(Table(table.folder)), tmp_path / "small"), tmp_path / name)
+        pages.append((tmp_path / name).read_bytes())
+    assert pages[0] == pages[1]
+    assert str(tmp_path).encode() not in pages[0], "no path of the machine"
+
+
+def test_results_of_another_table_are_left_out(table: Table, tmp_path: Path, command: Command) -> None:
+    command(run.main, *words(table, tmp_path, "searcher=random_search"))
+    other = Oracle(write_table(tmp_path / "other", shift=1.0))
+    races, left_out = read_races(tmp_path / "small", other)
+    assert not races
+    assert left_out == ["random_search: made on another table, or another state of it (small)"]
+    with pytest.raises(ResultsError, match=r"no stored runs of table small .*another state"):
+        report.make_page(other, tmp_path / "small")
+    shutil.rmtree(tmp_path / "small/random_search/runs")
+    assert read_races(tmp_path / "small", Oracle(table))[1] == ["random_search: no finished run"]
+
+
+@pytest.mark.parametrize("key", ["searcher", "queries", "table_seed"])
+def test_damaged_results_are_named(table: Table, tmp_path: Path, command: Command, key: str) -> None:
+    command(run.main, *words(table, tmp_path, "searcher=random_search"))
+    config = tmp_path / "small/random_search/config.yaml"
+    config.write_text(re.sub(rf"^{key}:", "nothing:", config.read_text(), flags=re.MULTILINE))
+    with pytest.raises(ResultsError, match=r"config\.yaml is damaged"):
+        report.make_page(Oracle(table), tmp_path / "small")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["out=page.txt"], "ending in .html"),
+        (["colour=red"], "expected table=, out=, results=, figures="),
+        (["figures=nothing"], "figures=nothing: no such figure; there are all, 2, 3"),
+        (["table=nowhere"], "no table 'nowhere'"),
+        (["table=nares-figures", "results=nowhere"], "no stored runs of table nares-figures"),
+    ],
+)
+def test_wrong_words(command: Command, words: list[str], said: str) -> None:
+    code, _, err = command(report.main, *words)
+    assert (code, said in err, err.count("error:")) == (2, True, 1), err
+
+
+def test_a_page_that_cannot_be_written(table: Table, tmp_path: Path, command: Command) -> None:
+    out = tmp_path / "nowhere/page.html"
+    code, _, err = command(report.main, f"table={table.folder}", f"out={out}", "figures=none")
+    assert code == 2
+    assert "cannot write" in err
+
+
+def test_the_embedded_table_makes_a_small_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = report.make_page(load("nares-figures", quiet=True))
+    assert not page.races
+    assert report.write_page(page, tmp_path / "page.html") < document.MOST_BYTES
+    assert {column["name"] for column in data_of((tmp_path / "page.html").read_text())["table"]["columns"]} <= {
+        *METRICS,
+        *page.oracle.space.entry_names,
+        *page.oracle.table.flag_names,
+        "arch_id",
+    }

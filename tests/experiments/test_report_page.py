@@ -1,0 +1,333 @@
+"""The HTML report in a browser: pointer, keyboard, phone, dark mode, print; skipped where there is none."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from experiments import report, run
+from nasbench_ar import Oracle, load
+from tests.experiments.conftest import write_table
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (pip install -e .[test])")
+from selenium.webdriver.chrome.service import Service  # noqa: E402
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None or DRIVER is None,
+    reason="no browser: install chromium and its driver (Debian: apt-get install chromium chromium-driver)",
+)
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-quic",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--enable-unsafe-swiftshader",  # WebGL without a graphics card
+    "--hide-scrollbars",
+    "--no-first-run",
+)
+SECONDS = 30  # patience on a busy machine
+CHART = "landscape-chart"
+CONTROLS = "[...document.querySelectorAll('form select, form input')]"
+CALM = {"prefers_color_scheme": "light", "prefers_reduced_motion": "reduce"}  # and no smooth scrolling
+
+
+class Browser:
+    """A page in a window, and short words for what a reader does with it."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+        self.script = driver.execute_script
+
+    def open(self, page: Path) -> None:
+        self.driver.get(page.as_uri())
+        self.until("return performance.getEntriesByName('page').length > 0")
+
+    def until(self, script: str) -> None:
+        WebDriverWait(self.driver, SECONDS, poll_frequency=0.05).until(lambda _: self.script(script))
+
+    def text(self, selector: str) -> str:
+        return str(self.script("return document.querySelector(arguments[0]).textContent", selector))
+
+    def select(self, selector: str, value: str) -> None:
+        Select(self.driver.find_element(By.CSS_SELECTOR, selector)).select_by_value(value)
+
+    def emulate(self, *, width: int = 1280, height: int = 900, **media: str) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        features = [{"name": name.replace("_", "-"), "value": value} for name, value in media.items()]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.driver.switch_to.active_element.send_keys(key)
+
+    def values(self, axis: str) -> np.ndarray:
+        """What is drawn along an axis: points with and without a colour."""
+        script = "return [0, 1].map(k => Array.from(document.getElementById(arguments[1]).data[k][arguments[0]]))"
+        without, coloured = self.script(script, axis, CHART)
+        return np.array([*without, *coloured])
+
+    def errors(self) -> list[str]:
+        entries = self.driver.get_log("browser")
+        return [entry["message"] for entry in entries if entry["level"] in ("SEVERE", "ERROR")]
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embedded table with a few short runs of two searchers."""
+    folder = tmp_path_factory.mktemp("page")
+    for searcher in ("random_search", "local_search"):
+        words = ["table=nares-figures", f"searcher={searcher}", "runs=5", "queries=40", "jobs=1", f"out={folder}"]
+        run.main(words)
+    report.write_page(report.make_page(load("nares-figures", quiet=True), folder / "nares-figures"), folder / "r.html")
+    return folder / "r.html"
+
+
+@pytest.fixture(scope="module")
+def opened(chromium: Any, page: Path) -> tuple[Browser, list[Any]]:
+    """The page, opened once, and how its controls then stand."""
+    out = Browser(chromium)
+    out.emulate(**CALM)
+    out.open(page)
+    return out, out.script(f"return {CONTROLS}.map(e => [e.value, e.checked])")
+
+
+@pytest.fixture
+def browser(opened: tuple[Browser, list[Any]], page: Path) -> Iterator[Browser]:
+    """The page as it opens; whatever is done to it, the console must stay without errors."""
+    out, states = opened
+    if out.driver.current_url != page.as_uri():
+        out.open(page)
+    reset = f"""
+        {CONTROLS}.forEach((e, k) => {{
+            const [value, checked] = arguments[0][k];
+            if (e.value === value && e.checked === checked) return;
+            if (e.type !== 'checkbox') e.value = value;
+            e.checked = checked;
+            e.dispatchEvent(new Event('change'));
+        }});
+        document.getElementById('zoom-reset').click();
+        document.activeElement.blur();
+        scrollTo(0, 0);"""
+    out.emulate(**CALM)
+    out.script(reset, states)
+    yield out
+    assert out.errors() == []
+
+
+@pytest.fixture(scope="module")
+def oracle() -> Oracle:
+    return load("nares-figures", quiet=True)
+
+
+def test_the_page_opens_without_asking_anyone(browser: Browser, oracle: Oracle) -> None:
+    assert browser.script("return performance.getEntriesByType('resource').map(e => e.name)") == []
+    assert browser.text("#count").startswith("15,625 of 15,625 architectures")
+    best, value = oracle.optimum("val_best_pgd_acc")
+    assert f"[{' '.join(map(str, best))}]" in browser.text("#selection"), "the best is chosen at first"
+    assert sorted(browser.values("y"))[-1] == value
+    assert browser.script("return document.getElementById('landscape-chart').data[0].type") == "scattergl"
+
+
+def test_hovering_a_point_tells_what_it_is(browser: Browser, oracle: Oracle) -> None:
+    best, value = oracle.optimum("val_best_pgd_acc")
+    chart = browser.driver.find_element(By.ID, "landscape-chart")
+    browser.script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", chart)
+    script = """
+        const {xaxis, yaxis} = document.getElementById('landscape-chart')._fullLayout;
+        return [xaxis.d2p(arguments[0]) + xaxis._offset, yaxis.d2p(arguments[1]) + yaxis._offset]"""
+    x, y = browser.script(script, float(oracle.space.macs(best)), value)
+    size = chart.size
+    move = ActionChains(browser.driver)
+    move.move_to_element_with_offset(
+        chart, round(x - size["width"] / 2) + 3, round(y - size["height"] / 2) + 3
+    ).perform()
+    move.move_to_element_with_offset(chart, round(x - size["width"] / 2), round(y - size["height"] / 2)).perform()
+    browser.until("return !document.getElementById('tip').hidden")
+    said = browser.text("#tip")
+    assert said.startswith(f"[{' '.join(map(str, best))}]")
+    for name in ("val_best_pgd_acc", "test_pgd_acc", "test_clean_acc"):
+        assert f"{oracle.label(name)}{oracle.query(best, name):.2f} %" in said
+    assert "MACs24.57 G" in said
+    assert oracle.label("test_aa_acc") not in said, "the table has no value of it: not a zero"
+    move.click().perform()
+    browser.until("return document.getElementById('announcement').textContent !== ''")
+
+
+def test_switching_axes_draws_other_values(browser: Browser, oracle: Oracle) -> None:
+    title = "document.getElementById('landscape-chart').layout.{}axis.title.text"
+    for axis, name in (("y", "test_pgd_acc"), ("x", "params"), ("y", "test_aa_acc")):
+        browser.select(f"#{axis}-axis", name)
+        known = oracle.available(name)
+        browser.until(f"return {title.format(axis)}.startsWith('{oracle.label(name)}')")
+        drawn = browser.values(axis)
+        shown = oracle.column(name)[known & oracle.available("test_pgd_acc" if name == "params" else name)]
+        np.testing.assert_array_equal(np.sort(drawn), np.sort(shown))
+    assert "3,221 have no Test AA-Compact" in browser.text("#count")
+    assert browser.values("y").min() > 0
+    browser.select("#y-axis", "D2")
+    browser.until(f"return {title.format('y')}.startsWith('D2')")
+    assert set(np.round(browser.values("y"))) == {4, 5, 7, 9, 11}, "spread about the choices"
+
+
+def test_marked_points_can_be_left_out(browser: Browser, oracle: Oracle) -> None:
+    browser.driver.find_element(By.XPATH, "//label[contains(., 'low mode')]/input").click()
+    kept = int((~oracle.flag("low_mode")).sum())
+    browser.until(f"return document.getElementById('count').textContent.startsWith('{kept:,} of')")
+    assert len(browser.values("y")) == kept
+
+
+def test_finds_of_a_searcher_lie_on_top(browser: Browser) -> None:
+    before = browser.script("return document.getElementById('landscape-chart').data.length")
+    browser.driver.find_element(By.XPATH, "//*[@id='finds']//label[contains(., 'local search')]/input").click()
+    browser.until(f"return document.getElementById('landscape-chart').data.length === {before + 1}")
+    searcher = browser.script("return Data.races[0].searchers[1]")
+    assert searcher["name"] == "local_search"
+    assert sum(searcher["finds"]["runs"]) == 5
+    drawn = browser.script("return document.getElementById('landscape-chart').data[2].y")
+    assert sorted(drawn) == sorted(
+        browser.script(
+            "return Data.races[0].searchers[1].finds.at.map(k => Data.byName.get('val_best_pgd_acc').values[k])"
+        )
+    )
+
+
+def test_everything_is_reached_and_done_by_keys(browser: Browser, oracle: Oracle) -> None:
+    wanted = set(
+        browser.script(
+            "return [...document.querySelectorAll('select, button, input, a[href], [tabindex=\"0\"], summary')]"
+            ".filter(e => !e.disabled && e.getClientRects().length).map((e, k) => (e.dataset.number = k))"
+        )
+    )
+    reached, visible = [], []
+    browser.script("document.querySelector('.skip').focus()")
+    for _ in wanted:
+        number, style = browser.script(
+            "const e = document.activeElement; return [e.dataset.number, getComputedStyle(e).outlineStyle]"
+        )
+        if number is not None:
+            reached.append(int(number))
+            visible.append(style != "none")
+        ActionChains(browser.driver).send_keys(Keys.TAB).perform()
+    assert reached == sorted(wanted), "everything, in the order of the page"
+    assert all(visible[1:])  # a focus set by a script shows no ring
+
+    browser.script("document.getElementById('landscape-chart').focus()")
+    browser.press(Keys.END)
+    best, value = oracle.optimum("val_best_pgd_acc")
+    assert browser.text("#announcement").startswith(f"[{' '.join(map(str, best))}]: MACs 24.57 G, ")
+    assert f"{value:.2f} %" in browser.text("#announcement")
+    browser.press(Keys.ARROW_DOWN)
+    second = np.sort(oracle.column("val_best_pgd_acc"))[-2]
+    assert f"{second:.2f} %" in browser.text("#announcement")
+    browser.press(Keys.ARROW_LEFT, Keys.ARROW_RIGHT)
+    assert f"{second:.2f} %" in browser.text("#announcement"), "there and back"
+    browser.press(Keys.HOME)
+    assert f"{np.nanmin(oracle.column('val_best_pgd_acc')):.2f} %" in browser.text("#announcement")
+    before = browser.script("return document.getElementById('landscape-chart').layout.xaxis.range")
+    browser.press("+")
+    browser.until("return !document.getElementById('landscape-chart').layout.xaxis.autorange")
+    after = browser.script("return document.getElementById('landscape-chart').layout.xaxis.range")
+    assert before[0] < after[0] < after[1] < before[1]
+
+
+def test_an_architecture_is_chosen_by_its_numbers(browser: Browser, oracle: Oracle) -> None:
+    chosen = oracle.space.parse("9-16-11-14-11-10")
+    for entry, value in zip(oracle.space.entry_names, chosen, strict=True):
+        browser.select(f"#entry-{entry}", str(value))
+    said = browser.text("#selection")
+    assert f"[9 16 11 14 11 10] arch_id {oracle.space.arch_id(chosen)}" in said
+    value = oracle.query(chosen, "test_pgd_acc")
+    place = 1 + int((oracle.column("test_pgd_acc") > value).sum())
+    assert f"Test PGD20{value:.2f} %{place:,}" in said
+    assert browser.text("#announcement").startswith("[9 16 11 14 11 10]: ")
+
+
+def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser) -> None:
+    browser.emulate(width=360, height=740, prefers_color_scheme="light")
+    browser.until("return document.querySelector('#landscape-chart .main-svg').getBoundingClientRect().width < 360")
+    assert browser.script("return document.documentElement.scrollWidth") == 360
+    small = browser.script("""
+        return [...document.querySelectorAll('select, button, nav a, summary, .checks label')]
+            .map(e => [e.id || e.textContent, e.getBoundingClientRect()])
+            .filter(([, box]) => box.width && (box.height < 44 || box.width < 44)).map(([name]) => name)""")
+    assert small == []
+
+
+def test_the_dark_scheme_reaches_the_pictures(browser: Browser) -> None:
+    script = """
+        const chart = document.getElementById('landscape-chart'), curves = document.getElementById('race-0-chart');
+        return [getComputedStyle(document.body).backgroundColor, chart.layout.font.color, curves.layout.font.color,
+                JSON.stringify(chart.data[1].marker.colorscale), curves.data.at(-2).line.color]"""
+    light = browser.script(script)
+    browser.emulate(prefers_color_scheme="dark")
+    browser.until("return document.getElementById('race-0-chart').layout.font.color === '#e6e8eb'")
+    dark = browser.script(script)
+    assert all(a != b for a, b in zip(light, dark, strict=True))
+    browser.emulate(**CALM)
+    browser.until("return document.getElementById('race-0-chart').layout.font.color === '#1c2024'")
+    assert browser.script(script) == light
+    assert browser.script("return getComputedStyle(document.documentElement).scrollBehavior") == "auto"
+
+
+def test_trajectories_as_regret(browser: Browser, oracle: Oracle) -> None:
+    chart = "document.getElementById('race-0-chart')"
+    lines = browser.script(f"return {chart}.data.filter(t => t.name).map(t => [t.name, Array.from(t.y)])")
+    assert [name for name, _ in lines] == ["random search", "local search", "random search, exact mean"]
+    browser.select("#race-0-scale", "regret")
+    browser.until(f"return {chart}.layout.yaxis.type === 'log'")
+    regret = browser.script(f"return Array.from({chart}.data.find(t => t.name === 'local search').y)")
+    np.testing.assert_allclose(regret, oracle.optimum("val_best_pgd_acc")[1] - np.array(lines[1][1]), atol=1e-9)
+    browser.select("#race-0-band", "run")
+    browser.driver.find_element(By.XPATH, "//*[@id='race-0-lines']//label[contains(., 'random search')]/input").click()
+    browser.until(f"return !{chart}.data.some(t => t.name === 'random search')")
+
+
+def test_printed_pictures_are_light(browser: Browser) -> None:
+    browser.emulate(prefers_color_scheme="dark")
+    colour = "document.getElementById('landscape-chart').layout.font.color"
+    browser.until(f"return {colour} === '#e6e8eb'")
+    browser.script("dispatchEvent(new Event('beforeprint'))")
+    assert browser.script(f"return {colour}") == "#1c2024"
+    browser.script("dispatchEvent(new Event('afterprint'))")
+    browser.until(f"return {colour} === '#e6e8eb'")
+
+
+def test_without_webgl_points_are_drawn_all_the_same(browser: Browser, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "small")
+    report.write_page(report.make_page(Oracle(table)), tmp_path / "page.html")
+    source = "HTMLCanvasElement.prototype.getContext = () => null"
+    added = browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+    try:
+        browser.open(tmp_path / "page.html")
+    finally:
+        browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+    assert "drawn without WebGL" in browser.text("#count")
+    assert browser.script("return document.querySelectorAll('#landscape-chart .scatterlayer path.point').length") >= 81
