@@ -107,6 +107,17 @@ def test_noise_falls_on_the_orders_by_their_degrees_of_freedom() -> None:
     assert np.mean([f.noise_room for f in found]) == pytest.approx(4, rel=0.1)
 
 
+def test_the_residual_of_a_partial_table_is_unbiased() -> None:
+    levels = ((0, 1, 2),) * 4  # 33 coefficients
+    rng = np.random.default_rng(2)
+    rest = []
+    for _ in range(300):
+        values = rng.normal(0, 2, 81)
+        values[rng.permutation(81)[:6]] = np.nan
+        rest.append(decompose(values, levels).higher)
+    assert np.mean(rest) == pytest.approx(4, rel=0.06)
+
+
 def test_additive_prediction() -> None:
     values = grid(lambda a, b, c: a + 10.0 * b - c**2)
     np.testing.assert_allclose(additive_prediction(values, LEVELS), values, atol=1e-10)
