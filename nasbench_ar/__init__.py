@@ -27,6 +27,7 @@ from nasbench_ar.errors import (
     SpaceExhaustedError,
     TableError,
     TrainingError,
+    WriteError,
 )
 from nasbench_ar.library import load, open_table
 from nasbench_ar.metrics import METRICS, Metric
@@ -64,6 +65,7 @@ __all__ = [
     "TableError",
     "TableWriter",
     "TrainingError",
+    "WriteError",
     "__version__",
     "load",
     "open_table",

@@ -51,6 +51,10 @@ class ResultsError(NasbenchError, OSError):
     """Stored results that cannot be read or written, or belong to another configuration."""
 
 
+class WriteError(ResultsError):
+    """Results that cannot be written: a full disk, a quota, missing permission; what is stored is untouched."""
+
+
 class DataError(NasbenchError, OSError):
     """Images or labels that are missing or are not what they should be."""
 
