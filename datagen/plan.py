@@ -4,8 +4,8 @@
     python -m datagen.plan gpus=100 preemptions_per_day=2 restart_minutes=10
     python -m datagen.plan archs=1-100 store=entries gpus=4 json=true
 
-Every key of `datagen.run` that changes the work is taken (`archs`, all by default,
-`profile`, `seed`, `train.epochs`, ...), and of its own
+Keys of `datagen.run` that change the work are taken: `archs` (all by default),
+`profile`, `seed`, `seeds`, `batch`, and those of data, space, train and attack.  Its own are
 
   gpus=1                   GPUs at work, each on one training at a time
   preemptions_per_day=0    how often each is taken away, at random
@@ -33,12 +33,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.config import RunConfig, known_keys, parse_command_line
+from datagen.config import RunConfig, check_keys, known_keys, parse_command_line
 from datagen.cost_model import SECONDS_A_DAY, CostModel, from_entries, from_published, from_total, layers_of
 from datagen.entry import Entry, read_entry
 from datagen.memory import CARD_BYTES_PER_GB, CARDS_GB, RUNTIME_BYTES, MemorySettings, estimate_memory
+from datagen.plan_text import render
 from datagen.schedule import Jobs, Schedule, poisson, simulate
-from datagen.selection import select
+from datagen.selection import select, select_seeds
 from datagen.store import EntryStore
 from datagen.words import parse_words
 from datagen.workload import Images, Workload, images_of_config, images_of_store, workload
@@ -55,6 +56,8 @@ OWN_KEYS: dict[str, Any] = {
     "gpu_days": 0.0,
     "json": False,
 }
+OF_RUN = ("archs", "profile", "seed", "seeds", "batch")  # keys of datagen.run that change the work
+PROTOCOL = ("train.", "attack.", "space.", "data.")
 CALIBRATION_ENTRIES = 500
 HOPELESS = 5.0  # preemptions expected in one stretch of work between checkpoints
 
@@ -66,8 +69,9 @@ class Task:
     Attributes:
         title: profile or store.
         space: the search space.
-        indices: (n,) of the architectures asked for.
-        done: (n,) bool, their entries are there.
+        seeds: of the trainings of each architecture.
+        indices: (n,) int32, the architecture of each training asked for.
+        done: (n,) bool, its entry is there.
         load: passes of one training.
         images: of the dataset.
         memory: what memory depends on.
@@ -77,6 +81,7 @@ class Task:
 
     title: str
     space: SearchSpace
+    seeds: list[int]
     indices: NDArray[np.int32]
     done: NDArray[np.bool_]
     load: Workload
@@ -109,8 +114,9 @@ def prepare(config: RunConfig, store: EntryStore | None, gpu_days: float) -> Tas
         images, space = images_of_store(manifest), store.space()
         train, attack = manifest["protocol"]["train"], manifest["protocol"]["attack"]
     chosen = select(config.archs, space)
-    indices = space.indices(chosen)
-    done = np.array([store is not None and store.entry_path(a, config.seed).exists() for a in chosen])
+    seeds = select_seeds(config.seeds) if config.seeds else [config.seed]
+    indices = np.repeat(space.indices(chosen), len(seeds))
+    done = np.array([store is not None and store.entry_path(a, s).exists() for a in chosen for s in seeds])
     load = workload(train, attack, images, config.batch)
     measured = [] if store is None else sample_entries(store)
     macs = space.macs_many(indices).astype(np.float64)
@@ -130,7 +136,7 @@ def prepare(config: RunConfig, store: EntryStore | None, gpu_days: float) -> Tas
         test_images=images.test,
     )
     title = config.profile if store is None else f"{store.folder}, profile {manifest['profile']}"
-    return Task(title, space, indices, done, load, images, memory, model, measured)
+    return Task(title, space, seeds, indices, done, load, images, memory, model, measured)
 
 
 def sample_entries(store: EntryStore) -> list[Entry]:
@@ -153,7 +159,7 @@ def report(task: Task, config: RunConfig, own: dict[str, Any]) -> dict[str, Any]
         "of": task.title,
         "trainings": len(task.indices),
         "done": int(task.done.sum()),
-        "seed": config.seed,
+        "seeds": task.seeds,
         "epochs": task.load.epochs,
         "image_passes": {"training": task.load.train_passes, "evaluation": task.load.test_passes},
         "macs": float((task.load.train_passes + task.load.test_passes) * macs[left].sum()),
@@ -175,14 +181,22 @@ def report(task: Task, config: RunConfig, own: dict[str, Any]) -> dict[str, Any]
 
 def describe_memory(task: Task) -> dict[str, Any]:
     """Memory by architecture, what fits on which card, and estimates beside measured peaks."""
-    found = estimate_memory(task.space, task.indices, task.memory)
-    total = found.total
+    found = estimate_memory(task.space, np.unique(task.indices), task.memory)
+    total, training = found.total, found.training + RUNTIME_BYTES
     cards = {}
     for size in CARDS_GB:
         at_once = size * CARD_BYTES_PER_GB // total
-        cards[str(size)] = {"fit": int((at_once >= 1).sum()), "could_share": int((at_once >= 2).sum())}
+        counts = {
+            "fit": at_once >= 1,
+            "could_share": at_once >= 2,
+            "training_fits": training <= size * CARD_BYTES_PER_GB,
+        }
+        cards[str(size)] = {key: int(which.sum()) for key, which in counts.items()}
     out: dict[str, Any] = {
+        "architectures": len(total),
         "bytes": _spread(total.astype(np.float64)),
+        "training_bytes": _spread(training.astype(np.float64)),
+        "evaluation_batch": task.memory.evaluation_batch,
         "assumed_bytes": RUNTIME_BYTES,
         "cards_gb": cards,
     }
@@ -231,6 +245,7 @@ def _days(course: Schedule, gpus: int) -> dict[str, float]:
         "wall_days": course.wall / SECONDS_A_DAY,
         "lost_gpu_days": course.lost / SECONDS_A_DAY,
         "lost_percent": 100 * course.lost / course.work if course.work else 0.0,
+        "lost_in_tests_gpu_days": course.lost_in_tests / SECONDS_A_DAY,
         "restart_gpu_days": course.down / SECONDS_A_DAY,
         "tail_gpu_days": course.tail / SECONDS_A_DAY,
         "preemptions": float(course.preemptions),
@@ -249,68 +264,6 @@ def _spread(values: NDArray[np.float64]) -> dict[str, float]:
     }
 
 
-def render(found: dict[str, Any]) -> str:
-    """The report for people."""
-    cost, memory = found["estimate"], found["memory"]
-    done = f", {found['done']:,} of them done" if found["done"] else ""
-    lines = [f"{found['of']}: {found['trainings']:,} trainings with seed {found['seed']}{done}"]
-    passes = found["image_passes"]
-    lines.append(
-        f"work       {found['macs']:.3g} MACs; a training takes {passes['training'] / 1e6:,.3g} million image passes "
-        f"in {found['epochs']} epochs, its test {passes['evaluation'] / 1e6:,.3g} million"
-    )
-    training, evaluation = cost["training_gpu_days"], cost["evaluation_gpu_days"]
-    lines.append(
-        f"estimate   {_amount(training + evaluation)} GPU-days: training {_amount(training)}, evaluation "
-        f"{_amount(evaluation)}"
-    )
-    if "gpu_days_each" in cost:
-        lines.append(f"           one architecture: {_range(cost['gpu_days_each'])} GPU-days")
-    lines.append(f"           from {cost['basis']}")
-    if cost["training_error"] is not None:
-        errors = f"{100 * cost['training_error']:.0f} % in training, {100 * cost['evaluation_error']:.0f} % in the test"
-        lines.append(f"           root mean square error of the fit: {errors}")
-    gigabytes = {key: value / 1e9 for key, value in memory["bytes"].items()}
-    assumed = memory["assumed_bytes"] / 1e9
-    lines.append(
-        f"memory     {_range(gigabytes)} GB a training: estimate; {assumed:.1f} GB of it assumed, not measured"
-    )
-    for size, counts in memory["cards_gb"].items():
-        lines.append(
-            f"           {size} GB card: {counts['fit']:,} fit, {counts['could_share']:,} would leave room for another"
-        )
-    if ratios := memory.get("measured_over_estimated"):
-        share = f"{_range(ratios)}, of {ratios['entries']} entries"
-        lines.append(f"           measured peak over the estimate without the assumed part: {share}")
-    if "schedule" not in found:
-        return "\n".join([*lines, "nothing is left to do"])
-    schedule = found["schedule"]
-    plain, gpus = schedule["undisturbed"], f"{schedule['gpus']:,} GPU" + "s" * (schedule["gpus"] > 1)
-    lines.append(
-        f"schedule   {_amount(plain['wall_days'])} days on {gpus}, longest first; idle at the end "
-        f"{_amount(plain['tail_gpu_days'])} GPU-days"
-    )
-    if preempted := schedule.get("preempted"):
-        lost, restarts, wall = (preempted[k] for k in ("lost_gpu_days", "restart_gpu_days", "wall_days"))
-        lines += [
-            f"           {_amount(wall['mean'])} ± {_amount(wall['std'])} days ({_amount(wall['min'])} to "
-            f"{_amount(wall['max'])}) with {preempted['preemptions_per_day']:g} preemptions a day and GPU, "
-            f"{preempted['restart_minutes']:g} minutes to restart; {preempted['repetitions']} simulations",
-            f"           lost work {_amount(lost['mean'])} GPU-days ({preempted['lost_percent']['mean']:.2f} %), restarts "
-            f"{_amount(restarts['mean'])}, idle at the end {_amount(preempted['tail_gpu_days']['mean'])}; "
-            f"{preempted['preemptions']['mean']:,.0f} preemptions",
-        ]
-    return "\n".join(lines)
-
-
-def _amount(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
-
-
-def _range(spread: dict[str, float]) -> str:
-    return f"{_amount(spread['min'])} to {_amount(spread['max'])}, median {_amount(spread['median'])}"
-
-
 def plan(words: Sequence[str]) -> dict[str, Any]:
     """The report that a command line asks for, with `json` as it was asked for.
 
@@ -321,14 +274,12 @@ def plan(words: Sequence[str]) -> dict[str, Any]:
     rest = [word for word in words if word not in mine]
     own = parse_words(mine, OWN_KEYS, at_least={"gpus": 1, "checkpoint_epochs": 1, "repetitions": 1})
     given = {word.partition("=")[0] for word in rest}
-    unknown = given - set(known_keys())
-    if unknown:
-        raise ConfigError(f"unknown key {min(unknown)!r}; keys: {', '.join([*OWN_KEYS, *known_keys()])}")
+    check_keys(sorted(given), [*OWN_KEYS, *(key for key in known_keys() if key in OF_RUN or key.startswith(PROTOCOL))])
     config = parse_command_line(rest if "archs" in given else ["archs=all", *rest])
     store = None
     if own["store"]:
         store = EntryStore(Path(own["store"]))
-        if fixed := sorted(key for key in given if key.startswith(("train.", "attack.", "space.", "data."))):
+        if fixed := sorted(key for key in given if key.startswith(PROTOCOL)):
             raise ConfigError(f"{fixed[0]}=: a store has its own settings; leave it out, or leave store= out")
         if "profile" in given and config.profile != (kept := store.manifest()["profile"]):
             raise ConfigError(f"profile={config.profile}: {store.folder} is of profile {kept}; leave profile= out")

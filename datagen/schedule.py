@@ -60,6 +60,7 @@ class Schedule:
         wall: seconds until the last training is done.
         work: seconds of GPU time that all trainings need undisturbed.
         lost: seconds of GPU time whose work was lost.
+        lost_in_tests: of these, spent on tests.
         down: seconds of GPU time spent on restarts.
         tail: seconds of GPU time during which some GPUs had nothing left and others worked.
         preemptions: how many.
@@ -68,6 +69,7 @@ class Schedule:
     wall: float
     work: float
     lost: float
+    lost_in_tests: float
     down: float
     tail: float
     preemptions: int
@@ -114,7 +116,7 @@ def simulate(jobs: Jobs, *, gpus: int, next_preemption: NextPreemption = never, 
     totals = jobs.seconds
     epochs, every = jobs.epochs, jobs.checkpoint_epochs
     free = [(0.0, gpu) for gpu in range(gpus)]
-    lost = down = 0.0
+    lost = lost_in_tests = down = 0.0
     preemptions = 0
     for job in np.argsort(-totals, kind="stable").tolist():
         time, gpu = free[0]
@@ -130,11 +132,13 @@ def simulate(jobs: Jobs, *, gpus: int, next_preemption: NextPreemption = never, 
                 finished = min(finished, int((taken - time) / epoch_seconds))
             reached = done + finished
             kept = reached if reached == epochs else reached - reached % every
-            lost += taken - time - (kept - done) * epoch_seconds
+            gone = taken - time - (kept - done) * epoch_seconds
+            lost += gone
+            lost_in_tests += gone if kept == epochs else 0.0
             done, time = kept, taken + restart
             down += restart
             preemptions += 1
         heapq.heapreplace(free, (time, gpu))
     wall = max(time for time, _ in free)
     tail = gpus * wall - sum(time for time, _ in free)
-    return Schedule(wall, float(totals.sum()), lost, down, tail, preemptions)
+    return Schedule(wall, float(totals.sum()), lost, lost_in_tests, down, tail, preemptions)
