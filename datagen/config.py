@@ -200,7 +200,14 @@ class RunConfig:
             raise ConfigError(f"dask={self.dask}: it goes with engine=dask and without jobs=, which its workers decide")
         _require("lease", self.lease, "a number of seconds above 0", self.lease > 0)
         _require("hours", self.hours, "null or a number above 0", self.hours is None or self.hours > 0)
-        at_least = {"seed": 0, "attempts": 1, "batch": 1, "data.held_out": 1, "space.stages": 1, "space.unit_channels": 1}
+        at_least = {
+            "seed": 0,
+            "attempts": 1,
+            "batch": 1,
+            "data.held_out": 1,
+            "space.stages": 1,
+            "space.unit_channels": 1,
+        }
         at_least |= {"train.epochs": 1, "train.batch": 2, "train.crop_padding": 0, "train.steps": 0}
         at_least |= {"attack.pgd_steps": 1, "attack.cw_steps": 1}
         for key, least in at_least.items():
@@ -309,7 +316,11 @@ def check_keys(given: Sequence[str], known: Sequence[str]) -> None:
 
 def _quoted(word: str) -> str:
     key, equals, value = word.partition("=")
-    if key not in ("archs", "seeds", "dask", "store", "data.folder", "data.file", "data.corruptions") or not equals or value == "null":
+    if (
+        key not in ("archs", "seeds", "dask", "store", "data.folder", "data.file", "data.corruptions")
+        or not equals
+        or value == "null"
+    ):
         return word
     if value[:1] in "'\"":
         return word

@@ -95,7 +95,9 @@ def read_failure(path: Path) -> Failure | None:
 
 
 def _failure(content: dict[str, Any]) -> Failure:
-    errors = tuple({name: str(line[name]) for name in ("time", "host", "device", "error")} for line in content["errors"])
+    errors = tuple(
+        {name: str(line[name]) for name in ("time", "host", "device", "error")} for line in content["errors"]
+    )
     counts = {name: int(content[name]) for name in ("seed", "attempts", "interruptions")}
     return Failure(arch=str(content["arch"]), errors=errors, **counts)
 

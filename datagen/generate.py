@@ -117,7 +117,13 @@ class Generator:
         )
 
     def generate(
-        self, architecture: Architecture, seed: int, *, say: Say, watch: Watch | None = None, past: Failure | None = None
+        self,
+        architecture: Architecture,
+        seed: int,
+        *,
+        say: Say,
+        watch: Watch | None = None,
+        past: Failure | None = None,
     ) -> Entry:
         """Train and test one architecture, from where an earlier run left it.
 

@@ -136,9 +136,7 @@ def attempt(order: Order, architecture: Architecture, seed: int, title: str) -> 
             return outcome(FAILED, text=str(error))
 
 
-def _with_claim(
-    order: Order, generator: Generator, claim: Claim, outcome: functools.partial[Outcome]
-) -> Outcome:
+def _with_claim(order: Order, generator: Generator, claim: Claim, outcome: functools.partial[Outcome]) -> Outcome:
     store, config = generator.store, order.config
     architecture, seed, title = (outcome.keywords[name] for name in ("architecture", "seed", "title"))
     if store.entry_path(architecture, seed).exists():  # since the look before the claim
