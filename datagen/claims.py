@@ -28,7 +28,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from nasbench_ar.errors import WriteError
+from nasbench_ar.errors import ResultsError, WriteError
 from nasbench_ar.files import partial_path, write_atomically, write_first
 from nasbench_ar.process import Process
 
@@ -109,7 +109,7 @@ class Claims:
         """Who holds a training, in whatever state; None where nobody does.
 
         Raises:
-            OSError: when that cannot be known.
+            ResultsError: when that cannot be known.
         """
         try:
             with self.path(key).open("rb") as stream:  # opening makes network file systems look again
@@ -119,7 +119,7 @@ class Claims:
         except OSError as error:
             if error.errno == errno.ESTALE:  # removed on the file server a moment ago
                 return None
-            raise
+            raise ResultsError(f"cannot read {self.path(key)}: {error.strerror or error}") from error
         age = max(0.0, (self.now() if now is None else now) - touched)
         try:
             return Holder(**{**json.loads(content), "age": age})

@@ -88,7 +88,8 @@ def run(config: RunConfig) -> int:
     deadline = None if config.hours is None else time.time() + 3600 * config.hours
     order = Order(config, command, Stop(deadline, store.claims.folder / f".{command}.stop"))
     with obeying_signals(order.stop):
-        (found,) = engine.run(worker.survey, [(order,)])
+        # The workers of a scheduler know their devices and data; those of this machine are like this process.
+        found = next(engine.run(worker.survey, [(order,)])) if config.dask else worker.survey(order)
         chosen = select(config.archs, found.space)
         seeds = select_seeds(config.seeds) if config.seeds else [config.seed]
         store.claim(config.profile, found.protocol, found.facts)

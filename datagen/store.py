@@ -163,9 +163,9 @@ class EntryStore:
         """
         path = self.entry_path(entry.architecture, entry.seed)
         with self._writing(path):
+            (self.work_folder(entry.architecture, entry.seed) / PROGRESS).unlink(missing_ok=True)
             kept = write_first(path, entry.to_bytes())
             self.failure_path(entry.architecture, entry.seed).unlink(missing_ok=True)
-            (self.work_folder(entry.architecture, entry.seed) / PROGRESS).unlink(missing_ok=True)
         return kept
 
     def entries(self) -> list[Entry]:
@@ -216,8 +216,11 @@ class EntryStore:
             ResultsError: when a file is damaged.
         """
         paths = sorted((self.folder / "failures").glob("[!.]*.json"))
-        found = {path.stem: read_failure(path) for path in paths}
+        found = {path.stem: read_failure(path) for path in paths if not self._finished(path.stem)}
         return {key: failure for key, failure in found.items() if failure is not None}
+
+    def _finished(self, key: str) -> bool:
+        return (self.folder / "entries" / f"{key}.json").exists()
 
     # -- work ------------------------------------------------------------------
 
@@ -237,10 +240,13 @@ class EntryStore:
             path.unlink(missing_ok=True)
 
     def tidy(self, command: str) -> None:
-        """Remove what killed workers left behind: unfinished files, claims of finished trainings and of a command."""
+        """Remove what killed workers left behind: unfinished files, claims of a command, and what entries outdate."""
         for folder in (self.folder, *(self.folder / name for name in ("entries", "failures", "claims"))):
             sweep_partials(folder)
-        self.claims.sweep(command=command, finished=lambda key: (self.folder / "entries" / f"{key}.json").exists())
+        self.claims.sweep(command=command, finished=self._finished)
+        for failure in (self.folder / "failures").glob("[!.]*.json"):
+            if self._finished(failure.stem):
+                failure.unlink(missing_ok=True)
         for marker in self.claims.folder.glob(".*.stop"):
             try:
                 if time.time() - marker.stat().st_mtime > STALE_SECONDS:

@@ -254,7 +254,7 @@ def load_best(folder: Path, identity: dict[str, Any], training: Training) -> dic
         ResultsError: when a file is damaged, or that of the best epoch is not there.
     """
     network: dict[str, Any] = {}
-    for path in sorted(folder.glob("epoch-*.pt")) + [folder / BEST]:
+    for path in (*sorted(folder.glob("epoch-*.pt")), folder / BEST):
         state = load_checkpoint(path, identity)
         epoch, wanted = state["epoch"], training.best_epoch if path.name == BEST else _epoch_of(path)
         beginning = {name: curve[: epoch + 1] for name, curve in training.history.items()}
