@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 Int64Array = NDArray[np.int64]
 
 RUNTIME_BYTES = 2**30
-IMAGE_COPIES = 8  # clean, noise, bounds, iterate, gradient and their like, float32
+BATCH_COPIES = 8  # clean, noise, bounds, iterate, gradient and their like, float32
+TEST_COPIES = 4  # of all test images that AutoAttack works on, float32
 WORKING_ACTIVATIONS = 4
 CARDS_GB = (16, 24, 40, 80)
 CARD_BYTES_PER_GB = 10**9
@@ -158,7 +159,7 @@ def estimate_memory(space: SearchSpace, indices: NDArray[np.integer], settings: 
     vectors, weights = space.vectors(indices), 4 * space.params_many(indices)
     pixels = space.image_channels * space.image_size**2
     on_device = settings.images * (pixels + 8)
-    floats = 4 * pixels * IMAGE_COPIES
+    floats = 4 * pixels * BATCH_COPIES
     step = kept_for_backward(space, vectors, precision=settings.train_precision)
     by_image = {
         purpose: kept_for_backward(space, vectors, precision=precision, attack=True)
@@ -168,6 +169,9 @@ def estimate_memory(space: SearchSpace, indices: NDArray[np.integer], settings: 
     return MemoryEstimate(
         training=3 * weights + on_device + step.of_batch(settings.train_batch) + settings.train_batch * floats,
         validation=3 * weights + on_device + by_image["validation"].of_batch(batch) + batch * floats,
-        # AutoAttack holds float copies of the images that still stand.
-        test=weights + on_device + by_image["test"].of_batch(batch) + max(batch, settings.test_images) * floats,
+        test=weights
+        + on_device
+        + by_image["test"].of_batch(batch)
+        + batch * floats
+        + settings.test_images * 4 * pixels * TEST_COPIES,
     )

@@ -131,25 +131,32 @@ def test_the_command(tmp_path: Path, command: Command) -> None:
     code, out, err = command(*words, main=export.main)
     assert (code, err) == (0, "")
     assert "made by datagen: toy.npz, 16 trainings, protocol " in out
-    code, _, err = command(*words, main=export.main)
-    assert code == 2
-    assert "exists already" in err
-    assert command(*words, "replace=true", "name=second", main=export.main)[0] == 0
+    code, out, _ = command(*words, main=export.main)
+    assert code == 0
+    assert "nothing new: all 16 trainings are in the table already" in out
+    code, out, _ = command(*words, "replace=true", "name=second", main=export.main)
+    assert code == 0
+    assert "16 new trainings, 0 already in the table" in out
     code, out, _ = command(f"store={store}", f"out={tmp_path / 'mine.jsonl'}", main=export.main)
     assert code == 0
     assert "in the authors' format" in out
     assert len((tmp_path / "mine.jsonl").read_bytes().splitlines()) == 16
-    assert command("--help", main=export.main)[1].startswith("From a store of entries")
+    assert command("--help", main=export.main)[1].startswith("From stores of entries")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ([], "out= is missing"),
-        (["out=x", "stor=y"], "unknown key 'stor'; did you mean store? valid keys: store, out, name, replace"),
+        (
+            ["out=x", "stor=y"],
+            "unknown key 'stor'; did you mean store? valid keys: store, out, name, masks, conflicts, replace",
+        ),
         (["out"], "not of the form key=value: 'out'"),
         (["out="], "not of the form key=value"),
         (["out=x", "replace=maybe"], "replace=maybe: expected true or false"),
+        (["out=x", "masks=yes"], "masks=yes: expected true or false"),
+        (["out=x", "conflicts=last"], "conflicts=last: expected error or first"),
         (["out=x", "store=nowhere"], "nowhere is no store"),
     ],
 )
