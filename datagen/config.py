@@ -145,6 +145,7 @@ class RunConfig:
         jobs: worker processes; each has the threads below, and all share one device.
         engine: loky or dask; what starts the workers.
         dask: address or file of a scheduler whose workers are used instead of jobs; null starts them here.
+        share: begin a training only when the GPU has room for it, so that several commands or jobs may share one.
         lease: seconds without a sign of life after which a worker has lost its training to others.
         attempts: how often a training may fail, over all commands, before it is left out.
         retry: try those again that failed that often.
@@ -169,6 +170,7 @@ class RunConfig:
     jobs: int = 1
     engine: str = "loky"
     dask: str | None = None
+    share: bool = False
     lease: float = 300.0
     attempts: int = 3
     retry: bool = False

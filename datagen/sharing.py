@@ -23,11 +23,12 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datagen.memory import MemorySettings, estimate_memory
 from nasbench_ar.errors import ResultsError
 from nasbench_ar.files import write_atomically
 from nasbench_ar.process import Process
@@ -39,6 +40,9 @@ except ImportError:  # Windows
 
 if TYPE_CHECKING:
     import torch
+
+    from datagen.generate import Generator
+    from nasbench_ar import Architecture
 
 POLL_SECONDS = 2.0
 
@@ -58,6 +62,33 @@ class Ticket:
     owner: Process
     bytes: int
     held: bool = False
+
+
+def share_card(
+    generator: Generator, architecture: Architecture, say: Callable[[str], None], check: Callable[[], None]
+) -> AbstractContextManager[None]:
+    """Hold what a training is estimated to take of its GPU; nothing on a processor.
+
+    Args:
+        generator: of the training.
+        architecture: to be trained.
+        say: told about waiting.
+        check: called while waiting; what it raises ends the waiting.
+    """
+    if (card := card_of(generator.device)) is None:
+        return nullcontext()
+    config, dataset, protocol = generator.config, generator.dataset, generator.protocol
+    settings = MemorySettings(
+        train_batch=config.train.batch,
+        evaluation_batch=min(config.batch, max(len(dataset.val), len(dataset.test))),
+        train_precision=protocol["train"]["precision"],
+        test_precision=protocol["attack"]["precision"],
+        images=len(dataset.train) + len(dataset.val) + len(dataset.test),
+        test_images=len(dataset.test),
+    )
+    space = generator.space
+    need = int(estimate_memory(space, space.indices([architecture]), settings).total[0])
+    return reserve(card[0], need, card[1], say, check=check)
 
 
 @contextmanager

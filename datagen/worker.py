@@ -11,6 +11,7 @@ import functools
 import sys
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -120,11 +121,12 @@ def attempt(order: Order, architecture: Architecture, seed: int, title: str) -> 
         generator = _generator(order, on_device=True)
         key, device = training_key(architecture, seed), str(generator.device)
         try:
-            claim = store.claims.take(key, device=device, command=order.command)
-            if isinstance(claim, Holder):
-                return outcome(HELD, text=str(claim), attempts=store.failure(architecture, seed).attempts)
-            with claim:
-                return _with_claim(order, generator, claim, outcome)
+            with _part_of_the_card(order, generator, architecture, title):  # before the claim: it may take hours
+                claim = store.claims.take(key, device=device, command=order.command)
+                if isinstance(claim, Holder):
+                    return outcome(HELD, text=str(claim), attempts=store.failure(architecture, seed).attempts)
+                with claim:
+                    return _with_claim(order, generator, claim, outcome)
         except LeaseLostError as error:
             note(f"{title}: {error}; it is left to the other worker")
             return outcome(HELD, text=str(error))
@@ -134,6 +136,20 @@ def attempt(order: Order, architecture: Architecture, seed: int, title: str) -> 
             return outcome(UNWRITABLE, text=str(error))
         except ResultsError as error:  # of its failure file: nothing of it may be overwritten
             return outcome(FAILED, text=str(error))
+
+
+def _part_of_the_card(
+    order: Order, generator: Generator, architecture: Architecture, title: str
+) -> AbstractContextManager[None]:
+    if not order.config.share:
+        return nullcontext()
+    from datagen.sharing import share_card
+
+    def check() -> None:
+        if reason := order.stop.reason():
+            raise StoppedError(reason)
+
+    return share_card(generator, architecture, functools.partial(_note_on, title), check)
 
 
 def _with_claim(order: Order, generator: Generator, claim: Claim, outcome: functools.partial[Outcome]) -> Outcome:

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from datagen import sharing
+from datagen import sharing, worker
 from datagen.sharing import card_of, ledger_path, reserve
 from nasbench_ar import ResultsError
+from tests.datagen.conftest import Command
 
 CAPACITY = 100
 
@@ -112,7 +113,7 @@ def test_a_killed_process_gives_its_part_back() -> None:
 CROWD = """
 import os, sys, time, random
 from pathlib import Path
-from datagen import sharing
+from datagen import sharing, worker
 sharing.POLL_SECONDS = 0.005
 folder, name = Path(sys.argv[1]), sys.argv[2]
 rng = random.Random(name)
@@ -195,6 +196,27 @@ def test_a_ledger_that_cannot_be_used_is_one_error(tmp_path: Path) -> None:
 
 def test_a_processor_is_not_shared() -> None:
     assert card_of(torch.device("cpu")) is None
+
+
+def test_the_command_shares_a_card(words: list[str], command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, _, err = command(*words, "share=true", "archs=1-1-1-1")
+    assert (code, "card" in err) == (0, False)  # a processor is not shared
+    monkeypatch.setattr(sharing, "card_of", lambda device: ("card", 10**9))
+    seen: list[list[tuple[int, bool]]] = []
+    monkeypatch.setattr(worker, "_with_claim", lambda *given: (seen.append(tickets()), real(*given))[1])
+    code, _, err = command(*words, "share=true", "archs=1-1-1-2")
+    assert code == 0
+    assert seen == [[(10**9, True)]]
+    assert "1-1-1-2 (1 of 1): needs about 1.1 GB of 1.0 GB on card; it is tried alone there" in err
+    assert tickets() == []
+    # Whoever waits for a card ends when asked to.
+    with reserve("card", 10**9, 10**9, print):
+        code, out, err = command(*words, "share=true", "archs=1-1-2-1", "hours=0.0003")
+    assert code == 3
+    assert "ended early" in out
+
+
+real = worker._with_claim
 
 
 def test_cards_have_the_same_name_in_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
