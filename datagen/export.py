@@ -30,9 +30,9 @@ from datagen.config import AttackConfig, TrainConfig
 from datagen.merge import SHOWN, Merged, merge
 from datagen.rows import Facts, OldRows, Row, row_of_entry, unknown_metrics
 from datagen.store import EntryStore
-from datagen.words import parse_words
+from datagen.words import parse_words, run_command
 from nasbench_ar import METRICS, Table, TableWriter
-from nasbench_ar.errors import ConfigError, NasbenchError, ResultsError, TableError
+from nasbench_ar.errors import ConfigError, ResultsError, TableError
 from nasbench_ar.export import write_release
 from nasbench_ar.masks import FILE as MASKS_FILE
 from nasbench_ar.masks import Masks, load_masks
@@ -263,33 +263,30 @@ def export_release(stores: EntryStore | Sequence[EntryStore], out: Path, *, conf
     return exported
 
 
+def export(words: list[str]) -> str:
+    """Carry out a command line; returns what was done, a line each.
+
+    Raises:
+        NasbenchError: when it cannot be.
+    """
+    given = _parse(words)
+    stores, out = [EntryStore(folder) for folder in split_stores(given["store"])], Path(given["out"])
+    if out.suffix == ".jsonl":
+        exported = export_release(stores, out, conflicts=given["conflicts"])
+        lines = [f"{out}: the entries of {given['store']} in the authors' format"]
+    else:
+        options = {key: given[key] for key in ("replace", "masks", "conflicts")}
+        exported = export_table(stores, out, name=given["name"] or None, **options)
+        lines = [f"{out}: {exported.table.title}", f"  {_what_was_done(exported)}"]
+    if exported.identical:
+        lines.append(f"  {exported.identical} entries left out: another store has the same")
+    lines += [f"  the first store's is taken: {conflict}" for conflict in exported.conflicts]
+    return "\n".join(lines + [f"  {note}" for note in exported.notes])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if {"-h", "--help"} & set(words):
-        print(__doc__)
-        return 0
-    try:
-        given = _parse(words)
-        stores, out = [EntryStore(folder) for folder in split_stores(given["store"])], Path(given["out"])
-        if out.suffix == ".jsonl":
-            exported = export_release(stores, out, conflicts=given["conflicts"])
-            print(f"{out}: the entries of {given['store']} in the authors' format")
-        else:
-            options = {key: given[key] for key in ("replace", "masks", "conflicts")}
-            exported = export_table(stores, out, name=given["name"] or None, **options)
-            print(f"{out}: {exported.table.title}")
-            print(f"  {_what_was_done(exported)}")
-    except NasbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    if exported.identical:
-        print(f"  {exported.identical} entries left out: another store has the same")
-    for conflict in exported.conflicts:
-        print(f"  the first store's is taken: {conflict}")
-    for note in exported.notes:
-        print(f"  {note}")
-    return 0
+    return run_command(export, __doc__, arguments)
 
 
 def _what_was_done(exported: Exported) -> str:

@@ -41,10 +41,10 @@ from datagen.plan_text import render
 from datagen.schedule import Jobs, Schedule, poisson, simulate
 from datagen.selection import select, select_seeds
 from datagen.store import EntryStore
-from datagen.words import parse_words
+from datagen.words import parse_words, run_command
 from datagen.workload import Images, Workload, images_of_config, images_of_store, workload
 from nasbench_ar import NARES, SearchSpace
-from nasbench_ar.errors import ConfigError, NasbenchError
+from nasbench_ar.errors import ConfigError
 
 OWN_KEYS: dict[str, Any] = {
     "gpus": 1,
@@ -264,8 +264,8 @@ def _spread(values: NDArray[np.float64]) -> dict[str, float]:
     }
 
 
-def plan(words: Sequence[str]) -> dict[str, Any]:
-    """The report that a command line asks for, with `json` as it was asked for.
+def plan(words: Sequence[str]) -> str:
+    """The report that a command line asks for.
 
     Raises:
         NasbenchError: when it cannot be carried out.
@@ -284,24 +284,13 @@ def plan(words: Sequence[str]) -> dict[str, Any]:
         if "profile" in given and config.profile != (kept := store.manifest()["profile"]):
             raise ConfigError(f"profile={config.profile}: {store.folder} is of profile {kept}; leave profile= out")
     task = prepare(config, store, own["gpu_days"])
-    return {**report(task, config, own), "json": own["json"]}
+    found = report(task, config, own)
+    return json.dumps(found, indent=1) if own["json"] else render(found)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if {"-h", "--help"} & set(words):
-        print(__doc__)
-        return 0
-    try:
-        found = plan(words)
-    except NasbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    print(json.dumps(found, indent=1) if found.pop("json") else render(found))
-    return 0
+    return run_command(plan, __doc__, arguments)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from datagen.config import check_keys
-from nasbench_ar.errors import ConfigError
+from nasbench_ar.errors import ConfigError, NasbenchError
 
 MOST = 10**9
 _TRUTH = {"true": True, "false": False}
@@ -53,3 +54,25 @@ def _number(key: str, value: str, kind: type[int] | type[float], least: int) -> 
         what = "a whole number" if kind is int else "a number"
         raise ConfigError(f"{key}={value}: expected {what} of at least {least}")
     return number
+
+
+def run_command(work: Callable[[list[str]], str], about: str | None, arguments: Sequence[str] | None) -> int:
+    """Print what a small command finds, or its help; returns the exit code.
+
+    Args:
+        work: takes the words, returns what is printed.
+        about: the help, its module's docstring.
+        arguments: the words; those of the process by default.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if {"-h", "--help"} & set(words):
+        print(about)
+        return 0
+    try:
+        print(work(words))
+    except NasbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0

@@ -52,7 +52,7 @@ def start(need: int, events: list[str], name: str, leave: threading.Event) -> th
             events.append(f"{name} in")
             leave.wait(20)
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     return thread
 
