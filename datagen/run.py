@@ -115,13 +115,14 @@ def _carry_out(
         title = f"{architecture}{f' seed {seed}' if several_seeds else ''} ({number} of {len(trainings)})"
         try:
             if store.has(architecture, seed):
-                note(f"{title}: its entry is in {order.config.store} already")
                 tally.done.add((architecture, seed))
                 continue
         except ResultsError as error:  # it is damaged, and never overwritten
             tally.add(Outcome(worker.FAILED, architecture, seed, title, str(error)))
             continue
         tasks.append((order, architecture, seed, title))
+    if tally.done:
+        note(f"{len(tally.done)} of {len(trainings)} trainings have an entry in {order.config.store} already")
     while tasks:
         with closing(engine.run(worker.attempt, tasks)) as outcomes:  # type: ignore[type-var]
             for outcome in outcomes:

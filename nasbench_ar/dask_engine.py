@@ -9,16 +9,23 @@ and leaves submitted tasks running when the caller stops.
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
+import pickle
 import queue
+import signal
+import socket
 import threading
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, TypeVar
 
+from nasbench_ar import __version__
 from nasbench_ar.engine import Breaks, Task, note
 from nasbench_ar.errors import EngineError
 
@@ -34,7 +41,25 @@ def run(
     with ExitStack() as stack:
         client = stack.enter_context(_connected(address) if address else _local(jobs, restarts))
         note(f"Dask scheduler {client.scheduler.address}, dashboard {client.dashboard_link}")
+        if address:
+            _note_oddities(client)
         yield from _results(client, function, tasks, Breaks(restarts, len(tasks)))
+
+
+def _note_oddities(client: Any) -> None:
+    """What of a scheduler's workers a user should know, of those that are there now."""
+    versions = client.get_versions(check=False)
+    here = versions["client"]["packages"]
+    for address, there in {"the scheduler": versions["scheduler"], **versions["workers"]}.items():
+        packages = there["packages"] if there else {}
+        other = [f"{name} {packages[name]} (here {here[name]})" for name in packages if packages[name] != here[name]]
+        if other:
+            note(f"other versions on {address}: {', '.join(other)}")
+    most = max(client.nthreads().values(), default=1)
+    if most > 1:
+        note(
+            f"workers with up to {most} threads: one task runs at a time in a process, so start them with --nthreads 1"
+        )
 
 
 def threads_of(address: str) -> int:
@@ -64,6 +89,7 @@ def _results(client: Any, function: Callable[..., T], tasks: Sequence[Task], bre
             _call,
             [code] * len(numbers),
             [packed[number] for number in numbers],
+            [__version__] * len(numbers),
             key=[(group, position) for position in range(len(numbers))],
             pure=False,
         )
@@ -108,11 +134,13 @@ def _next(finished: queue.SimpleQueue[Any], client: Any) -> Any:
 _one_at_a_time = threading.Lock()
 
 
-def _call(code: bytes, packed: bytes) -> Any:
+def _call(code: bytes, packed: bytes, version: str) -> Any:
     """Runs in the worker: what cannot be imported there is told apart from what a task raises."""
-    import pickle
-
     with _one_at_a_time:
+        if version != __version__:
+            raise EngineError(
+                f"{_here()} has nasbench-ar {__version__}, this command {version}; install the same there"
+            )
         try:
             function, task = pickle.loads(code), pickle.loads(packed)
             return function(*task)
@@ -120,36 +148,59 @@ def _call(code: bytes, packed: bytes) -> Any:
             missing = next((e for e in (error, error.__cause__) if isinstance(e, ImportError)), None)
             if missing is None:
                 raise
-            raise EngineError(_cannot_import(missing)) from error
+            raise EngineError(
+                f"{_here()}: {missing}; workers must find all code that a task needs: start them with its folder on "
+                "PYTHONPATH"
+            ) from error
 
 
-def _cannot_import(error: ImportError) -> str:
-    import socket
-
+def _here() -> str:
     from distributed import get_worker
 
-    return (
-        f"Dask worker {get_worker().address} on {socket.gethostname()}: {error}; the code must be visible to the "
-        "workers: start them in the folder that holds it, or with that folder on PYTHONPATH"
-    )
+    return f"Dask worker {get_worker().address} on {socket.gethostname()}"
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[Any]:
+def _connected(dask: str) -> Iterator[Any]:
     distributed = _library()
-    if "://" not in address and not Path(address).is_file():
-        raise EngineError(f"dask={address}: neither an address such as tcp://host:8786 nor a scheduler's file")
-    where = {"address": address} if "://" in address else {"scheduler_file": address}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
-            client = distributed.Client(**where, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise EngineError(
-            f"dask={address}: no scheduler answers there within {CONNECT_SECONDS} s ({_line(error)})"
-        ) from error
+    address = dask if "://" in dask else _address_in(dask)
+    _check(dask, address)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
+        client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     with client:
         yield client
+
+
+def _address_in(scheduler_file: str) -> str:
+    """The address that `dask scheduler --scheduler-file` wrote."""
+    try:
+        return str(json.loads(Path(scheduler_file).read_text(encoding="utf-8"))["address"])
+    except FileNotFoundError:
+        raise EngineError(
+            f"dask={scheduler_file}: neither an address such as tcp://host:8786 nor a scheduler's file"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EngineError(f"dask={scheduler_file}: not the file of a Dask scheduler ({_line(error)})") from error
+
+
+def _check(dask: str, address: str) -> None:
+    """Ask whoever is there for its name first: a client that meets none, or a stranger, is slow to give up."""
+
+    async def identity() -> dict[str, Any]:
+        from distributed.core import rpc
+
+        async with rpc(address, timeout=CONNECT_SECONDS) as there:  # type: ignore[no-untyped-call]
+            return await there.identity()
+
+    try:
+        kind = asyncio.run(asyncio.wait_for(identity(), CONNECT_SECONDS))["type"]
+    except Exception as error:  # whatever a stranger's bytes lead to
+        raise EngineError(
+            f"dask={dask}: no Dask scheduler answers at {address} within {CONNECT_SECONDS} s ({_line(error)})"
+        ) from error
+    if kind != "Scheduler":
+        raise EngineError(f"dask={dask}: at {address} is no Dask scheduler but a {kind}")
 
 
 @contextmanager
@@ -159,18 +210,45 @@ def _local(jobs: int, restarts: int) -> Iterator[Any]:
     import dask
 
     settings = {"distributed.scheduler.worker-saturation": 1.0, "distributed.scheduler.allowed-failures": restarts}
-    with (
-        dask.config.set(settings),
-        distributed.LocalCluster(
-            n_workers=jobs,
-            threads_per_worker=1,
-            memory_limit=0,  # tasks differ in size: none is stopped for exceeding an equal share
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
+    with ExitStack() as stack:
+        with dask.config.set(settings), _undisturbed():
+            cluster = stack.enter_context(
+                distributed.LocalCluster(
+                    n_workers=jobs,
+                    threads_per_worker=1,
+                    memory_limit=0,  # tasks differ in size: none is stopped for exceeding an equal share
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs=logging.CRITICAL,
+                )
+            )
+        yield stack.enter_context(distributed.Client(cluster, set_as_default=False))
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Signals that come meanwhile are acted on at the end: a cluster that is half up cannot be closed.
+
+    Threads and processes started here never see Ctrl-C, which a terminal sends to all
+    of them: workers are to be ended by this process, in order.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda k, _: came.append(k)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    resource_tracker.ensure_running()  # its start, otherwise a worker's, would undo the mask
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+    try:
+        yield
+    finally:
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _library() -> Any:

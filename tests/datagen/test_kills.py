@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import random
 import signal
 import time
@@ -40,6 +39,7 @@ class Nursery:
     def start(self, words: list[str], machine: str, aim: tuple[str, int, bool] | None = None) -> BaseProcess:
         self._count += 1
         log = self._folder / f"{self._count}.log"
+        log.touch()
         child = self._context.Process(target=kill_target.main, args=(words, machine, log, aim), name=str(log))
         child.start()
         self.children.append(child)
@@ -68,18 +68,19 @@ def kill_again_and_again(nursery: Nursery, words: list[str], kills: int, chance:
     """Two workers at a time, each killed and started anew; where they were killed."""
     killed: Counter[str] = Counter()
     slots: list[tuple[BaseProcess, str, float]] = []
+    until: dict[BaseProcess, float] = {}
     while killed.total() < kills:
         while len(slots) < 2:
             aimed = chance.random() < 0.6
             name = chance.choice(sorted(kill_target.AIMS)) if aimed else "any moment"
             aim = (name, chance.randint(1, 10), chance.random() < 0.5) if aimed else None
-            until = time.monotonic() + (60 if aimed else chance.uniform(0.1, 1.2))
-            slots.append((nursery.start(words, chance.choice(MACHINES), aim), name, until))
+            slots.append((nursery.start(words, chance.choice(MACHINES), aim), name, chance.uniform(0.0, 1.0)))
         for slot in list(slots):
-            child, name, until = slot
-            if child.exitcode is None and time.monotonic() > until:
-                assert child.pid
-                os.kill(child.pid, signal.SIGKILL)
+            child, name, seconds = slot
+            if name == "any moment" and child not in until and Path(child.name).stat().st_size:
+                until[child] = time.monotonic() + seconds  # from its first words on
+            if child.exitcode is None and time.monotonic() > until.get(child, float("inf")):
+                child.kill()
                 child.join()
             if child.exitcode is not None:
                 slots.remove(slot)

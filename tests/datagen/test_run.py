@@ -80,7 +80,7 @@ def test_the_same_command_again_changes_nothing(words: list[str], tmp_path: Path
     before = contents(tmp_path / "store")
     code, out, err = command(*words)
     assert code == 0
-    assert "1-1-1-1 (1 of 1): its entry is in" in err
+    assert "1 of 1 trainings have an entry in" in err
     assert "1 of 1 trainings have an entry" in out
     assert contents(tmp_path / "store") == before
 
