@@ -60,7 +60,7 @@ def layers_of(space: SearchSpace, indices: NDArray[np.integer[Any]]) -> FloatArr
 
 
 def from_entries(entries: Sequence[Entry], space: SearchSpace, load: Workload, name: str) -> CostModel:
-    """Least squares over the relative error, coefficients not negative.
+    """Least squares over the relative error, coefficients not negative, then scaled to the measured total.
 
     Args:
         entries: measured trainings of one protocol.
@@ -97,6 +97,7 @@ def _fit(columns: FloatArray, seconds: FloatArray) -> tuple[tuple[float, float],
     relative = used / seconds[:, None]
     scale = relative.max(axis=0)
     coefficients = nnls(relative / scale, np.ones(len(seconds)))[0] / scale
+    coefficients *= seconds.sum() / (used @ coefficients).sum()  # relative errors favour too little
     error = float(np.sqrt(np.mean((relative @ coefficients - 1) ** 2)))
     a, b = (*coefficients.tolist(), 0.0)[:2]
     return (a, b), error
