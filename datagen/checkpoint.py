@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from datagen.identity import differences
-from nasbench_ar.errors import ResultsError
+from nasbench_ar.errors import ResultsError, WriteError
 from nasbench_ar.files import write_atomically
 
 FORMAT = "datagen-checkpoint-1"
@@ -35,7 +35,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """Write a checkpoint atomically.
 
     Raises:
-        ResultsError: when the disk is full or the folder cannot be written; an old
+        WriteError: when the disk is full or the folder cannot be written; an old
             checkpoint is then untouched.
     """
     content = {"format": FORMAT, **state}
@@ -46,7 +46,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, buffer.getvalue())
     except OSError as error:
-        raise ResultsError(
+        raise WriteError(
             f"cannot write {path}: {error.strerror or error}; the same command goes on from the last checkpoint"
         ) from error
 

@@ -23,6 +23,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from datagen.profiles import PROFILES
+from nasbench_ar.engine import ENGINES
 from nasbench_ar.errors import ConfigError
 
 SOURCES = ("cifar10", "digits", "arrays")
@@ -140,6 +141,16 @@ class RunConfig:
         profile: cifar10, digits, digits-729 or arrays.
         store: folder of entries.
         seed: seed of the trainings.
+        seeds: several of them instead, such as 0-2 or 0,5; empty takes seed.
+        jobs: worker processes; each has the threads below, and all share one device.
+        engine: loky or dask; what starts the workers.
+        dask: address or file of a scheduler whose workers are used instead of jobs; null starts them here.
+        share: begin a training only when the GPU has room for it, so that several commands or jobs may share one.
+        lease: seconds without a sign of life after which a worker has lost its training to others.
+        attempts: how often a training may fail, over all commands, before it is left out.
+        retry: try those again that failed that often.
+        wait: whether to wait for trainings that other commands are working on.
+        hours: end at the last checkpoint within this time; null has no limit.
         device: auto, cpu, cuda or cuda:1.
         threads: processor threads; null leaves PyTorch's choice.
         batch: images at once in validation and test; halved when memory runs out.
@@ -155,6 +166,16 @@ class RunConfig:
     profile: str = "cifar10"
     store: str = "entries"
     seed: int = 0
+    seeds: str = ""
+    jobs: int = 1
+    engine: str = "loky"
+    dask: str | None = None
+    share: bool = False
+    lease: float = 300.0
+    attempts: int = 3
+    retry: bool = False
+    wait: bool = True
+    hours: float | None = None
     device: str = "auto"
     threads: int | None = None
     batch: int = 500
@@ -173,7 +194,22 @@ class RunConfig:
         """
         if not self.archs:
             raise ConfigError("archs= is missing: give archs=5-10-5-10-5-10, a comma list, all, 1-100 or a file")
-        at_least = {"seed": 0, "batch": 1, "data.held_out": 1, "space.stages": 1, "space.unit_channels": 1}
+        if self.seeds and self.seed:
+            raise ConfigError(f"seed={self.seed} and seeds={self.seeds}: give one of them")
+        _require("jobs", self.jobs, "a number of processes, or -1 for every core", self.jobs >= 1 or self.jobs == -1)
+        _require("engine", self.engine, f"one of {', '.join(ENGINES)}", self.engine in ENGINES)
+        if self.dask is not None and (self.engine != "dask" or self.jobs != 1):
+            raise ConfigError(f"dask={self.dask}: it goes with engine=dask and without jobs=, which its workers decide")
+        _require("lease", self.lease, "a number of seconds above 0", self.lease > 0)
+        _require("hours", self.hours, "null or a number above 0", self.hours is None or self.hours > 0)
+        at_least = {
+            "seed": 0,
+            "attempts": 1,
+            "batch": 1,
+            "data.held_out": 1,
+            "space.stages": 1,
+            "space.unit_channels": 1,
+        }
         at_least |= {"train.epochs": 1, "train.batch": 2, "train.crop_padding": 0, "train.steps": 0}
         at_least |= {"attack.pgd_steps": 1, "attack.cw_steps": 1}
         for key, least in at_least.items():
@@ -282,11 +318,15 @@ def check_keys(given: Sequence[str], known: Sequence[str]) -> None:
 
 def _quoted(word: str) -> str:
     key, equals, value = word.partition("=")
-    if key not in ("archs", "store", "data.folder", "data.file", "data.corruptions") or not equals or value == "null":
+    if (
+        key not in ("archs", "seeds", "dask", "store", "data.folder", "data.file", "data.corruptions")
+        or not equals
+        or value == "null"
+    ):
         return word
     if value[:1] in "'\"":
         return word
-    if key == "archs":
+    if key in ("archs", "seeds"):
         value = value.strip("[]")
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"{key}='{escaped}'"

@@ -1,12 +1,17 @@
-"""From a store of entries to a table, or to a file in the format of the dataset's authors.
+"""From stores of entries to a table, or to a file in the format of the dataset's authors.
 
     python -m datagen.export store=entries out=mytable
     python -m experiments.run table=mytable queries=20
 
+    python -m datagen.export store=here,there out=mytable masks=true
     python -m datagen.export store=entries out=mine.jsonl
 
-Keys: `store`, `out` (a folder for a table, a name ending in .jsonl for the authors'
-format), `name` of the table (the folder's), `replace` (false: an old table is not replaced).
+Keys: `store` (one, or a comma list of stores with one protocol and the same images), `out` (a folder
+for a table, a name ending in .jsonl for the authors' format), `name` of the table (the
+folder's), `masks` (false: bit masks of the test images beside the table), `conflicts`
+(error; first: where two stores have different results of one training, the first store's is
+taken), `replace` (false: what a table there holds is kept, and only new trainings are
+read and added; true: it is written anew).
 """
 
 from __future__ import annotations
@@ -14,107 +19,207 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from datagen.config import AttackConfig, TrainConfig, check_keys
-from datagen.entry import Entry
+from datagen.config import AttackConfig, TrainConfig
+from datagen.merge import SHOWN, Merged, merge
+from datagen.rows import Facts, OldRows, Row, row_of_entry, unknown_metrics
 from datagen.store import EntryStore
+from datagen.words import parse_words, run_command
 from nasbench_ar import METRICS, Table, TableWriter
-from nasbench_ar.errors import ConfigError, NasbenchError, ResultsError
+from nasbench_ar.errors import ConfigError, ResultsError, TableError
 from nasbench_ar.export import write_release
-from nasbench_ar.metrics import CURVES
+from nasbench_ar.masks import FILE as MASKS_FILE
+from nasbench_ar.masks import Masks, load_masks
 
-KEYS = ("store", "out", "name", "replace")
+DEFAULTS: dict[str, Any] = {
+    "store": "entries",
+    "out": "",
+    "name": "",
+    "masks": None,
+    "conflicts": "error",
+    "replace": False,
+}
+CONFLICTS = ("error", "first")
+HASHES = ("protocol_sha256", "dataset_sha256")
 OFFICIAL_DATA = "CIFAR-10"
 OFFICIAL_VALIDATION = "CIFAR-10.1 v6"
-SECONDS_A_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A table and how it came about.
+
+    Attributes:
+        table: what stands there now.
+        notes: what it has no room for or lacks, a line each.
+        new: trainings that were read from entries.
+        kept: trainings that the table held already.
+        identical: entries left out because another store has the same.
+        conflicts: trainings with different results in several stores, the first store's taken.
+        changed: whether anything was written.
+    """
+
+    table: Table
+    notes: list[str]
+    new: int
+    kept: int
+    identical: int
+    conflicts: list[str]
+    changed: bool
 
 
 def export_table(
-    store: EntryStore, out: Path, *, name: str | None = None, replace: bool = False
-) -> tuple[Table, list[str]]:
-    """Write all entries of a store as a table.
+    stores: EntryStore | Sequence[EntryStore],
+    out: Path,
+    *,
+    name: str | None = None,
+    replace: bool = False,
+    masks: bool | None = None,
+    conflicts: str = "error",
+) -> Exported:
+    """Write all entries of some stores as a table, or add to the table what is new.
+
+    The outcome equals, array for array, that of an export from scratch: rows whose entry
+    is unchanged, by its hash, are taken from the table instead of from the entry.
 
     Args:
-        store: where the entries are.
+        stores: where the entries are, the first ones first.
         out: folder of the table.
-        name: of the table; the folder's by default.
-        replace: whether an older table there may be replaced.
-
-    Returns:
-        The table, and what it has no room for or lacks, a line each.
+        name: of the table; by default as it is, or the folder's.
+        replace: write it anew, whatever table is there.
+        masks: whether bit masks are written beside it; by default if they are there already.
+        conflicts: `error`, or `first` to take the first store's.
 
     Raises:
-        ResultsError: when the store is damaged or empty.
-        TableError: when the table cannot be written.
+        ResultsError: when a store is damaged, all are empty, or they do not go together.
+        TableError: when the table cannot be written, or another one is there.
     """
-    manifest, entries = store.manifest(), store.entries()
-    if not entries:
-        raise ResultsError(f"{store.folder} has no entry yet; make some with python -m datagen.run")
-    notes = _notes(entries)
+    stores = [stores] if isinstance(stores, EntryStore) else list(stores)
+    merged = merge(stores)
+    if not merged.listed:
+        raise ResultsError(f"{stores[0].folder} has no entry yet; make some with python -m datagen.run")
+    if merged.conflicts and conflicts != "first":
+        more = f"; and {len(merged.conflicts) - SHOWN} more" if len(merged.conflicts) > SHOWN else ""
+        raise ResultsError(
+            f"{len(merged.conflicts)} trainings have different results in several stores; conflicts=first takes the "
+            f"first store's: {'; '.join(merged.conflicts[:SHOWN])}{more}"
+        )
+    held = None if replace else _open_held(out, merged)
+    has_masks = (out / MASKS_FILE).exists()
+    wanted = has_masks and not replace if masks is None else masks
+    if held is not None and wanted:
+        held.masks = _masks_of(held.table)
+    known = set() if held is None else set(held.by_hash)
+    new = sum(listed.sha256 not in known for listed in merged.listed)
+    counts = {"new": new, "kept": len(merged.listed) - new, "identical": merged.identical}
+    if (
+        held is not None
+        and not new
+        and name in (None, held.table.name)
+        and (held.masks is not None) == has_masks == wanted
+    ):
+        return Exported(held.table, held.table.meta["notes"], **counts, conflicts=merged.conflicts, changed=False)
+    name = name or (out.resolve().name if held is None else held.table.name)
+    usable = held if held is None or not wanted or held.masks is not None else None
+    facts = _write(merged, out, name, usable, wanted, stores)
+    return Exported(Table(out), facts.notes(), **counts, conflicts=merged.conflicts, changed=True)
+
+
+def _open_held(out: Path, merged: Merged) -> OldRows | None:
+    """The rows of the table at `out`, if it holds nothing but trainings of the stores; None where there is nothing."""
+    if not out.exists():
+        return None
+    table = Table(out)
+    remedy = "choose another out=, or say replace=true"
+    if any(table.meta["source"].get(key) != merged.manifest[key] for key in HASHES):
+        raise TableError(f"{out} exists already and is another table ({table.title}); {remedy}")
+    held = OldRows(table)
+    lost = table.rows - len(set(held.by_hash) & {listed.sha256 for listed in merged.listed})
+    if lost:
+        raise TableError(
+            f"{out} exists already, and {lost} of its {table.rows} trainings are not in the stores, or not with the "
+            f"same entry; {remedy}"
+        )
+    return held
+
+
+def _masks_of(table: Table) -> Masks | None:
+    try:
+        return load_masks(table)
+    except TableError:  # they are made again, from the entries
+        return None
+
+
+def _write(
+    merged: Merged, out: Path, name: str, old: OldRows | None, masks: bool, stores: Sequence[EntryStore]
+) -> Facts:
+    manifest, facts = merged.manifest, Facts()
     data = manifest["dataset"]
-    title = f"made by datagen: {data['name']}, {len(entries)} trainings, protocol {manifest['protocol_sha256'][:12]}"
+    if old is not None:
+        facts.left_out |= set(old.table.meta["source"].get("left_out", ()))
+    bits: dict[str, list[NDArray[np.uint8]]] = {}
     with TableWriter(
         out,
-        name=name or out.resolve().name,
-        title=title,
+        name=name,
+        title=(
+            f"made by datagen: {data['name']}, {len(merged.listed)} trainings, protocol "
+            f"{manifest['protocol_sha256'][:12]}"
+        ),
         provenance=(
             f"Trained and attacked by datagen, profile {manifest['profile']}: training images {data['train']['from']}, "
             f"validation {data['val']['from']}, test {data['test']['from']}. Settings are under 'source'."
         ),
-        space=store.space(),
+        space=merged.space,
         default_objective="val_pgd_acc",
         licence="Made by the owner of this table; the terms of the images apply.",
-        source={key: manifest[key] for key in ("profile", "protocol_sha256", "dataset_sha256", "protocol", "dataset")},
+        source={
+            **{key: manifest[key] for key in ("profile", *HASHES, "protocol", "dataset")},
+            "stores": [store.folder.name for store in stores],
+            "conflicts": merged.conflicts,
+        },
         differs=definitions(manifest),
-        notes=tuple(notes),
-        replace=replace,
+        replace=True,
     ) as writer:
-        for entry in entries:
-            _add(writer, entry)
-    return Table(out), notes
+        for listed in merged.listed:
+            if old is not None and listed.sha256 in old.by_hash:
+                row = old.row(old.by_hash[listed.sha256])
+            else:
+                entry = merged.read(listed)
+                row = row_of_entry(entry, listed.sha256)
+                facts.left_out |= unknown_metrics(entry)
+            facts.count(row)
+            writer.add(
+                listed.architecture,
+                seed=listed.seed,
+                scalars=row.scalars,
+                curves=row.curves,
+                corruption_acc=row.corruption_acc,
+                corruption_loss=row.corruption_loss,
+                flags=row.flags,
+                labels=row.labels,
+            )
+            if masks:
+                _collect(bits, row, str(listed.path), first=facts.rows == 1)
+        writer.annotate(notes=tuple(facts.notes()), source={"left_out": sorted(facts.left_out)})
+    if masks:
+        index = merged.space.indices(listed.architecture for listed in merged.listed)
+        seeds = np.array([listed.seed for listed in merged.listed], dtype=np.int64)
+        packed = {attack: np.stack(rows) for attack, rows in bits.items()}
+        Masks(index, seeds, int(data["test"]["images"]), packed).save(out)
+    return facts
 
 
-def _add(writer: TableWriter, entry: Entry) -> None:
-    at_best = {name: curve[entry.best_epoch] for name, curve in entry.curves.items()}
-    maxima = {f"val_best_{a}_acc": max(entry.curves[f"val_{a}_acc"]) for a in ("clean", "pgd", "cw")}
-    scalars = {"best_epoch": float(entry.best_epoch), **at_best, **maxima}
-    scalars |= {name: value for name, value in entry.test.items() if name in METRICS}
-    if on_gpu(entry):
-        scalars["training_time_gpu_days"] = entry.provenance["train_seconds"] / SECONDS_A_DAY
-    writer.add(
-        entry.architecture,
-        seed=entry.seed,
-        scalars=scalars,
-        curves={name: np.array(entry.curves[name]) for name in CURVES},
-        corruption_acc=entry.corruption_acc,
-        corruption_loss=entry.corruption_loss,
-        flags={f"sanity_{name}": failed for name, failed in entry.sanity.items()},
-        labels={"gpu_type": entry.provenance["hardware"]["name"][:200], "timestamp": entry.provenance["timestamp"]},
-    )
-
-
-def on_gpu(entry: Entry) -> bool:
-    """Whether the training ran on a GPU, so that its time is one in GPU-days."""
-    return str(entry.provenance["hardware"]["device"]).startswith("cuda")
-
-
-def _notes(entries: Sequence[Entry]) -> list[str]:
-    notes = []
-    if slow := sum(not on_gpu(entry) for entry in entries):
-        notes.append(f"{slow} of {len(entries)} trainings ran on a processor and have no time in GPU-days.")
-    if all(entry.corruption_acc is None for entry in entries):
-        notes.append("There are no corrupted images, hence no corruption metrics.")
-    unknown = sorted({name for entry in entries for name in entry.test if name not in METRICS})
-    if unknown:
-        notes.append(f"Left out, the catalogue has no such metric: {', '.join(unknown)}; they are in the entries.")
-    if wrong := sum(any(entry.sanity.values()) for entry in entries):
-        notes.append(f"{wrong} of {len(entries)} entries failed a sanity check (flags sanity_*).")
-    return notes
+def _collect(bits: dict[str, list[NDArray[np.uint8]]], row: Row, where: str, *, first: bool) -> None:
+    if not first and set(bits) != set(row.bits):
+        raise ResultsError(f"{where} has masks of {', '.join(row.bits)}; the entries before it of {', '.join(bits)}")
+    for attack, packed in row.bits.items():
+        bits.setdefault(attack, []).append(packed)
 
 
 def definitions(manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -142,58 +247,72 @@ def _changed(paper: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [f"{key}={now[key]}" for key in paper if key not in skipped and now[key] != paper[key]]
 
 
-def export_release(store: EntryStore, out: Path) -> list[str]:
+def export_release(stores: EntryStore | Sequence[EntryStore], out: Path, *, conflicts: str = "error") -> Exported:
     """Write all entries in the authors' format; an old file is replaced.
 
     Returns:
-        What the format has no room for or lacks, a line each.
+        As `export_table`; the table itself was a temporary one.
 
     Raises:
-        ResultsError: when the store is damaged or empty.
+        ResultsError: when a store is damaged or empty, or they do not go together.
         TableError: when the file cannot be written.
     """
     with tempfile.TemporaryDirectory() as folder:
-        table, notes = export_table(store, Path(folder) / "table")
-        write_release(table, out)
-    return notes
+        exported = export_table(stores, Path(folder) / "table", conflicts=conflicts)
+        write_release(exported.table, out)
+    return exported
+
+
+def export(words: list[str]) -> str:
+    """Carry out a command line; returns what was done, a line each.
+
+    Raises:
+        NasbenchError: when it cannot be.
+    """
+    given = _parse(words)
+    stores, out = [EntryStore(folder) for folder in split_stores(given["store"])], Path(given["out"])
+    if out.suffix == ".jsonl":
+        exported = export_release(stores, out, conflicts=given["conflicts"])
+        lines = [f"{out}: the entries of {given['store']} in the authors' format"]
+    else:
+        options = {key: given[key] for key in ("replace", "masks", "conflicts")}
+        exported = export_table(stores, out, name=given["name"] or None, **options)
+        lines = [f"{out}: {exported.table.title}", f"  {_what_was_done(exported)}"]
+    if exported.identical:
+        lines.append(f"  {exported.identical} entries left out: another store has the same")
+    lines += [f"  the first store's is taken: {conflict}" for conflict in exported.conflicts]
+    return "\n".join(lines + [f"  {note}" for note in exported.notes])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if {"-h", "--help"} & set(words):
-        print(__doc__)
-        return 0
-    try:
-        given = _parse(words)
-        store, out = EntryStore(given["store"]), Path(given["out"])
-        if out.suffix == ".jsonl":
-            notes = export_release(store, out)
-            print(f"{out}: the entries of {store.folder} in the authors' format")
-        else:
-            replace = given["replace"].lower() == "true"
-            table, notes = export_table(store, out, name=given.get("name"), replace=replace)
-            print(f"{out}: {table.title}")
-        for note in notes:
-            print(f"  {note}")
-    except NasbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command(export, __doc__, arguments)
 
 
-def _parse(words: Sequence[str]) -> dict[str, str]:
-    given = {"store": "entries", "replace": "false"}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals or not value:
-            raise ConfigError(f"not of the form key=value: {word!r}; keys: {', '.join(KEYS)}")
-        check_keys([key], KEYS)
-        given[key] = value
-    if "out" not in given:
+def _what_was_done(exported: Exported) -> str:
+    if not exported.changed:
+        return f"nothing new: all {exported.kept} trainings are in the table already"
+    return f"{exported.new} new trainings, {exported.kept} already in the table"
+
+
+def split_stores(text: str) -> list[str]:
+    """Folders of a comma list; one with a comma in its name is taken whole.
+
+    Raises:
+        ConfigError: when one is empty or there twice.
+    """
+    folders = [text] if Path(text).exists() else text.split(",")
+    if "" in folders or len({Path(folder).resolve() for folder in folders}) < len(folders):
+        raise ConfigError(f"store={text}: expected a folder, or different ones with a comma between")
+    return folders
+
+
+def _parse(words: Sequence[str]) -> dict[str, Any]:
+    given = parse_words(words, DEFAULTS)
+    if not given["out"]:
         raise ConfigError("out= is missing: a folder for a table, or a name ending in .jsonl")
-    if given["replace"].lower() not in ("true", "false"):
-        raise ConfigError(f"replace={given['replace']}: expected true or false")
+    if given["conflicts"] not in CONFLICTS:
+        raise ConfigError(f"conflicts={given['conflicts']}: expected {' or '.join(CONFLICTS)}")
     return given
 
 

@@ -1,193 +1,76 @@
 """Train and evaluate architectures, and store an entry for each (NARes, sections 3.2 and 3.3).
 
     python -m datagen.run archs=5-10-5-10-5-10 profile=cifar10 store=entries
-    python -m datagen.run archs=1-100 profile=digits store=entries
+    python -m datagen.run archs=1-100 profile=digits store=entries jobs=4
     python -m datagen.run --help
 
-Stop it at any time: the same command goes on from the last finished epoch.
+Stop it at any time: the same command goes on from the last finished epoch.  Any number
+of commands, on any machines, may work on one store at the same time.
 
-Exit codes: 0; 1 when an architecture failed (the others are done, and the reason is in
-the store); 2 for anything the user can mend, one line on standard error; 130 when interrupted.
+Exit codes: 0 when everything asked for has an entry; 1 when a training failed (the
+others are done, and the reason is in the store); 2 for anything the user can mend, one
+line on standard error; 3 when it ended earlier, as asked for by hours=, wait=false or
+SIGUSR1; 130 when interrupted, 143 when terminated.
 """
 
 from __future__ import annotations
 
-import math
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
+import uuid
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-import torch
-
-from datagen.assessment import assess
-from datagen.autoattack import require_classes
-from datagen.checkpoint import load_checkpoint
-from datagen.classifier import Classifier, float32_rule
+from datagen import worker
 from datagen.config import RunConfig, describe_keys, parse_command_line
-from datagen.data import Dataset, load_dataset
-from datagen.entry import Entry
-from datagen.evaluate import Batches
-from datagen.hardware import (
-    choose_device,
-    choose_precision,
-    describe_code,
-    describe_hardware,
-    device_name,
-    peak_memory_mib,
-    release_memory,
-    reset_peak_memory,
-)
-from datagen.identity import content_hash, protocol, training_identity
-from datagen.model import build_network
 from datagen.profiles import PROFILES
-from datagen.selection import select
-from datagen.store import EntryStore
-from datagen.train import BEST, train
-from nasbench_ar import Architecture, SearchSpace
-from nasbench_ar.errors import NasbenchError, ResultsError, TrainingError
+from datagen.selection import select, select_seeds
+from datagen.stopping import Stop, TerminatedError, obeying_signals
+from datagen.store import EntryStore, training_key
+from datagen.worker import Order, Outcome, note
+from nasbench_ar import Architecture
+from nasbench_ar.engine import Engine
+from nasbench_ar.errors import NasbenchError, ResultsError, WriteError
 
-Say = Callable[[str], None]
+POLL_SECONDS = 5.0
+Training = tuple[Architecture, int]
 
 
-@dataclass(frozen=True)
-class Generator:
-    """What all architectures of one command have in common.
+@dataclass
+class Tally:
+    """What is known of the trainings that a command was asked for."""
 
-    Attributes:
-        config: as it was asked for.
-        device: where everything runs.
-        dataset: on that device, except for corruptions.
-        facts: names, counts and hashes of the dataset.
-        space: the search space.
-        protocol: what the store is of.
-        store: where entries go.
-        say: told about progress, a line at a time.
-    """
+    done: set[Training] = field(default_factory=set)
+    failed: dict[Training, str] = field(default_factory=dict)
+    held: dict[Training, Outcome] = field(default_factory=dict)
+    stopped: str = ""
 
-    config: RunConfig
-    device: torch.device
-    dataset: Dataset
-    facts: dict[str, Any]
-    space: SearchSpace
-    protocol: dict[str, Any]
-    store: EntryStore
-    say: Say
-
-    @classmethod
-    def prepare(cls, config: RunConfig, say: Say) -> Generator:
-        """Check everything that can be checked before any work, and claim the store.
+    def add(self, outcome: Outcome) -> None:
+        """Count one outcome, and tell the user.
 
         Raises:
-            NasbenchError: when the configuration cannot be carried out.
+            WriteError: when nothing can be written any more.
         """
-        config.check()
-        device = choose_device(config.device)
-        if config.threads is not None:
-            torch.set_num_threads(config.threads)
-        train_precision = choose_precision(config.train.precision, device, automatic="bf16")
-        test_precision = choose_precision(config.attack.precision, device, automatic="tf32")
-        dataset = load_dataset(config.data)
-        require_classes(dataset.classes, config.attack.autoattack)
-        space = build_space(config, dataset)
-        select(config.archs, space)
-        settings = protocol(config, space, train_precision=train_precision, test_precision=test_precision)
-        facts = dataset.describe()
-        store = EntryStore(config.store)
-        store.claim(config.profile, settings, facts)
-        say(f"{dataset.name} on {device_name(device)}, training in {train_precision}, test in {test_precision}")
-        say(f"validation on {len(dataset.val)} images: {dataset.val.name}")
-        splits = {purpose: getattr(dataset, purpose).to(device) for purpose in ("train", "val", "test")}
-        return cls(config, device, replace(dataset, **splits), facts, space, settings, store, say)
-
-    def classifier(self, architecture: Architecture, *, purpose: str) -> Classifier:
-        """A fresh network on the device, run as `purpose`, `train` or `attack`, wants it."""
-        config = self.config
-        network = build_network(self.space, architecture, seed=config.seed).to(self.device)
-        layout = self.device.type == "cuda" if config.channels_last is None else config.channels_last
-        if config.compile:
-            torch.compiler.reset()  # compiled variants are counted over all networks, and limited
-        return Classifier(
-            network,
-            precision=self.protocol[purpose]["precision"],
-            channels_last=layout,
-            compiled=config.compile and purpose == "train",
-        )
-
-    def generate(self, architecture: Architecture) -> Entry:
-        """Train, test and store one architecture, from where an earlier run left it.
-
-        Raises:
-            TrainingError: it diverged, or memory ran out.
-            ResultsError: a checkpoint is damaged or of another training, or nothing can be written.
-        """
-        config, folder = self.config, self.store.work_folder(architecture, self.config.seed)
-        identity = training_identity(self.protocol, self.facts, architecture, config.seed)
-        batches = Batches(config.batch, self.say)
-        reset_peak_memory(self.device)
-        classifier = self.classifier(architecture, purpose="train")
-        with float32_rule(classifier.precision):
-            training = train(
-                classifier,
-                self.dataset,
-                config,
-                folder=folder,
-                identity=identity,
-                batches=batches,
-                say=self.say,
-            )
-        began = time.perf_counter()
-        classifier = self.classifier(architecture, purpose="attack")
-        classifier.network.load_state_dict(load_checkpoint(folder / BEST, identity)["network"])
-        found = assess(classifier, self.dataset, config.attack, batches, seed=config.seed, say=self.say)
-        if wrong := [name for name, value in found.metrics.items() if not math.isfinite(value)]:
-            raise TrainingError(f"the test of the best epoch is not finite: {', '.join(wrong)}")
-        entry = Entry(
-            architecture=architecture,
-            arch_id=self.space.arch_id(architecture),
-            seed=config.seed,
-            macs=self.space.macs(architecture),
-            params=self.space.params(architecture),
-            best_epoch=training.best_epoch,
-            curves=training.history,
-            test=found.metrics,
-            corruption_acc=found.corruption_acc,
-            corruption_loss=found.corruption_loss,
-            masks=found.masks,
-            sanity=found.sanity,
-            details=found.details,
-            provenance={
-                "profile": config.profile,
-                "protocol_sha256": content_hash(self.protocol),
-                "dataset_sha256": content_hash(self.facts),
-                "timestamp": time.strftime("%Y-%m-%d"),
-                "train_seconds": training.seconds,
-                "test_seconds": time.perf_counter() - began,
-                "peak_memory_mib": peak_memory_mib(self.device),
-                "evaluation_batch": batches.size,
-                "autoattack_warnings": found.warnings,
-                "hardware": describe_hardware(self.device),
-                **describe_code(),
-                "config": config.to_dict(),
-            },
-        )
-        self.store.save(entry)
-        return entry
-
-
-def build_space(config: RunConfig, dataset: Dataset) -> SearchSpace:
-    """The search space of a configuration, for the images of a dataset."""
-    return SearchSpace(
-        depth_choices=tuple(config.space.depth_choices),
-        width_choices=tuple(config.space.width_choices),
-        stages=config.space.stages,
-        unit_channels=config.space.unit_channels,
-        image_size=dataset.image_size,
-        image_channels=dataset.image_channels,
-        classes=dataset.classes,
-    )
+        training = outcome.architecture, outcome.seed
+        self.held.pop(training, None)
+        if outcome.kind == worker.UNWRITABLE:
+            raise WriteError(outcome.text)
+        if outcome.kind in (worker.DONE, worker.THERE):
+            self.done.add(training)
+            if outcome.kind == worker.DONE:
+                print(outcome.text, flush=True)
+        elif outcome.kind == worker.HELD:
+            self.held[training] = outcome
+            note(f"{outcome.title}: left to {outcome.text}")
+        elif outcome.kind == worker.STOPPED:
+            self.stopped = outcome.text
+        else:
+            self.failed[training] = outcome.text
+            if outcome.kind == worker.EXHAUSTED:
+                self.failed[training] += f" (failed {outcome.attempts} times; attempts= or retry=true tries again)"
+            note(f"{outcome.title}: failed: {self.failed[training]}")
 
 
 def run(config: RunConfig) -> int:
@@ -196,48 +79,106 @@ def run(config: RunConfig) -> int:
     Raises:
         NasbenchError: when it cannot be carried out at all.
     """
-    generator = Generator.prepare(config, _note)
-    chosen = select(config.archs, generator.space)
-    failed: dict[Architecture, str] = {}
-    for number, architecture in enumerate(chosen, 1):
-        title = f"{architecture} ({number} of {len(chosen)})"
+    config.check()
+    engine = Engine(config.engine, -1 if config.dask else config.jobs, config.dask)
+    if config.dask:  # its workers may have another working directory
+        config = replace(config, store=str(Path(config.store).absolute()))
+    store = EntryStore(config.store, config.lease)
+    command = uuid.uuid4().hex
+    deadline = None if config.hours is None else time.time() + 3600 * config.hours
+    order = Order(config, command, Stop(deadline, store.claims.folder / f".{command}.stop"))
+    with obeying_signals(order.stop):
+        # The workers of a scheduler know their devices and data; those of this machine are like this process.
+        found = next(engine.run(worker.survey, [(order,)])) if config.dask else worker.survey(order)
+        chosen = select(config.archs, found.space)
+        seeds = select_seeds(config.seeds) if config.seeds else [config.seed]
+        store.claim(config.profile, found.protocol, found.facts)
+        for line in found.lines:
+            note(line)
+        ids = {architecture: found.space.arch_id(architecture) for architecture in chosen}
+        macs = found.space.macs_many(found.space.indices(chosen)).tolist()
+        longest_first = sorted(zip(chosen, macs, strict=True), key=lambda pair: (-pair[1], ids[pair[0]]))
+        trainings = [(architecture, seed) for architecture, _ in longest_first for seed in seeds]
         try:
-            if generator.store.has(architecture, config.seed):
-                _note(f"{title}: its entry is in {config.store} already")
+            tally = _carry_out(engine, order, store, trainings, several_seeds=len(seeds) > 1)
+        finally:
+            _clean_up(store, order)
+    return _report(store, tally, len(trainings), several_seeds=len(seeds) > 1)
+
+
+def _carry_out(
+    engine: Engine, order: Order, store: EntryStore, trainings: Sequence[Training], *, several_seeds: bool
+) -> Tally:
+    tally = Tally()
+    tasks = []
+    for number, (architecture, seed) in enumerate(trainings, 1):
+        title = f"{architecture}{f' seed {seed}' if several_seeds else ''} ({number} of {len(trainings)})"
+        try:
+            if store.has(architecture, seed):
+                tally.done.add((architecture, seed))
                 continue
-            _note(f"{title}: begins")
-            entry = replace(generator, say=partial(_note_on, title)).generate(architecture)
-        except (TrainingError, ResultsError) as error:
-            failed[architecture] = str(error)
-            release_memory()
-            generator.store.record_failure(architecture, config.seed, str(error))
-            _note(f"{title}: failed: {error}")
+        except ResultsError as error:  # it is damaged, and never overwritten
+            tally.add(Outcome(worker.FAILED, architecture, seed, title, str(error)))
             continue
-        print(summary(entry), flush=True)
-    done = len(chosen) - len(failed)
-    print(f"{generator.store.folder}: {done} of {len(chosen)} architectures have an entry")
-    for architecture, reason in failed.items():
-        print(f"failed: {architecture}: {reason}")
-    return 1 if failed else 0
+        tasks.append((order, architecture, seed, title))
+    if tally.done:
+        note(f"{len(tally.done)} of {len(trainings)} trainings have an entry in {order.config.store} already")
+    while tasks:
+        with closing(engine.run(worker.attempt, tasks)) as outcomes:  # type: ignore[type-var]
+            for outcome in outcomes:
+                tally.add(outcome)
+        if not tally.held or not order.config.wait or tally.stopped:
+            break
+        note(f"waiting for {len(tally.held)} trainings that others are working on")
+        tasks = [(order, held.architecture, held.seed, held.title) for held in _wait(order, store, tally)]
+    return tally
 
 
-def summary(entry: Entry) -> str:
-    """An entry in one line."""
-    names = {"test_clean_acc": "clean", "test_fgsm_acc": "FGSM", "test_pgd_acc": "PGD", "test_cw_acc": "PGD-CW"}
-    names |= {"test_aa_acc": "AA-Compact", "test_aa_standard_acc": "AutoAttack", "test_corrupt_acc": "corruptions"}
-    values = [f"{label} {entry.test[name]:.2f}" for name, label in names.items() if name in entry.test]
-    seconds = entry.provenance["train_seconds"] + entry.provenance["test_seconds"]
-    wrong = [name for name, failed in entry.sanity.items() if failed]
-    flags = f"; check {', '.join(wrong)}" if wrong else ""
-    return f"{entry.architecture}: best epoch {entry.best_epoch}; test {', '.join(values)} %; {seconds:.0f} s{flags}"
+def _wait(order: Order, store: EntryStore, tally: Tally) -> list[Outcome]:
+    """Wait until a training that others held is theirs no more; those that nobody has finished."""
+    while tally.held:
+        now = store.claims.now()
+        free = []
+        for (architecture, seed), held in list(tally.held.items()):
+            if store.entry_path(architecture, seed).exists():
+                tally.add(replace(held, kind=worker.THERE))
+            elif store.claims.free(store.claims.holder(training_key(architecture, seed), now)):
+                failure = store.failure(architecture, seed)
+                if failure.attempts > held.attempts:  # it would hardly go better here
+                    tally.add(replace(held, kind=worker.FAILED, text=failure.last_error))
+                else:
+                    free.append(held)
+        if free:
+            return free
+        if reason := order.stop.reason():
+            tally.stopped = reason
+            return []
+        if tally.held:
+            time.sleep(min(POLL_SECONDS, order.config.lease / 3))
+    return []
 
 
-def _note_on(title: str, text: str) -> None:
-    _note(f"{title}: {text}")
+def _clean_up(store: EntryStore, order: Order) -> None:
+    """Remove what workers of this command, or killed ones, left behind."""
+    try:
+        store.tidy(order.command)
+        if not (order.config.dask and order.stop.marker.exists()):  # workers elsewhere may still have to see it
+            order.stop.marker.unlink(missing_ok=True)
+    except OSError:  # a store that cannot be written is reported by whoever had to write
+        pass
 
 
-def _note(text: str) -> None:
-    print(f"datagen: {text}", file=sys.stderr, flush=True)
+def _report(store: EntryStore, tally: Tally, asked: int, *, several_seeds: bool) -> int:
+    print(f"{store.folder}: {len(tally.done)} of {asked} trainings have an entry")
+    for (architecture, seed), reason in tally.failed.items():
+        print(f"failed: {architecture}{f' seed {seed}' if several_seeds else ''}: {reason}")
+    if tally.held:
+        print(f"others are working on {len(tally.held)} of them")
+    if tally.stopped:
+        print(f"ended early: {tally.stopped}; the same command goes on from there")
+    if tally.failed:
+        return 1
+    return 0 if len(tally.done) == asked else 3
 
 
 def help_text() -> str:
@@ -260,9 +201,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NasbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last finished epoch", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        terminated = isinstance(stop, TerminatedError)
+        word = "terminated" if terminated else "interrupted"
+        print(f"{word}; the same command goes on from the last finished epoch", file=sys.stderr)
+        return 143 if terminated else 130
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which architectures a command means: names, ranges of numbers, lists and files."""
+"""Which architectures and seeds a command means: names, ranges of numbers, lists and files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from nasbench_ar import Architecture, SearchSpace
 from nasbench_ar.errors import ConfigError, SpaceError
 
+MOST_SEEDS = 10_000  # in one range
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 
 
@@ -30,6 +31,22 @@ def select(text: str, space: SearchSpace) -> list[Architecture]:
     if not chosen:
         raise ConfigError(f"archs={text!r} names no architecture")
     return list(chosen)
+
+
+def select_seeds(text: str) -> list[int]:
+    """Seeds ascending, each once, from a comma list of numbers and ranges such as `0,2-4`.
+
+    Raises:
+        ConfigError: when a part is neither.
+    """
+    chosen: set[int] = set()
+    for part in text.split(","):
+        numbers = _RANGE.fullmatch(part.strip())
+        first, last = (int(numbers[1]), int(numbers[2] or numbers[1])) if numbers else (1, 0)
+        if not 0 <= last - first < MOST_SEEDS:
+            raise ConfigError(f"seeds={text}: expected numbers and ranges such as 0,2-4, the smaller number first")
+        chosen.update(range(first, last + 1))
+    return sorted(chosen)
 
 
 def _part(part: str, space: SearchSpace, *, within: Path | None = None) -> list[Architecture]:

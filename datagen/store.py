@@ -2,31 +2,44 @@
 
     manifest.json                     protocol, dataset and their hashes
     entries/5-10-5-10-5-10-seed0.json one file a training
-    failures/...                      why a training has no entry
-    work/5-10-5-10-5-10-seed0/        its checkpoints
+    failures/...                      why a training has no entry (`failures`)
+    claims/...                        who is working on which (`claims`)
+    work/5-10-5-10-5-10-seed0/        its checkpoints, and progress.json while it runs
 
 The first run writes the manifest; later runs must have the same protocol and data, or
-are refused with what differs.
+are refused with what differs.  Many workers on many machines may share a store: an
+entry, once there, is never replaced, and of two results for one training the first is kept.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from datagen.claims import Claims
 from datagen.entry import Entry, read_entry
+from datagen.failures import Failure, read_failure
 from datagen.identity import content_hash, differences
 from nasbench_ar.architecture import Architecture
-from nasbench_ar.errors import ResultsError, SpaceError
-from nasbench_ar.files import write_atomically
+from nasbench_ar.errors import ResultsError, SpaceError, WriteError
+from nasbench_ar.files import STALE_SECONDS, sweep_partials, write_atomically, write_first
 from nasbench_ar.space import SearchSpace
 
 FORMAT = "datagen-store"
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+PROGRESS = "progress.json"
+LEASE_SECONDS = 300.0
+
+
+def training_key(architecture: Architecture | str, seed: int) -> str:
+    """What the files of a training are named after."""
+    return f"{architecture}-seed{seed}"
 
 
 class EntryStore:
@@ -34,10 +47,15 @@ class EntryStore:
 
     Args:
         folder: it need not exist before `claim`.
+        lease: seconds after which a worker without a sign of life has lost its training.
+
+    Attributes:
+        claims: who is working on what.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], lease: float = LEASE_SECONDS) -> None:
         self.folder = Path(folder)
+        self.claims = Claims(self.folder / "claims", lease)
 
     # -- manifest --------------------------------------------------------------
 
@@ -47,17 +65,6 @@ class EntryStore:
         Raises:
             ResultsError: when it is of another one; lists the differences.
         """
-        if (self.folder / MANIFEST).exists():
-            stored = self.manifest()
-            old = {"protocol": stored["protocol"], "dataset": stored["dataset"]}
-            if found := differences(old, {"protocol": protocol, "dataset": dataset}):
-                raise ResultsError(
-                    f"{self.folder} holds entries of another protocol or dataset ({'; '.join(found)}); use another "
-                    "store=, or the settings it was made with"
-                )
-            return
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise ResultsError(f"{self.folder} holds something else than a store; choose another store=")
         content = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -67,7 +74,25 @@ class EntryStore:
             "protocol": protocol,
             "dataset": dataset,
         }
-        self._write(MANIFEST, json.dumps(content, indent=1).encode() + b"\n")
+        path = self.folder / MANIFEST
+        if not path.exists() and self._holds_something_else() and not path.exists():
+            raise ResultsError(f"{self.folder} holds something else than a store; choose another store=")
+        with self._writing(path):
+            if write_first(path, json.dumps(content, indent=1).encode() + b"\n"):
+                return
+        stored = self.manifest()  # of an earlier command, or of one that began in the same instant
+        old = {"protocol": stored["protocol"], "dataset": stored["dataset"]}
+        if found := differences(old, {"protocol": protocol, "dataset": dataset}):
+            raise ResultsError(
+                f"{self.folder} holds entries of another protocol or dataset ({'; '.join(found)}); use another "
+                "store=, or the settings it was made with"
+            )
+
+    def _holds_something_else(self) -> bool:
+        if not self.folder.exists():
+            return False
+        # A manifest that another command is about to write is no reason.
+        return not self.folder.is_dir() or any(not p.name.endswith(".partial") for p in self.folder.iterdir())
 
     def manifest(self) -> dict[str, Any]:
         """The content of `manifest.json`.
@@ -107,16 +132,13 @@ class EntryStore:
 
     # -- entries ---------------------------------------------------------------
 
-    def _path(self, kind: str, architecture: Architecture, seed: int, suffix: str = "") -> Path:
-        return self.folder / kind / f"{architecture}-seed{seed}{suffix}"
-
-    def entry_path(self, architecture: Architecture, seed: int) -> Path:
+    def entry_path(self, architecture: Architecture | str, seed: int) -> Path:
         """Where an entry stands, or would stand."""
-        return self._path("entries", architecture, seed, ".json")
+        return self.folder / "entries" / f"{training_key(architecture, seed)}.json"
 
-    def work_folder(self, architecture: Architecture, seed: int) -> Path:
+    def work_folder(self, architecture: Architecture | str, seed: int) -> Path:
         """Where its checkpoints are."""
-        return self._path("work", architecture, seed)
+        return self.folder / "work" / training_key(architecture, seed)
 
     def has(self, architecture: Architecture, seed: int) -> bool:
         """Whether there is a whole entry.
@@ -130,12 +152,21 @@ class EntryStore:
         read_entry(path)
         return True
 
-    def save(self, entry: Entry) -> Path:
-        """Store an entry, atomically, and forget an earlier failure."""
+    def save(self, entry: Entry) -> bool:
+        """Store an entry, whole, unless there is one; forget earlier failures and what only a running training needs.
+
+        Returns:
+            False when another worker's entry is there already and was kept.
+
+        Raises:
+            WriteError: when nothing can be written.
+        """
         path = self.entry_path(entry.architecture, entry.seed)
-        self._write(f"entries/{path.name}", entry.to_bytes())
-        self._path("failures", entry.architecture, entry.seed, ".json").unlink(missing_ok=True)
-        return path
+        with self._writing(path):
+            (self.work_folder(entry.architecture, entry.seed) / PROGRESS).unlink(missing_ok=True)
+            kept = write_first(path, entry.to_bytes())
+            self.failure_path(entry.architecture, entry.seed).unlink(missing_ok=True)
+        return kept
 
     def entries(self) -> list[Entry]:
         """All entries, by arch_id and seed.
@@ -155,24 +186,83 @@ class EntryStore:
 
     # -- failures --------------------------------------------------------------
 
-    def record_failure(self, architecture: Architecture, seed: int, reason: str) -> None:
-        """Keep why there is no entry; a later run tries again."""
-        content = {"arch": str(architecture), "seed": seed, "reason": reason}
-        name = self._path("failures", architecture, seed, ".json").name
-        self._write(f"failures/{name}", json.dumps(content, indent=1).encode() + b"\n")
+    def failure_path(self, architecture: Architecture | str, seed: int) -> Path:
+        """Where is written why a training has no entry."""
+        return self.folder / "failures" / f"{training_key(architecture, seed)}.json"
 
-    def failures(self) -> dict[str, str]:
-        """`<arch>-seed<seed>` -> reason, for every training without an entry."""
+    def failure(self, architecture: Architecture | str, seed: int) -> Failure:
+        """What went wrong with a training so far; counts of 0 where nothing did.
+
+        Raises:
+            ResultsError: when the file is damaged.
+        """
+        found = read_failure(self.failure_path(architecture, seed))
+        return Failure(str(architecture), seed) if found is None else found
+
+    def record_failure(self, failure: Failure) -> None:
+        """Keep why there is no entry.
+
+        Raises:
+            WriteError: when nothing can be written.
+        """
+        path = self.failure_path(failure.arch, failure.seed)
+        with self._writing(path):
+            write_atomically(path, failure.to_bytes())
+
+    def failures(self) -> dict[str, Failure]:
+        """`<arch>-seed<seed>` -> what went wrong, for every training without an entry.
+
+        Raises:
+            ResultsError: when a file is damaged.
+        """
         paths = sorted((self.folder / "failures").glob("[!.]*.json"))
-        return {path.stem: str(json.loads(path.read_bytes())["reason"]) for path in paths}
+        found = {path.stem: read_failure(path) for path in paths if not self._finished(path.stem)}
+        return {key: failure for key, failure in found.items() if failure is not None}
 
-    def _write(self, name: str, content: bytes) -> None:
-        path = self.folder / name
+    def _finished(self, key: str) -> bool:
+        return (self.folder / "entries" / f"{key}.json").exists()
+
+    # -- work ------------------------------------------------------------------
+
+    def record_progress(self, architecture: Architecture, seed: int, epoch: int, epochs: int) -> None:
+        """Keep how far a training is, for `datagen.status`.
+
+        Raises:
+            WriteError: when nothing can be written.
+        """
+        path = self.work_folder(architecture, seed) / PROGRESS
+        with self._writing(path):
+            write_atomically(path, json.dumps({"epoch": epoch, "epochs": epochs}).encode())
+
+    def clear_partials(self, architecture: Architecture, seed: int) -> None:
+        """Remove files that an earlier worker on a training left unfinished; for the one who holds its claim."""
+        for path in self.work_folder(architecture, seed).glob(".*.partial"):
+            path.unlink(missing_ok=True)
+
+    def tidy(self, command: str) -> None:
+        """Remove what killed workers left behind: unfinished files, claims of a command, and what entries outdate."""
+        for folder in (self.folder, *(self.folder / name for name in ("entries", "failures", "claims"))):
+            sweep_partials(folder)
+        self.claims.sweep(command=command, finished=self._finished)
+        for failure in (self.folder / "failures").glob("[!.]*.json"):
+            if self._finished(failure.stem):
+                failure.unlink(missing_ok=True)
+        for marker in self.claims.folder.glob(".*.stop"):
+            try:
+                if time.time() - marker.stat().st_mtime > STALE_SECONDS:
+                    marker.unlink(missing_ok=True)
+            except OSError:
+                continue
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, content)
+            yield
         except OSError as error:
-            raise ResultsError(
+            if isinstance(error, ResultsError):
+                raise
+            raise WriteError(
                 f"writing {path} failed: {error.strerror or error}; what is finished is kept, the same command "
                 "goes on from there"
             ) from error

@@ -7,7 +7,7 @@ goes on; on a CPU the outcome is then bit for bit that of an undisturbed one.
 
 Kept in the training's folder: the epochs before each fall of the learning rate, the
 last one (`epoch-074.pt`, `epoch-089.pt`, `epoch-099.pt`), and `best.pt`, the first
-epoch of highest validation PGD-CW accuracy.
+epoch of highest validation PGD-CW accuracy; every file carries the history up to its epoch.
 """
 
 from __future__ import annotations
@@ -39,6 +39,20 @@ LAST = "last.pt"
 BEST = "best.pt"
 CHECK_EVERY = 50  # steps between looks at the loss, each of which waits for the device
 REPORT_SECONDS = 60.0
+
+
+class MixedCheckpointsError(TrainingError):
+    """Checkpoints of one folder that two workers have written."""
+
+
+class Watch:
+    """What a training asks and tells while it runs; this one lets it run."""
+
+    def before_saving(self) -> None:
+        """Called before checkpoints are written; whatever it raises ends the training."""
+
+    def after_epoch(self, epoch: int, seconds: float) -> None:
+        """Called once the checkpoints of an epoch, which took that long, are written; likewise."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +122,7 @@ def train(
     identity: dict[str, Any],
     batches: Batches,
     say: Callable[[str], None],
+    watch: Watch | None = None,
 ) -> Training:
     """Train from where `folder` stands; at the end it holds the kept checkpoints.
 
@@ -119,11 +134,14 @@ def train(
         identity: what the training is; a checkpoint must be of the same.
         batches: for validation.
         say: told about progress, a line at a time.
+        watch: may end it at a checkpoint.
 
     Raises:
         TrainingError: the loss is no longer finite, or memory ran out.
-        ResultsError: a checkpoint is damaged or of another training, or cannot be written.
+        ResultsError: a checkpoint is damaged or of another training.
+        WriteError: a checkpoint cannot be written.
     """
+    watch = watch or Watch()
     plan, network, device = config.train, classifier.network, classifier.device
     images, labels, total = dataset.train.images, dataset.train.labels, len(dataset.train)
     steps = total // plan.batch
@@ -210,6 +228,7 @@ def train(
             history[name].append(found[name])
         seconds += time.perf_counter() - epoch_began
         state = {"identity": identity, "epoch": epoch, "network": network.state_dict(), "history": history}
+        watch.before_saving()
         save_checkpoint(folder / LAST, {**state, "seconds": seconds, "optimiser": optimiser.state_dict()})
         keep(epoch)
         left = (time.perf_counter() - began) / (epoch + 1 - first) * (plan.epochs - epoch - 1)
@@ -218,8 +237,41 @@ def train(
             f"{found['val_clean_acc']:.2f}, PGD {found['val_pgd_acc']:.2f}, PGD-CW {found['val_cw_acc']:.2f}; "
             f"{steps * plan.batch / training_seconds:.1f} images/s, ends {_clock(left)}"
         )
+        watch.after_epoch(epoch, time.perf_counter() - epoch_began)
     (folder / LAST).unlink(missing_ok=True)
     return Training(history, best_epoch(history), seconds)
+
+
+def load_best(folder: Path, identity: dict[str, Any], training: Training) -> dict[str, Any]:
+    """The network of the best epoch, once all kept checkpoints are known to be of this very training.
+
+    Two workers may have trained the same network into one folder, one of them believed
+    dead.  On a GPU their numbers differ in the last digits, so each file must hold the
+    beginning of this training's own history.
+
+    Raises:
+        MixedCheckpointsError: when a file is of another course of the training.
+        ResultsError: when a file is damaged, or that of the best epoch is not there.
+    """
+    network: dict[str, Any] = {}
+    for path in (*sorted(folder.glob("epoch-*.pt")), folder / BEST):
+        state = load_checkpoint(path, identity)
+        epoch, wanted = state["epoch"], training.best_epoch if path.name == BEST else _epoch_of(path)
+        beginning = {name: curve[: epoch + 1] for name, curve in training.history.items()}
+        if epoch != wanted or state["history"] != beginning:
+            raise MixedCheckpointsError(f"{path} is of another course of this training")
+        network = state["network"]
+    return network
+
+
+def discard(folder: Path) -> None:
+    """Remove all checkpoints of a training."""
+    for path in folder.glob("*.pt"):
+        path.unlink(missing_ok=True)
+
+
+def _epoch_of(path: Path) -> int:
+    return int(path.stem.removeprefix("epoch-"))
 
 
 def _clock(seconds_from_now: float) -> str:

@@ -17,6 +17,7 @@ from nasbench_ar.errors import (
     BudgetExhaustedError,
     ConfigError,
     DataError,
+    EngineError,
     MetricError,
     MissingEntryError,
     NasbenchError,
@@ -27,6 +28,7 @@ from nasbench_ar.errors import (
     SpaceExhaustedError,
     TableError,
     TrainingError,
+    WriteError,
 )
 from nasbench_ar.library import load, open_table
 from nasbench_ar.metrics import METRICS, Metric
@@ -48,6 +50,7 @@ __all__ = [
     "BudgetExhaustedError",
     "ConfigError",
     "DataError",
+    "EngineError",
     "Metric",
     "MetricError",
     "MissingEntryError",
@@ -64,6 +67,7 @@ __all__ = [
     "TableError",
     "TableWriter",
     "TrainingError",
+    "WriteError",
     "__version__",
     "load",
     "open_table",

@@ -51,9 +51,17 @@ class ResultsError(NasbenchError, OSError):
     """Stored results that cannot be read or written, or belong to another configuration."""
 
 
+class WriteError(ResultsError):
+    """Results that cannot be written: a full disk, a quota, missing permission; what is stored is untouched."""
+
+
 class DataError(NasbenchError, OSError):
     """Images or labels that are missing or are not what they should be."""
 
 
 class TrainingError(NasbenchError, RuntimeError):
     """A training or evaluation that broke down: not finite, or out of memory."""
+
+
+class EngineError(NasbenchError, RuntimeError):
+    """Workers that cannot be reached, were killed too often or lack what a task needs."""

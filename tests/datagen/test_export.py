@@ -29,7 +29,8 @@ def filled(folder: Path, *, corruptions: bool = False, device: str = "cuda") -> 
 
 def test_a_table_has_what_the_entries_have(tmp_path: Path) -> None:
     store = filled(tmp_path / "store", corruptions=True)
-    table, notes = export_table(store, tmp_path / "mine")
+    exported = export_table(store, tmp_path / "mine")
+    table, notes = exported.table, exported.notes
     oracle = Oracle(table)
     table.verify()
     assert (table.name, table.rows, table.space) == ("mine", 16, SPACE)
@@ -57,7 +58,8 @@ def test_a_partial_store_with_two_seeds(tmp_path: Path) -> None:
     first, second = SPACE.architecture(3), SPACE.architecture(9)
     for architecture, seed in ((first, 0), (first, 1), (second, 0)):
         store.save(make_entry(architecture, seed=seed, test_aa_standard_acc=12.0))
-    table, notes = export_table(store, tmp_path / "mine", name="partial")
+    exported = export_table(store, tmp_path / "mine", name="partial")
+    table, notes = exported.table, exported.notes
     oracle = Oracle(table)
     assert (table.name, oracle.seeds(first), oracle.seeds(second)) == ("partial", (0, 1), (0,))
     assert "1 of 3 entries failed a sanity check (flags sanity_*)." in notes
@@ -68,7 +70,8 @@ def test_a_partial_store_with_two_seeds(tmp_path: Path) -> None:
 
 
 def test_processor_time_is_not_called_gpu_days(tmp_path: Path) -> None:
-    table, notes = export_table(filled(tmp_path / "store", device="cpu"), tmp_path / "mine")
+    exported = export_table(filled(tmp_path / "store", device="cpu"), tmp_path / "mine")
+    table, notes = exported.table, exported.notes
     assert "training_time_gpu_days" not in table.scalar_names
     assert "16 of 16 trainings ran on a processor and have no time in GPU-days." in notes
 
@@ -113,7 +116,7 @@ def test_the_authors_format(tmp_path: Path) -> None:
 
 def test_the_authors_format_is_read_back_as_the_same_table(tmp_path: Path) -> None:
     store = filled(tmp_path / "store", corruptions=True)
-    direct, _ = export_table(store, tmp_path / "direct")
+    direct = export_table(store, tmp_path / "direct").table
     export_release(store, tmp_path / "mine.jsonl")
     again = import_release(tmp_path / "mine.jsonl", name="x", folder=tmp_path / "again", space=SPACE, progress=False)
     for name in direct.scalar_names:
@@ -128,25 +131,32 @@ def test_the_command(tmp_path: Path, command: Command) -> None:
     code, out, err = command(*words, main=export.main)
     assert (code, err) == (0, "")
     assert "made by datagen: toy.npz, 16 trainings, protocol " in out
-    code, _, err = command(*words, main=export.main)
-    assert code == 2
-    assert "exists already" in err
-    assert command(*words, "replace=true", "name=second", main=export.main)[0] == 0
+    code, out, _ = command(*words, main=export.main)
+    assert code == 0
+    assert "nothing new: all 16 trainings are in the table already" in out
+    code, out, _ = command(*words, "replace=true", "name=second", main=export.main)
+    assert code == 0
+    assert "16 new trainings, 0 already in the table" in out
     code, out, _ = command(f"store={store}", f"out={tmp_path / 'mine.jsonl'}", main=export.main)
     assert code == 0
     assert "in the authors' format" in out
     assert len((tmp_path / "mine.jsonl").read_bytes().splitlines()) == 16
-    assert command("--help", main=export.main)[1].startswith("From a store of entries")
+    assert command("--help", main=export.main)[1].startswith("From stores of entries")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ([], "out= is missing"),
-        (["out=x", "stor=y"], "unknown key 'stor'; did you mean store? valid keys: store, out, name, replace"),
+        (
+            ["out=x", "stor=y"],
+            "unknown key 'stor'; did you mean store? valid keys: store, out, name, masks, conflicts, replace",
+        ),
         (["out"], "not of the form key=value: 'out'"),
         (["out="], "not of the form key=value"),
         (["out=x", "replace=maybe"], "replace=maybe: expected true or false"),
+        (["out=x", "masks=yes"], "masks=yes: expected true or false"),
+        (["out=x", "conflicts=last"], "conflicts=last: expected error or first"),
         (["out=x", "store=nowhere"], "nowhere is no store"),
     ],
 )

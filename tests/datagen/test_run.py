@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from datagen import run
+from datagen import generate
 from datagen.checkpoint import load_checkpoint
 from datagen.config import parse_command_line
 from datagen.evaluate import Batches
@@ -39,7 +39,7 @@ def test_one_architecture_from_images_to_entry(words: list[str], tmp_path: Path,
     assert "images/s, ends" in err
     assert "1-1-1-1: best epoch" in out
     assert "AA-Compact" in out
-    assert "1 of 1 architectures have an entry" in out
+    assert "1 of 1 trainings have an entry" in out
     store = EntryStore(tmp_path / "store")
     (entry,) = store.entries()
     assert (entry.architecture, entry.arch_id, entry.seed) == (SMALLEST, 1, 0)
@@ -65,8 +65,8 @@ def test_the_entry_is_of_the_best_epoch(words: list[str], tmp_path: Path, comman
     store = EntryStore(tmp_path / "store")
     (entry,) = store.entries()
     config = parse_command_line([*words, "train.epochs=3", "train.lr=0.01"])
-    generator = run.Generator.prepare(config, lambda text: None)
-    classifier = generator.classifier(SMALLEST, purpose="attack")
+    generator = generate.Generator.prepare(config)
+    classifier = generator.classifier(SMALLEST, 0, purpose="attack")
     best = load_checkpoint(store.work_folder(SMALLEST, 0) / "best.pt")
     assert best["epoch"] == entry.best_epoch
     classifier.network.load_state_dict(best["network"])
@@ -80,8 +80,8 @@ def test_the_same_command_again_changes_nothing(words: list[str], tmp_path: Path
     before = contents(tmp_path / "store")
     code, out, err = command(*words)
     assert code == 0
-    assert "1-1-1-1 (1 of 1): its entry is in" in err
-    assert "1 of 1 architectures have an entry" in out
+    assert "1 of 1 trainings have an entry in" in err
+    assert "1 of 1 trainings have an entry" in out
     assert contents(tmp_path / "store") == before
 
 
@@ -90,7 +90,7 @@ def test_more_architectures_and_seeds_join_the_store(words: list[str], tmp_path:
     more = [word for word in words if not word.startswith("archs=")]
     code, out, _ = command(*more, "archs=1-2,2-2-1-1", "train.epochs=2")
     assert code == 0
-    assert "3 of 3 architectures have an entry" in out
+    assert "3 of 3 trainings have an entry" in out
     assert command(*words, "seed=1")[0] == 0
     entries = EntryStore(tmp_path / "store").entries()
     assert [(entry.arch_id, entry.seed) for entry in entries if entry.architecture == SMALLEST] == [(1, 0), (1, 1)]
@@ -134,14 +134,14 @@ def test_settings_that_do_not_change_numbers_may_change(words: list[str], comman
 def failing(
     monkeypatch: pytest.MonkeyPatch, architecture: Architecture, error: Exception, where: str = "train"
 ) -> None:
-    whole = getattr(run, where)
+    whole = getattr(generate, where)
 
     def broken(classifier: Any, *rest: Any, **more: Any) -> Any:
         if classifier.network.architecture == architecture:
             raise error
         return whole(classifier, *rest, **more)
 
-    monkeypatch.setattr(run, where, broken)
+    monkeypatch.setattr(generate, where, broken)
 
 
 def test_a_failure_is_recorded_and_the_others_go_on(
@@ -152,14 +152,19 @@ def test_a_failure_is_recorded_and_the_others_go_on(
         failing(patch, Architecture(1, 1, 1, 2), TrainingError("diverged in epoch 1: loss or gradient is not finite"))
         code, out, err = command(*more)
     assert code == 1
-    assert "1-1-1-2 (2 of 3): failed: diverged in epoch 1" in err
-    assert "2 of 3 architectures have an entry" in out
+    assert "1-1-1-2 (1 of 3): failed: diverged in epoch 1" in err
+    assert "2 of 3 trainings have an entry" in out
     assert "failed: 1-1-1-2: diverged in epoch 1" in out
     store = EntryStore(tmp_path / "store")
     assert len(store.entries()) == 2
-    assert store.failures() == {"1-1-1-2-seed0": "diverged in epoch 1: loss or gradient is not finite"}
+    failure = store.failures()["1-1-1-2-seed0"]
+    assert (failure.attempts, failure.interruptions) == (1, 0)
+    assert failure.last_error == "diverged in epoch 1: loss or gradient is not finite"
+    assert failure.errors[0]["device"] == "cpu"
     assert command(*more)[0] == 0, "tried again"
     assert store.failures() == {}
+    entry = next(entry for entry in store.entries() if entry.architecture == Architecture(1, 1, 1, 2))
+    assert (entry.provenance["attempts"], entry.provenance["interruptions"]) == (2, 0)
 
 
 def test_a_real_divergence_is_recorded(words: list[str], tmp_path: Path, command: Command) -> None:
@@ -203,7 +208,7 @@ def test_a_damaged_entry_is_reported_and_kept(words: list[str], tmp_path: Path, 
 def test_out_of_memory_in_the_test_halves_the_batch(
     words: list[str], tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = run.assess
+    whole = generate.assess
 
     def hungry(classifier: Any, dataset: Any, config: Any, batches: Batches, **more: Any) -> Any:
         forward = classifier.network.forward
@@ -217,7 +222,7 @@ def test_out_of_memory_in_the_test_halves_the_batch(
         classifier.network.forward = limited
         return whole(classifier, dataset, config, batches, **more)
 
-    monkeypatch.setattr(run, "assess", hungry)
+    monkeypatch.setattr(generate, "assess", hungry)
     code, _, err = command(*words, "batch=40")
     assert code == 0, err
     assert "1-1-1-1 (1 of 1): out of memory; evaluation goes on with batches of 20 instead of 40" in err
@@ -289,7 +294,7 @@ def test_two_classes_cannot_take_the_targeted_loss(words: list[str], tmp_path: P
 
 
 def test_an_interrupt_says_how_to_go_on(words: list[str], command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "train", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(generate, "train", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
     code, _, err = command(*words)
     assert code == 130
     assert "the same command goes on from the last finished epoch" in err

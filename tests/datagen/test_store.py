@@ -74,9 +74,9 @@ def test_damaged_entries(tmp_path: Path, content: bytes, message: str) -> None:
 def test_a_store(tmp_path: Path) -> None:
     store = make_store(tmp_path / "store")
     assert not store.has(A, 0)
-    store.record_failure(A, 0, "diverged")
-    assert store.failures() == {"1-1-2-2-seed0": "diverged"}
-    store.save(make_entry(A))
+    store.record_failure(store.failure(A, 0).failed("diverged", "cpu"))
+    assert store.failures()["1-1-2-2-seed0"].last_error == "diverged"
+    assert store.save(make_entry(A))
     assert store.has(A, 0)
     assert store.failures() == {}, "it did not fail in the end"
     store.save(make_entry(A, seed=1))
@@ -160,7 +160,8 @@ def test_an_entry_of_another_store_is_noticed(tmp_path: Path) -> None:
 
 def test_a_damaged_entry_is_not_taken_for_none(tmp_path: Path) -> None:
     store = make_store(tmp_path / "store")
-    path = store.save(make_entry(A))
+    store.save(make_entry(A))
+    path = store.entry_path(A, 0)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ResultsError, match="remove it and run the command again"):
         store.has(A, 0)

@@ -22,8 +22,8 @@ from datagen.classifier import Classifier
 from datagen.config import RunConfig, TrainConfig, parse_command_line
 from datagen.data import Dataset, load_dataset
 from datagen.evaluate import Batches, Evaluator, iterated_attacks
+from datagen.generate import build_space
 from datagen.model import build_network
-from datagen.run import build_space
 from datagen.store import EntryStore
 from datagen.train import Training, drop_epochs, kept_epochs, learning_rate, parameter_groups, train
 from nasbench_ar import Architecture, ResultsError, SearchSpace, TrainingError

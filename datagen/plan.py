@@ -1,0 +1,297 @@
+"""What generating a table would take: work, GPU-days, memory, and the days that N GPUs need.
+
+    python -m datagen.plan archs=all profile=cifar10 gpus=8
+    python -m datagen.plan gpus=100 preemptions_per_day=2 restart_minutes=10
+    python -m datagen.plan archs=1-100 store=entries gpus=4 json=true
+
+Keys of `datagen.run` that change the work are taken: `archs` (all by default),
+`profile`, `seed`, `seeds`, `batch`, and those of data, space, train and attack.  Its own are
+
+  gpus=1                   GPUs at work, each on one training at a time
+  preemptions_per_day=0    how often each is taken away, at random
+  restart_minutes=10       until it is back
+  checkpoint_epochs=1      epochs between checkpoints; datagen.run writes one after each
+  repetitions=20           simulated courses, where there are preemptions
+  store=                   an existing store: its protocol, its images, its measured times; what it has is done
+  gpu_days=                what the chosen architectures take together, if you know
+  json=false               print JSON instead
+
+Times are estimates from the store's entries, else from gpu_days=, else from the totals
+that the dataset's authors published; the output says which.  Nothing is trained, and
+PyTorch is not needed.  Exit codes: 0; 2 for anything the user can mend.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datagen.config import RunConfig, check_keys, known_keys, parse_command_line
+from datagen.cost_model import SECONDS_A_DAY, CostModel, from_entries, from_published, from_total, layers_of
+from datagen.entry import Entry, read_entry
+from datagen.memory import CARD_BYTES_PER_GB, CARDS_GB, RUNTIME_BYTES, MemorySettings, estimate_memory
+from datagen.plan_text import render
+from datagen.schedule import Jobs, Schedule, poisson, simulate
+from datagen.selection import select, select_seeds
+from datagen.store import EntryStore
+from datagen.words import parse_words, run_command
+from datagen.workload import Images, Workload, images_of_config, images_of_store, workload
+from nasbench_ar import NARES, SearchSpace
+from nasbench_ar.errors import ConfigError
+
+OWN_KEYS: dict[str, Any] = {
+    "gpus": 1,
+    "preemptions_per_day": 0.0,
+    "restart_minutes": 10.0,
+    "checkpoint_epochs": 1,
+    "repetitions": 20,
+    "store": "",
+    "gpu_days": 0.0,
+    "json": False,
+}
+OF_RUN = ("archs", "profile", "seed", "seeds", "batch")  # keys of datagen.run that change the work
+PROTOCOL = ("train.", "attack.", "space.", "data.")
+CALIBRATION_ENTRIES = 500
+HOPELESS = 5.0  # preemptions expected in one stretch of work between checkpoints
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be planned.
+
+    Attributes:
+        title: profile or store.
+        space: the search space.
+        seeds: of the trainings of each architecture.
+        indices: (n,) int32, the architecture of each training asked for.
+        done: (n,) bool, its entry is there.
+        load: passes of one training.
+        images: of the dataset.
+        memory: what memory depends on.
+        model: seconds.
+        measured: entries that were read for calibration.
+    """
+
+    title: str
+    space: SearchSpace
+    seeds: list[int]
+    indices: NDArray[np.int32]
+    done: NDArray[np.bool_]
+    load: Workload
+    images: Images
+    memory: MemorySettings
+    model: CostModel
+    measured: Sequence[Entry]
+
+
+def prepare(config: RunConfig, store: EntryStore | None, gpu_days: float) -> Task:
+    """Find out what is asked for, and calibrate.
+
+    Raises:
+        NasbenchError: when the store cannot be read, or there is nothing to calibrate on.
+    """
+    if store is None:
+        images = images_of_config(config.data)
+        space = SearchSpace(
+            depth_choices=tuple(config.space.depth_choices),
+            width_choices=tuple(config.space.width_choices),
+            stages=config.space.stages,
+            unit_channels=config.space.unit_channels,
+            image_size=images.side,
+            image_channels=images.channels,
+            classes=images.classes,
+        )
+        train, attack = asdict(config.train), asdict(config.attack)
+    else:
+        manifest = store.manifest()
+        images, space = images_of_store(manifest), store.space()
+        train, attack = manifest["protocol"]["train"], manifest["protocol"]["attack"]
+    chosen = select(config.archs, space)
+    seeds = select_seeds(config.seeds) if config.seeds else [config.seed]
+    indices = np.repeat(space.indices(chosen), len(seeds))
+    done = np.array([store is not None and store.entry_path(a, s).exists() for a in chosen for s in seeds])
+    load = workload(train, attack, images, config.batch)
+    measured = [] if store is None else sample_entries(store)
+    macs = space.macs_many(indices).astype(np.float64)
+    if store is not None and measured:
+        model = from_entries(measured, space, load, str(store.folder))
+    elif gpu_days:
+        model = from_total(gpu_days, load, macs)
+    else:
+        model = from_published(NARES)
+    on_cuda = {"train": "bf16", "attack": "tf32"}
+    memory = MemorySettings(
+        train_batch=train["batch"],
+        evaluation_batch=min(config.batch, max(images.val, images.test)),
+        train_precision=on_cuda["train"] if train["precision"] == "auto" else train["precision"],
+        test_precision=on_cuda["attack"] if attack["precision"] == "auto" else attack["precision"],
+        images=images.on_device,
+        test_images=images.test,
+    )
+    title = config.profile if store is None else f"{store.folder}, profile {manifest['profile']}"
+    return Task(title, space, seeds, indices, done, load, images, memory, model, measured)
+
+
+def sample_entries(store: EntryStore) -> list[Entry]:
+    """At most CALIBRATION_ENTRIES entries, evenly over the names."""
+    paths = sorted((store.folder / "entries").glob("[!.]*.json"))
+    step = max(1, len(paths) / CALIBRATION_ENTRIES)
+    return [read_entry(paths[int(k * step)]) for k in range(min(len(paths), CALIBRATION_ENTRIES))]
+
+
+def report(task: Task, config: RunConfig, own: dict[str, Any]) -> dict[str, Any]:
+    """Everything that the command prints, as plain data.
+
+    Raises:
+        ConfigError: when preemptions are so frequent that no training would end.
+    """
+    macs, layers = task.space.macs_many(task.indices).astype(np.float64), layers_of(task.space, task.indices)
+    train, test = task.model.seconds(task.load, macs, layers)
+    left = ~task.done
+    out: dict[str, Any] = {
+        "of": task.title,
+        "trainings": len(task.indices),
+        "done": int(task.done.sum()),
+        "seeds": task.seeds,
+        "epochs": task.load.epochs,
+        "image_passes": {"training": task.load.train_passes, "evaluation": task.load.test_passes},
+        "macs": float((task.load.train_passes + task.load.test_passes) * macs[left].sum()),
+        "estimate": {
+            "basis": task.model.basis,
+            "training_error": task.model.train_error,
+            "evaluation_error": task.model.test_error,
+            "training_gpu_days": float(train[left].sum() / SECONDS_A_DAY),
+            "evaluation_gpu_days": float(test[left].sum() / SECONDS_A_DAY),
+        },
+        "memory": describe_memory(task),
+    }
+    if left.any():
+        out["estimate"]["gpu_days_each"] = _spread((train + test)[left] / SECONDS_A_DAY)
+        jobs = Jobs(train[left] / task.load.epochs, test[left], task.load.epochs, own["checkpoint_epochs"])
+        out["schedule"] = describe_schedule(jobs, own, config.seed)
+    return out
+
+
+def describe_memory(task: Task) -> dict[str, Any]:
+    """Memory by architecture, what fits on which card, and estimates beside measured peaks."""
+    found = estimate_memory(task.space, np.unique(task.indices), task.memory)
+    total, training = found.total, found.training + RUNTIME_BYTES
+    cards = {}
+    for size in CARDS_GB:
+        at_once = size * CARD_BYTES_PER_GB // total
+        counts = {
+            "fit": at_once >= 1,
+            "could_share": at_once >= 2,
+            "training_fits": training <= size * CARD_BYTES_PER_GB,
+        }
+        cards[str(size)] = {key: int(which.sum()) for key, which in counts.items()}
+    out: dict[str, Any] = {
+        "architectures": len(total),
+        "bytes": _spread(total.astype(np.float64)),
+        "training_bytes": _spread(training.astype(np.float64)),
+        "evaluation_batch": task.memory.evaluation_batch,
+        "assumed_bytes": RUNTIME_BYTES,
+        "cards_gb": cards,
+    }
+    on_cuda = [e for e in task.measured if str(e.provenance["hardware"]["device"]).startswith("cuda")]
+    if peaks := [(e, float(e.provenance["peak_memory_mib"])) for e in on_cuda if e.provenance["peak_memory_mib"]]:
+        ratios = []
+        for entry, mib in peaks:
+            settings = replace(task.memory, evaluation_batch=int(entry.provenance["evaluation_batch"]))
+            expected = estimate_memory(task.space, task.space.indices([entry.architecture]), settings).allocated[0]
+            ratios.append(mib * 2**20 / expected)
+        out["measured_over_estimated"] = {**_spread(np.array(ratios)), "entries": len(ratios)}
+    return out
+
+
+def describe_schedule(jobs: Jobs, own: dict[str, Any], seed: int) -> dict[str, Any]:
+    """The undisturbed course, and what preemptions make of it.
+
+    Raises:
+        ConfigError: when they are so frequent that no training would end.
+    """
+    gpus, rate = own["gpus"], own["preemptions_per_day"] / SECONDS_A_DAY
+    out = {"gpus": gpus, "undisturbed": _days(simulate(jobs, gpus=gpus), gpus)}
+    if not rate:
+        return out
+    if rate * jobs.longest_stretch > HOPELESS:
+        raise ConfigError(
+            f"preemptions_per_day={own['preemptions_per_day']:g}: the longest work between two checkpoints takes "
+            f"{jobs.longest_stretch / 3600:.1f} hours and would be lost over and over; give fewer preemptions"
+            + (", or checkpoint_epochs=1" if jobs.checkpoint_epochs > 1 else "")
+        )
+    rng = np.random.default_rng(seed)
+    courses = [
+        simulate(jobs, gpus=gpus, next_preemption=poisson(rate, rng), restart=60 * own["restart_minutes"])
+        for _ in range(own["repetitions"])
+    ]
+    days = [_days(course, gpus) for course in courses]
+    out["preempted"] = {key: _spread(np.array([one[key] for one in days])) for key in days[0]}
+    out["preempted"] |= {key: own[key] for key in ("preemptions_per_day", "restart_minutes", "checkpoint_epochs")}
+    out["preempted"]["repetitions"] = len(days)
+    return out
+
+
+def _days(course: Schedule, gpus: int) -> dict[str, float]:
+    """A course in days and GPU-days; lost work in percent of the work."""
+    return {
+        "wall_days": course.wall / SECONDS_A_DAY,
+        "lost_gpu_days": course.lost / SECONDS_A_DAY,
+        "lost_percent": 100 * course.lost / course.work if course.work else 0.0,
+        "lost_in_tests_gpu_days": course.lost_in_tests / SECONDS_A_DAY,
+        "restart_gpu_days": course.down / SECONDS_A_DAY,
+        "tail_gpu_days": course.tail / SECONDS_A_DAY,
+        "preemptions": float(course.preemptions),
+    }
+
+
+def _spread(values: NDArray[np.float64]) -> dict[str, float]:
+    low, middle, high = np.quantile(values, (0, 0.5, 1))
+    deviation = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    return {
+        "mean": float(values.mean()),
+        "std": deviation,
+        "min": float(low),
+        "median": float(middle),
+        "max": float(high),
+    }
+
+
+def plan(words: Sequence[str]) -> str:
+    """The report that a command line asks for.
+
+    Raises:
+        NasbenchError: when it cannot be carried out.
+    """
+    mine = [word for word in words if word.partition("=")[0] in OWN_KEYS]
+    rest = [word for word in words if word not in mine]
+    own = parse_words(mine, OWN_KEYS, at_least={"gpus": 1, "checkpoint_epochs": 1, "repetitions": 1})
+    given = {word.partition("=")[0] for word in rest}
+    check_keys(sorted(given), [*OWN_KEYS, *(key for key in known_keys() if key in OF_RUN or key.startswith(PROTOCOL))])
+    config = parse_command_line(rest if "archs" in given else ["archs=all", *rest])
+    store = None
+    if own["store"]:
+        store = EntryStore(Path(own["store"]))
+        if fixed := sorted(key for key in given if key.startswith(PROTOCOL)):
+            raise ConfigError(f"{fixed[0]}=: a store has its own settings; leave it out, or leave store= out")
+        if "profile" in given and config.profile != (kept := store.manifest()["profile"]):
+            raise ConfigError(f"profile={config.profile}: {store.folder} is of profile {kept}; leave profile= out")
+    task = prepare(config, store, own["gpu_days"])
+    found = report(task, config, own)
+    return json.dumps(found, indent=1) if own["json"] else render(found)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns the exit code."""
+    return run_command(plan, __doc__, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""How far a store is: done, running, failed, missing, how fast, and until when.
+
+    python -m datagen.status store=entries
+    python -m datagen.status store=entries archs=1-100 seeds=0,1 json=true
+
+Keys: `store`; `archs` as in `datagen.run` (every architecture of the store's space);
+`seeds` (those of which the store has anything); `lease` (seconds, as the workers have
+it); `json` (false: tables for people).  Nothing is written but, for a moment, an empty
+file in `claims/`, whose time is the file server's.
+
+Entries are counted by their names and the times of their files, and not read; workers
+may go on meanwhile.  Estimates weigh every training by the MACs of its network.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from datagen.config import check_keys
+from datagen.failures import Failure, utc_time
+from datagen.progress import HOUR_SECONDS, Rate, Running, Status, look
+from datagen.selection import select_seeds
+from datagen.store import LEASE_SECONDS, EntryStore
+from nasbench_ar.errors import ConfigError, NasbenchError
+
+KEYS = ("store", "archs", "seeds", "lease", "json")
+MOST_LINES = 20
+
+
+def as_json(status: Status) -> dict[str, Any]:
+    """Plain data for programs; times are UTC."""
+    return {
+        "store": status.store,
+        "profile": status.profile,
+        "protocol_sha256": status.protocol_sha256,
+        "time": utc_time(status.now),
+        "counts": {str(seed): count for seed, count in status.counts.items()},
+        "running": [
+            {
+                "arch": one.arch,
+                "seed": one.seed,
+                "epoch": one.epoch,
+                "epochs": one.epochs,
+                "host": one.holder.host,
+                "pid": one.holder.pid,
+                "device": one.holder.device,
+                "since": utc_time(one.holder.began),
+                "last_sign_of_life_seconds": round(one.holder.age, 1),
+            }
+            for one in status.running
+        ],
+        "failed": [
+            {
+                "arch": one.arch,
+                "seed": one.seed,
+                "attempts": one.attempts,
+                "interruptions": one.interruptions,
+                "errors": list(one.errors),
+            }
+            for one in status.failed
+        ],
+        "last_hour": _rate_json(status.last_hour),
+        "overall": _rate_json(status.overall),
+        "remaining_macs": status.remaining_macs,
+        "estimated_end": None if status.ends is None else utc_time(status.ends),
+    }
+
+
+def _rate_json(rate: Rate) -> dict[str, float]:
+    return {"trainings": rate.trainings, "macs": rate.macs, "seconds": round(rate.seconds, 1)}
+
+
+def as_text(status: Status) -> str:
+    """Tables for people; times are local."""
+    lines = [f"{status.store}: profile {status.profile}, protocol {status.protocol_sha256[:12]}", ""]
+    columns = ("asked", "done", "running", "failed", "missing")
+    lines.append("".join(["seed".rjust(6), *(name.rjust(9) for name in columns)]))
+    for seed, count in status.counts.items():
+        begun = f"  ({count['begun']} of the missing begun)" if count["begun"] else ""
+        lines.append("".join([str(seed).rjust(6), *(str(count[name]).rjust(9) for name in columns), begun]))
+    if status.running:
+        lines += ["", "running"]
+        lines += _shortened([_running_line(one) for one in status.running])
+    if status.failed:
+        lines += ["", "failed"]
+        lines += _shortened([_failed_line(one) for one in status.failed])
+    lines.append("")
+    for title, rate in (("last hour", status.last_hour), ("overall", status.overall)):
+        if rate.trainings:
+            speed = f"{rate.macs_a_second * HOUR_SECONDS:.3g} MACs an hour"
+            lines.append(f"{title + ':':10} {rate.trainings} trainings in {_span(rate.seconds)}, {speed}")
+    if status.ends is not None:
+        basis = "last hour" if status.last_hour.macs else "store so far"
+        end = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.ends))
+        left = _span(status.ends - status.now)
+        lines.append(f"estimated end: {end}, in {left}, at the rate of the {basis} and by MACs")
+    elif status.remaining_macs:
+        lines.append("estimated end: unknown until two trainings are done")
+    else:
+        lines.append("nothing is missing")
+    return "\n".join(lines)
+
+
+def _running_line(one: Running) -> str:
+    epoch = "before its first checkpoint" if one.epoch is None else f"epoch {one.epoch + 1} of {one.epochs} stored"
+    return f"  {one.arch} seed {one.seed}: {epoch}; {one.holder}; last sign of life {one.holder.age:.0f} s ago"
+
+
+def _failed_line(one: Failure) -> str:
+    broken = f", {one.interruptions} interruptions" if one.interruptions else ""
+    return f"  {one.arch} seed {one.seed}: {one.attempts} attempts{broken}; {one.last_error}"
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    more = len(lines) - MOST_LINES
+    return [*lines[:MOST_LINES], f"  and {more} more: json=true lists them"] if more > 0 else lines
+
+
+def _span(seconds: float) -> str:
+    hours = seconds / HOUR_SECONDS
+    return f"{seconds / 60:.0f} min" if hours < 2 else f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if {"-h", "--help"} & set(words):
+        print(__doc__)
+        return 0
+    try:
+        given = _parse(words)
+        store = EntryStore(given["store"], float(given["lease"]))
+        status = look(store, given["archs"], select_seeds(given["seeds"]) if given["seeds"] else None)
+        print(json.dumps(as_json(status), indent=1) if given["json"] == "true" else as_text(status))
+    except NasbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parse(words: Sequence[str]) -> dict[str, str]:
+    given = {"store": "entries", "archs": "all", "seeds": "", "lease": str(LEASE_SECONDS), "json": "false"}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not value:
+            raise ConfigError(f"not of the form key=value: {word!r}; keys: {', '.join(KEYS)}")
+        check_keys([key], KEYS)
+        given[key] = value
+    given["json"] = given["json"].lower()
+    if given["json"] not in ("true", "false"):
+        raise ConfigError(f"json={given['json']}: expected true or false")
+    try:
+        valid = float(given["lease"]) > 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ConfigError(f"lease={given['lease']}: expected a number of seconds above 0")
+    return given
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""Ending a command before its work is done: at the next checkpoint, or at once.
+
+`hours=` and SIGUSR1 end every training of the command at its next checkpoint: nothing is
+lost.  SIGTERM ends it at once, as Ctrl-C does, since schedulers that send it kill
+half a minute later: the epoch under way is lost, claims are given back.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+_USR1 = getattr(signal, "SIGUSR1", None)  # Windows has none
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM; whoever handles Ctrl-C handles it alike."""
+
+
+class StoppedError(Exception):
+    """The training ended at a checkpoint, as was asked for."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When the trainings of a command shall end, wherever they run.
+
+    Attributes:
+        deadline: seconds since 1970; None has none.
+        marker: a file whose existence asks every worker of the command to end.
+    """
+
+    deadline: float | None
+    marker: Path
+
+    def reason(self, ahead: float = 0.0) -> str | None:
+        """Why to end now; None to go on for another `ahead` seconds."""
+        if self.marker.exists():
+            return "asked to end at the next checkpoint"
+        if self.deadline is not None and time.time() + ahead > self.deadline:
+            return "what comes next would not end within hours="
+        return None
+
+    def ask(self) -> None:
+        """Ask all workers of the command to end."""
+        try:
+            self.marker.parent.mkdir(parents=True, exist_ok=True)
+            self.marker.touch()
+        except OSError:  # a full disk will end them soon
+            pass
+
+
+@contextmanager
+def obeying_signals(stop: Stop) -> Iterator[None]:
+    """SIGUSR1 asks to end, SIGTERM raises; in the main thread only, where Python has signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise TerminatedError
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        with asking_on_signal(stop):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def asking_on_signal(stop: Stop) -> Iterator[None]:
+    """SIGUSR1 asks to end, also where a scheduler sends it to every process."""
+    if _USR1 is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(_USR1, lambda number, frame: stop.ask())
+    try:
+        yield
+    finally:
+        signal.signal(_USR1, before)

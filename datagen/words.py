@@ -1,0 +1,78 @@
+"""`key=value` words of the commands that have a few keys of their own."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from datagen.config import check_keys
+from nasbench_ar.errors import ConfigError, NasbenchError
+
+MOST = 10**9
+_TRUTH = {"true": True, "false": False}
+
+
+def parse_words(
+    words: Sequence[str], defaults: Mapping[str, Any], *, at_least: Mapping[str, int] | None = None
+) -> dict[str, Any]:
+    """Read words; the type of a default says what its key takes: true or false, a number, or text.
+
+    Args:
+        words: `key=value` each.
+        defaults: key -> default; one of None takes true or false, too.
+        at_least: key -> the least number allowed, where that is not 0.
+
+    Raises:
+        ConfigError: on another form, an unknown key or a value of the wrong kind.
+    """
+    out = dict(defaults)
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not value:
+            raise ConfigError(f"not of the form key=value: {word!r}; keys: {', '.join(defaults)}")
+        check_keys([key], list(defaults))
+        default = defaults[key]
+        if default is None or isinstance(default, bool):
+            if value.lower() not in _TRUTH:
+                raise ConfigError(f"{key}={value}: expected true or false")
+            out[key] = _TRUTH[value.lower()]
+        elif isinstance(default, (int, float)):
+            out[key] = _number(key, value, type(default), (at_least or {}).get(key, 0))
+        else:
+            out[key] = value
+    return out
+
+
+def _number(key: str, value: str, kind: type[int] | type[float], least: int) -> int | float:
+    try:
+        number = kind(value)
+    except ValueError:
+        number = math.nan
+    if not least <= number <= MOST:
+        what = "a whole number" if kind is int else "a number"
+        raise ConfigError(f"{key}={value}: expected {what} of at least {least}")
+    return number
+
+
+def run_command(work: Callable[[list[str]], str], about: str | None, arguments: Sequence[str] | None) -> int:
+    """Print what a small command finds, or its help; returns the exit code.
+
+    Args:
+        work: takes the words, returns what is printed.
+        about: the help, its module's docstring.
+        arguments: the words; those of the process by default.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if {"-h", "--help"} & set(words):
+        print(about)
+        return 0
+    try:
+        print(work(words))
+    except NasbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0

@@ -1,0 +1,69 @@
+"""Whether the process that left something behind on a shared disk is still alive."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process, told apart from all others on all machines.
+
+    Attributes:
+        machine: see `machine`.
+        pid: its number there.
+        started: when it began, in the kernel's own ticks; None where the system does not tell.
+    """
+
+    machine: str
+    pid: int
+    started: int | None = None
+
+    @classmethod
+    def this(cls) -> Process:
+        """The calling process."""
+        stat = _stat(os.getpid())
+        return cls(machine(), os.getpid(), stat[1] if stat else None)
+
+    def surely_dead(self) -> bool:
+        """True only for a process of this machine that has ended; False also where nobody can know."""
+        if self.machine != machine() or os.name != "posix":
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:  # it is somebody else's
+            return False
+        stat = _stat(self.pid)
+        if stat is None:
+            return False
+        state, started = stat
+        return state in "ZX" or (self.started is not None and started != self.started)
+
+
+@functools.cache
+def machine() -> str:
+    """12 hex digits for the place in which process numbers mean something: host, boot and container."""
+    parts = [socket.gethostname()]
+    try:
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    except OSError:  # not Linux
+        pass
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def _stat(pid: int) -> tuple[str, int] | None:
+    """State and start of a process; None where the system does not tell."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()  # the name before it may contain anything
+    return fields[0], int(fields[19])

@@ -1,0 +1,187 @@
+"""Leases: who may work on what, and what becomes of those who vanish and of those who come back."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datagen import claims as claims_module
+from datagen.claims import Claim, Claims, Holder, LeaseLostError
+from nasbench_ar import ResultsError, WriteError
+
+KEY = "1-1-2-2-seed0"
+
+
+def take(claims: Claims, command: str = "mine") -> Claim:
+    found = claims.take(KEY, device="cpu", command=command)
+    assert isinstance(found, Claim)
+    return found
+
+
+def age(claims: Claims, seconds: float) -> None:
+    """Let a claim look as if nobody had touched it for so long."""
+    then = claims.now() - seconds
+    os.utime(claims.path(KEY), (then, then))
+
+
+def rewrite(claims: Claims, **changes: Any) -> None:
+    path = claims.path(KEY)
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), **changes}))
+
+
+@pytest.fixture
+def claims(tmp_path: Path) -> Claims:
+    return Claims(tmp_path / "claims", lease=100)
+
+
+def test_one_holds_a_training_until_it_is_given_back(claims: Claims) -> None:
+    with take(claims) as claim:
+        other = claims.take(KEY, device="cuda", command="other")
+        assert isinstance(other, Holder)
+        assert (other.pid, other.device, other.command) == (os.getpid(), "cpu", "mine")
+        assert f"process {os.getpid()}, on cpu since 20" in str(other)
+        claim.check()
+    assert claims.holder(KEY) is None
+    assert not list(claims.folder.iterdir())
+    with take(claims) as claim:
+        assert claim.taken_over is None
+
+
+def test_it_is_given_back_whatever_happens(claims: Claims) -> None:
+    for error in (ValueError, KeyboardInterrupt):
+        with pytest.raises(error), take(claims):
+            raise error
+        assert claims.holder(KEY) is None
+
+
+def test_an_expired_claim_is_taken_over_and_its_owner_notices(claims: Claims) -> None:
+    with take(claims) as first:
+        age(claims, 99)
+        assert isinstance(claims.take(KEY, device="cpu", command="other"), Holder)
+        age(claims, 101)
+        second = take(claims, "other")
+        assert second.taken_over is not None
+        assert second.taken_over.command == "mine"
+        with second:
+            with pytest.raises(LeaseLostError, match=r"taken over by .*, process \d+, on cpu"):
+                first.check()
+            second.check()
+            first.__exit__(None, None, None)
+            holder = claims.holder(KEY)
+            assert holder
+            assert holder.command == "other", "the first gives back only what is its own"
+
+
+def test_signs_of_life_keep_a_claim(tmp_path: Path) -> None:
+    claims = Claims(tmp_path, lease=0.5)
+    with take(claims):
+        until = time.monotonic() + 1.2
+        while time.monotonic() < until:
+            assert isinstance(claims.take(KEY, device="cpu", command="other"), Holder)
+            time.sleep(0.1)
+
+
+def test_without_them_it_expires(tmp_path: Path) -> None:
+    claims = Claims(tmp_path, lease=0.2)
+    suspended = take(claims)  # not entered: its heart never beats
+    time.sleep(0.3)
+    with take(claims, "other") as claim:
+        assert claim.taken_over
+        assert not suspended.renew()
+
+
+def test_clocks_of_machines_do_not_matter(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+    with take(claims):
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + 86_400)
+        assert isinstance(claims.take(KEY, device="cpu", command="other"), Holder)
+        age(claims, 101)
+        monkeypatch.setattr(time, "time", lambda: real() - 86_400)
+        with take(claims, "other") as claim:
+            assert claim.taken_over
+
+
+def test_the_claim_of_a_dead_process_is_free_at_once_but_only_here(claims: Claims) -> None:
+    take(claims)
+    rewrite(claims, pid=999_999_999)
+    with take(claims) as claim:
+        assert claim.taken_over
+        rewrite(claims, pid=999_999_999, machine="another")
+        assert isinstance(claims.take(KEY, device="cpu", command="other"), Holder)
+        rewrite(claims, pid=os.getpid(), machine=json.loads(claims.path(KEY).read_bytes())["machine"])
+
+
+def test_a_removed_claim_comes_back(claims: Claims) -> None:
+    with take(claims, "first") as first:
+        claims.path(KEY).unlink()
+        first.check()
+        holder = claims.holder(KEY)
+        assert holder
+        assert holder.command == "first"
+        claims.path(KEY).unlink()
+        with take(claims, "second"), pytest.raises(LeaseLostError):
+            first.check()
+
+
+def test_a_damaged_claim_holds_until_it_expires(claims: Claims) -> None:
+    claims.folder.mkdir()
+    for content in ("", "[]", "{}", '{"token": 1}'):
+        claims.path(KEY).write_text(content)
+        found = claims.take(KEY, device="cpu", command="mine")
+        assert isinstance(found, Holder)
+        assert "an unknown host" in str(found)
+        age(claims, 101)
+        with take(claims):
+            pass
+
+
+def test_of_two_who_take_over_at_once_one_notices(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+    take(claims, "dead")
+    age(claims, 101)
+    whole = claims_module.write_atomically
+    rival: list[Claim] = []
+
+    def slow(path: Path, content: bytes) -> None:
+        monkeypatch.setattr(claims_module, "write_atomically", whole)
+        rival.append(take(claims, "rival"))  # between the other's look and its writing
+        whole(path, content)
+
+    monkeypatch.setattr(claims_module, "write_atomically", slow)
+    with take(claims, "mine") as claim:
+        claim.check()
+        with pytest.raises(LeaseLostError):
+            rival[0].check()
+
+
+def test_a_claim_that_cannot_be_written(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+    with take(claims) as claim:
+        full = OSError(28, "No space left on device")
+        monkeypatch.setattr(os, "utime", lambda *a: (_ for _ in ()).throw(full))
+        claim.check()  # says nothing about who holds it
+        monkeypatch.undo()
+    monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(full))
+    with pytest.raises(WriteError, match="No space left on device"):
+        claims.take(KEY, device="cpu", command="mine")
+    assert not list(claims.folder.iterdir())
+
+
+def test_a_claim_that_cannot_be_read(claims: Claims) -> None:
+    claims.path(KEY).mkdir(parents=True)
+    with pytest.raises(ResultsError, match="cannot read .*seed0.json"):
+        claims.holder(KEY)
+
+
+def test_what_is_left_behind_is_swept(claims: Claims) -> None:
+    for key, command, pid in (("a", "mine", 1), ("b", "mine", 999_999_999), ("c", "theirs", 999_999_999)):
+        claims.take(key, device="cpu", command=command)
+        path = claims.path(key)
+        path.write_text(json.dumps({**json.loads(path.read_bytes()), "pid": pid, "started": None}))
+    claims.sweep(command="mine")
+    assert [key for key, _ in claims.holders()] == ["a", "c"], "the living, and what others may count as interrupted"
+    claims.sweep(finished=lambda key: key == "c")
+    assert [key for key, _ in claims.holders()] == ["a"]

@@ -1,0 +1,236 @@
+"""Work, cost and memory of a list of trainings, and the command that prints them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datagen import plan
+from datagen.config import AttackConfig, TrainConfig
+from datagen.cost_model import CostModel, from_entries, from_published, from_total, layers_of
+from datagen.data import load_dataset
+from datagen.plan_text import wall_time
+from datagen.workload import Images, images_of_config, workload
+from nasbench_ar import NARES, ConfigError, DataError
+from tests.datagen.conftest import Command, write_arrays
+from tests.datagen.synthetic_entries import SPACE, make_entry, make_store
+
+PAPER = Images(50_000, 2_000, 10_000, 950_000, 32, 3, 10)
+
+
+def paper_load() -> tuple[dict[str, object], dict[str, object]]:
+    return asdict(TrainConfig()), asdict(AttackConfig())
+
+
+def test_the_papers_protocol_in_passes() -> None:
+    load = workload(*paper_load(), PAPER, batch=500)
+    steps, of_val = 390, 1 + 41 + 81
+    assert load.train_passes == 100 * (steps * 128 * (2 * 7 + 3) + 2_000 * of_val)
+    assert load.train_calls == 100 * (steps * 17 + 4 * of_val)
+    autoattack = 0.87 * 202 + 0.55 * 9 * 202
+    assert load.test_passes == pytest.approx(10_000 * (1 + 3 + 41 + 81 + autoattack) + 950_000)
+    assert load.test_calls == pytest.approx(20 * (126 + autoattack) + 1_900)
+
+
+def test_clean_training_without_autoattack_or_corruptions() -> None:
+    images = Images(100, 10, 20, 0, 8, 1, 3)
+    train, attack = asdict(TrainConfig(steps=0, batch=30, epochs=2)), asdict(AttackConfig(autoattack="none"))
+    load = workload(train, attack, images, batch=20)
+    assert load.train_passes == 2 * (3 * 30 * 3 + 10 * 123)
+    assert load.test_passes == 20 * 126
+    assert load.test_calls == 126
+    compact = workload(train, asdict(AttackConfig()), images, batch=20)
+    standard = workload(train, asdict(AttackConfig(autoattack="standard")), images, batch=20)
+    assert load.test_passes < compact.test_passes < standard.test_passes
+    # two targets where there are three classes
+    assert compact.test_passes == pytest.approx(20 * (126 + 0.87 * 202 + 0.55 * 2 * 202))
+
+
+def test_images_are_counted_as_they_are_loaded(tmp_path: Path) -> None:
+    path = write_arrays(tmp_path / "stripes.npz")
+    for words in (
+        ["profile=digits"],
+        ["profile=digits", "data.held_out=500"],
+        ["profile=arrays", f"data.file={path}"],
+        ["profile=arrays", f"data.file={path}", "data.validation=held_out", "data.held_out=30"],
+    ):
+        config = plan.parse_command_line(["archs=all", *words]).data
+        found, dataset = images_of_config(config), load_dataset(config)
+        assert (found.train, found.val, found.test) == tuple(len(s) for s in (dataset.train, dataset.val, dataset.test))
+        facts = dataset.image_size, dataset.image_channels, dataset.classes
+        assert (found.side, found.channels, found.classes) == facts
+    official = plan.parse_command_line(["archs=all"]).data
+    assert images_of_config(official) == PAPER
+    without = images_of_config(replace(official, validation="held_out", held_out=1000, corruptions=None))
+    assert (without.train, without.val, without.corrupted) == (49_000, 1_000, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"val_images": None}, "lacks val_images"),
+        ({"train_images": np.zeros(3, dtype=np.uint8)}, "lacks train_images"),
+        ({"test_labels": None}, "cannot read .* as an .npz of images and labels"),
+    ],
+)
+def test_wrong_archives(changes: dict[str, np.ndarray | None], message: str, tmp_path: Path) -> None:
+    path = write_arrays(tmp_path / "x.npz", **changes)
+    with pytest.raises(DataError, match=message):
+        images_of_config(plan.parse_command_line(["archs=all", "profile=arrays", f"data.file={path}"]).data)
+    with pytest.raises(DataError, match="no training image would remain"):
+        images_of_config(plan.parse_command_line(["archs=all", "profile=digits", "data.held_out=1597"]).data)
+
+
+def test_published_totals_come_out_for_the_published_space() -> None:
+    indices = np.arange(NARES.size)
+    train, test = from_published(NARES).seconds(
+        workload(*paper_load(), PAPER, batch=500), NARES.macs_many(indices).astype(float), layers_of(NARES, indices)
+    )
+    assert train.sum() / 86_400 == pytest.approx(13_100)
+    assert test.sum() / 86_400 == pytest.approx(2_900)
+
+
+def test_a_given_total_is_shared_out() -> None:
+    load, macs = workload(*paper_load(), PAPER, batch=500), np.array([1e9, 3e9])
+    train, test = from_total(2.0, load, macs).seconds(load, macs, np.ones(2))
+    assert (train + test).tolist() == pytest.approx([43_200, 129_600])
+
+
+def timed_entries(truth: CostModel, *, noise: float = 0.0) -> tuple[list[plan.Entry], plan.Workload]:
+    load = workload(asdict(TrainConfig(epochs=3)), asdict(AttackConfig()), replace(PAPER, side=8), batch=500)
+    indices = np.arange(SPACE.size)
+    train, test = truth.seconds(load, SPACE.macs_many(indices).astype(float), layers_of(SPACE, indices))
+    factor = 1 + noise * np.where(indices % 2, 1, -1)
+    entries = []
+    for index, a, b in zip(indices, train * factor, test * factor, strict=True):
+        entry = make_entry(SPACE.architecture(int(index)))
+        entries.append(replace(entry, provenance={**entry.provenance, "train_seconds": a, "test_seconds": b}))
+    return entries, load
+
+
+def test_calibration_finds_the_coefficients() -> None:
+    truth = CostModel((3e-12, 2e-5), (5e-12, 0.0), "")
+    entries, load = timed_entries(truth)
+    found = from_entries(entries, SPACE, load, "store")
+    assert found.train == pytest.approx(truth.train)
+    assert found.test == pytest.approx(truth.test, abs=1e-12)
+    assert found.train_error == pytest.approx(0, abs=1e-9)
+    assert found.basis == "16 entries of store, made on NVIDIA Toy"
+    measured = timed_entries(truth, noise=0.4)[0]
+    indices = SPACE.indices(entry.architecture for entry in measured)
+    noisy = from_entries(measured, SPACE, load, "store")
+    predicted, _ = noisy.seconds(load, SPACE.macs_many(indices).astype(float), layers_of(SPACE, indices))
+    assert predicted.sum() == pytest.approx(sum(entry.provenance["train_seconds"] for entry in measured))
+    assert noisy.train_error is not None
+    assert 0.2 < noisy.train_error < 0.6
+    few = from_entries(entries[:2], SPACE, load, "store")
+    assert few.train[1] == 0  # too few for two coefficients
+    with pytest.raises(ConfigError, match="no entry to calibrate on"):
+        from_entries([], SPACE, load, "store")
+
+
+def test_the_command_for_the_whole_space(command: Command) -> None:
+    code, out, err = command("gpus=8", main=plan.main)
+    assert (code, err) == (0, "")
+    assert "15,625 trainings, seed 0" in out
+    assert "16,000 GPU-days: training 13,100 GPU-days, evaluation 2,900 GPU-days" in out
+    assert "from the published totals" in out
+    assert "2,000 days on 8 GPUs, longest first" in out
+
+
+def test_json_with_preemptions(command: Command) -> None:
+    words = ["archs=1-50", "gpus=4", "preemptions_per_day=2", "repetitions=5", "gpu_days=50", "seeds=0,1", "json=true"]
+    code, out, _ = command(*words, main=plan.main)
+    assert code == 0
+    found = json.loads(out)
+    assert (found["trainings"], found["seeds"], found["memory"]["architectures"]) == (100, [0, 1], 50)
+    assert found["estimate"]["training_gpu_days"] + found["estimate"]["evaluation_gpu_days"] == pytest.approx(50)
+    plain, preempted = found["schedule"]["undisturbed"], found["schedule"]["preempted"]
+    assert plain["lost_gpu_days"] == 0
+    assert preempted["wall_days"]["min"] > plain["wall_days"]
+    assert preempted["lost_in_tests_gpu_days"]["mean"] < preempted["lost_gpu_days"]["mean"]
+    assert json.loads(command(*words, main=plan.main)[1]) == found
+
+
+def test_a_store_calibrates_and_what_it_has_is_done(tmp_path: Path, command: Command) -> None:
+    store = make_store(tmp_path / "store")
+    words = [f"store={store.folder}", "gpus=2"]
+    assert "from the published totals" in command(*words, main=plan.main)[1]
+    assert "from gpu_days=3, shared out" in command(*words, "gpu_days=3", main=plan.main)[1]
+    for architecture in list(SPACE)[:10]:
+        entry = make_entry(architecture)
+        facts = {**entry.provenance, "peak_memory_mib": 500.0, "evaluation_batch": 40}
+        store.save(replace(entry, provenance=facts))
+    code, out, err = command(*words, main=plan.main)
+    assert (code, err) == (0, "")
+    assert "16 trainings, seed 0, 10 of them done" in out
+    assert f"from 10 entries of {store.folder}, made on NVIDIA Toy" in out
+    assert "root mean square error of the fit" in out
+    assert "measured peaks over estimates without the assumed part" in out
+    for architecture in list(SPACE)[10:]:
+        entry = make_entry(architecture, device="cpu")
+        store.save(replace(entry, provenance={**entry.provenance, "peak_memory_mib": None}))
+    out = command(*words, main=plan.main)[1]
+    assert "nothing is left to do" in out
+    assert "mixed: an average" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["gpus=0"], "gpus=0: expected a whole number of at least 1"),
+        (["gpus=1.5"], "gpus=1.5: expected a whole number"),
+        (["preemptions_per_day=nan"], "expected a number of at least 0"),
+        (["preemptions_per_day=1000"], "would be lost over and over; give fewer preemptions"),
+        (["preemptions_per_day=10", "checkpoint_epochs=100"], "or checkpoint_epochs=1"),
+        (["json=maybe"], "json=maybe: expected true or false"),
+        (["gpu=1"], "unknown key 'gpu'; did you mean gpus?"),
+        (["device=cpu"], "unknown key 'device'"),
+        (["gpus"], "not of the form key=value: 'gpus'"),
+        (["archs=0"], "archs=0: arch_ids run from 1"),
+        (["store=nowhere"], "nowhere is no store"),
+    ],
+)
+def test_wrong_words(words: list[str], message: str, command: Command) -> None:
+    code, out, err = command(*words, main=plan.main)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_store_has_its_own_settings(tmp_path: Path, command: Command) -> None:
+    store = make_store(tmp_path / "store").folder
+    for word, message in (
+        ("train.epochs=3", "train.epochs=: a store has its own settings"),
+        ("profile=digits", "is of profile toy; leave profile= out"),
+    ):
+        code, _, err = command(f"store={store}", word, main=plan.main)
+        assert code == 2
+        assert message in err
+
+
+def test_it_needs_no_torch() -> None:
+    code = "import sys, datagen.plan; assert datagen.plan.main(['archs=1']) == 0; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_help(command: Command) -> None:
+    assert command("--help", main=plan.main)[1].startswith("What generating a table would take")
+
+
+def test_times_are_in_units_that_suit_them() -> None:
+    assert [wall_time(d) for d in (1234.5, 1.5, 0.5, 1 / 96, 1 / 86_400, 0)] == [
+        "1,234 days",
+        "1.5 days",
+        "12 hours",
+        "15 minutes",
+        "1 seconds",
+        "0 seconds",
+    ]

@@ -1,0 +1,179 @@
+"""`python -m datagen.status` on a store made by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datagen import status
+from datagen.claims import Claim
+from datagen.progress import Rate, look, rate_until
+from datagen.store import EntryStore
+from nasbench_ar import Architecture
+from tests.datagen.conftest import Command
+from tests.datagen.synthetic_entries import SPACE, make_entry, make_store
+
+HOUR = 3600.0
+
+
+def architecture(arch_id: int) -> Architecture:
+    return SPACE.from_arch_id(arch_id)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> EntryStore:
+    """Of 16: 1 to 4 done, 1700 s apart, until now; 5 at work; 6 failed; 7 left by a dead worker; 8 once interrupted."""
+    store = make_store(tmp_path / "store")
+    now = store.claims.now()
+    for arch_id in (1, 2, 3, 4):
+        store.save(make_entry(architecture(arch_id)))
+        then = now - 1700 * (4 - arch_id)
+        os.utime(store.entry_path(architecture(arch_id), 0), (then, then))
+    for arch_id, pid in ((5, os.getpid()), (7, 999_999_999)):
+        claim = store.claims.take(f"{architecture(arch_id)}-seed0", device="cuda:1", command="c")
+        assert isinstance(claim, Claim)
+        path = store.claims.path(f"{architecture(arch_id)}-seed0")
+        path.write_text(json.dumps({**json.loads(path.read_bytes()), "pid": pid, "host": "node7", "started": None}))
+        store.record_progress(architecture(arch_id), 0, 41, 100)
+    store.record_failure(
+        store.failure(architecture(6), 0).failed("diverged", "cuda").interrupted().failed("again", "cpu")
+    )
+    store.record_failure(store.failure(architecture(8), 0).interrupted())
+    return store
+
+
+def macs(*arch_ids: int) -> int:
+    return sum(SPACE.macs(architecture(arch_id)) for arch_id in arch_ids)
+
+
+def test_counts_rates_and_the_estimated_end(store: EntryStore) -> None:
+    found = look(store)
+    assert found.counts == {0: {"asked": 16, "done": 4, "running": 1, "failed": 1, "missing": 10, "begun": 1}}
+    assert found.remaining_macs == macs(5, *range(7, 17))
+    assert found.last_hour.trainings == 3
+    assert found.last_hour.macs == macs(2, 3, 4)
+    assert found.last_hour.seconds == pytest.approx(HOUR, abs=1)
+    assert found.overall.macs == macs(2, 3, 4)
+    assert found.overall.seconds == pytest.approx(5100, abs=1)
+    assert found.ends == pytest.approx(found.now + found.remaining_macs / (macs(2, 3, 4) / HOUR), rel=1e-3)
+    (running,) = found.running
+    assert (running.arch, running.seed, running.epoch, running.epochs) == (str(architecture(5)), 0, 41, 100)
+    assert (running.holder.host, running.holder.device) == ("node7", "cuda:1")
+    (failed,) = found.failed
+    assert (failed.attempts, failed.interruptions, failed.last_error) == (2, 1, "again")
+
+
+def test_a_part_and_another_seed(store: EntryStore) -> None:
+    store.save(make_entry(architecture(2), seed=3))
+    assert set(look(store).counts) == {0, 3}
+    found = look(store, "1-5", [3, 4])
+    assert found.counts[3] == {"asked": 5, "done": 1, "running": 0, "failed": 0, "missing": 4, "begun": 0}
+    assert found.counts[4]["missing"] == 5
+    assert found.last_hour == Rate(0, 0, found.last_hour.seconds)
+    assert found.ends is None, "nothing to estimate from"
+
+
+@pytest.mark.parametrize(
+    ("until", "within", "wanted"),
+    [
+        (100, 60, Rate(2, 12, 60)),  # 50 and 90
+        (100, 1000, Rate(3, 15, 90)),  # the clock begins with the training that ended at 10
+        (45, 20, Rate(0, 0, 20)),
+        (20, 100, Rate(0, 0, 10)),
+        (5, 100, Rate(0, 0, 0)),
+    ],
+)
+def test_rates(until: float, within: float, wanted: Rate) -> None:
+    ends = [(50.0, 5), (10.0, 100), (90.0, 7), (15.0, 3)]
+    if until == 20:
+        ends.pop()
+    found = rate_until(ends, until, within)
+    assert (found.trainings, found.macs, found.seconds) == (wanted.trainings, wanted.macs, wanted.seconds)
+    assert found.macs_a_second == pytest.approx(wanted.macs / wanted.seconds if wanted.seconds else 0)
+
+
+def test_the_table(store: EntryStore, command: Command) -> None:
+    code, out, err = command(f"store={store.folder}", main=status.main)
+    assert (code, err) == (0, "")
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[0][-4:-2] == ["profile", "toy,"]
+    assert lines[2] == ["seed", "asked", "done", "running", "failed", "missing"]
+    assert lines[3] == ["0", "16", "4", "1", "1", "10", "(1", "of", "the", "missing", "begun)"]
+    assert f"{architecture(5)} seed 0: epoch 42 of 100 stored; node7, process {os.getpid()}, on cuda:1 since" in out
+    assert f"{architecture(6)} seed 0: 2 attempts, 1 interruptions; again" in out
+    assert "last hour: 3 trainings in 60 min" in out
+    assert "overall:   3 trainings in 85 min" in out
+    assert "estimated end: 20" in out
+
+
+def test_json(store: EntryStore, command: Command) -> None:
+    code, out, _ = command(f"store={store.folder}", "json=true", main=status.main)
+    assert code == 0
+    found: dict[str, Any] = json.loads(out)
+    assert found["counts"]["0"]["done"] == 4
+    assert found["running"][0]["pid"] == os.getpid()
+    assert found["failed"][0]["errors"][1]["error"] == "again"
+    assert found["estimated_end"].endswith("Z")
+    assert found["remaining_macs"] == macs(5, *range(7, 17))
+
+
+def test_a_finished_store_and_an_empty_one(tmp_path: Path, command: Command) -> None:
+    store = make_store(tmp_path / "store")
+    assert (
+        "estimated end: unknown until two trainings are done" in command(f"store={store.folder}", main=status.main)[1]
+    )
+    store.save(make_entry(architecture(1)))
+    out = command(f"store={store.folder}", "archs=1", main=status.main)[1]
+    assert "nothing is missing" in out
+    assert sorted(p.name for p in store.folder.iterdir()) == ["entries", "manifest.json"], "nothing is written"
+
+
+def test_long_lists_are_cut(tmp_path: Path, command: Command) -> None:
+    store = make_store(tmp_path / "store")
+    for seed in (0, 1):
+        for arch_id in range(1, 17):
+            store.record_failure(store.failure(architecture(arch_id), seed).failed("diverged", "cpu"))
+    assert "and 12 more: json=true lists them" in command(f"store={store.folder}", main=status.main)[1]
+
+
+def test_damage_is_shown_and_hides_nothing(store: EntryStore) -> None:
+    store.failure_path(architecture(6), 0).write_text("half")
+    store.claims.path(f"{architecture(5)}-seed0").write_text("half")
+    (store.work_folder(architecture(5), 0) / "progress.json").write_text("half")
+    found = look(store)
+    assert "is damaged" in found.failed[0].last_error
+    assert found.running[0].holder.host == "an unknown host"
+    assert found.running[0].epoch is None
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("store=nowhere", "nowhere is no store"),
+        ("shop=1", "unknown key 'shop'; valid keys: store, archs, seeds, lease, json"),
+        ("json=yes", "json=yes: expected true or false"),
+        ("lease=long", "lease=long: expected a number of seconds above 0"),
+        ("seeds=x", "seeds=x: expected numbers"),
+        ("archs=99", "arch_ids run from 1 to 16"),
+        ("everything", "not of the form key=value"),
+    ],
+)
+def test_wrong_words(store: EntryStore, command: Command, word: str, message: str) -> None:
+    code, out, err = command(f"store={store.folder}", word, main=status.main)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_it_starts_without_pytorch(store: EntryStore) -> None:
+    code = "import sys; from datagen import status; status.main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
+    root = Path(__file__).resolve().parents[2]
+    call = [sys.executable, "-c", code, f"store={store.folder}"]
+    done = subprocess.run(call, capture_output=True, text=True, check=False, cwd=root)
+    assert done.returncode == 0, done.stderr

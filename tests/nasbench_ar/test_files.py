@@ -1,0 +1,89 @@
+"""Files of which the first stays, and what killed writers leave."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nasbench_ar.files import STALE_SECONDS, partial_path, sweep_partials, write_first
+from nasbench_ar.process import Process
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_first_stays(tmp_path: Path) -> None:
+    assert write_first(tmp_path / "f", b"first")
+    assert not write_first(tmp_path / "f", b"second")
+    assert (tmp_path / "f").read_bytes() == b"first"
+    assert names(tmp_path) == ["f"]
+
+
+def test_of_many_at_once_one_is_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "exists", lambda path: False)  # nobody sees the others come
+    with ThreadPoolExecutor(16) as pool:
+        for number in range(10):
+            path = tmp_path / str(number)
+            firsts = list(pool.map(lambda k, path=path: write_first(path, b"%d" % k), range(16)))
+            assert firsts.count(True) == 1
+            assert path.read_bytes() == b"%d" % firsts.index(True)
+    assert len(names(tmp_path)) == 10
+
+
+def refusing(code: int) -> Any:
+    def link(*arguments: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return link
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK])
+def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    monkeypatch.setattr(os, "link", refusing(code))
+    assert write_first(tmp_path / "f", b"first")
+    assert not write_first(tmp_path / "f", b"second")
+    assert (tmp_path / "f").read_bytes() == b"first"
+    assert names(tmp_path) == ["f"]
+
+
+def test_a_success_that_is_reported_as_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = os.link
+
+    def link(source: Any, target: Any) -> None:
+        whole(source, target)
+        raise FileExistsError(errno.EEXIST, "asked a second time, as the first answer was lost")
+
+    monkeypatch.setattr(os, "link", link)
+    assert write_first(tmp_path / "f", b"mine")
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", refusing(errno.ENOSPC))
+    with pytest.raises(OSError, match="No space left"):
+        write_first(tmp_path / "f", b"first")
+    assert names(tmp_path) == []
+
+
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_first(tmp_path / "none/f", b"")
+
+
+def test_what_killed_writers_left_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, dead, elsewhere, old = (partial_path(tmp_path / name) for name in ("mine", "dead", "elsewhere", "old"))
+    machine = Process.this().machine
+    dead = Path(str(dead).replace(f"-{os.getpid()}-", "-999999999-"))
+    elsewhere, old = (Path(str(p).replace(machine, "0" * 12)) for p in (elsewhere, old))
+    for path in (mine, dead, elsewhere, old, tmp_path / "entry.json", tmp_path / ".other.partial"):
+        path.touch()
+    past = time.time() - STALE_SECONDS - 10
+    os.utime(old, (past, past))
+    assert sweep_partials(tmp_path) == 2
+    assert names(tmp_path) == sorted([mine.name, elsewhere.name, "entry.json", ".other.partial"])

@@ -1,0 +1,94 @@
+"""Bit masks beside a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nasbench_ar import MetricError, SearchSpace, Table, TableError, TableWriter
+from nasbench_ar.masks import FILE, Masks, load_masks
+
+SPACE = SearchSpace((1, 2), (1, 2), stages=1, unit_channels=2, image_size=8)
+# Two networks, eleven images; bits from the left, the second byte filled with zeros.
+BITS = np.array([[0b10110000, 0b01100000], [0b11111111, 0b11100000]], dtype=np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    with TableWriter(
+        tmp_path / "toy",
+        name="toy",
+        title="toy",
+        provenance="toy",
+        space=SPACE,
+        default_objective="val_pgd_acc",
+        licence="none",
+        source={},
+    ) as writer:
+        for index in (2, 1):
+            writer.add(SPACE.architecture(index), seed=index + 5, scalars={"val_pgd_acc": 1.0})
+    return tmp_path / "toy"
+
+
+def masks(**changes: object) -> Masks:
+    facts: dict[str, object] = {
+        "arch_index": np.array([2, 1], dtype=np.int32),
+        "seeds": np.array([7, 6]),
+        "images": 11,
+        "bits": {"clean": BITS, "apgd-t": BITS & 0b10000000},
+    }
+    return Masks(**{**facts, **changes})  # type: ignore[arg-type]
+
+
+def test_bits_by_hand(folder: Path) -> None:
+    masks().save(folder)
+    found = load_masks(folder)
+    assert (found.attacks, found.images) == (("clean", "apgd-t"), 11)
+    assert np.flatnonzero(found.standing("clean")[0]).tolist() == [0, 2, 3, 9, 10]
+    assert found.standing("clean").sum(axis=1).tolist() == [5, 11]
+    assert found.standing("clean", 1).tolist() == [True] * 11
+    assert found.standing("apgd-t", [0, 1]).sum() == 3
+    assert load_masks(Table(folder)).seeds.tolist() == [7, 6]
+    with pytest.raises(MetricError, match="no masks of 'pgd'; there are clean, apgd-t"):
+        found.standing("pgd")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"arch_index": np.array([1, 2], dtype=np.int32)},
+        {"seeds": np.array([7, 7])},
+        {"images": 30},
+        {"bits": {"clean": BITS[:1]}},
+        {"bits": {"clean": BITS.astype(np.int64)}},
+    ],
+)
+def test_masks_of_other_rows_are_refused(changes: dict[str, object], folder: Path) -> None:
+    masks(**changes).save(folder)
+    with pytest.raises(TableError, match="is not of the rows of this table; export the table again with masks=true"):
+        load_masks(folder)
+
+
+def test_missing_and_damaged_files(folder: Path) -> None:
+    with pytest.raises(TableError, match=r"has no masks\.npz"):
+        load_masks(folder)
+    masks().save(folder)
+    content = (folder / FILE).read_bytes()
+    for damaged in (b"", b"PK", content[:200], content.replace(b"arch_index", b"arch_other"), b"\x93NUMPY"):
+        (folder / FILE).write_bytes(damaged)
+        with pytest.raises(TableError, match="is damaged"):
+            load_masks(folder)
+
+
+def test_a_place_that_cannot_be_written(folder: Path) -> None:
+    with pytest.raises(TableError, match=r"cannot write .*masks\.npz"):
+        masks().save(folder / "meta.json")
+
+
+def test_the_table_does_not_mind(folder: Path) -> None:
+    before = Table(folder).content_hash
+    masks().save(folder)
+    Table(folder).verify()
+    assert Table(folder).content_hash == before
