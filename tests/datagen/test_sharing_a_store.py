@@ -285,6 +285,17 @@ def test_attempts_are_counted_over_commands(
     assert not list((store.folder / "failures").iterdir())
 
 
+def test_a_broken_device_does_not_use_up_all_attempts(
+    words: list[str], store: EntryStore, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generate, "train", diverge)
+    code, _, err = command(*words, "archs=all")
+    assert code == 2
+    assert err.splitlines()[-1].startswith("error: 10 trainings in a row failed, the last because: diverged; look at")
+    assert len(store.failures()) == 10
+    assert not left_behind(store)
+
+
 def test_interruptions_do_not_count_to_the_limit(
     words: list[str], config: RunConfig, store: EntryStore, command: Command
 ) -> None:
