@@ -99,7 +99,7 @@ def run(config: RunConfig) -> int:
     order = Order(config, command, Stop(deadline, store.claims.folder / f".{command}.stop"))
     with obeying_signals(order.stop):
         # The workers of a scheduler know their devices and data; those of this machine are like this process.
-        found = next(engine.run(worker.survey, [(order,)])) if config.dask else worker.survey(order)
+        (found,) = engine.run(worker.survey, [(order,)]) if config.dask else [worker.survey(order)]
         chosen = select(config.archs, found.space)
         seeds = select_seeds(config.seeds) if config.seeds else [config.seed]
         store.claim(config.profile, found.protocol, found.facts)
@@ -140,7 +140,7 @@ def _carry_out(
                 tally.add(outcome)
         if not tally.held or not order.config.wait or tally.stopped:
             break
-        note(f"waiting for {len(tally.held)} trainings that others are working on")
+        note(f"waiting for others, who are working on {len(tally.held)} of the trainings")
         tasks = [(order, held.architecture, held.seed, held.title) for held in _wait(order, store, tally)]
     return tally
 
