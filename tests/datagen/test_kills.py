@@ -137,7 +137,7 @@ CERTAIN = [
     ("naming an entry or a claim", 2, True),
     ("step of training", 6, False),
     ("checkpoint", 1, True),
-    ("renaming a file", 2, False),
+    ("renaming a file", 3, False),  # of a checkpoint
     ("test", 1, True),
     ("naming an entry or a claim", 1, False),
     ("naming an entry or a claim", 1, True),
