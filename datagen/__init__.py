@@ -2,11 +2,13 @@
 
     python -m datagen.plan archs=all profile=cifar10 gpus=8
     python -m datagen.run archs=5-10-5-10-5-10 profile=digits store=entries
+    python -m datagen.status store=entries
     python -m datagen.export store=entries out=mytable
 
 `docs/datagen.md` has profiles, the protocol, the files that are written and what an
 entry holds.  Modules, from the network to the table: `model`, `data` (`cifar`,
 `corruptions`), `augment`, `attacks`, `train`, `evaluate`, `autoattack`, `assessment`,
-`entry`, `store`, `run`, `export` (`merge`, `rows`); beside them `plan` (`workload`, `cost_model`,
-`schedule`, `memory`) and `sharing`.
+`entry`, `store` (`claims`, `failures`), `generate`, `worker`, `run` (`stopping`),
+`status` (`progress`), `export` (`merge`, `rows`); beside them `plan` (`workload`,
+`cost_model`, `schedule`, `memory`) and `sharing`.
 """

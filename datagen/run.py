@@ -32,9 +32,10 @@ from datagen.store import EntryStore, training_key
 from datagen.worker import Order, Outcome, note
 from nasbench_ar import Architecture
 from nasbench_ar.engine import Engine
-from nasbench_ar.errors import NasbenchError, ResultsError, WriteError
+from nasbench_ar.errors import NasbenchError, ResultsError, TrainingError, WriteError
 
 POLL_SECONDS = 5.0
+FAILURES_IN_A_ROW = 10  # a broken device must not use up the attempts of every training
 Training = tuple[Architecture, int]
 
 
@@ -46,12 +47,14 @@ class Tally:
     failed: dict[Training, str] = field(default_factory=dict)
     held: dict[Training, Outcome] = field(default_factory=dict)
     stopped: str = ""
+    failures_in_a_row: int = 0
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome, and tell the user.
 
         Raises:
             WriteError: when nothing can be written any more.
+            TrainingError: when too many have failed in a row.
         """
         training = outcome.architecture, outcome.seed
         self.held.pop(training, None)
@@ -60,6 +63,7 @@ class Tally:
         if outcome.kind in (worker.DONE, worker.THERE):
             self.done.add(training)
             if outcome.kind == worker.DONE:
+                self.failures_in_a_row = 0
                 print(outcome.text, flush=True)
         elif outcome.kind == worker.HELD:
             self.held[training] = outcome
@@ -71,6 +75,12 @@ class Tally:
             if outcome.kind == worker.EXHAUSTED:
                 self.failed[training] += f" (failed {outcome.attempts} times; attempts= or retry=true tries again)"
             note(f"{outcome.title}: failed: {self.failed[training]}")
+            self.failures_in_a_row += outcome.kind == worker.FAILED
+            if self.failures_in_a_row >= FAILURES_IN_A_ROW:
+                raise TrainingError(
+                    f"{FAILURES_IN_A_ROW} trainings in a row failed, the last because: {outcome.text}; look at the "
+                    "device and the settings before the same command goes on"
+                )
 
 
 def run(config: RunConfig) -> int:
@@ -89,7 +99,7 @@ def run(config: RunConfig) -> int:
     order = Order(config, command, Stop(deadline, store.claims.folder / f".{command}.stop"))
     with obeying_signals(order.stop):
         # The workers of a scheduler know their devices and data; those of this machine are like this process.
-        found = next(engine.run(worker.survey, [(order,)])) if config.dask else worker.survey(order)
+        (found,) = engine.run(worker.survey, [(order,)]) if config.dask else [worker.survey(order)]
         chosen = select(config.archs, found.space)
         seeds = select_seeds(config.seeds) if config.seeds else [config.seed]
         store.claim(config.profile, found.protocol, found.facts)
@@ -118,7 +128,8 @@ def _carry_out(
                 tally.done.add((architecture, seed))
                 continue
         except ResultsError as error:  # it is damaged, and never overwritten
-            tally.add(Outcome(worker.FAILED, architecture, seed, title, str(error)))
+            tally.failed[architecture, seed] = str(error)
+            note(f"{title}: {error}")
             continue
         tasks.append((order, architecture, seed, title))
     if tally.done:
@@ -129,7 +140,7 @@ def _carry_out(
                 tally.add(outcome)
         if not tally.held or not order.config.wait or tally.stopped:
             break
-        note(f"waiting for {len(tally.held)} trainings that others are working on")
+        note(f"waiting for others, who are working on {len(tally.held)} of the trainings")
         tasks = [(order, held.architecture, held.seed, held.title) for held in _wait(order, store, tally)]
     return tally
 

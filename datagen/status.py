@@ -111,8 +111,8 @@ def _running_line(one: Running) -> str:
 
 
 def _failed_line(one: Failure) -> str:
-    broken = f", {one.interruptions} interruptions" if one.interruptions else ""
-    return f"  {one.arch} seed {one.seed}: {one.attempts} attempts{broken}; {one.last_error}"
+    broken = f", interruptions {one.interruptions}" if one.interruptions else ""
+    return f"  {one.arch} seed {one.seed}: failed attempts {one.attempts}{broken}; {one.last_error}"
 
 
 def _shortened(lines: list[str]) -> list[str]:

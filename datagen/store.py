@@ -17,7 +17,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -237,7 +237,8 @@ class EntryStore:
     def clear_partials(self, architecture: Architecture, seed: int) -> None:
         """Remove files that an earlier worker on a training left unfinished; for the one who holds its claim."""
         for path in self.work_folder(architecture, seed).glob(".*.partial"):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # it may be somebody else's
+                path.unlink()
 
     def tidy(self, command: str) -> None:
         """Remove what killed workers left behind: unfinished files, claims of a command, and what entries outdate."""

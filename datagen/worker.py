@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -129,7 +128,7 @@ def attempt(order: Order, architecture: Architecture, seed: int, title: str) -> 
                     return _with_claim(order, generator, claim, outcome)
         except LeaseLostError as error:
             note(f"{title}: {error}; it is left to the other worker")
-            return outcome(HELD, text=str(error))
+            return outcome(HELD, text=str(error), attempts=store.failure(architecture, seed).attempts)
         except StoppedError as error:
             return outcome(STOPPED, text=str(error))
         except WriteError as error:
@@ -196,7 +195,6 @@ def _watch(order: Order, generator: Generator, claim: Claim, outcome: functools.
 
     store, epochs = generator.store, order.config.train.epochs
     architecture, seed = outcome.keywords["architecture"], outcome.keywords["seed"]
-    began = time.perf_counter()
 
     class Guard(Watch):
         """Writes as long as the claim is held, and ends at a checkpoint when that is asked for."""
@@ -208,8 +206,7 @@ def _watch(order: Order, generator: Generator, claim: Claim, outcome: functools.
 
         def after_epoch(self, epoch: int, seconds: float) -> None:
             store.record_progress(architecture, seed, epoch, epochs)
-            last = epoch + 1 == epochs
-            ahead = TEST_SHARE * (time.perf_counter() - began) if last else seconds
+            ahead = TEST_SHARE * epochs * seconds if epoch + 1 == epochs else seconds
             if reason := order.stop.reason(ahead):
                 raise StoppedError(reason)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo  # which the first optimiser would import in every process anew
 
 import datagen.generate
 import datagen.train

@@ -8,40 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from datagen.store import EntryStore
+from tests.dask_cluster import scheduler
 from tests.datagen.conftest import TINY
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 300
-
-
-@pytest.fixture
-def scheduler(tmp_path: Path) -> Iterator[Path]:
-    """The file of a scheduler with two workers."""
-    pytest.importorskip("distributed")
-    file = tmp_path / "scheduler.json"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    host = ["--host", "127.0.0.1", "--no-dashboard"]
-    calls = [["scheduler", *host, "--port", "0", "--scheduler-file", str(file)]]
-    calls += [
-        ["worker", *host, "--no-nanny", "--nthreads", "1", "--name", name, "--scheduler-file", str(file)]
-        for name in ("one", "two")
-    ]
-    with ExitStack() as stack:
-        for number, words in enumerate(calls):
-            log = stack.enter_context((tmp_path / f"dask-{number}.log").open("w"))
-            process = subprocess.Popen(
-                [sys.executable, "-m", "dask", *words], cwd=tmp_path, env=environment, stdout=log, stderr=log
-            )
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-        yield file
 
 
 def command(*words: str) -> list[str]:
@@ -49,12 +25,12 @@ def command(*words: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_killed_dask_worker_loses_nothing(arrays: Path, tmp_path: Path, scheduler: Path) -> None:
+def test_a_killed_dask_worker_loses_nothing(arrays: Path, tmp_path: Path) -> None:
     words = [f"data.file={arrays}", "archs=1-6", "train.epochs=6"]
     disturbed, undisturbed = EntryStore(tmp_path / "disturbed"), EntryStore(tmp_path / "undisturbed")
-    with (tmp_path / "run.log").open("w+") as log:
+    with scheduler(tmp_path / "dask") as cluster, cluster.workers(2), (tmp_path / "run.log").open("w+") as log:
         process = subprocess.Popen(
-            command(*words, f"store={disturbed.folder}", "engine=dask", f"dask={scheduler}"),
+            command(*words, f"store={disturbed.folder}", "engine=dask", f"dask={cluster.scheduler_file}"),
             cwd=ROOT,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -8,7 +8,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -109,10 +109,10 @@ def same_tensors(first: Path, second: Path) -> bool:
     return alike and (one["epoch"], one["history"]) == (two["epoch"], two["history"])
 
 
-def compare(nursery: Nursery, words: list[str], tmp_path: Path) -> str:
+def compare(nursery: Nursery, words: list[str], tmp_path: Path, machines: Sequence[str] = MACHINES) -> str:
     """Finish the disturbed store, and hold it against one that nobody disturbed; a summary."""
     disturbed, undisturbed = tmp_path / "disturbed", tmp_path / "undisturbed"
-    for machine in MACHINES:  # each also clears away what its own killed processes left
+    for machine in machines:  # each also clears away what its own killed processes left
         nursery.run([*words, f"store={disturbed}"], machine)
     nursery.run([*words, f"store={undisturbed}"])
     names = [path.name for path in sorted((undisturbed / "entries").iterdir())]
@@ -137,7 +137,7 @@ CERTAIN = [
     ("naming an entry or a claim", 2, True),
     ("step of training", 6, False),
     ("checkpoint", 1, True),
-    ("renaming a file", 2, False),
+    ("renaming a file", 3, False),  # of a checkpoint
     ("test", 1, True),
     ("naming an entry or a claim", 1, False),
     ("naming an entry or a claim", 1, True),
@@ -151,7 +151,7 @@ def test_kills_at_every_kind_of_moment(nursery: Nursery, arrays: Path, tmp_path:
         child = nursery.start([*words, f"store={tmp_path / 'disturbed'}"], "a", aim)
         child.join(100)
         assert child.exitcode == -signal.SIGKILL, f"{aim}: {Path(child.name).read_text()}"
-    compare(nursery, words, tmp_path)
+    compare(nursery, words, tmp_path, ["a"])
 
 
 @pytest.mark.slow

@@ -130,7 +130,7 @@ def test_a_command_waits_for_the_entries_of_others(
     threading.Timer(0.3, finish).start()
     code, out, err = command(*words, "lease=1")
     assert code == 0, err
-    assert "waiting for 1 trainings that others are working on" in err
+    assert "waiting for others, who are working on 1 of the trainings" in err
     assert "1 of 1 trainings have an entry" in out
     assert not store.work_folder(SMALLEST, 0).exists(), "nothing was done twice"
 
@@ -178,6 +178,20 @@ def test_a_worker_that_lost_its_lease_writes_no_further_checkpoint(
     assert "0 of 1 trainings have an entry" in out
     assert train_module.load_checkpoint(store.work_folder(SMALLEST, 0) / "last.pt")["epoch"] == 0
     assert store.claims.path(KEY).exists(), "the other's claim stays"
+
+
+def test_and_goes_on_when_the_other_vanishes_in_turn(
+    words: list[str], store: EntryStore, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(generate, "train", diverge)
+        assert command(*words)[0] == 1
+    before(monkeypatch, train_module, "validate", 2, lambda: steal(store))
+    code, _, err = command(*words, "lease=0.5")
+    assert code == 0, err
+    assert "goes on after epoch 0" in err
+    (entry,) = store.entries()
+    assert (entry.provenance["attempts"], entry.provenance["interruptions"]) == (2, 1)
 
 
 def other_entry(config: RunConfig) -> Entry:
@@ -283,6 +297,17 @@ def test_attempts_are_counted_over_commands(
     (entry,) = store.entries()
     assert entry.provenance["attempts"] == 4
     assert not list((store.folder / "failures").iterdir())
+
+
+def test_a_broken_device_does_not_use_up_all_attempts(
+    words: list[str], store: EntryStore, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generate, "train", diverge)
+    code, _, err = command(*words, "archs=all")
+    assert code == 2
+    assert err.splitlines()[-1].startswith("error: 10 trainings in a row failed, the last because: diverged; look at")
+    assert len(store.failures()) == 10
+    assert not left_behind(store)
 
 
 def test_interruptions_do_not_count_to_the_limit(
