@@ -2,9 +2,10 @@
 
     python -m benchmarks.engine_overhead [--tasks 1000] [--jobs 2] [--repeats 3]
 
-Seconds from asking for the results to the last of them, divided by the number of tasks;
-the start of the pool or the cluster is left out: it is the time to the first result of
-the first repeat, measured apart (loky's pool is kept for the repeats).  Dask stands on this machine, its messages go over the loopback interface.
+Seconds from the first result to the last, divided by the number of tasks.  The start of
+the pool or the cluster is the time to the first result in the first repeat (loky's pool
+is kept for the others).  Dask stands on this machine, its messages go over the loopback
+interface.
 """
 
 from __future__ import annotations
