@@ -41,8 +41,8 @@ def draw_front(fronts: Fronts, oracle: Oracle) -> Axes:
         _mark(axes, x, y, cloud.front, color="black", marker="o", label=f"exact front ({len(cloud.front)})")
         label = f"front of the median run ({len(found)})"
         _mark(axes, x, y, found, color=plot.COLOURS[1], marker="D", label=label)
-        axes.set_xlabel(plot.objective_axis(oracle, cloud.objectives[other]))
-        axes.set_ylabel(plot.objective_axis(oracle, cloud.objectives[0]))
+        axes.set_xlabel(_axis(oracle, cloud.objectives[other]))
+        axes.set_ylabel(_axis(oracle, cloud.objectives[0]))
         axes.grid(color="0.92", linewidth=0.8)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
@@ -67,6 +67,12 @@ def _mark(
     monotone = bool((steps >= 0).all() or (steps <= 0).all())
     style = "-" if monotone else "none"
     axes.plot(x[order], y[order], color=color, marker=marker, markersize=4, linestyle=style, linewidth=1.2, label=label)
+
+
+def _axis(oracle: Oracle, objective: str) -> str:
+    """Name and unit; one word where they are the same, as for MACs."""
+    label = oracle.label(objective)
+    return label if label == METRICS[objective].unit else plot.objective_axis(oracle, objective)
 
 
 def _title(fronts: Fronts) -> str:

@@ -32,6 +32,7 @@ from nasbench_ar.errors import (
 from nasbench_ar.library import load, open_table
 from nasbench_ar.metrics import METRICS, Metric
 from nasbench_ar.oracle import Oracle
+from nasbench_ar.problems import nevergrad_problem, optuna_objective
 from nasbench_ar.session import Session, VectorSession
 from nasbench_ar.space import NARES, SearchSpace
 from nasbench_ar.table import Table
@@ -69,6 +70,8 @@ __all__ = [
     "VectorSession",
     "__version__",
     "load",
+    "nevergrad_problem",
     "open_table",
+    "optuna_objective",
     "parse_constraints",
 ]
