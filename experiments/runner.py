@@ -159,7 +159,7 @@ def open_session(race: Race, oracle: Oracle | None = None, *, run_seed: int = 0)
     Raises:
         NasbenchError: as `Oracle.session` and `Oracle.vector_session`.
     """
-    oracle = oracle or _oracle(race.table)
+    oracle = oracle or oracle_in(race.table)
     budget = oracle.space.size if searcher_class(race.searcher).stops_itself else race.queries
     limits = parse_constraints(race.constraints)
     if len(race.objectives) > 1:
@@ -239,5 +239,6 @@ def _reason(searcher: Searcher, session: Queries, stop: Exception) -> str:
 
 
 @functools.lru_cache(maxsize=4)
-def _oracle(folder: str) -> Oracle:
+def oracle_in(folder: str) -> Oracle:
+    """The table in a folder, opened once in a process."""
     return Oracle(Table(folder))

@@ -1,0 +1,250 @@
+"""The Dask half of `nasbench_ar.engine`.
+
+It stands on the client of `distributed`, not on joblib's Dask backend.  That backend
+never hands on what Dask itself reports of a task (a task given up because its workers
+were killed leaves a `generator_unordered` waiting for ever), gives up on a scheduler
+without workers after ten seconds, sizes its queue by the workers of the first moment,
+and leaves submitted tasks running when the caller stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import queue
+import signal
+import socket
+import threading
+import uuid
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nasbench_ar import __version__
+from nasbench_ar.engine import Breaks, Task, call_packed, note, pack
+from nasbench_ar.errors import EngineError
+
+CONNECT_SECONDS = 10
+PATIENCE_SECONDS = 5  # without a result, before looking whether there are workers
+T = TypeVar("T")
+
+
+def run(
+    function: Callable[..., T], tasks: Sequence[Task], *, address: str | None, jobs: int, restarts: int
+) -> Iterator[T]:
+    """As `Engine.run`."""
+    with ExitStack() as stack:
+        client = stack.enter_context(_connected(address) if address else _local(jobs, restarts))
+        note(f"Dask scheduler {client.scheduler.address}, dashboard {client.dashboard_link}")
+        if address:
+            _note_oddities(client)
+        yield from _results(client, function, tasks, Breaks(restarts, len(tasks)))
+
+
+def _note_oddities(client: Any) -> None:
+    """What of a scheduler's workers a user should know, of those that are there now."""
+    versions = client.get_versions(check=False)
+    here = versions["client"]["packages"]
+    for address, there in {"the scheduler": versions["scheduler"], **versions["workers"]}.items():
+        packages = there["packages"] if there else {}
+        other = [f"{name} {packages[name]} (here {here[name]})" for name in packages if packages[name] != here[name]]
+        if other:
+            note(f"other versions on {address}: {', '.join(other)}")
+    most = max(client.nthreads().values(), default=1)
+    if most > 1:
+        note(
+            f"workers with up to {most} threads: one task runs at a time in a process, so start them with --nthreads 1"
+        )
+
+
+def threads_of(address: str) -> int:
+    """Threads of all workers that a scheduler has now, at least 1.
+
+    Raises:
+        EngineError: when it cannot be reached.
+    """
+    with _connected(address) as client:
+        return max(1, sum(client.nthreads().values()))
+
+
+def _results(client: Any, function: Callable[..., T], tasks: Sequence[Task], breaks: Breaks) -> Iterator[T]:
+    from distributed import KilledWorker
+
+    code, packed = pack(function), [pack(task) for task in tasks]
+    finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    number_of: dict[Any, int] = {}
+
+    def submit(numbers: Sequence[int]) -> None:
+        # In one graph and one group, whose tasks the scheduler keeps in a queue of its own, in this
+        # order: a worker that dies then takes no waiting task with it.
+        group = f"nasbench-ar-{uuid.uuid4().hex}"
+        futures = client.map(
+            _call,
+            [code] * len(numbers),
+            [packed[number] for number in numbers],
+            [__version__] * len(numbers),
+            key=[(group, position) for position in range(len(numbers))],
+            pure=False,
+        )
+        number_of.update(zip(futures, numbers, strict=True))
+        for future in futures:
+            future.add_done_callback(finished.put)
+
+    try:
+        submit(range(len(tasks)))
+        while number_of:
+            future = _next(finished, client)
+            number = number_of.pop(future)
+            if future.status == "finished":
+                result = future.result()
+                breaks.progress()
+                del future
+                yield result
+                continue
+            error = future.exception() if future.status == "error" else None
+            if not isinstance(error, KilledWorker):
+                raise error or EngineError("the Dask scheduler is gone or was restarted; the same command goes on")
+            breaks.another(f"all that had begun one task, the last of them {error.last_worker.address}")
+            submit([number])
+    finally:
+        if number_of and client.status == "running":
+            client.cancel(list(number_of), force=True)
+
+
+def _next(finished: queue.SimpleQueue[Any], client: Any) -> Any:
+    """The next future that is done; says so once where nobody is there to do it."""
+    waiting = False
+    while True:
+        try:
+            return finished.get(timeout=PATIENCE_SECONDS)
+        except queue.Empty:
+            pass
+        if not waiting and not client.nthreads():
+            note(f"the Dask scheduler {client.scheduler.address} has no workers; waiting for one")
+            waiting = True
+
+
+_one_at_a_time = threading.Lock()
+
+
+def _call(code: bytes, task: bytes, version: str) -> Any:
+    """Runs in the worker."""
+    with _one_at_a_time:
+        if version != __version__:
+            raise EngineError(
+                f"{_here()} has nasbench-ar {__version__}, this command {version}; install the same there"
+            )
+        return call_packed(code, task, _here)
+
+
+def _here() -> str:
+    from distributed import get_worker
+
+    return f"Dask worker {get_worker().address} on {socket.gethostname()}"
+
+
+@contextmanager
+def _connected(dask: str) -> Iterator[Any]:
+    distributed = _library()
+    address = dask if "://" in dask else _address_in(dask)
+    _check(dask, address)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
+        client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    with client:
+        yield client
+
+
+def _address_in(scheduler_file: str) -> str:
+    """The address that `dask scheduler --scheduler-file` wrote."""
+    try:
+        return str(json.loads(Path(scheduler_file).read_text(encoding="utf-8"))["address"])
+    except FileNotFoundError:
+        raise EngineError(
+            f"dask={scheduler_file}: neither an address such as tcp://host:8786 nor a scheduler's file"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EngineError(f"dask={scheduler_file}: not the file of a Dask scheduler ({_line(error)})") from error
+
+
+def _check(dask: str, address: str) -> None:
+    """Ask whoever is there for its name first: a client that meets none, or a stranger, is slow to give up."""
+
+    async def identity() -> dict[str, Any]:
+        from distributed.core import rpc
+
+        async with rpc(address, timeout=CONNECT_SECONDS) as there:  # type: ignore[no-untyped-call]
+            return await there.identity()
+
+    try:
+        kind = asyncio.run(asyncio.wait_for(identity(), CONNECT_SECONDS))["type"]
+    except Exception as error:  # whatever a stranger's bytes lead to
+        raise EngineError(
+            f"dask={dask}: no Dask scheduler answers at {address} within {CONNECT_SECONDS} s ({_line(error)})"
+        ) from error
+    if kind != "Scheduler":
+        raise EngineError(f"dask={dask}: at {address} is no Dask scheduler but a {kind}")
+
+
+@contextmanager
+def _local(jobs: int, restarts: int) -> Iterator[Any]:
+    """`jobs` workers of one thread each, on the loopback interface."""
+    distributed = _library()
+    import dask
+
+    settings = {"distributed.scheduler.worker-saturation": 1.0, "distributed.scheduler.allowed-failures": restarts}
+    with ExitStack() as stack:
+        with dask.config.set(settings), _undisturbed():
+            cluster = stack.enter_context(
+                distributed.LocalCluster(
+                    n_workers=jobs,
+                    threads_per_worker=1,
+                    memory_limit=0,  # tasks differ in size: none is stopped for exceeding an equal share
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs=logging.CRITICAL,
+                )
+            )
+        yield stack.enter_context(distributed.Client(cluster, set_as_default=False))
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Signals that come meanwhile are acted on at the end: a cluster that is half up cannot be closed.
+
+    Threads and processes started here never see Ctrl-C, which a terminal sends to all
+    of them: workers are to be ended by this process, in order.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda k, _: came.append(k)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    resource_tracker.ensure_running()  # its start, otherwise a worker's, would undo the mask
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+    try:
+        yield
+    finally:
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
+def _library() -> Any:
+    try:
+        import distributed
+    except ImportError as error:
+        raise EngineError("engine=dask needs Dask: pip install 'nasbench-ar[cluster]'") from error
+    return distributed
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
