@@ -5,17 +5,29 @@
     python -m benchmarks.bananas_variants > benchmarks/results/bananas_variants.txt
     python -m benchmarks.bananas_predictors > benchmarks/results/bananas_predictors.txt
     python -m experiments.audit > benchmarks/results/audit.txt
-    python scripts/fill_docs.py [results]
+    python -m benchmarks.other_libraries > benchmarks/results/other_libraries.txt
+    python -m experiments.run searcher=nsga2 objective=val_best_pgd_acc,macs runs=100
+    python -m experiments.run searcher=random_search objective=val_best_pgd_acc,macs runs=100
+    python -m experiments.run searcher=bananas noise=run name=bananas-noisy runs=100
+    python -m experiments.run searcher=regularized_evolution noise=run name=regularized_evolution-noisy runs=100
+    python -m experiments.run searcher=random_search noise=run name=random_search-noisy runs=100
+    python -m experiments.proxy searcher=regularized_evolution runs=50
+    python scripts/fill_docs.py [results] [--only objectives]
 
-Whatever stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced, and
-`docs/table2.png` is copied.
+Whatever stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced, and the
+pictures in `docs/` are copied.
 """
 
 import argparse
+import csv
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from experiments.noise import report
+from experiments.statistics import mean_interval
+from experiments.summary import as_markdown
 from nasbench_ar import load
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,12 +50,57 @@ def tables(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if line.startswith("|"))
 
 
+def fronts_table(folder: Path) -> str:
+    """Hypervolume and share of the front, a searcher a line."""
+    lines = []
+    for name in ("random_search", "nsga2"):
+        rows = csv.DictReader((folder / name / "summary.csv").read_text().splitlines())
+        by_measure = {row["measure"]: row for row in rows}
+        cells = [f"{float(by_measure[m]['mean']):.3f} ± {float(by_measure[m]['std']):.3f}" for m in by_measure]
+        lines.append([name, by_measure["hypervolume"]["runs"], *cells])
+    return as_markdown(("searcher", "runs", "hypervolume", "exact front found", "size of the front"), lines)
+
+
+def noisy_table(folder: Path) -> str:
+    """Regret of what was reported: searched without and with noise, and as the searcher believed."""
+    best = load("nares-figures", quiet=True).optimum("val_best_pgd_acc")[1]
+    lines = []
+    for name in ("random_search", "regularized_evolution", "bananas"):
+        with np.load(folder / f"{name}-noisy" / "trajectories.npz") as noisy:
+            true, seen = noisy["true_incumbent"][:, -1], noisy["observed_incumbent"][:, -1]
+        cells = []
+        for values in (true, seen):
+            low, high = mean_interval(best - values)
+            cells.append(f"{(best - values).mean():.2f} ({low:.2f} to {high:.2f})")
+        lines.append([name, str(len(true)), *cells])
+    return as_markdown(("searcher", "runs", "regret, true value", "regret, as observed"), lines)
+
+
+def fill_objectives(folder: Path) -> None:
+    """The blocks and pictures of docs/objectives.md and docs/other-libraries.md."""
+    document = ROOT / "docs/objectives.md"
+    several = folder / "val_best_pgd_acc+macs"
+    fill(document, "fronts", fronts_table(several))
+    fill(document, "noisy", noisy_table(folder))
+    proxy = folder / "proxy/regularized_evolution"
+    fill(document, "proxy", tables((proxy / "matrix.md").read_text()))
+    shutil.copyfile(several / "nsga2/front.png", ROOT / "docs/front.png")
+    shutil.copyfile(proxy / "matrix.png", ROOT / "docs/proxy.png")
+    text = (ROOT / "benchmarks/results/other_libraries.txt").read_text()
+    fill(ROOT / "docs/other-libraries.md", "other-libraries", tables(text))
+
+
 def main() -> None:
     """Fill every block."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("results", nargs="?", type=Path, default=ROOT / "results")
-    folder = parser.parse_args().results / "nares-figures"
+    parser.add_argument("--only", choices=["objectives"], help="the blocks of objectives and other libraries alone")
+    arguments = parser.parse_args()
+    folder = arguments.results / "nares-figures"
     measured = ROOT / "benchmarks" / "results"
+    fill_objectives(folder)
+    if arguments.only:
+        return
     fill(ROOT / "README.md", "table2", tables((folder / "table2.md").read_text()))
     both = (folder / "table2-both.md").read_text()
     both = both[both.index("Runs, corrected") :].partition("What the validation noise does")[0]
