@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +38,12 @@ def draw_front(fronts: Fronts, oracle: Oracle) -> Axes:
     for axes, other in zip(panels[0], others, strict=True):
         x, y = cloud.values[:, other], cloud.values[:, 0]
         axes.scatter(x[known], y[known], s=3, color="0.8", linewidths=0, rasterized=True, label="all architectures")
-        _mark(axes, x, y, cloud.front, color="black", marker="o", label=f"exact front ({len(cloud.front)})")
+        # What is reached with at most this cost, or at least that value: the line holds to one side.
+        steps = "steps-pre" if METRICS[cloud.objectives[other]].maximize else "steps-post"
+        look = {"drawstyle": steps, "linewidth": 1.2, "markersize": 4}
+        _mark(axes, x, y, cloud.front, color="black", marker="o", label=f"exact front ({len(cloud.front)})", **look)
         label = f"front of the median run ({len(found)})"
-        _mark(axes, x, y, found, color=plot.COLOURS[1], marker="D", label=label)
+        _mark(axes, x, y, found, color=plot.COLOURS[1], marker="D", label=label, **look)
         axes.set_xlabel(_axis(oracle, cloud.objectives[other]))
         axes.set_ylabel(_axis(oracle, cloud.objectives[0]))
         axes.grid(color="0.92", linewidth=0.8)
@@ -52,21 +55,13 @@ def draw_front(fronts: Fronts, oracle: Oracle) -> Axes:
 
 
 def _mark(
-    axes: Axes,
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    members: NDArray[np.integer],
-    *,
-    color: str,
-    marker: str,
-    label: str,
+    axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], members: NDArray[np.integer], **look: Any
 ) -> None:
     """Points, and, where they are a line, that is for two objectives, the line through them."""
     order = members[np.argsort(x[members], kind="stable")]
     steps = np.diff(y[order])
     monotone = bool((steps >= 0).all() or (steps <= 0).all())
-    style = "-" if monotone else "none"
-    axes.plot(x[order], y[order], color=color, marker=marker, markersize=4, linestyle=style, linewidth=1.2, label=label)
+    axes.plot(x[order], y[order], linestyle="-" if monotone else "none", **look)
 
 
 def _axis(oracle: Oracle, objective: str) -> str:

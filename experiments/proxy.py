@@ -171,9 +171,10 @@ def draw_matrix(rows: Sequence[Sequence[Cell]]) -> Axes:
     for i, row in enumerate(rows):
         for j, cell in enumerate(row):
             if cell.runs:
-                text = number(float(np.nanmean(cell.regrets)))
+                regret = float(np.nanmean(cell.regrets))
+                text = number(regret) if regret < 1e5 else f"{regret:.1e}".replace("e+0", "e").replace("e+", "e")
                 shade = "black" if colours[i, j] > 55 else "white"
-                axes.text(j, i, text.replace("e+0", "e"), ha="center", va="center", fontsize=7, color=shade)
+                axes.text(j, i, text, ha="center", va="center", fontsize=7, color=shade)
     axes.set_xticks(range(shape[1]), [cell.score_on for cell in rows[0]], rotation=40, ha="right", fontsize=8)
     axes.set_yticks(range(shape[0]), [row[0].search_on for row in rows], fontsize=8)
     axes.set_xlabel("scored on")

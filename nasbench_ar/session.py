@@ -55,6 +55,7 @@ class CountedQueries(ABC, Generic[Value]):
         allow_test_objective: bool = False,
         constraints: Sequence[Constraint] = (),
     ) -> None:
+        self._check_names(objectives)
         self.objectives = tuple(_objective(oracle, name, allow_test_objective) for name in objectives)
         if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
             raise ConfigError(f"budget={budget!r}: expected a positive number of queries")
@@ -72,6 +73,10 @@ class CountedQueries(ABC, Generic[Value]):
         self._worst: tuple[tuple[float, float], ...] = ()
         if measured := [c for c in self.constraints if not c.known_cost]:
             self._prepare_constraints(measured)
+
+    @classmethod
+    def _check_names(cls, names: Sequence[str]) -> None:
+        """Refuse numbers of objectives that the subclass has no use for."""
 
     def _prepare_constraints(self, measured: Sequence[Constraint]) -> None:
         members = self.space.member_indices
@@ -233,26 +238,10 @@ class VectorSession(CountedQueries[tuple[float, ...]]):
         ConfigError: for fewer than two objectives, or one that is named twice.
     """
 
-    def __init__(
-        self,
-        oracle: Oracle,
-        objectives: Sequence[str],
-        *,
-        budget: int,
-        seed: SeedChoice = "mean",
-        allow_test_objective: bool = False,
-        constraints: Sequence[Constraint] = (),
-    ) -> None:
-        if isinstance(objectives, str) or len(objectives) < 2 or len(set(objectives)) < len(objectives):
-            raise ConfigError(f"objectives={objectives!r}: expected two or more different metrics")
-        super().__init__(
-            oracle,
-            objectives,
-            budget=budget,
-            seed=seed,
-            allow_test_objective=allow_test_objective,
-            constraints=constraints,
-        )
+    @classmethod
+    def _check_names(cls, names: Sequence[str]) -> None:
+        if isinstance(names, str) or len(names) < 2 or len(set(names)) < len(names):
+            raise ConfigError(f"objectives={names!r}: expected two or more different metrics")
 
     def _look_up(self, found: Architecture) -> tuple[float, ...]:
         return tuple(self._oracle.query(found, o.name, seed=self._seed) for o in self.objectives)

@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from experiments import fronts, plot, run, table2
-from experiments.store import Runs
+from experiments.judged import judge
+from experiments.runner import Race
+from experiments.store import Runs, RunStore
 from nasbench_ar import Oracle, Table
 from nasbench_ar.pareto import non_dominated
 from tests.experiments.conftest import Command, write_table
@@ -129,6 +131,11 @@ def test_a_measured_limit(table: Table, tmp_path: Path, command: Command) -> Non
         pack["true_incumbent"][ends, -1], oracle.column("val_pgd_acc")[pack["reported"][ends]], rtol=1e-6
     )
     assert command(plot.main, tmp_path / "small/random_search", f"out={tmp_path / 'x.png'}")[0] == 0
+    race = Race(str(table.folder), "val_pgd_acc", 20, "x.Y", constraints=(f"val_loss>={limit:.6f}",))
+    judged = judge(oracle, race, RunStore(tmp_path / "small/random_search").load(range(4), 20))
+    lines = judged.reference_lines(81)
+    assert lines["random_expectation"][[0, -1]].tolist() == pytest.approx([judged.counted.mean(), best])  # type: ignore[index]
+    assert sorted(np.unique(judged.counted)) == sorted(np.unique(oracle.column("val_pgd_acc")[allowed]))
 
 
 def test_fronts_under_a_limit(table: Table, tmp_path: Path, command: Command) -> None:
