@@ -29,7 +29,7 @@ from searchers import ALL_SEARCHERS, SEARCHERS, hyperparameters
 OPTUNA = ("tpe", "nsga2", "random", "qmc")
 SLOW = ("cmaes", "gp")
 NEVERGRAD = ("TwoPointsDE", "DiscreteOnePlusOne", "NGOpt")
-FEWER_RUNS = {"optuna-cmaes": 10, "optuna-gp": 2} | {f"nevergrad-{name}": 20 for name in NEVERGRAD}
+FEWER_RUNS = {"optuna-cmaes": 30, "optuna-gp": 20} | {f"nevergrad-{name}": 50 for name in NEVERGRAD}
 FEWER_QUERIES = {"optuna-gp": 100}
 BUDGETS = (100, 200, 500)
 

@@ -27,7 +27,8 @@ class OptunaSearcher(BorrowedSearcher):
     Args:
         space: where to search.
         seed: seed of all randomness.
-        sampler: one of `SAMPLERS`, with Optuna's own defaults.
+        sampler: one of `SAMPLERS`, with Optuna's own defaults, but that `qmc` is scrambled
+            (otherwise all seeds have one sequence) and `gp` is told that scores have no noise.
         encoding: `categorical`, an entry's values without an order, as in a user's own
             study; `ordinal`, integers by rank; `auto`: ordinal for samplers that know
             numbers only (cmaes, qmc), categorical otherwise.
@@ -71,7 +72,7 @@ class OptunaSearcher(BorrowedSearcher):
             "gp": lambda: samplers.GPSampler(seed=seed, deterministic_objective=True),
             "cmaes": lambda: samplers.CmaEsSampler(seed=seed),
             "nsga2": lambda: samplers.NSGAIISampler(seed=seed),
-            "qmc": lambda: samplers.QMCSampler(seed=seed),
+            "qmc": lambda: samplers.QMCSampler(seed=seed, scramble=True),
             "random": lambda: samplers.RandomSampler(seed=seed),
         }
         return makers[self.sampler]()
