@@ -19,6 +19,7 @@ import threading
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -94,25 +95,21 @@ def _results(client: Any, function: Callable[..., T], tasks: Sequence[Task], bre
         for future in futures:
             future.add_done_callback(finished.put)
 
-    try:
-        submit(range(len(tasks)))
-        while number_of:
-            future = _next(finished, client)
-            number = number_of.pop(future)
-            if future.status == "finished":
-                result = future.result()
-                breaks.progress()
-                del future
-                yield result
-                continue
-            error = future.exception() if future.status == "error" else None
-            if not isinstance(error, KilledWorker):
-                raise error or EngineError("the Dask scheduler is gone or was restarted; the same command goes on")
+    submit(range(len(tasks)))
+    while number_of:
+        future = _next(finished, client)
+        number = number_of.pop(future)
+        try:
+            result = future.result()
+        except KilledWorker as error:
             breaks.another(f"all that had begun one task, the last of them {error.last_worker.address}")
             submit([number])
-    finally:
-        if number_of and client.status == "running":
-            client.cancel(list(number_of), force=True)
+            continue
+        except CancelledError as error:
+            raise EngineError("the Dask scheduler is gone or was restarted; the same command goes on") from error
+        breaks.progress()
+        del future  # or the worker would keep the result
+        yield result
 
 
 def _next(finished: queue.SimpleQueue[Any], client: Any) -> Any:
@@ -155,6 +152,7 @@ def _connected(dask: str) -> Iterator[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
         client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a lost connection is told as an error
     with client:
         yield client
 

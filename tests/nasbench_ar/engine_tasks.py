@@ -27,11 +27,11 @@ def log_start(number: int, folder: Path, seconds: float = 0.02) -> int:
     return number
 
 
-def die_once(number: int, folder: Path, victims: frozenset[int]) -> int:
-    """A process is killed by the first call for each victim."""
-    mark = folder / f"died-{number}"
-    if number in victims and not mark.exists():
-        mark.touch()
+def die_at_first(number: int, folder: Path, victims: frozenset[int], times: int = 1) -> int:
+    """A process is killed by the first calls for each victim."""
+    marks = [folder / f"died-{number}-{k}" for k in range(times)]
+    if number in victims and (unused := [mark for mark in marks if not mark.exists()]):
+        unused[0].touch()
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(0.01)
     return number

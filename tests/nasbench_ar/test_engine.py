@@ -18,7 +18,7 @@ import pytest
 from nasbench_ar import ConfigError, EngineError, NasbenchError, dask_engine
 from nasbench_ar.engine import Breaks, Engine
 from tests.dask_cluster import Cluster, scheduler
-from tests.nasbench_ar.engine_tasks import die, die_once, fail_at, log_start, process_id, square
+from tests.nasbench_ar.engine_tasks import die, die_at_first, fail_at, log_start, process_id, square
 
 TASKS = [(number,) for number in range(12)]
 
@@ -79,7 +79,7 @@ def test_killed_workers_lose_nothing(
 ) -> None:
     engine = Engine(jobs=2) if kind == "loky" else Engine("dask", dask=cluster.address)
     victims = frozenset({2, 7, 23})
-    found = sorted(engine.run(die_once, [(number, tmp_path, victims) for number in range(24)]))
+    found = sorted(engine.run(die_at_first, [(number, tmp_path, victims) for number in range(24)]))
     assert found == list(range(24))
     assert len(list(tmp_path.iterdir())) == 3
     assert ("a worker was killed (SIGKILL(-9))" in capfd.readouterr().err) == (kind == "loky")
@@ -114,13 +114,14 @@ def test_breaks_count_from_the_last_result() -> None:
 
 
 def test_dask_on_this_machine(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    engine = Engine("dask", jobs=2)
-    victims = frozenset({1})
-    assert sorted(engine.run(die_once, [(number, tmp_path, victims) for number in range(6)])) == list(range(6))
-    lines = capfd.readouterr().err.splitlines()
-    assert len(lines) == 1
+    engine = Engine("dask", jobs=2, restarts=1)
+    tasks = [(number, tmp_path, frozenset({1}), 2) for number in range(6)]  # Dask gives one task up, we do not
+    assert sorted(engine.run(die_at_first, tasks)) == list(range(6))
+    lines = [line for line in capfd.readouterr().err.splitlines() if "has no workers" not in line]
+    assert len(lines) == 2
     assert lines[0].startswith("nasbench-ar: Dask scheduler tcp://127.0.0.1:")
     assert "dashboard http://127.0.0.1:" in lines[0]
+    assert lines[1].startswith("nasbench-ar: a worker was killed (all that had begun one task, the last of them tcp://")
 
 
 def test_one_process_runs_in_this_one() -> None:
@@ -213,13 +214,16 @@ def test_a_scheduler_that_ends(tmp_path: Path) -> None:
     (tmp_path / "log").mkdir()
     with scheduler(tmp_path / "cluster") as ending, ending.workers(1):
         environment = os.environ | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "1s"}
-        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
         until = time.monotonic() + 60
         while not list((tmp_path / "log").iterdir()) and time.monotonic() < until:
             time.sleep(0.05)
         os.kill(_scheduler_process(ending), signal.SIGKILL)
-        out, _ = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=60)
     assert "the Dask scheduler is gone" in out
+    assert len(err.splitlines()) == 1, err
 
 
 def _scheduler_process(cluster: Cluster) -> int:
