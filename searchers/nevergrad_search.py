@@ -62,11 +62,11 @@ class NevergradSearcher(BorrowedSearcher):
                 f"optimizer={optimizer!r} is not in Nevergrad's registry; it has NGOpt, TwoPointsDE, "
                 "DiscreteOnePlusOne, RandomSearch and many more: list(nevergrad.optimizers.registry)"
             )
-        choice = nevergrad.p.TransitionChoice if encoding == "ordinal" else nevergrad.p.Choice
-        parametrization = nevergrad.p.Tuple(*(choice(list(space.choices(k))) for k in range(space.dimensions)))
-        parametrization.random_state = np.random.RandomState(self.seed)
         self._global_state = (random.Random(self.seed).getstate(), np.random.RandomState(self.seed).get_state())
+        choice = nevergrad.p.TransitionChoice if encoding == "ordinal" else nevergrad.p.Choice
         with self._own_randomness():
+            parametrization = nevergrad.p.Tuple(*(choice(list(space.choices(k))) for k in range(space.dimensions)))
+            parametrization.random_state = np.random.RandomState(self.seed)
             self._optimizer = nevergrad.optimizers.registry[optimizer](parametrization, budget=self.budget)
         self._asked: dict[Architecture, deque[Any]] = defaultdict(deque)
 
