@@ -33,8 +33,9 @@ from searchers import ALL_SEARCHERS, Searcher, hyperparameters
 CUSTOM = "custom"
 MOST_SEEDS = 2**32
 MOST = 10_000_000  # numbers that the small commands take
+NOISES = ("none", "run", "query")
 TERMINATED = 143  # the shell's exit code for SIGTERM
-PATH_KEYS = ("table", "out", "name", "dask")
+QUOTED_KEYS = ("table", "out", "name", "dask", "objective", "constraint")
 
 
 @dataclass
@@ -43,7 +44,7 @@ class RunConfig:
 
     Attributes:
         table: name or folder of a table; null takes the best one at hand.
-        objective: metric that guides the search; null takes the table's default.
+        objective: metric that guides the search, or several, separated by commas; null takes the table's default.
         queries: unique architectures per run.
         runs: number of seeded runs.
         seed: seed of the first run; the others follow.
@@ -55,6 +56,9 @@ class RunConfig:
         overwrite: replace stored results of another configuration.
         table_seed: training seed to look up, or `mean` over those there are.
         allow_test_objective: let a test metric guide the search (analyses only).
+        constraint: limits such as macs<=10e9, several separated by commas.
+        noise: redraw the validation images of what the search sees: none, run (one table per run) or query.
+        images: validation images that noise= draws; null takes the table's number.
         searcher: `_target_`, the class, and its arguments.
     """
 
@@ -71,6 +75,9 @@ class RunConfig:
     overwrite: bool = False
     table_seed: Any = "mean"
     allow_test_objective: bool = False
+    constraint: str | None = None
+    noise: str = "none"
+    images: int | None = None
     searcher: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -108,6 +115,12 @@ class RunConfig:
         _ = self.parallel  # refuses what does not fit together
         if isinstance(self.table_seed, bool) or not (self.table_seed == "mean" or isinstance(self.table_seed, int)):
             raise ConfigError(f"table_seed={self.table_seed!r}: expected an integer or mean")
+        if self.noise not in NOISES:
+            raise ConfigError(f"noise={self.noise!r}: expected one of {', '.join(NOISES)}")
+        if self.images is not None and (self.noise == "none" or self.images < 1):
+            raise ConfigError(
+                f"images={self.images}: expected a positive number, together with noise=run or noise=query"
+            )
         if self.name is not None and (not self.name or set(self.name) & set("/\\") or self.name.startswith(".")):
             raise ConfigError(f"name={self.name!r}: expected a plain folder name")
 
@@ -236,9 +249,9 @@ def _prepare(arguments: Sequence[str]) -> list[str]:
 
 
 def _quoted(word: str) -> str:
-    """Paths may hold characters that mean something in Hydra's syntax."""
+    """Paths, lists and limits may hold characters that mean something in Hydra's syntax."""
     key, mark, value = word.partition("=")
-    if not mark or key not in PATH_KEYS or value in ("", "null") or value[0] in "'\"":
+    if not mark or key not in QUOTED_KEYS or value in ("", "null") or value[0] in "'\"":
         return word
     escaped = value.replace("'", "\\'")
     return f"{key}='{escaped}'"

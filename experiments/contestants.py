@@ -6,7 +6,7 @@ metric can be read along its way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from nasbench_ar import METRICS, Oracle, ResultsError, Table, TableError, open_t
 
 SHARED = ("table", "table_hash", "objective", "table_seed")  # without these in common, two curves share no axis
 BUDGET = "queries"
+NOT_PLAIN = "searched with several objectives, limits or noise, which experiments.plot draws"
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,13 @@ def read_contest(folders: Sequence[Path], shared: Sequence[str] = SHARED) -> Con
         for folder, c in zip(folders, contestants, strict=True)
     )
     mark = configs[0]["fingerprint"]
-    table = _table(str(mark["table"]), configs[0]["table_folder"], str(mark["table_hash"]))
+    table = table_of(str(mark["table"]), configs[0]["table_folder"], str(mark["table_hash"]))
     return Contest(Oracle(table), str(mark["objective"]), mark["table_seed"], named)
+
+
+def is_plain(fingerprint: Mapping[str, Any]) -> bool:
+    """Whether runs had one objective, no limits, and saw true values."""
+    return "," not in str(fingerprint["objective"]) and not {"constraint", "noise"} & set(fingerprint)
 
 
 def _check_shared(
@@ -99,11 +105,13 @@ def _check_shared(
 ) -> None:
     here, there = config["fingerprint"], reference["fingerprint"]
     differing = [f"{key} is {here.get(key)!r}, not {there.get(key)!r}" for key in shared if here.get(key) != there[key]]
+    if not is_plain(here):
+        raise ResultsError(f"{folder}: {NOT_PLAIN}")
     if differing:
         raise ResultsError(f"{folder} and {other} share no axis: {'; '.join(differing)}; give folders that agree in it")
 
 
-def _table(name: str, folder: str, content_hash: str) -> Table:
+def table_of(name: str, folder: str, content_hash: str) -> Table:
     for place in (folder, name):
         try:
             table = open_table(place)

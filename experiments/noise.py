@@ -25,13 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.config import main_with_errors, parse_words
+from experiments.redraw import IMAGES, redraw
 from experiments.summary import as_markdown, number
 from experiments.trajectory import expected_best_of_n
 from nasbench_ar import METRICS, Architecture, ConfigError, MetricError, Oracle, ResultsError, load
 from nasbench_ar.files import write_atomically
 
 FloatArray = NDArray[np.float64]
-IMAGES = 2000
 _ONE_SIDED_5_PERCENT = 1.6448536269514722  # standard normal quantile
 
 
@@ -100,7 +100,7 @@ def resample(percent: FloatArray, *, images: int = IMAGES, draws: int = 1000, se
         seed: of the draws.
     """
     rng = np.random.default_rng(seed)
-    winners = np.array([rng.binomial(images, percent / 100).argmax() for _ in range(draws)])
+    winners = np.array([redraw(percent, images, rng).argmax() for _ in range(draws)])
     return Resampling(
         draws=draws,
         same_winner=float((percent[winners] == percent.max()).mean()),

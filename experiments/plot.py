@@ -252,7 +252,10 @@ def main(arguments: Sequence[str]) -> None:
     plain = [f"--{word}" if word.startswith("out=") else word for word in arguments]
     args = parser.parse_args(plain)
     os.environ.setdefault("MPLBACKEND", "Agg")
-    plot_results(args.folder, args.out)
+    from experiments import special_plots
+
+    special = any(map(special_plots.is_special, args.folder))
+    (special_plots.plot_special if special else plot_results)(args.folder, args.out)
     print(args.out)
 
 

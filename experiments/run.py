@@ -3,6 +3,9 @@
     python -m experiments.run searcher=bananas runs=400
     python -m experiments.run searcher=local_search searcher.improvement=best queries=200
     python -m experiments.run searcher._target_=my_module.MySearcher
+    python -m experiments.run searcher=nsga2 objective=val_best_pgd_acc,macs
+    python -m experiments.run searcher=bananas "constraint=macs<=10e9" name=small
+    python -m experiments.run searcher=bananas noise=run name=noisy
     python -m experiments.run searcher=bananas engine=dask dask=tcp://host:8786
     python -m experiments.run --help
 
@@ -25,13 +28,17 @@ import numpy as np
 
 from experiments import plot, provenance, summary
 from experiments.config import RunConfig, help_text, main_with_errors, parse_command_line, searcher_class, target_of
+from experiments.judged import Judged, judge
+from experiments.redraw import IMAGES, check_noise, images_of
 from experiments.runner import Race, build_searcher, open_session
 from experiments.store import Runs, RunStore
 from experiments.trajectory import incumbents
 from experiments.worker import ranges, run_and_store, run_group_and_store
-from nasbench_ar import METRICS, ConfigError, Oracle, load
+from nasbench_ar import METRICS, ConfigError, Oracle, load, parse_constraints
+from nasbench_ar.checkout import versions
 from nasbench_ar.engine import Engine
-from searchers import ALL_SEARCHERS
+from searchers import ALL_SEARCHERS, FOR_VECTORS, VectorSearcher
+from searchers.borrowed import BorrowedSearcher
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ class Experiment:
         runs: all stored runs of this configuration.
         rows: Table 2.
         lacking: published rows that the table lacks.
+        judged: what the runs are worth under constraints or noise; None for plain runs.
     """
 
     config: RunConfig
@@ -55,10 +63,13 @@ class Experiment:
     runs: Runs
     rows: list[summary.Row]
     lacking: list[str]
+    judged: Judged | None = None
 
     @property
     def curve(self) -> plot.Curve:
-        """Incumbents of all runs."""
+        """Incumbents of all runs; of their true values, feasible ones only, where it makes a difference."""
+        if self.judged is not None:
+            return plot.Curve(self.config.searcher_name, self.judged.true)
         maximize = bool(METRICS[self.objective].maximize)
         return plot.Curve(self.config.searcher_name, incumbents(self.runs.scores, maximize=maximize))
 
@@ -74,29 +85,49 @@ def run_experiment(config: RunConfig, oracle: Oracle | None = None) -> Experimen
         NasbenchError: whenever the configuration cannot be carried out; nothing
             finished is lost.
     """
-    config.check()
     oracle = oracle or load(config.table, quiet=True)
+    if "," in (config.objective or ""):
+        raise ConfigError(f"objective={config.objective}: several objectives are for python -m experiments.run alone")
+    race, store, runs = complete(config, oracle, Path(config.out) / oracle.name)
+    return _report(config, oracle, race, store, runs)
+
+
+def complete(config: RunConfig, oracle: Oracle, parent: Path) -> tuple[Race, RunStore, Runs]:
+    """Carry out the runs that are missing; the runs asked for lie in a folder below `parent`.
+
+    Raises:
+        NasbenchError: as `run_experiment`.
+    """
+    config.check()
     race, fingerprint = _plan(config, oracle)
-    folder = Path(config.out) / oracle.name / config.searcher_name
-    store = RunStore(folder)
+    store = RunStore(parent / config.searcher_name)
     store.claim(fingerprint, overwrite=config.overwrite)
     wanted = range(config.seed, config.seed + config.runs)
     done = set(store.finished())
     missing = [seed for seed in wanted if seed not in done]
     _note(f"{config.searcher_name}: {race.objective}, seeds {wanted[0]}..{wanted[-1]}, {race.queries} queries each")
     if done:
-        _note(f"{len(done)} runs are stored in {folder} already, {len(wanted) - len(missing)} of those asked for")
+        _note(f"{len(done)} runs are stored in {store.folder} already, {len(wanted) - len(missing)} of those asked for")
     code = {"git_commit": provenance.git_commit(), "versions": provenance.versions()}
     store.begin(_resolved(config, oracle, race, fingerprint), code if missing else None)
     if missing:
         _carry_out(race, missing, store, config.parallel, (fingerprint["table_hash"], fingerprint["source"]))
-    runs = store.load(wanted, config.queries)
-    return _report(config, oracle, race, store, runs)
+    return race, store, store.load(wanted, config.queries)
 
 
 def _plan(config: RunConfig, oracle: Oracle) -> tuple[Race, dict[str, Any]]:
-    objective = config.objective or oracle.table.default_objective
-    target = str(config.searcher["_target_"])
+    objective = ",".join(map(str.strip, (config.objective or oracle.table.default_objective).split(",")))
+    several = "," in objective
+    target = _target(config, several=several)
+    if config.noise != "none":
+        if several:
+            raise ConfigError(f"noise={config.noise}: noise is for one objective; given were {objective}")
+        check_noise(oracle, objective)
+        if any(not limit.known_cost for limit in parse_constraints(config.constraint)):
+            raise ConfigError(
+                f"constraint={config.constraint} with noise={config.noise}: limits on measured metrics would need "
+                "noise of their own; with noise only macs and params can be limited"
+            )
     race = Race(
         table=str(oracle.table.folder.resolve()),
         objective=objective,
@@ -105,17 +136,19 @@ def _plan(config: RunConfig, oracle: Oracle) -> tuple[Race, dict[str, Any]]:
         arguments=config.arguments,
         table_seed=config.table_seed,
         allow_test_objective=config.allow_test_objective,
+        constraints=tuple(map(str, parse_constraints(config.constraint))),
+        noise=config.noise,
+        images=images_of(oracle, config.images) if config.noise != "none" else IMAGES,
     )
     session = open_session(race, oracle)
     space = session.space
+    limits = f" that keep {', '.join(race.constraints)}" if race.constraints else ""
     if config.queries > space.size:
         raise ConfigError(
-            f"queries={config.queries}: the table has {space.size} architectures with {objective}; "
+            f"queries={config.queries}: the table has {space.size} architectures with {objective}{limits}; "
             f"use queries={space.size} or fewer"
         )
-    if space.size < oracle.space.size:
-        left_out = oracle.space.size - space.size
-        _note(f"{left_out} of {oracle.space.size} architectures have no {objective} here and are left out of the space")
+    _note_left_out(race, oracle, space.size)
     build_searcher(race, session, config.seed)  # wrong arguments fail here, before any work
     fingerprint = {
         "table": oracle.name,
@@ -123,11 +156,46 @@ def _plan(config: RunConfig, oracle: Oracle) -> tuple[Race, dict[str, Any]]:
         "objective": objective,
         "queries": config.queries,
         "table_seed": config.table_seed,
-        "searcher": dict(config.searcher),
+        "searcher": {**config.searcher, "_target_": target},
         "source": provenance.source_digest(searcher_class(target)),
         "version": provenance.versions()["nasbench-ar"],
     }
-    return race, fingerprint
+    return race, fingerprint | _special(race)
+
+
+def _target(config: RunConfig, *, several: bool) -> str:
+    """The searcher's class, or what stands for it where there are several objectives."""
+    target = str(config.searcher["_target_"])
+    cls = searcher_class(target)
+    if not several or issubclass(cls, VectorSearcher):
+        return target
+    if cls not in FOR_VECTORS:
+        raise ConfigError(
+            f"objective={config.objective}: {config.searcher_name} takes one objective; several are for "
+            "searcher=nsga2, searcher=random_search or a subclass of searchers.VectorSearcher"
+        )
+    return target_of(FOR_VECTORS[cls])
+
+
+def _special(race: Race) -> dict[str, Any]:
+    """What belongs to a fingerprint only where it is used, so that plain runs keep theirs."""
+    out: dict[str, Any] = {"constraint": ",".join(race.constraints)} if race.constraints else {}
+    if race.noise != "none":
+        out |= {"noise": race.noise, "images": race.images}
+    if issubclass(cls := searcher_class(race.searcher), BorrowedSearcher):
+        out["libraries"] = versions(cls.libraries)
+    return out
+
+
+def _note_left_out(race: Race, oracle: Oracle, size: int) -> None:
+    needed = dict.fromkeys([*race.objectives, *(limit.metric for limit in parse_constraints(race.constraints))])
+    lacking = oracle.space.size - int(oracle.available(*needed, seed=race.table_seed).sum())
+    if lacking:
+        names = " and ".join(needed)
+        _note(f"{lacking} of {oracle.space.size} architectures have no {names} here and are left out of the space")
+    if beyond := oracle.space.size - lacking - size:
+        limits = ", ".join(race.constraints)
+        _note(f"{limits}: {beyond} of {oracle.space.size} architectures are beyond it and left out of the space")
 
 
 def _resolved(config: RunConfig, oracle: Oracle, race: Race, fingerprint: dict[str, Any]) -> dict[str, Any]:
@@ -142,6 +210,7 @@ def _resolved(config: RunConfig, oracle: Oracle, race: Race, fingerprint: dict[s
         "seed": config.seed,
         "table_seed": config.table_seed,
         "allow_test_objective": config.allow_test_objective,
+        **_special(race),
         "searcher": dict(config.searcher),
         "fingerprint": fingerprint,
     }
@@ -176,27 +245,39 @@ def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, engine: Engine
 
 def _report(config: RunConfig, oracle: Oracle, race: Race, store: RunStore, runs: Runs) -> Experiment:
     known = {target_of(cls): name for name, cls in ALL_SEARCHERS.items()}.get(race.searcher)
+    plain = not race.constraints and race.noise == "none"
+    limits = parse_constraints(race.constraints)
     rows, lacking = summary.summarise(
         oracle,
         runs.reported,
         objective=race.objective,
         queries=race.queries,
-        searcher=known,
+        searcher=known if plain else None,
         table_seed=race.table_seed,
+        constraints=limits,
     )
-    experiment = Experiment(config, oracle, race.objective, store.folder, runs, rows, lacking)
+    judged = None if plain else judge(oracle, race, runs)
+    experiment = Experiment(config, oracle, race.objective, store.folder, runs, rows, lacking, judged)
     store.write("summary.csv", summary.as_csv(rows).encode())
     store.write("summary.md", as_text(experiment).encode())
     caption = f"{config.searcher_name}: {len(runs.seeds)} runs of {race.queries} queries. {oracle.name}: {oracle.title}"
     store.write("summary.tex", summary.as_latex(summary.HEADER, list(map(summary.cells, rows)), caption).encode())
+    arrays = {"seeds": runs.seeds, "arch_index": runs.arch_index, "scores": runs.scores, "reported": runs.reported}
+    if judged is not None:
+        arrays |= judged.arrays
+        store.write("judged.csv", judged.as_csv().encode())
     pack = io.BytesIO()
-    np.savez_compressed(pack, seeds=runs.seeds, arch_index=runs.arch_index, scores=runs.scores, reported=runs.reported)
+    np.savez_compressed(pack, **arrays)  # type: ignore[arg-type]
     store.write("trajectories.npz", pack.getvalue())
-    curve = experiment.curve
+    curves = [experiment.curve]
+    if judged is None:
+        lines = plot.reference_lines(oracle, race.objective, curves[0].best.shape[1], race.table_seed)
+    else:
+        curves, lines = judged.curves, judged.reference_lines(race.queries)
     axes = plot.draw_trajectories(
-        [curve],
+        curves,
         ylabel=plot.objective_axis(oracle, race.objective),
-        **plot.reference_lines(oracle, race.objective, curve.best.shape[1], race.table_seed),  # type: ignore[arg-type]
+        **lines,  # type: ignore[arg-type]
     )
     plot.save_figure(axes, store.folder / "trajectory.png", note=plot.wrapped_title(oracle))
     return experiment
@@ -217,6 +298,8 @@ def as_text(experiment: Experiment) -> str:
         lines.append(f"Not in this table: {', '.join(experiment.lacking)}.")
     if any(row.published for row in experiment.rows):
         lines.append("Published: Table 2 of the NARes paper, on the authors' own data (val metrics at the best epoch).")
+    if experiment.judged is not None:
+        lines += experiment.judged.lines()
     spent = (runs.arch_index >= 0).sum(axis=1)
     if len(spent) and spent.max() > queries:
         lines.append(
@@ -241,9 +324,15 @@ def main(arguments: Sequence[str]) -> None:
     os.environ.setdefault("MPLBACKEND", "Agg")
     config = parse_command_line(arguments)
     oracle = load(config.table)
+    if "," in (config.objective or ""):
+        from experiments import fronts
+
+        print(fronts.run_fronts(config, oracle))
+        return
     experiment = run_experiment(config, oracle)
     print(as_text(experiment))
-    print(f"{experiment.folder}: summary.csv summary.md summary.tex config.yaml trajectories.npz trajectory.png")
+    more = " judged.csv" if experiment.judged else ""
+    print(f"{experiment.folder}: summary.csv summary.md summary.tex config.yaml trajectories.npz trajectory.png{more}")
 
 
 if __name__ == "__main__":

@@ -11,17 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.config import searcher_class
+from experiments.redraw import IMAGES, observer
 from nasbench_ar import (
     NasbenchError,
     Oracle,
     SearchError,
     SearchFinishedError,
-    Session,
     SpaceExhaustedError,
     Table,
+    parse_constraints,
 )
+from nasbench_ar.session import CountedQueries
 from searchers import Searcher
 from searchers.threads import single_threaded
+
+Queries = CountedQueries[Any]
 
 # A searcher that proposes nothing new this many times in a row is stopped.
 STALL_LIMIT = 10_000
@@ -33,12 +37,15 @@ class Race:
 
     Attributes:
         table: folder of the table.
-        objective: metric that guides the search.
+        objective: metric that guides the search, or several, separated by commas.
         queries: unique architectures per run; a searcher that stops itself may use more.
         searcher: dotted path of the class.
         arguments: its constructor arguments.
         table_seed: training seed to look up, or `mean`.
         allow_test_objective: let a test metric guide the search.
+        constraints: limits, as the command line writes them.
+        noise: `none`, `run` or `query`; see `redraw`.
+        images: validation images that the noise draws.
     """
 
     table: str
@@ -48,6 +55,14 @@ class Race:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     table_seed: Any = "mean"
     allow_test_objective: bool = False
+    constraints: tuple[str, ...] = ()
+    noise: str = "none"
+    images: int = IMAGES
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """All of them, in the order given."""
+        return tuple(self.objective.split(","))
 
 
 @dataclass(frozen=True)
@@ -57,7 +72,7 @@ class Run:
     Attributes:
         seed: its seed.
         arch_index: (n,) int32 lexicographic indices in the order of first queries.
-        scores: (n,) float32 values of the objective, in its own unit.
+        scores: (n,) float32 values of the (first) objective, in its own unit, as the searcher saw them.
         reported: index of the architecture the searcher reports.
         repeats: free queries for architectures already known.
         ended: empty, or why the run ended before its budget was spent.
@@ -81,7 +96,7 @@ def run_once(race: Race, seed: int) -> Run:
         SearchError: when the searcher cannot be built or breaks its contract.
     """
     with single_threaded():
-        session = open_session(race)
+        session = open_session(race, run_seed=seed)
         searcher = build_searcher(race, session, seed)
         ended = drive(searcher, session)
     return _finished_run(searcher, session, ended)
@@ -101,7 +116,7 @@ def run_group(race: Race, seeds: Sequence[int], progress: Callable[[int], object
         SearchError: as `run_once`.
     """
     with single_threaded():
-        sessions = [open_session(race) for _ in seeds]
+        sessions = [open_session(race, run_seed=seed) for seed in seeds]
         searchers = [build_searcher(race, session, seed) for session, seed in zip(sessions, seeds, strict=True)]
         ended: dict[int, str] = {}
         known_in_a_row = [0] * len(seeds)
@@ -121,38 +136,55 @@ def run_group(race: Race, seeds: Sequence[int], progress: Callable[[int], object
     return [_finished_run(searchers[k], sessions[k], ended[k]) for k in range(len(seeds))]
 
 
-def _finished_run(searcher: Searcher, session: Session, ended: str) -> Run:
+def _finished_run(searcher: Searcher, session: Queries, ended: str) -> Run:
     space = session.space
     return Run(
         seed=searcher.seed,
         arch_index=space.indices(session.history),
-        scores=np.fromiter(session.history.values(), dtype=np.float32),
+        scores=np.array(session.first_values(), dtype=np.float32),
         reported=space.index(searcher.best()[0]),
         repeats=session.repeats,
         ended=ended,
     )
 
 
-def open_session(race: Race, oracle: Oracle | None = None) -> Session:
+def open_session(race: Race, oracle: Oracle | None = None, *, run_seed: int = 0) -> Queries:
     """The session of one run; without a limit for a searcher that stops itself.
 
     Args:
         race: what to run.
         oracle: its table, if it is open already.
+        run_seed: seed of the run, which the noise is drawn from.
 
     Raises:
-        NasbenchError: as `Oracle.session`.
+        NasbenchError: as `Oracle.session` and `Oracle.vector_session`.
     """
     oracle = oracle or oracle_in(race.table)
+    budget = oracle.space.size if searcher_class(race.searcher).stops_itself else race.queries
+    limits = parse_constraints(race.constraints)
+    if len(race.objectives) > 1:
+        return oracle.vector_session(
+            race.objectives,
+            budget=budget,
+            seed=race.table_seed,
+            allow_test_objective=race.allow_test_objective,
+            constraints=limits,
+        )
+    observe = None
+    if race.noise != "none":
+        column = oracle.column(race.objective, seed=race.table_seed)
+        observe = observer(column, race.noise, images=race.images, seed=run_seed)
     return oracle.session(
         race.objective,
-        budget=oracle.space.size if searcher_class(race.searcher).stops_itself else race.queries,
+        budget=budget,
         seed=race.table_seed,
         allow_test_objective=race.allow_test_objective,
+        constraints=limits,
+        observe=observe,
     )
 
 
-def build_searcher(race: Race, session: Session, seed: int) -> Searcher:
+def build_searcher(race: Race, session: Queries, seed: int) -> Searcher:
     """Construct the race's searcher.
 
     Raises:
@@ -168,7 +200,7 @@ def build_searcher(race: Race, session: Session, seed: int) -> Searcher:
         raise SearchError(f"{race.searcher} cannot be built with {dict(race.arguments)}: {error}") from error
 
 
-def drive(searcher: Searcher, session: Session) -> str:
+def drive(searcher: Searcher, session: Queries) -> str:
     """Ask and tell until the budget is spent or the searcher stops itself; returns why not, where neither was so."""
     known_in_a_row = 0
     while session.remaining:
@@ -183,7 +215,7 @@ def drive(searcher: Searcher, session: Session) -> str:
     return ""
 
 
-def _drive_batch(searcher: Searcher, session: Session) -> str | None:
+def _drive_batch(searcher: Searcher, session: Queries) -> str | None:
     """As `drive`, for one batch; None when the run goes on."""
     try:
         batch = searcher.ask_batch()
@@ -196,7 +228,7 @@ def _drive_batch(searcher: Searcher, session: Session) -> str | None:
     return None if session.remaining else ""
 
 
-def _reason(searcher: Searcher, session: Session, stop: Exception) -> str:
+def _reason(searcher: Searcher, session: Queries, stop: Exception) -> str:
     if searcher.stops_itself and session.spent >= getattr(searcher, "queries", 0):
         return ""
     if session.spent >= session.space.size:

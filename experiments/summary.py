@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from experiments import published
 from experiments.statistics import mean_interval
-from nasbench_ar import METRICS, Metric, Oracle
+from nasbench_ar import METRICS, Constraint, Metric, MissingEntryError, Oracle
 from nasbench_ar.metrics import TABLE2_ROWS
 
 CSV_COLUMNS = ("metric", "label", "mean", "std", "ci_low", "ci_high", "optimum", "published")
@@ -82,6 +82,7 @@ def summarise(
     queries: int,
     searcher: str | None,
     table_seed: Any = "mean",
+    constraints: Sequence[Constraint] = (),
 ) -> tuple[list[Row], list[str]]:
     """Rows of Table 2 for the architectures that the runs reported.
 
@@ -92,6 +93,7 @@ def summarise(
         queries: budget of a run; published values stand beside equal protocols only.
         searcher: its name in `searchers.ALL_SEARCHERS`, or None for a user's own.
         table_seed: training seed to look up, or `mean`.
+        constraints: the optimum is the best among the architectures that keep them.
 
     Returns:
         The rows, and the labels of published rows that the table lacks.
@@ -117,12 +119,21 @@ def summarise(
                 std=float(known.std(ddof=1)) if len(known) > 1 else math.nan,
                 ci_low=low,
                 ci_high=high,
-                optimum=oracle.optimum(metric.name, seed=table_seed)[1],
+                optimum=_optimum(oracle, metric.name, table_seed, constraints),
                 published=printed.get(metric.table2 or ""),
                 is_objective=metric.name == objective,
             )
         )
     return rows, lacking
+
+
+def _optimum(oracle: Oracle, name: str, table_seed: Any, constraints: Sequence[Constraint]) -> float:
+    try:
+        return oracle.optimum(name, seed=table_seed, constraints=constraints)[1]
+    except MissingEntryError:
+        if constraints:  # nothing feasible was measured by this metric
+            return math.nan
+        raise
 
 
 def as_csv(rows: Sequence[Row]) -> str:

@@ -13,6 +13,7 @@ Accuracies are percentages; see `nasbench_ar.metrics` for every name.
 """
 
 from nasbench_ar.architecture import WRN_34_10, WRN_70_16, Architecture, ArchitectureLike
+from nasbench_ar.constraints import Constraint, parse_constraints
 from nasbench_ar.errors import (
     BudgetExhaustedError,
     ConfigError,
@@ -33,7 +34,8 @@ from nasbench_ar.errors import (
 from nasbench_ar.library import load, open_table
 from nasbench_ar.metrics import METRICS, Metric
 from nasbench_ar.oracle import Oracle
-from nasbench_ar.session import Session
+from nasbench_ar.problems import nevergrad_problem, optuna_objective
+from nasbench_ar.session import Session, VectorSession
 from nasbench_ar.space import NARES, SearchSpace
 from nasbench_ar.table import Table
 from nasbench_ar.table_writer import TableWriter
@@ -49,6 +51,7 @@ __all__ = [
     "ArchitectureLike",
     "BudgetExhaustedError",
     "ConfigError",
+    "Constraint",
     "DataError",
     "EngineError",
     "Metric",
@@ -67,8 +70,12 @@ __all__ = [
     "TableError",
     "TableWriter",
     "TrainingError",
+    "VectorSession",
     "WriteError",
     "__version__",
     "load",
+    "nevergrad_problem",
     "open_table",
+    "optuna_objective",
+    "parse_constraints",
 ]

@@ -21,17 +21,18 @@ the table lacks raises `MissingEntryError`; it is never a zero or a NaN.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture, ArchitectureLike
-from nasbench_ar.errors import MetricError, MissingEntryError, SpaceError
+from nasbench_ar.constraints import Constraint
+from nasbench_ar.errors import ConfigError, MetricError, MissingEntryError, SpaceError
 from nasbench_ar.metrics import CORRUPTIONS, METRICS, metric
 from nasbench_ar.record import training_record
-from nasbench_ar.session import Session
+from nasbench_ar.session import Observe, Session, VectorSession
 from nasbench_ar.space import SearchSpace
 from nasbench_ar.table import Table
 from nasbench_ar.trainings import FloatArray, SeedChoice, Trainings, check_seed
@@ -159,8 +160,15 @@ class Oracle:
         out[self.table.arch_index[np.asarray(self.table.flag(name))]] = True
         return out
 
-    def optimum(self, name: str, *, seed: SeedChoice = "mean") -> tuple[Architecture, float]:
+    def optimum(
+        self, name: str, *, seed: SeedChoice = "mean", constraints: Sequence[Constraint] = ()
+    ) -> tuple[Architecture, float]:
         """The best architecture of the table by one metric, and its value; first index on ties.
+
+        Args:
+            name: a metric with a direction.
+            seed: training seed to look up.
+            constraints: consider only architectures that keep them.
 
         Raises:
             MetricError: when the metric has no direction.
@@ -170,10 +178,20 @@ class Oracle:
         if direction is None:
             raise MetricError(f"{name} has no better or worse, hence no optimum")
         values = self._trainings.column(name, seed)
+        if constraints:
+            values = np.where(self.feasible(constraints, seed=seed), values, np.nan)
         if np.isnan(values).all():
-            raise MissingEntryError(f"table {self.name} has no value of {name} at all")
+            limits = f" where {', '.join(map(str, constraints))}" if constraints else ""
+            raise MissingEntryError(f"table {self.name} has no value of {name} at all{limits}")
         best = int(np.nanargmax(values) if direction else np.nanargmin(values))
         return self.space.architecture(best), float(values[best])
+
+    def feasible(self, constraints: Sequence[Constraint], *, seed: SeedChoice = "mean") -> NDArray[np.bool_]:
+        """(product_size,) bool: which indices keep every constraint; not those where its metric is missing."""
+        out = np.ones(self.space.product_size, dtype=bool)
+        for constraint in constraints:
+            out &= constraint.excess(self._trainings.column(constraint.metric, seed)) == 0
+        return out
 
     # -- curves, cells, records ----------------------------------------------
 
@@ -262,17 +280,67 @@ class Oracle:
         budget: int,
         seed: SeedChoice = "mean",
         allow_test_objective: bool = False,
+        constraints: Sequence[Constraint] = (),
+        observe: Observe | None = None,
     ) -> Session:
-        """A budget of counted queries for one run of a searcher; see `Session`."""
-        return Session(self, objective, budget=budget, seed=seed, allow_test_objective=allow_test_objective)
+        """A budget of counted queries for one run of a searcher; see `Session`.
 
-    def searchable_space(self, objective: str, *, seed: SeedChoice = "mean") -> SearchSpace:
-        """The space, restricted to architectures that have the objective in this table.
+        Args:
+            objective: the metric; the table's default where None.
+            budget: unique architectures.
+            seed: training seed to look up.
+            allow_test_objective: let a test metric guide the search.
+            constraints: limits, from `constraints.parse_constraints`.
+            observe: what is seen of a value, given index and value; None for the value itself.
+        """
+        return Session(
+            self,
+            objective,
+            budget=budget,
+            seed=seed,
+            allow_test_objective=allow_test_objective,
+            constraints=constraints,
+            observe=observe,
+        )
+
+    def vector_session(
+        self,
+        objectives: Sequence[str],
+        *,
+        budget: int,
+        seed: SeedChoice = "mean",
+        allow_test_objective: bool = False,
+        constraints: Sequence[Constraint] = (),
+    ) -> VectorSession:
+        """A budget of counted queries that answer several metrics; see `VectorSession`."""
+        return VectorSession(
+            self,
+            objectives,
+            budget=budget,
+            seed=seed,
+            allow_test_objective=allow_test_objective,
+            constraints=constraints,
+        )
+
+    def searchable_space(
+        self, *objectives: str, seed: SeedChoice = "mean", constraints: Sequence[Constraint] = ()
+    ) -> SearchSpace:
+        """The space, restricted to architectures with all objectives and constrained metrics in this table.
+
+        Those beyond a limit on a known cost are left out too.
 
         Raises:
-            MissingEntryError: when none has.
+            MissingEntryError: when none has the metrics.
+            ConfigError: when none keeps the limits on known costs.
         """
-        present = np.flatnonzero(self.available(objective, seed=seed))
-        if not len(present):
-            raise MissingEntryError(f"table {self.name} has no value of {objective} at all")
-        return self.space.restricted_to(present)
+        names = [*objectives, *(c.metric for c in constraints)]
+        present = self.available(*names, seed=seed)
+        if not present.any():
+            raise MissingEntryError(f"table {self.name} has no value of {' and '.join(dict.fromkeys(names))} at all")
+        limits = [c for c in constraints if c.known_cost]
+        within = present & self.feasible(limits, seed=seed)
+        if not within.any():
+            ranges = {c.metric: self.column(c.metric)[present] for c in limits}
+            told = ", ".join(f"{name} is {v.min():.6g} to {v.max():.6g}" for name, v in ranges.items())
+            raise ConfigError(f"no architecture of table {self.name} keeps {', '.join(map(str, limits))}: {told}")
+        return self.space.restricted_to(np.flatnonzero(within))

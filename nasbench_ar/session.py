@@ -2,61 +2,97 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture, ArchitectureLike
+from nasbench_ar.constraints import Constraint, violation
 from nasbench_ar.errors import BudgetExhaustedError, ConfigError, MetricError, MissingEntryError
-from nasbench_ar.metrics import METRICS
+from nasbench_ar.metrics import METRICS, Metric
 from nasbench_ar.metrics import objective as searchable_metric
+from nasbench_ar.pareto import non_dominated
 
 if TYPE_CHECKING:
     from nasbench_ar.oracle import Oracle, SeedChoice
 
+Value = TypeVar("Value")
+FloatArray = NDArray[np.float64]
+Observe = Callable[[int, float], float]
 
-class Session:
+
+class CountedQueries(ABC, Generic[Value]):
     """A budget of unique architectures (NARes, section 5: 500); repeats are free.
 
-        session = oracle.session("val_best_pgd_acc", budget=500)
-        while session.remaining:
-            session.score(session.space.sample(rng))
+    What a query answers, one value or several, is the subclass's: `Session`,
+    `VectorSession`.
 
     Attributes:
-        objective: the metric that guides the search.
+        objectives: the metrics that guide the search.
+        constraints: the limits on what may be chosen.
         budget: unique architectures that may be queried.
-        space: the architectures that have the objective in this table.
-        history: architecture -> value, in the order of first queries.
+        space: the architectures that have all of these metrics in this table, and keep
+            the limits on known costs.
+        history: architecture -> what its query answered, in the order of first queries.
         repeats: queries for architectures already known.
         gpu_days: simulated cost of the history; None where a training time is unknown.
 
     Raises:
-        MetricError: when the objective is unknown, not in the table or not allowed.
-        ConfigError: when the budget is not a positive integer.
+        MetricError: when an objective is unknown, not in the table or not allowed.
+        ConfigError: when the budget is not a positive integer, or nothing keeps the constraints.
     """
 
     def __init__(
         self,
         oracle: Oracle,
-        objective: str | None = None,
+        objectives: Sequence[str],
         *,
         budget: int,
         seed: SeedChoice = "mean",
         allow_test_objective: bool = False,
+        constraints: Sequence[Constraint] = (),
     ) -> None:
-        name = objective or oracle.table.default_objective
-        self.objective = searchable_metric(name, allow_test=allow_test_objective)
-        if self.objective.name not in oracle.metrics:
-            searchable = [m for m in oracle.metrics if METRICS[m].searchable]
-            raise MetricError(f"table {oracle.name} has no {name}; objectives it has: {', '.join(searchable)}")
+        self._check_names(objectives)
+        self.objectives = tuple(_objective(oracle, name, allow_test_objective) for name in objectives)
         if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
             raise ConfigError(f"budget={budget!r}: expected a positive number of queries")
         self.budget = budget
-        self.space = oracle.searchable_space(name, seed=seed)
-        self.history: dict[Architecture, float] = {}
+        self.constraints = tuple(constraints)
+        self.space = oracle.searchable_space(*objectives, seed=seed, constraints=self.constraints)
+        self.history: dict[Architecture, Value] = {}
         self.repeats = 0
         self._oracle = oracle
         self._seed = seed
-        self._sign = 1.0 if self.objective.maximize else -1.0
+        self._signs = tuple(1.0 if found.maximize else -1.0 for found in self.objectives)
         self.gpu_days: float | None = 0.0 if "training_time_gpu_days" in oracle.metrics else None
+        # How far each index is beyond the measured limits; None where nothing is to be measured.
+        self._violation: FloatArray | None = None
+        self._worst: tuple[tuple[float, float], ...] = ()
+        if measured := [c for c in self.constraints if not c.known_cost]:
+            self._prepare_constraints(measured)
+
+    @classmethod
+    def _check_names(cls, names: Sequence[str]) -> None:
+        """Refuse numbers of objectives that the subclass has no use for."""
+
+    def _prepare_constraints(self, measured: Sequence[Constraint]) -> None:
+        members = self.space.member_indices
+        columns = [self._oracle.column(c.metric, seed=self._seed)[members] for c in measured]
+        self._violation = np.full(self.space.product_size, np.nan)
+        self._violation[members] = violation(measured, columns)
+        if not (self._violation[members] == 0).any():
+            raise ConfigError(
+                f"no architecture of table {self._oracle.name} keeps {', '.join(map(str, self.constraints))} "
+                "together; loosen a limit"
+            )
+        worst = []
+        for found, sign in zip(self.objectives, self._signs, strict=True):
+            scores = sign * self._oracle.column(found.name, seed=self._seed)[members]
+            worst.append((float(scores.min()), float(scores.max() - scores.min()) or 1.0))
+        self._worst = tuple(worst)
 
     @property
     def spent(self) -> int:
@@ -68,8 +104,19 @@ class Session:
         """Unique architectures that may still be queried."""
         return self.budget - len(self.history)
 
-    def query(self, architecture: ArchitectureLike) -> float:
-        """The objective's value, in its own unit; counted unless it was asked before.
+    def feasible(self, architecture: ArchitectureLike) -> bool:
+        """Whether an architecture that was queried keeps every constraint.
+
+        Raises:
+            ConfigError: when it was not queried: that is what a query is paid for.
+        """
+        found = self.space.parse(architecture)
+        if found not in self.history:
+            raise ConfigError(f"{found} was not queried yet, so that nothing is known of its constraints")
+        return self._violation_of(found) == 0
+
+    def query(self, architecture: ArchitectureLike) -> Value:
+        """The objectives' values, each in its own unit; counted unless it was asked before.
 
         Raises:
             BudgetExhaustedError: for a new architecture when nothing remains.
@@ -81,7 +128,7 @@ class Session:
             return self.history[found]
         if len(self.history) >= self.budget:
             raise BudgetExhaustedError(f"the budget of {self.budget} queries is spent; {found} would be one more")
-        value: float = self._oracle.query(found, self.objective.name, seed=self._seed)
+        value = self._look_up(found)
         if self.gpu_days is not None:
             try:
                 self.gpu_days += self._oracle.gpu_days(found, seed=self._seed)
@@ -90,16 +137,136 @@ class Session:
         self.history[found] = value
         return value
 
+    @abstractmethod
+    def score(self, architecture: ArchitectureLike) -> Any:
+        """As `query`, turned so that higher is better: what a searcher is told."""
+
+    @abstractmethod
+    def first_values(self) -> list[float]:
+        """The first objective of everything queried, in its unit."""
+
+    @abstractmethod
+    def _look_up(self, found: Architecture) -> Value:
+        """Read the table."""
+
+    def _violation_of(self, found: Architecture) -> float:
+        return 0.0 if self._violation is None else float(self._violation[self.space.index(found)])
+
+    def _turned(self, found: Architecture, values: Sequence[float]) -> tuple[float, ...]:
+        """Scores, higher is better; those of infeasible architectures below all feasible ones.
+
+        Deb's rule (2000): a feasible architecture is better than an infeasible one, and of
+        two infeasible ones the less infeasible.  Its score is the worst in the space less
+        the violation times the range, per objective.
+        """
+        beyond = self._violation_of(found)
+        if beyond:
+            return tuple(worst - beyond * width for worst, width in self._worst)
+        return tuple(sign * value for sign, value in zip(self._signs, values, strict=True))
+
+
+class Session(CountedQueries[float]):
+    """Counted queries of one objective.
+
+        session = oracle.session("val_best_pgd_acc", budget=500)
+        while session.remaining:
+            session.score(session.space.sample(rng))
+
+    Attributes:
+        objective: the metric that guides the search.
+
+    The others, and what is raised: `CountedQueries`.
+    """
+
+    def __init__(
+        self,
+        oracle: Oracle,
+        objective: str | None = None,
+        *,
+        budget: int,
+        seed: SeedChoice = "mean",
+        allow_test_objective: bool = False,
+        constraints: Sequence[Constraint] = (),
+        observe: Observe | None = None,
+    ) -> None:
+        super().__init__(
+            oracle,
+            [objective or oracle.table.default_objective],
+            budget=budget,
+            seed=seed,
+            allow_test_objective=allow_test_objective,
+            constraints=constraints,
+        )
+        self.objective = self.objectives[0]
+        self._observe = observe
+
+    def _look_up(self, found: Architecture) -> float:
+        value: float = self._oracle.query(found, self.objective.name, seed=self._seed)
+        return value if self._observe is None else self._observe(self.space.index(found), value)
+
     def score(self, architecture: ArchitectureLike) -> float:
         """As `query`, turned so that higher is better: what a searcher is told."""
-        return self._sign * self.query(architecture)
+        value = self.query(architecture)
+        if self._violation is None:
+            return self._signs[0] * value
+        return self._turned(self.space.parse(architecture), [value])[0]
 
     def best(self) -> tuple[Architecture, float]:
-        """First of the best architectures queried so far, and its value.
+        """First of the best architectures queried so far, feasible ones before others, and its value.
 
         Raises:
             BudgetExhaustedError: before the first query.
         """
         if not self.history:
             raise BudgetExhaustedError("nothing was queried yet, so there is no best")
-        return max(self.history.items(), key=lambda item: self._sign * item[1])
+        return max(self.history.items(), key=lambda item: self._turned(item[0], [item[1]]))
+
+    def first_values(self) -> list[float]:
+        """The objective of everything queried, in its unit."""
+        return list(self.history.values())
+
+
+class VectorSession(CountedQueries[tuple[float, ...]]):
+    """Counted queries of several objectives at once; one query answers all of them.
+
+        session = oracle.vector_session(["val_best_pgd_acc", "macs"], budget=500)
+        session.query(architecture)   # (38.1, 6661790592.0), each in its unit
+        session.score(architecture)   # (38.1, -6661790592.0), higher is better
+        session.front()               # what no queried architecture dominates
+
+    Raises:
+        ConfigError: for fewer than two objectives, or one that is named twice.
+    """
+
+    @classmethod
+    def _check_names(cls, names: Sequence[str]) -> None:
+        if isinstance(names, str) or len(names) < 2 or len(set(names)) < len(names):
+            raise ConfigError(f"objectives={names!r}: expected two or more different metrics")
+
+    def _look_up(self, found: Architecture) -> tuple[float, ...]:
+        return tuple(self._oracle.query(found, o.name, seed=self._seed) for o in self.objectives)
+
+    def score(self, architecture: ArchitectureLike) -> tuple[float, ...]:
+        """As `query`, every value turned so that higher is better."""
+        values = self.query(architecture)
+        return self._turned(self.space.parse(architecture), values)
+
+    def front(self) -> list[Architecture]:
+        """The queried feasible architectures that no other one dominates, in the order of their queries."""
+        kept = [(a, self._turned(a, values)) for a, values in self.history.items() if self._violation_of(a) == 0]
+        if not kept:
+            return []
+        on_front = non_dominated(np.array([score for _, score in kept]))
+        return [architecture for (architecture, _), there in zip(kept, on_front, strict=True) if there]
+
+    def first_values(self) -> list[float]:
+        """The first objective of everything queried, in its unit."""
+        return [values[0] for values in self.history.values()]
+
+
+def _objective(oracle: Oracle, name: str, allow_test: bool) -> Metric:
+    found = searchable_metric(name, allow_test=allow_test)
+    if found.name not in oracle.metrics:
+        searchable = [m for m in oracle.metrics if METRICS[m].searchable]
+        raise MetricError(f"table {oracle.name} has no {name}; objectives it has: {', '.join(searchable)}")
+    return found

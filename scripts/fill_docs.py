@@ -5,19 +5,26 @@
     python -m benchmarks.bananas_variants > benchmarks/results/bananas_variants.txt
     python -m benchmarks.bananas_predictors > benchmarks/results/bananas_predictors.txt
     python -m experiments.audit > benchmarks/results/audit.txt
-    python scripts/fill_docs.py [results]
-    python scripts/fill_docs.py --findings      # docs/findings.md and the pictures of docs/analysis.md alone
+    python -m benchmarks.other_libraries > benchmarks/results/other_libraries.txt
+    python -m experiments.run searcher=nsga2 objective=val_best_pgd_acc,macs runs=100
+    python -m experiments.run searcher=random_search objective=val_best_pgd_acc,macs runs=100
+    python -m experiments.run searcher=bananas noise=run name=bananas-noisy runs=100
+    python -m experiments.run searcher=regularized_evolution noise=run name=regularized_evolution-noisy runs=100
+    python -m experiments.run searcher=random_search noise=run name=random_search-noisy runs=100
+    python -m experiments.proxy searcher=regularized_evolution runs=50
+    python scripts/fill_docs.py [results] [--only races|analyses|objectives]
 
-Whatever stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced, and
-`docs/table2.png` is copied; the comparison of the four searchers is made anew, with
-`docs/compare.png`; the pictures of docs/analysis.md are drawn.
+Whatever stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced, and the
+pictures in `docs/` are copied or drawn; the analyses need no results.
 """
 
 import argparse
+import csv
 import io
 import shutil
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from experiments import compare_figures, compare_text, plot
@@ -26,6 +33,8 @@ from experiments.analyze import FIGURES
 from experiments.compare import compare
 from experiments.findings import FINDINGS, finding, samples
 from experiments.noise import report
+from experiments.statistics import mean_interval
+from experiments.summary import as_markdown
 from nasbench_ar import load
 from searchers import SEARCHERS
 
@@ -49,16 +58,13 @@ def tables(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if line.startswith("|"))
 
 
-def fill_findings() -> None:
-    """The numbers of docs/findings.md."""
-    data = samples(load("nares-figures", quiet=True))
+def fill_analyses(_: Path) -> None:
+    """The numbers of docs/findings.md, and the pictures of docs/analysis.md in few colours, so that they stay small."""
+    oracle = load("nares-figures", quiet=True)
+    both = samples(oracle)
     for name in FINDINGS:
-        fill(ROOT / "docs/findings.md", name, finding(name, data))
-
-
-def draw_analyses() -> None:
-    """The pictures of docs/analysis.md, in few colours, so that they stay small."""
-    data = TableData.of(load("nares-figures", quiet=True))
+        fill(ROOT / "docs/findings.md", name, finding(name, both))
+    data = TableData.of(oracle)
     for name in ("2", "7", "anova", "landscape"):
         figure = FIGURES[name]
         buffer = io.BytesIO()
@@ -67,17 +73,48 @@ def draw_analyses() -> None:
         picture.save(ROOT / f"docs/analysis-{figure.stem}.png", optimize=True)
 
 
-def main() -> None:
-    """Fill every block."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("results", nargs="?", type=Path, default=ROOT / "results")
-    parser.add_argument("--findings", action="store_true", help="only findings and analyses, which need no results")
-    given = parser.parse_args()
-    fill_findings()
-    draw_analyses()
-    if given.findings:
-        return
-    folder = given.results / "nares-figures"
+def fronts_table(folder: Path) -> str:
+    """Hypervolume and share of the front, a searcher a line."""
+    lines = []
+    for name in ("random_search", "nsga2"):
+        rows = csv.DictReader((folder / name / "summary.csv").read_text().splitlines())
+        by_measure = {row["measure"]: row for row in rows}
+        cells = [f"{float(by_measure[m]['mean']):.3f} ± {float(by_measure[m]['std']):.3f}" for m in by_measure]
+        lines.append([name, by_measure["hypervolume"]["runs"], *cells])
+    return as_markdown(("searcher", "runs", "hypervolume", "exact front found", "size of the front"), lines)
+
+
+def noisy_table(folder: Path) -> str:
+    """Regret of what was reported: searched without and with noise, and as the searcher believed."""
+    best = load("nares-figures", quiet=True).optimum("val_best_pgd_acc")[1]
+    lines = []
+    for name in ("random_search", "regularized_evolution", "bananas"):
+        with np.load(folder / f"{name}-noisy" / "trajectories.npz") as noisy:
+            true, seen = noisy["true_incumbent"][:, -1], noisy["observed_incumbent"][:, -1]
+        cells = []
+        for values in (true, seen):
+            low, high = mean_interval(best - values)
+            cells.append(f"{(best - values).mean():.2f} ({low:.2f} to {high:.2f})")
+        lines.append([name, str(len(true)), *cells])
+    return as_markdown(("searcher", "runs", "regret, true value", "regret, as observed"), lines)
+
+
+def fill_objectives(folder: Path) -> None:
+    """The blocks and pictures of docs/objectives.md and docs/other-libraries.md."""
+    document = ROOT / "docs/objectives.md"
+    several = folder / "val_best_pgd_acc+macs"
+    fill(document, "fronts", fronts_table(several))
+    fill(document, "noisy", noisy_table(folder))
+    proxy = folder / "proxy/regularized_evolution"
+    fill(document, "proxy", tables((proxy / "matrix.md").read_text()))
+    shutil.copyfile(several / "nsga2/front.png", ROOT / "docs/front.png")
+    shutil.copyfile(proxy / "matrix.png", ROOT / "docs/proxy.png")
+    text = (ROOT / "benchmarks/results/other_libraries.txt").read_text()
+    fill(ROOT / "docs/other-libraries.md", "other-libraries", tables(text))
+
+
+def fill_races(folder: Path) -> None:
+    """README.md, docs/audit.md, docs/searchers.md, and the comparison in docs/experiments.md."""
     measured = ROOT / "benchmarks" / "results"
     fill(ROOT / "README.md", "table2", tables((folder / "table2.md").read_text()))
     both = (folder / "table2-both.md").read_text()
@@ -95,6 +132,20 @@ def main() -> None:
     figure = compare_figures.draw_anytime(comparison)
     plot.save_figure(figure.axes[0], ROOT / "docs/compare.png", note=compare_figures.note(comparison))
     shutil.copyfile(folder / "table2.png", ROOT / "docs/table2.png")
+
+
+PARTS = {"races": fill_races, "analyses": fill_analyses, "objectives": fill_objectives}
+
+
+def main() -> None:
+    """Fill every block."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("results", nargs="?", type=Path, default=ROOT / "results")
+    parser.add_argument("--only", choices=PARTS, help="one part of the documentation")
+    arguments = parser.parse_args()
+    for name, part in PARTS.items():
+        if arguments.only in (None, name):
+            part(arguments.results / "nares-figures")
 
 
 if __name__ == "__main__":

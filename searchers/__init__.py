@@ -8,7 +8,8 @@
 
 `SEARCHERS` and `PUBLISHED` map the names that `python -m experiments.run searcher=...`
 takes to classes; the published ones behave as the authors' code does, defects included,
-and stop by themselves (`queries=`).  A new algorithm subclasses `Searcher`; `searchers.testing` has the tests
+and stop by themselves (`queries=`).  `FURTHER` has NSGA-II, for several objectives (`VectorSearcher`),
+and the adapters to Optuna and Nevergrad.  A new algorithm subclasses `Searcher`; `searchers.testing` has the tests
 that any subclass must pass.
 """
 
@@ -20,12 +21,16 @@ from nasbench_ar.space import SearchSpace
 from searchers.bananas import Bananas
 from searchers.base import Searcher
 from searchers.local_search import LocalSearch
+from searchers.nevergrad_search import NevergradSearcher
+from searchers.nsga2 import NSGA2
+from searchers.optuna_search import OptunaSearcher
 from searchers.published.bananas import PublishedBananas
 from searchers.published.local_search import PublishedLocalSearch
 from searchers.published.random_search import PublishedRandomSearch
 from searchers.published.regularized_evolution import PublishedRegularizedEvolution
 from searchers.random_search import RandomSearch
 from searchers.regularized_evolution import RegularizedEvolution
+from searchers.vector import VectorRandomSearch, VectorSearcher
 
 SEARCHERS: dict[str, type[Searcher]] = {
     "random_search": RandomSearch,
@@ -41,7 +46,13 @@ PUBLISHED: dict[str, type[Searcher]] = {
     "published_bananas": PublishedBananas,
 }
 
-ALL_SEARCHERS: dict[str, type[Searcher]] = SEARCHERS | PUBLISHED
+# For several objectives, and of other libraries, which are optional.
+FURTHER: dict[str, type[Searcher]] = {"nsga2": NSGA2, "optuna": OptunaSearcher, "nevergrad": NevergradSearcher}
+
+ALL_SEARCHERS: dict[str, type[Searcher]] = SEARCHERS | PUBLISHED | FURTHER
+
+# What stands for a searcher where there are several objectives.
+FOR_VECTORS: dict[type[Searcher], type[VectorSearcher]] = {RandomSearch: VectorRandomSearch}
 
 
 def hyperparameters(searcher: type[Searcher]) -> dict[str, Any]:
@@ -73,10 +84,15 @@ def create(name: str, space: SearchSpace, seed: int, **arguments: Any) -> Search
 
 __all__ = [
     "ALL_SEARCHERS",
+    "FOR_VECTORS",
+    "FURTHER",
+    "NSGA2",
     "PUBLISHED",
     "SEARCHERS",
     "Bananas",
     "LocalSearch",
+    "NevergradSearcher",
+    "OptunaSearcher",
     "PublishedBananas",
     "PublishedLocalSearch",
     "PublishedRandomSearch",
@@ -84,6 +100,8 @@ __all__ = [
     "RandomSearch",
     "RegularizedEvolution",
     "Searcher",
+    "VectorRandomSearch",
+    "VectorSearcher",
     "create",
     "hyperparameters",
 ]

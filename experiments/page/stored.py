@@ -9,6 +9,7 @@ from typing import Any
 
 from experiments import summary
 from experiments.config import RunConfig, target_of
+from experiments.contestants import NOT_PLAIN, is_plain
 from experiments.plot import PUBLISHED
 from experiments.run import Experiment
 from experiments.store import CONFIG, RunStore
@@ -85,6 +86,8 @@ def _unfit(path: Path, config: dict[str, Any], oracle: Oracle) -> str | None:
     try:
         if config["fingerprint"]["table_hash"] != oracle.table.content_hash:
             return f"made on another table, or another state of it ({config['fingerprint']['table']})"
+        if not is_plain(config["fingerprint"]):
+            return NOT_PLAIN
     except KeyError as error:
         raise ResultsError(f"{path / CONFIG} is damaged: {error} is missing; remove the folder {path}") from error
     return None if RunStore(path).finished() else "no finished run"

@@ -231,7 +231,7 @@ def test_bad_arguments(cls: type[Searcher], arguments: dict[str, Any], message: 
 
 def test_registry() -> None:
     assert list(PUBLISHED) == [f"published_{name}" for name in searchers.SEARCHERS]
-    assert searchers.ALL_SEARCHERS == {**searchers.SEARCHERS, **PUBLISHED}
+    assert searchers.ALL_SEARCHERS == {**searchers.SEARCHERS, **PUBLISHED, **searchers.FURTHER}
     for cls in PUBLISHED.values():
         assert cls.stops_itself
         assert "queries" not in searchers.hyperparameters(cls)

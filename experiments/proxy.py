@@ -1,0 +1,232 @@
+"""Search on one metric, judge by another: how good is each objective as a proxy?
+
+    python -m experiments.proxy searcher=regularized_evolution runs=50
+    python -m experiments.proxy searcher=bananas runs=50 queries=200 search_on=val_best_pgd_acc,macs
+    python -m experiments.proxy --help
+
+For every metric that may guide a search (rows), the reported architectures are scored on
+every metric of the table with a direction (columns): the mean regret, in the column's
+unit, against the best of the table, and the mean percentile, the share of the table
+that is worse (ties count half).  Intervals are Student's t, 95 %, over the runs.
+
+Writes `matrix.csv`, `matrix.md` and `matrix.png` to `<out>/<table>/proxy/<searcher>/`,
+and the runs of each row to a folder below; the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments import plot
+from experiments.config import RunConfig, help_text, main_with_errors, parse_command_line
+from experiments.run import complete
+from experiments.statistics import mean_interval
+from experiments.summary import as_markdown, number
+from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError, load
+from nasbench_ar.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Searched on one metric, scored on another.
+
+    Attributes:
+        search_on: the objective.
+        score_on: the judge.
+        regrets: (runs,) distance of the reported architecture from the table's best,
+            NaN where the table has no value.
+        percentiles: (runs,) share of the table that is worse, percent, likewise.
+    """
+
+    search_on: str
+    score_on: str
+    regrets: FloatArray
+    percentiles: FloatArray
+
+    @property
+    def runs(self) -> int:
+        """Runs whose reported architecture has a value."""
+        return int((~np.isnan(self.regrets)).sum())
+
+
+def percentile_of(values: FloatArray, column: FloatArray) -> FloatArray:
+    """Percent of a column that is below each value; ties count half.
+
+    Args:
+        values: (n,) to be placed, NaN stays NaN.
+        column: (m,) without NaN, higher is better.
+    """
+    ordered = np.sort(column)
+    below = np.searchsorted(ordered, values, side="left") + np.searchsorted(ordered, values, side="right")
+    return np.where(np.isnan(values), np.nan, 50.0 * below / len(ordered))
+
+
+def score(oracle: Oracle, reported: NDArray[np.int32], search_on: str, score_on: str, seed: Any = "mean") -> Cell:
+    """One cell of the matrix.
+
+    Args:
+        oracle: the table.
+        reported: (runs,) index of each run's reported architecture.
+        search_on: what guided the runs.
+        score_on: a metric with a direction.
+        seed: training seed to look up.
+    """
+    sign = 1.0 if METRICS[score_on].maximize else -1.0
+    column = sign * oracle.column(score_on, seed=seed)
+    known = column[~np.isnan(column)]
+    return Cell(search_on, score_on, known.max() - column[reported], percentile_of(column[reported], known))
+
+
+def proxy_matrix(config: RunConfig, oracle: Oracle, search_on: Sequence[str]) -> list[list[Cell]]:
+    """Run what is missing and score it: a row per objective, a column per judge.
+
+    Raises:
+        NasbenchError: as `run.run_experiment`.
+    """
+    judges = [name for name in oracle.metrics if METRICS[name].maximize is not None]
+    folder = _folder(config, oracle)
+    rows = []
+    for objective in search_on:
+        one = replace(config, objective=objective, name=objective)
+        _, _, runs = complete(one, oracle, folder)
+        rows.append([score(oracle, runs.reported, objective, judge, config.table_seed) for judge in judges])
+    return rows
+
+
+def searchable(oracle: Oracle) -> list[str]:
+    """The validation and cost metrics of a table that may guide a search."""
+    return [m for m in oracle.metrics if METRICS[m].searchable and METRICS[m].split in ("val", "cost")]
+
+
+def as_csv(rows: Sequence[Sequence[Cell]]) -> str:
+    """One line per cell, full precision; empty where the table has no value."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    measures = ("regret", "percentile")
+    spread = [f"{measure}_{part}" for measure in measures for part in ("mean", "ci_low", "ci_high")]
+    writer.writerow(["search_on", "score_on", "runs", *spread])
+    for cell in (cell for row in rows for cell in row):
+        numbers: list[float] = []
+        for values in (cell.regrets, cell.percentiles):
+            known = values[~np.isnan(values)]
+            numbers += [float(known.mean()) if len(known) else math.nan, *mean_interval(known)]
+        texts = ["" if math.isnan(x) else repr(round(x, 10)) for x in numbers]
+        writer.writerow([cell.search_on, cell.score_on, cell.runs, *texts])
+    return out.getvalue()
+
+
+def as_text(rows: Sequence[Sequence[Cell]], config: RunConfig, oracle: Oracle) -> str:
+    """The report that is printed and stored as `matrix.md`: mean regret, and the half width of its interval."""
+    lines = []
+    for row in rows:
+        cells = [row[0].search_on]
+        for cell in row:
+            known = cell.regrets[~np.isnan(cell.regrets)]
+            low, high = mean_interval(known)
+            text = number(float(known.mean()) if len(known) else math.nan)
+            cells.append(text if math.isnan(low) else f"{text} ± {number((high - low) / 2)}")
+        lines.append(cells)
+    header = ["searched on", *(cell.score_on for cell in rows[0])]
+    return "\n".join(
+        [
+            f"{config.searcher_name}: {config.runs} runs of {config.queries} queries per row; mean regret ± half of "
+            "the 95 % interval, in the unit of the column's metric",
+            "",
+            f"Table {oracle.name}: {oracle.title}",
+            "",
+            as_markdown(header, lines),
+        ]
+    )
+
+
+def draw_matrix(rows: Sequence[Sequence[Cell]]) -> Axes:
+    """A heat map of mean percentiles, with the mean regret written into each cell."""
+    import matplotlib.pyplot as plt
+
+    shape = (len(rows), len(rows[0]))
+    colours = np.full(shape, np.nan)
+    for i, row in enumerate(rows):
+        for j, cell in enumerate(row):
+            if cell.runs:
+                colours[i, j] = np.nanmean(cell.percentiles)
+    size = (2.6 + 0.62 * shape[1], 1.9 + 0.42 * shape[0])
+    figure, axes = plt.subplots(figsize=size, layout="constrained")
+    image = axes.imshow(colours, cmap="cividis", vmin=0, vmax=100, aspect="auto")
+    for i, row in enumerate(rows):
+        for j, cell in enumerate(row):
+            if cell.runs:
+                regret = float(np.nanmean(cell.regrets))
+                text = number(regret) if regret < 1e5 else f"{regret:.1e}".replace("e+0", "e").replace("e+", "e")
+                shade = "black" if colours[i, j] > 55 else "white"
+                axes.text(j, i, text, ha="center", va="center", fontsize=7, color=shade)
+    axes.set_xticks(range(shape[1]), [cell.score_on for cell in rows[0]], rotation=40, ha="right", fontsize=8)
+    axes.set_yticks(range(shape[0]), [row[0].search_on for row in rows], fontsize=8)
+    axes.set_xlabel("scored on")
+    axes.set_ylabel("searched on")
+    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
+    bar.set_label("mean percentile in the table", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+    axes.set_title("in the cells: mean regret, in the unit of the metric scored on", fontsize=8, loc="left")
+    return axes
+
+
+def _folder(config: RunConfig, oracle: Oracle) -> Path:
+    return Path(config.out) / oracle.name / "proxy" / config.searcher_name
+
+
+def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str]:
+    """Take `search_on` out of the words."""
+    rest, chosen = [], ""
+    for word in arguments:
+        key, _, value = word.partition("=")
+        if key == "search_on":
+            chosen = value
+        elif key.lstrip("+~") in ("objective", "allow_test_objective"):
+            raise ConfigError(f"{word!r}: proxy searches on every allowed metric; choose some by search_on=a,b")
+        else:
+            rest.append(word)
+    return rest, chosen
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    if {"-h", "--help"} & set(arguments):
+        print(help_text("python -m experiments.proxy", hidden=("searcher", "objective", "allow_test_objective")))
+        print("proxy also takes search_on=METRIC,...: the rows; all allowed validation and cost metrics by default")
+        return
+    words, chosen = _own_keys(arguments)
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    config = parse_command_line(words)
+    oracle = load(config.table)
+    search_on = [name.strip() for name in chosen.split(",")] if chosen else searchable(oracle)
+    rows = proxy_matrix(config, oracle, search_on)
+    folder = _folder(config, oracle)
+    text = as_text(rows, config, oracle)
+    try:
+        write_atomically(folder / "matrix.csv", as_csv(rows).encode())
+        write_atomically(folder / "matrix.md", text.encode())
+    except OSError as error:
+        raise ResultsError(f"cannot write to {folder}: {error.strerror or error}") from error
+    plot.save_figure(draw_matrix(rows), folder / "matrix.png", note=plot.wrapped_title(oracle))
+    print(text)
+    print(f"{folder}: matrix.csv matrix.md matrix.png; the runs of each row in a folder beside them")
+
+
+if __name__ == "__main__":
+    sys.exit(main_with_errors(main))

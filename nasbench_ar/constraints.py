@@ -1,0 +1,100 @@
+"""Limits on what a search may choose: `macs<=10e9`, `val_best_clean_acc>=77`.
+
+A constraint on a cost that is known without training (`macs`, `params`) restricts the
+space: architectures beyond it are never proposed and never charged.  Any other metric
+is known only once the architecture was queried: the query is charged, and a score
+below that of every feasible architecture answers it (see `Session`).
+
+    >>> limit, = parse_constraints("macs<=10e9")
+    >>> limit
+    Constraint(metric='macs', relation='<=', limit=10000000000.0)
+    >>> limit.excess(np.array([9e9, 10e9, 12e9]))
+    array([0.e+00, 0.e+00, 2.e+09])
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_ar.errors import ConfigError
+from nasbench_ar.metrics import metric, objective
+
+FloatArray = NDArray[np.float64]
+KNOWN_COSTS = ("macs", "params")
+_FORM = re.compile(r"\s*([a-z_0-9]+)\s*(<=|>=)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*")
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """One limit.
+
+    Attributes:
+        metric: name in the catalogue.
+        relation: `<=` or `>=`.
+        limit: in the metric's unit; itself allowed.
+    """
+
+    metric: str
+    relation: str
+    limit: float
+
+    def __str__(self) -> str:
+        return f"{self.metric}{self.relation}{self.limit:.12g}"
+
+    @property
+    def known_cost(self) -> bool:
+        """Whether it can be checked without a query."""
+        return self.metric in KNOWN_COSTS
+
+    def excess(self, values: FloatArray) -> FloatArray:
+        """How far each value is beyond the limit, 0 where it is not; NaN stays NaN."""
+        beyond = values - self.limit if self.relation == "<=" else self.limit - values
+        return np.maximum(beyond, 0.0)
+
+
+def parse_constraints(text: str | Sequence[str] | None) -> tuple[Constraint, ...]:
+    """Read one constraint or several, separated by commas or as a sequence.
+
+    Raises:
+        ConfigError: on another form than `metric<=number` or `metric>=number`.
+        MetricError: on an unknown metric, one without a direction, or a test metric.
+    """
+    words = [] if text is None else text.split(",") if isinstance(text, str) else list(text)
+    out = []
+    for word in words:
+        match = _FORM.fullmatch(str(word))
+        try:
+            limit = float(match[3]) if match else np.nan
+        except ValueError:  # such as 1.2.3
+            limit = np.nan
+        if match is None or not np.isfinite(limit):
+            raise ConfigError(
+                f"constraint={word!r}: expected metric<=number or metric>=number, several separated by commas"
+            )
+        if metric(match[1]).split != "cost":
+            objective(match[1])  # refuses test metrics and what has no direction
+        out.append(Constraint(match[1], match[2], limit))
+    return tuple(out)
+
+
+def violation(constraints: Sequence[Constraint], columns: Sequence[FloatArray]) -> FloatArray:
+    """(n,) float64 in [0, 1]: 0 for feasible, otherwise how bad, comparable between constraints.
+
+    The mean over the constraints of each excess as a share of the largest in the column.
+
+    Args:
+        constraints: one or more.
+        columns: (n,) values per constraint, without NaN.
+    """
+    total = np.zeros(len(columns[0]))
+    for constraint, column in zip(constraints, columns, strict=True):
+        excess = constraint.excess(column)
+        largest = excess.max(initial=0.0)
+        if largest > 0:
+            total += excess / largest
+    return total / len(constraints)

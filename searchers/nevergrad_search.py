@@ -1,0 +1,117 @@
+"""Nevergrad's optimisers as searchers (Rapin and Teytaud 2018); needs the optional package `nevergrad`.
+
+python -m experiments.run searcher=nevergrad searcher.optimizer=TwoPointsDE
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from nasbench_ar.architecture import Architecture
+from nasbench_ar.errors import SearchError
+from nasbench_ar.space import SearchSpace
+from searchers.base import check_at_least
+from searchers.borrowed import BorrowedSearcher
+
+ENCODINGS = ("ordinal", "categorical")
+
+
+class NevergradSearcher(BorrowedSearcher):
+    """Ask and tell a Nevergrad optimiser; it minimises, so that scores are told with their sign turned.
+
+    Args:
+        space: where to search.
+        seed: seed of all randomness.
+        optimizer: a name of Nevergrad's registry; `NGOpt`, its own choice by budget and space.
+        encoding: `ordinal`, ordered choices (`TransitionChoice`), or `categorical` (`Choice`).
+        budget: evaluations that the optimiser is told to plan for.
+        patience: proposals in a row without anything new before a random one joins.
+
+    Raises:
+        SearchError: when Nevergrad is not installed, or on an unknown name.
+    """
+
+    libraries = ("nevergrad",)
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        *,
+        optimizer: str = "NGOpt",
+        encoding: str = "ordinal",
+        budget: int = 500,
+        patience: int = 20,
+    ) -> None:
+        super().__init__(space, seed, patience=patience)
+        if encoding not in ENCODINGS:
+            raise SearchError(f"encoding={encoding!r}: expected one of {', '.join(ENCODINGS)}")
+        if self.seed >= 2**32:
+            raise SearchError(f"seed={seed!r}: Nevergrad's generator takes seeds below 2**32")
+        self.optimizer, self.encoding = optimizer, encoding
+        self.budget = check_at_least("budget", budget, 1)
+        nevergrad = _import_nevergrad()
+        if optimizer not in nevergrad.optimizers.registry:
+            raise SearchError(
+                f"optimizer={optimizer!r} is not in Nevergrad's registry; it has NGOpt, TwoPointsDE, "
+                "DiscreteOnePlusOne, RandomSearch and many more: list(nevergrad.optimizers.registry)"
+            )
+        self._global_state = (random.Random(self.seed).getstate(), np.random.RandomState(self.seed).get_state())
+        choice = nevergrad.p.TransitionChoice if encoding == "ordinal" else nevergrad.p.Choice
+        with self._own_randomness():
+            parametrization = nevergrad.p.Tuple(*(choice(list(space.choices(k))) for k in range(space.dimensions)))
+            parametrization.random_state = np.random.RandomState(self.seed)
+            self._optimizer = nevergrad.optimizers.registry[optimizer](parametrization, budget=self.budget)
+        self._asked: dict[Architecture, deque[Any]] = defaultdict(deque)
+
+    def _propose(self) -> Architecture:
+        with self._own_randomness():
+            candidate = self._optimizer.ask()
+        architecture = Architecture(*candidate.value)
+        self._asked[architecture].append(candidate)
+        return architecture
+
+    def _reject(self, architecture: Architecture) -> None:
+        candidate = self._asked.pop(architecture).popleft()
+        with self._own_randomness():
+            self._optimizer.tell(candidate, self._worst() + 1.0)
+
+    def _report(self, architecture: Architecture, score: float) -> None:
+        waiting = self._asked.get(architecture)
+        with self._own_randomness():
+            if waiting:
+                candidate = waiting.popleft()
+            else:
+                candidate = self._optimizer.parametrization.spawn_child(new_value=tuple(architecture))
+            self._optimizer.tell(candidate, -score)
+
+    @contextmanager
+    def _own_randomness(self) -> Iterator[None]:
+        """Some optimisers draw from the global generators: theirs are put in place, and the user's put back."""
+        users = random.getstate(), np.random.get_state()  # noqa: NPY002
+        random.setstate(self._global_state[0])
+        np.random.set_state(self._global_state[1])  # noqa: NPY002
+        try:
+            yield
+        finally:
+            self._global_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+            random.setstate(users[0])
+            np.random.set_state(users[1])  # noqa: NPY002
+
+    def _worst(self) -> float:
+        """The highest loss told so far: Nevergrad knows no failed evaluations."""
+        return max((-score for score in self.history.values()), default=0.0)
+
+
+def _import_nevergrad() -> Any:
+    try:
+        import nevergrad
+    except ImportError:
+        raise SearchError("searcher=nevergrad needs Nevergrad: pip install 'nasbench-ar[nevergrad]'") from None
+    return nevergrad

@@ -1,0 +1,75 @@
+"""Search on one metric, judge by another."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import proxy
+from nasbench_ar import Oracle, Table
+from tests.experiments.conftest import Command
+
+
+def test_percentiles_by_hand() -> None:
+    column = np.array([1.0, 2.0, 2.0, 4.0])
+    values = np.array([1.0, 2.0, 4.0, np.nan])
+    # 0 below and 1 equal; 1 below and 2 equal; 3 below and 1 equal
+    np.testing.assert_allclose(proxy.percentile_of(values, column), [12.5, 50.0, 87.5, np.nan])
+
+
+def test_a_cell_by_hand(table: Table) -> None:
+    oracle = Oracle(table)
+    reported = np.array([0, 5, 8], dtype=np.int32)
+    column = oracle.column("val_loss")
+    cell = proxy.score(oracle, reported, "macs", "val_loss")
+    np.testing.assert_allclose(cell.regrets, column[reported] - column.min())
+    expected = [100 * ((column > column[k]).sum() + 0.5) / 81 for k in reported]
+    np.testing.assert_allclose(cell.percentiles, expected)
+    judged = proxy.score(oracle, reported, "macs", "test_pgd_acc")
+    assert np.isnan(judged.regrets).tolist() == [True, False, False], "every third has no test value"
+    assert judged.runs == 2
+
+
+def test_the_matrix(table: Table, tmp_path: Path, command: Command) -> None:
+    words = [f"table={table.folder}", f"out={tmp_path}", "runs=3", "queries=81", "jobs=1", "searcher=random_search"]
+    code, out, err = command(proxy.main, *words)
+    assert code == 0, err
+    folder = tmp_path / "small/proxy/random_search"
+    rows = list(csv.DictReader((folder / "matrix.csv").read_text().splitlines()))
+    objectives = ["macs", "params", "val_loss", "val_pgd_acc", "val_best_pgd_acc"]
+    assert sorted({row["search_on"] for row in rows}) == sorted(objectives)
+    assert {row["score_on"] for row in rows} == {*objectives, "test_pgd_acc"}
+    for row in rows:
+        if row["search_on"] == row["score_on"]:
+            assert float(row["regret_mean"]) == 0, "the whole space was queried"
+            assert float(row["percentile_mean"]) > 99
+    by_accuracy = next(r for r in rows if (r["search_on"], r["score_on"]) == ("val_pgd_acc", "val_loss"))
+    assert float(by_accuracy["regret_mean"]) == pytest.approx(0), "the loss falls strictly as the accuracy rises"
+    assert "| searched on" in out
+    assert (folder / "matrix.png").read_bytes()[:4] == b"\x89PNG"
+    code, _, err = command(proxy.main, *words, "search_on=val_loss,macs")
+    assert "3 runs are stored in" in err
+    assert len((folder / "matrix.csv").read_text().splitlines()) == 1 + 2 * 6
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("objective=macs", "choose some by search_on=a,b"),
+        ("search_on=test_pgd_acc", "may not guide a search"),
+        ("search_on=macs,pgd", "unknown metric 'pgd'"),
+        ("search_on=val_cw_acc", "has no val_cw_acc"),
+    ],
+)
+def test_errors(table: Table, tmp_path: Path, command: Command, word: str, message: str) -> None:
+    words = [f"table={table.folder}", f"out={tmp_path}", "runs=2", "queries=3", "jobs=1", "searcher=random_search"]
+    code, _, err = command(proxy.main, *words, word)
+    assert code == 2
+    assert message in err.strip().splitlines()[-1]
+
+
+def test_help(command: Command) -> None:
+    assert "search_on=METRIC" in command(proxy.main, "--help")[1]

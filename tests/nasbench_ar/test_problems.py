@@ -1,0 +1,116 @@
+"""The table as an objective of Optuna and Nevergrad."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+import nasbench_ar
+from nasbench_ar import ConfigError, Oracle, problems
+
+
+@pytest.fixture
+def optuna() -> Any:
+    module = pytest.importorskip("optuna")
+    module.logging.set_verbosity(module.logging.ERROR)
+    return module
+
+
+def test_a_study_spends_the_budget_and_stops(toy: Oracle, optuna: Any) -> None:
+    objective = nasbench_ar.optuna_objective(budget=10, table=toy)
+    study = optuna.create_study(directions=objective.directions, sampler=optuna.samplers.RandomSampler(seed=1))
+    study.optimize(objective)
+    session = objective.session
+    assert session.spent == 10
+    complete = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
+    assert len(complete) == 10 + session.repeats
+    assert study.best_value == session.best()[1]
+    assert tuple(study.best_params.values()) == tuple(session.best()[0])
+    assert set(study.best_params) == set(toy.space.entry_names)
+    # index 15 has no entry in this table: pruned, not charged
+    pruned = [t for t in study.trials if t.state == optuna.trial.TrialState.PRUNED]
+    assert all(tuple(t.params.values()) == tuple(toy.space.architecture(15)) for t in pruned)
+
+
+def test_a_loss_is_minimised_in_its_own_unit(toy: Oracle, optuna: Any) -> None:
+    objective = nasbench_ar.optuna_objective("val_loss", budget=15, table=toy)
+    assert objective.directions == ["minimize"]
+    study = optuna.create_study(directions=objective.directions, sampler=optuna.samplers.TPESampler(seed=0))
+    study.optimize(objective)
+    assert study.best_value == toy.optimum("val_loss")[1]
+
+
+def test_a_study_of_several_objectives(toy: Oracle, optuna: Any) -> None:
+    objective = nasbench_ar.optuna_objective(["val_pgd_acc", "macs"], budget=15, table=toy)
+    assert objective.directions == ["maximize", "minimize"]
+    study = optuna.create_study(directions=objective.directions, sampler=optuna.samplers.RandomSampler(seed=1))
+    study.optimize(objective, n_jobs=2)
+    assert objective.session.spent == 15
+    front = {tuple(t.params.values()) for t in study.best_trials}
+    assert front == {tuple(a) for a in objective.session.front()}
+
+
+def test_limits_prune(toy: Oracle, optuna: Any) -> None:
+    objective = nasbench_ar.optuna_objective(budget=8, table=toy, constraints="val_clean_acc>=50")
+    study = optuna.create_study(directions=objective.directions, sampler=optuna.samplers.RandomSampler(seed=1))
+    study.optimize(objective)
+    for trial in study.trials:
+        found = nasbench_ar.Architecture(*trial.params.values())
+        if trial.state == optuna.trial.TrialState.COMPLETE:
+            assert toy.query(found, "val_clean_acc") >= 50
+        elif found != toy.space.architecture(15):
+            assert trial.state == optuna.trial.TrialState.PRUNED
+            assert toy.query(found, "val_clean_acc") < 50
+    assert len({tuple(t.params.values()) for t in study.trials} - {tuple(toy.space.architecture(15))}) == 8
+
+
+def test_a_study_that_repeats_itself_stops(toy: Oracle, optuna: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(problems, "STALL_LIMIT", 12)
+    objective = nasbench_ar.optuna_objective(budget=5, table=toy)
+    study = optuna.create_study(directions=objective.directions)
+    for _ in range(20):
+        study.enqueue_trial(dict(zip(toy.space.entry_names, toy.space.architecture(3), strict=True)))
+    study.optimize(objective)
+    assert (objective.session.spent, len(objective.session.history)) == (1, 1)
+    assert sum(t.state.name == "COMPLETE" for t in study.trials) == 13
+
+
+def test_ask_and_tell_is_told_that_the_budget_is_spent(toy: Oracle, optuna: Any) -> None:
+    objective = nasbench_ar.optuna_objective(budget=1, table=toy)
+    study = optuna.create_study(directions=objective.directions)
+    for index in (3, 4):
+        study.enqueue_trial(dict(zip(toy.space.entry_names, toy.space.architecture(index), strict=True)))
+    study.tell(trial := study.ask(), objective(trial))
+    with pytest.raises(nasbench_ar.BudgetExhaustedError):
+        objective(study.ask())
+
+
+def test_a_nevergrad_optimiser_spends_the_budget(toy: Oracle) -> None:
+    nevergrad = pytest.importorskip("nevergrad")
+    problem = nasbench_ar.nevergrad_problem(budget=12, table=toy)
+    parametrization = problem.parametrization()
+    parametrization.random_state.seed(3)
+    optimizer = nevergrad.optimizers.registry["RandomSearch"](parametrization, budget=2000)
+    optimizer.register_callback("ask", problem.stopper())
+    found = optimizer.minimize(problem)
+    assert problem.session.spent == 12
+    assert toy.query(found.args, "val_pgd_acc") == problem.session.best()[1]
+    worst = -min(problem.session.history.values())
+    assert problem(*toy.space.architecture(15)) == worst + 1, "no entry in this table"
+    known = next(iter(problem.session.history))
+    assert problem(*known) == -problem.session.history[known]
+
+
+def test_several_nevergrad_losses(toy: Oracle) -> None:
+    problem = nasbench_ar.nevergrad_problem(["val_pgd_acc", "macs"], budget=2, table=toy)
+    found = toy.space.architecture(2)
+    assert problem(*found) == [-toy.query(found, "val_pgd_acc"), toy.space.macs(found)]
+    assert problem(*toy.space.architecture(15)) == [1 - toy.query(found, "val_pgd_acc"), toy.space.macs(found) + 1]
+
+
+def test_nevergrad_that_is_missing(toy: Oracle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nevergrad", None)
+    with pytest.raises(ConfigError, match=r"pip install 'nasbench-ar\[nevergrad\]'"):
+        nasbench_ar.nevergrad_problem(budget=2, table=toy).parametrization()

@@ -1,0 +1,149 @@
+"""Optuna's and Nevergrad's samplers as searchers."""
+
+from __future__ import annotations
+
+import random
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nasbench_ar import Architecture, SearchError
+from searchers import NevergradSearcher, OptunaSearcher
+from searchers.borrowed import BorrowedSearcher
+from searchers.testing import SMALL, TINY, SearcherConformance, hilly, trajectory
+
+
+@pytest.fixture(autouse=True)
+def _installed(request: pytest.FixtureRequest) -> None:
+    if not request.node.name.startswith("test_missing"):
+        pytest.importorskip("optuna")
+        pytest.importorskip("nevergrad")
+
+
+class TestOptunaTPE(SearcherConformance):
+    searcher = OptunaSearcher
+
+
+@pytest.mark.slow
+class TestOptunaNSGA2Ordinal(SearcherConformance):
+    searcher = OptunaSearcher
+    arguments = {"sampler": "nsga2", "encoding": "ordinal", "patience": 3}
+
+
+@pytest.mark.slow
+class TestOptunaCMAES(SearcherConformance):
+    searcher = OptunaSearcher
+    arguments = {"sampler": "cmaes"}
+
+
+@pytest.mark.slow
+class TestOptunaQMC(SearcherConformance):
+    searcher = OptunaSearcher
+    arguments = {"sampler": "qmc"}
+
+
+@pytest.mark.slow
+class TestNevergradNGOpt(SearcherConformance):
+    searcher = NevergradSearcher
+
+
+@pytest.mark.slow
+class TestNevergradDECategorical(SearcherConformance):
+    searcher = NevergradSearcher
+    arguments = {"optimizer": "TwoPointsDE", "encoding": "categorical"}
+
+
+@pytest.mark.slow
+def test_nevergrad_has_its_own_randomness() -> None:
+    def run() -> list[list[int]]:
+        return trajectory(NevergradSearcher(SMALL, 3, optimizer="DiscreteOnePlusOne"), 40)
+
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002 - the state under test
+    first = run()
+    random.setstate(random.Random(9).getstate())
+    np.random.set_state(np.random.RandomState(9).get_state())  # noqa: NPY002
+    marks = random.getstate()
+    assert run() == first
+    assert random.getstate() == marks
+    random.setstate(before[0])
+    np.random.set_state(before[1])  # noqa: NPY002
+
+
+def test_nevergrad_keeps_to_a_restricted_space() -> None:
+    space = SMALL.restricted_to(range(0, 81, 4))
+    searcher = NevergradSearcher(space, 0, optimizer="TwoPointsDE", patience=3)
+    assert len(trajectory(searcher, space.size)) == space.size
+
+
+@pytest.mark.slow
+def test_gp_is_deterministic() -> None:
+    pytest.importorskip("torch")
+    runs = [trajectory(OptunaSearcher(TINY, 5, sampler="gp"), 13) for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+def test_optuna_is_told_everything() -> None:
+    searcher = OptunaSearcher(SMALL, 0, sampler="random")
+    asked = searcher.ask()
+    searcher.tell(asked, 1.0)
+    searcher.tell(SMALL.architecture(7), 2.0)  # nobody asked for it
+    study: Any = searcher._study
+    assert [t.value for t in study.trials] == [1.0, 2.0]
+    assert tuple(study.best_params.values()) == tuple(SMALL.architecture(7))
+
+
+class Loop(BorrowedSearcher):
+    """A library that proposes one architecture inside the space and one outside, for ever."""
+
+    def _propose(self) -> Architecture:
+        self.turn = getattr(self, "turn", 0) + 1
+        return SMALL.architecture(8 * (self.turn % 2))
+
+    def _reject(self, architecture: Architecture) -> None:
+        self.rejected = [*getattr(self, "rejected", []), architecture]
+
+    def _report(self, architecture: Architecture, score: float) -> None:
+        self.reported = [*getattr(self, "reported", []), architecture]
+
+
+def test_patience_ends_loops() -> None:
+    space = SMALL.restricted_to(range(8))  # index 8 is outside
+    searcher = Loop(space, 0, patience=4)
+    proposals = []
+    for _ in range(6):
+        proposals.append(searcher.ask())
+        searcher.tell(proposals[-1], hilly(proposals[-1]))
+    inside = space.architecture(0)
+    # rejected, inside (new); then rejected, inside, rejected, inside, that is 4 without anything new; then random
+    assert proposals[0] == inside
+    assert [p == inside for p in proposals] == [True, True, True, False, True, True]
+    assert set(searcher.rejected) == {SMALL.architecture(8)}
+    assert searcher.reported == proposals
+
+
+@pytest.mark.parametrize(
+    ("cls", "arguments", "message"),
+    [
+        (OptunaSearcher, {"sampler": "grid"}, "expected one of tpe, gp, cmaes"),
+        (OptunaSearcher, {"encoding": "one_hot"}, "expected one of auto, categorical, ordinal"),
+        (OptunaSearcher, {"sampler": "cmaes", "encoding": "categorical"}, "use ordinal"),
+        (OptunaSearcher, {"patience": 0}, "patience=0"),
+        (NevergradSearcher, {"optimizer": "Best"}, "not in Nevergrad's registry"),
+        (NevergradSearcher, {"encoding": "one_hot"}, "expected one of ordinal, categorical"),
+        (NevergradSearcher, {"budget": 0}, "budget=0"),
+    ],
+)
+def test_bad_arguments(cls: type[BorrowedSearcher], arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(SearchError, match=message):
+        cls(SMALL, 0, **arguments)
+    with pytest.raises(SearchError, match="seeds below"):
+        cls(SMALL, 2**32)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(("cls", "name"), [(OptunaSearcher, "optuna"), (NevergradSearcher, "nevergrad")])
+def test_missing_libraries_are_named(cls: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(SearchError, match=rf"pip install 'nasbench-ar\[{name}\]'"):
+        cls(SMALL, 0)

@@ -1,0 +1,121 @@
+"""NSGA-II and vectors of scores: conformance, selection by hand, and that it beats chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nasbench_ar import NARES, Architecture, SearchError
+from nasbench_ar.pareto import hypervolume
+from searchers import FOR_VECTORS, NSGA2, RandomSearch, VectorRandomSearch, VectorSearcher
+from searchers.nsga2 import survivors
+from searchers.testing import SMALL, SearcherConformance, hilly
+
+
+class TestNSGA2(SearcherConformance):
+    searcher = NSGA2
+
+
+class TestNSGA2Small(SearcherConformance):
+    searcher = NSGA2
+    arguments = {"population": 3, "crossover": 0.5, "mutation": 0.0, "patience": 2}
+
+
+class TestVectorRandomSearch(SearcherConformance):
+    searcher = VectorRandomSearch
+
+
+def pair(architecture: Architecture) -> tuple[float, float]:
+    return hilly(architecture), -float(SMALL.macs(architecture))
+
+
+def told(searcher: VectorSearcher, queries: int) -> list[Architecture]:
+    while len(searcher.history) < queries:
+        proposed = searcher.ask()
+        assert proposed not in searcher.history, "no architecture is proposed twice"
+        searcher.tell(proposed, pair(proposed))
+    return list(searcher.history)
+
+
+@pytest.mark.parametrize("cls", [NSGA2, VectorRandomSearch])
+def test_vectors_are_deterministic_and_finish_the_space(cls: type[VectorSearcher]) -> None:
+    assert told(cls(SMALL, 5), 60) == told(cls(SMALL, 5), 60)
+    searcher = cls(SMALL, 1)
+    assert set(told(searcher, 81)) == set(SMALL)
+    expected = {a for a in SMALL if not any(_dominates(pair(b), pair(a)) for b in SMALL)}
+    assert set(searcher.front()) == expected
+
+
+def _dominates(p: tuple[float, float], q: tuple[float, float]) -> bool:
+    return p != q and p[0] >= q[0] and p[1] >= q[1]
+
+
+def test_restricted_spaces_are_kept_to() -> None:
+    space = SMALL.restricted_to(range(0, 81, 3))
+    searcher = NSGA2(space, 2, population=5)
+    for _ in range(space.size):
+        proposed = searcher.ask()
+        assert proposed in space
+        searcher.tell(proposed, pair(proposed))
+    assert len(searcher.history) == space.size
+
+
+def test_selection_by_hand() -> None:
+    # front 0: a (0, 10), b (1, 9), c (5, 5), d (10, 0); front 1: e (0, 9); front 2: f (0, 0)
+    points = np.array([[0.0, 10], [1, 9], [5, 5], [10, 0], [0, 9], [0, 0]])
+    kept, place = survivors(points, 5)
+    # crowding of b: (5 - 0) / 10 + (10 - 5) / 10 = 1; of c: (10 - 1) / 10 + (9 - 0) / 10 = 1.8
+    assert kept.tolist() == [0, 3, 2, 1, 4]
+    assert place.tolist() == [0, 0, 1, 2, 3], "the two ends are not told apart"
+    assert survivors(points, 3)[0].tolist() == [0, 3, 2], "a front that does not fit is cut by crowding"
+
+
+def test_tournaments_prefer_the_better_place() -> None:
+    searcher = NSGA2(SMALL, 0)
+    searcher._alive = list(SMALL)[:3]
+    wins = np.bincount([searcher._tournament(np.array([0, 1, 2])) for _ in range(3000)], minlength=3) / 3000
+    np.testing.assert_allclose(wins, [5 / 9, 3 / 9, 1 / 9], atol=0.03)
+
+
+def test_it_beats_random_search_on_a_smooth_front() -> None:
+    vectors = NARES.vectors()
+    points = np.stack([np.log(vectors).sum(axis=1), -NARES.macs_many(NARES.member_indices) / 1e10], axis=1)
+    volumes = []
+    for cls in (NSGA2, VectorRandomSearch):
+        found = []
+        for seed in range(3):
+            searcher = cls(NARES, seed)
+            while len(searcher.history) < 300:
+                proposed = searcher.ask()
+                searcher.tell(proposed, points[NARES.index(proposed)])
+            found.append(hypervolume(points[NARES.indices(searcher.history)], points.min(axis=0)))
+        volumes.append(found)
+    assert min(volumes[0]) > max(volumes[1])
+
+
+def test_random_search_is_the_same_with_vectors() -> None:
+    plain, vector = RandomSearch(SMALL, 4), FOR_VECTORS[RandomSearch](SMALL, 4)
+    for _ in range(30):
+        proposed = plain.ask()
+        assert vector.ask() == proposed
+        plain.tell(proposed, 1.0)
+        vector.tell(proposed, (1.0, 2.0))
+
+
+def test_bad_vectors() -> None:
+    searcher = NSGA2(SMALL, 0)
+    first, second = list(SMALL)[:2]
+    searcher.tell(first, (1.0, 2.0))
+    assert searcher.best() == (first, 1.0)
+    for score in ((1.0, float("nan")), (), (1.0, "x"), None):
+        with pytest.raises(SearchError, match="expected finite numbers"):
+            searcher.tell(second, score)  # type: ignore[arg-type]
+    with pytest.raises(SearchError, match="has 3 scores, architectures told before have 2"):
+        searcher.tell(second, (1.0, 2.0, 3.0))
+    assert VectorRandomSearch(SMALL, 0).front() == []
+
+
+@pytest.mark.parametrize("arguments", [{"population": 0}, {"crossover": 1.5}, {"mutation": -1}, {"patience": 0}])
+def test_bad_arguments(arguments: dict[str, float]) -> None:
+    with pytest.raises(SearchError):
+        NSGA2(SMALL, 0, **arguments)  # type: ignore[arg-type]
