@@ -28,6 +28,7 @@ from nasbench_ar.errors import (
     TableError,
     TrainingError,
 )
+from nasbench_ar.fidelity import FidelitySession
 from nasbench_ar.library import load, open_table
 from nasbench_ar.metrics import METRICS, Metric
 from nasbench_ar.oracle import Oracle
@@ -48,6 +49,7 @@ __all__ = [
     "BudgetExhaustedError",
     "ConfigError",
     "DataError",
+    "FidelitySession",
     "Metric",
     "MetricError",
     "MissingEntryError",
