@@ -57,3 +57,7 @@ class DataError(NasbenchError, OSError):
 
 class TrainingError(NasbenchError, RuntimeError):
     """A training or evaluation that broke down: not finite, or out of memory."""
+
+
+class EngineError(NasbenchError, RuntimeError):
+    """Workers that cannot be reached, were killed too often or lack what a task needs."""

@@ -1,0 +1,185 @@
+"""The Dask half of `nasbench_ar.engine`.
+
+It stands on the client of `distributed`, not on joblib's Dask backend.  That backend
+never hands on what Dask itself reports of a task (a task given up because its workers
+were killed leaves a `generator_unordered` waiting for ever), gives up on a scheduler
+without workers after ten seconds, sizes its queue by the workers of the first moment,
+and leaves submitted tasks running when the caller stops.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import uuid
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nasbench_ar.engine import Breaks, Task, note
+from nasbench_ar.errors import EngineError
+
+CONNECT_SECONDS = 10
+PATIENCE_SECONDS = 5  # without a result, before looking whether there are workers
+T = TypeVar("T")
+
+
+def run(
+    function: Callable[..., T], tasks: Sequence[Task], *, address: str | None, jobs: int, restarts: int
+) -> Iterator[T]:
+    """As `Engine.run`."""
+    with ExitStack() as stack:
+        client = stack.enter_context(_connected(address) if address else _local(jobs, restarts))
+        note(f"Dask scheduler {client.scheduler.address}, dashboard {client.dashboard_link}")
+        yield from _results(client, function, tasks, Breaks(restarts, len(tasks)))
+
+
+def threads_of(address: str) -> int:
+    """Threads of all workers that a scheduler has now, at least 1.
+
+    Raises:
+        EngineError: when it cannot be reached.
+    """
+    with _connected(address) as client:
+        return max(1, sum(client.nthreads().values()))
+
+
+def _results(client: Any, function: Callable[..., T], tasks: Sequence[Task], breaks: Breaks) -> Iterator[T]:
+    import cloudpickle
+    from distributed import KilledWorker
+
+    code = cloudpickle.dumps(function)
+    packed = [cloudpickle.dumps(task) for task in tasks]
+    finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    number_of: dict[Any, int] = {}
+
+    def submit(numbers: Sequence[int]) -> None:
+        # In one graph and one group, whose tasks the scheduler keeps in a queue of its own, in this
+        # order: a worker that dies then takes no waiting task with it.
+        group = f"nasbench-ar-{uuid.uuid4().hex}"
+        futures = client.map(
+            _call,
+            [code] * len(numbers),
+            [packed[number] for number in numbers],
+            key=[(group, position) for position in range(len(numbers))],
+            pure=False,
+        )
+        number_of.update(zip(futures, numbers, strict=True))
+        for future in futures:
+            future.add_done_callback(finished.put)
+
+    try:
+        submit(range(len(tasks)))
+        while number_of:
+            future = _next(finished, client)
+            number = number_of.pop(future)
+            if future.status == "finished":
+                result = future.result()
+                breaks.progress()
+                del future
+                yield result
+                continue
+            error = future.exception() if future.status == "error" else None
+            if not isinstance(error, KilledWorker):
+                raise error or EngineError("the Dask scheduler is gone or was restarted; the same command goes on")
+            breaks.another(f"all that had begun one task, the last of them {error.last_worker.address}")
+            submit([number])
+    finally:
+        if number_of and client.status == "running":
+            client.cancel(list(number_of), force=True)
+
+
+def _next(finished: queue.SimpleQueue[Any], client: Any) -> Any:
+    """The next future that is done; says so once where nobody is there to do it."""
+    waiting = False
+    while True:
+        try:
+            return finished.get(timeout=PATIENCE_SECONDS)
+        except queue.Empty:
+            pass
+        if not waiting and not client.nthreads():
+            note(f"the Dask scheduler {client.scheduler.address} has no workers; waiting for one")
+            waiting = True
+
+
+_one_at_a_time = threading.Lock()
+
+
+def _call(code: bytes, packed: bytes) -> Any:
+    """Runs in the worker: what cannot be imported there is told apart from what a task raises."""
+    import pickle
+
+    with _one_at_a_time:
+        try:
+            function, task = pickle.loads(code), pickle.loads(packed)
+            return function(*task)
+        except Exception as error:
+            missing = next((e for e in (error, error.__cause__) if isinstance(e, ImportError)), None)
+            if missing is None:
+                raise
+            raise EngineError(_cannot_import(missing)) from error
+
+
+def _cannot_import(error: ImportError) -> str:
+    import socket
+
+    from distributed import get_worker
+
+    return (
+        f"Dask worker {get_worker().address} on {socket.gethostname()}: {error}; the code must be visible to the "
+        "workers: start them in the folder that holds it, or with that folder on PYTHONPATH"
+    )
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[Any]:
+    distributed = _library()
+    if "://" not in address and not Path(address).is_file():
+        raise EngineError(f"dask={address}: neither an address such as tcp://host:8786 nor a scheduler's file")
+    where = {"address": address} if "://" in address else {"scheduler_file": address}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
+            client = distributed.Client(**where, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise EngineError(
+            f"dask={address}: no scheduler answers there within {CONNECT_SECONDS} s ({_line(error)})"
+        ) from error
+    with client:
+        yield client
+
+
+@contextmanager
+def _local(jobs: int, restarts: int) -> Iterator[Any]:
+    """`jobs` workers of one thread each, on the loopback interface."""
+    distributed = _library()
+    import dask
+
+    settings = {"distributed.scheduler.worker-saturation": 1.0, "distributed.scheduler.allowed-failures": restarts}
+    with (
+        dask.config.set(settings),
+        distributed.LocalCluster(
+            n_workers=jobs,
+            threads_per_worker=1,
+            memory_limit=0,  # tasks differ in size: none is stopped for exceeding an equal share
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def _library() -> Any:
+    try:
+        import distributed
+    except ImportError as error:
+        raise EngineError("engine=dask needs Dask: pip install 'nasbench-ar[cluster]'") from error
+    return distributed
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,185 @@
+"""One way to carry out many tasks in parallel: loky on this machine, Dask on one or on many.
+
+    engine = Engine(jobs=4)
+    for result in engine.run(function, [(1,), (2,), (3,)]):
+        ...
+
+Loky, joblib's process pool, is the default and needs nothing else.  Dask
+(`pip install 'nasbench-ar[cluster]'`) adds a dashboard, and workers on other machines.
+What a task computes must not depend on where it runs; then neither does a result.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from nasbench_ar.errors import ConfigError, EngineError
+
+ENGINES = ("loky", "dask")
+T = TypeVar("T")
+Task = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where and how many at a time.
+
+    Attributes:
+        name: `loky` or `dask`.
+        jobs: processes; -1 takes every core.
+        dask: address of a scheduler, `tcp://host:8786`, or the path of a scheduler file;
+            None starts a local cluster of `jobs` processes with one thread each.
+        restarts: times in a row that workers may be killed without any task finished in between.
+
+    Raises:
+        ConfigError: when the values do not fit together.
+    """
+
+    name: str = "loky"
+    jobs: int = -1
+    dask: str | None = None
+    restarts: int = 3
+
+    def __post_init__(self) -> None:
+        if self.name not in ENGINES:
+            raise ConfigError(f"engine={self.name!r}: expected one of {', '.join(ENGINES)}")
+        if self.jobs == 0:
+            raise ConfigError("jobs=0: expected a number of processes, or -1 for every core")
+        if self.restarts < 0:
+            raise ConfigError(f"restarts={self.restarts}: expected an integer of at least 0")
+        if self.dask is None:
+            return
+        if self.name != "dask":
+            raise ConfigError(f"dask={self.dask}: a scheduler goes with engine=dask, not with engine={self.name}")
+        if not self.dask:
+            raise ConfigError("dask= takes a scheduler's address or its file; leave it out for a local cluster")
+        if self.jobs != -1:
+            raise ConfigError(
+                f"jobs={self.jobs}: the workers of the scheduler {self.dask} decide how many tasks run at a time; "
+                "leave jobs out"
+            )
+
+    def processes(self) -> int:
+        """How many tasks run at a time; for a scheduler elsewhere, as of now.
+
+        Raises:
+            EngineError: when the scheduler cannot be reached.
+        """
+        if self.dask is not None:
+            from nasbench_ar import dask_engine
+
+            return dask_engine.threads_of(self.dask)
+        from joblib import effective_n_jobs
+
+        return int(effective_n_jobs(self.jobs))
+
+    def run(self, function: Callable[..., T], tasks: Sequence[Task]) -> Iterator[T]:
+        """Call `function(*task)` for every task in worker processes; yields results as they finish.
+
+        Tasks start in their order, so put long ones first; results come in any order.
+        Nothing starts before the first result is asked for.  One task runs at a time in
+        a process; with loky in its main thread, with Dask in another, and with `jobs=1`
+        and loky in this process.  The task of a killed worker is carried out again, so a
+        task must do no harm when done twice.  Leaving the loop early stops the workers
+        of this machine; a task begun elsewhere ends by itself, unheard.
+
+        Args:
+            function: found by its name or picklable by cloudpickle, as its arguments and results.
+            tasks: the arguments of each call.
+
+        Raises:
+            EngineError: workers were killed `restarts + 1` times in a row, or the
+                scheduler or what workers need cannot be found.
+            Exception: the first that a task raises; those not begun are dropped.
+        """
+        if not tasks:
+            return iter(())
+        if self.name == "dask":
+            from nasbench_ar import dask_engine
+
+            return dask_engine.run(
+                function, tasks, address=self.dask, jobs=self._at_most(tasks), restarts=self.restarts
+            )
+        jobs = self._at_most(tasks)
+        return (function(*task) for task in tasks) if jobs == 1 else _loky(function, tasks, jobs, self.restarts)
+
+    def _at_most(self, tasks: Sequence[Task]) -> int:
+        return len(tasks) if self.dask is not None else min(self.processes(), len(tasks))
+
+
+class Breaks:
+    """Counts how often workers were killed in a row with no task finished in between."""
+
+    def __init__(self, allowed: int, tasks: int) -> None:
+        self.allowed = allowed
+        self.tasks = tasks
+        self.finished = 0
+        self.in_a_row = 0
+
+    def progress(self) -> None:
+        """A task has finished."""
+        self.finished += 1
+        self.in_a_row = 0
+
+    def another(self, how: str) -> None:
+        """Workers were killed.
+
+        Args:
+            how: which workers, or how they ended, for the user.
+
+        Raises:
+            EngineError: when it was once too often.
+        """
+        self.in_a_row += 1
+        left = f"{self.tasks - self.finished} of {self.tasks} tasks"
+        if self.in_a_row > self.allowed:
+            times = "once" if self.in_a_row == 1 else f"{self.in_a_row} times in a row"
+            raise EngineError(
+                f"workers were killed {times} without any task finished in between ({how}); {left} are unfinished. "
+                "Most often memory ran out: use fewer jobs= or smaller tasks; the same command goes on from there"
+            )
+        note(f"a worker was killed ({how}); {left} are unfinished and submitted again")
+
+
+def note(text: str) -> None:
+    """Tell the user, on standard error."""
+    print(f"nasbench-ar: {text}", file=sys.stderr, flush=True)
+
+
+def _loky(function: Callable[..., T], tasks: Sequence[Task], jobs: int, restarts: int) -> Iterator[T]:
+    """A pool breaks when one of its workers is killed, and is then made anew for what is unfinished."""
+    from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    left = dict(enumerate(tasks))
+    breaks = Breaks(restarts, len(tasks))
+    while left:
+        parallel = Parallel(
+            n_jobs=min(jobs, len(left)),
+            backend="loky",
+            return_as="generator_unordered",
+            batch_size=1,  # a long task must not hold back one that was put beside it
+            max_nbytes=None,  # no files for large arguments, which a killed command would leave behind
+        )
+        results = parallel(delayed(_numbered)(number, function, task) for number, task in list(left.items()))
+        try:
+            for number, result in results:
+                del left[number]
+                breaks.progress()
+                yield result
+        except TerminatedWorkerError as error:
+            exit_codes = re.search(r"\{(.*)\}", str(error))
+            breaks.another(exit_codes[1] if exit_codes else "exit code unknown")
+        finally:
+            with warnings.catch_warnings():  # joblib warns that what has not finished is dropped, as is meant
+                warnings.simplefilter("ignore", UserWarning)
+                results.close()
+
+
+def _numbered(number: int, function: Callable[..., T], task: Task) -> tuple[int, T]:
+    return number, function(*task)
