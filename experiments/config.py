@@ -26,6 +26,7 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nasbench_ar.engine import Engine
 from nasbench_ar.errors import ConfigError, NasbenchError
 from searchers import ALL_SEARCHERS, Searcher, hyperparameters
 from searchers.fidelity import FIDELITY_SEARCHERS
@@ -34,7 +35,7 @@ CUSTOM = "custom"
 MOST_SEEDS = 2**32
 MOST = 10_000_000  # numbers that the small commands take
 TERMINATED = 143  # the shell's exit code for SIGTERM
-PATH_KEYS = ("table", "out", "name")
+PATH_KEYS = ("table", "out", "name", "dask")
 
 
 @dataclass
@@ -48,6 +49,8 @@ class RunConfig:
         runs: number of seeded runs.
         seed: seed of the first run; the others follow.
         jobs: processes; -1 takes every core.
+        engine: `loky`, processes on this machine, or `dask`.
+        dask: address or file of a running Dask scheduler; null starts Dask on this machine.
         out: folder for results.
         name: name of the result folder; null takes the searcher's.
         overwrite: replace stored results of another configuration.
@@ -62,6 +65,8 @@ class RunConfig:
     runs: int = 400
     seed: int = 0
     jobs: int = -1
+    engine: str = "loky"
+    dask: str | None = None
     out: str = "results"
     name: str | None = None
     overwrite: bool = False
@@ -83,6 +88,11 @@ class RunConfig:
         """The searcher's constructor arguments."""
         return {key: value for key, value in self.searcher.items() if key != "_target_"}
 
+    @property
+    def parallel(self) -> Engine:
+        """What carries out the runs."""
+        return Engine(self.engine, self.jobs, self.dask)
+
     def check(self) -> None:
         """Refuse values that no experiment can have.
 
@@ -96,8 +106,7 @@ class RunConfig:
             raise ConfigError(f"seed={self.seed}: seeds must stay below {MOST_SEEDS}")
         if not self.out or self.table == "":
             raise ConfigError("out= and table= take a name or a folder; leave them out for their defaults")
-        if self.jobs == 0:
-            raise ConfigError("jobs=0: expected a number of processes, or -1 for every core")
+        _ = self.parallel  # refuses what does not fit together
         if isinstance(self.table_seed, bool) or not (self.table_seed == "mean" or isinstance(self.table_seed, int)):
             raise ConfigError(f"table_seed={self.table_seed!r}: expected an integer or mean")
         if self.name is not None and (not self.name or set(self.name) & set("/\\") or self.name.startswith(".")):

@@ -3,6 +3,7 @@
     python -m experiments.run searcher=bananas runs=400
     python -m experiments.run searcher=local_search searcher.improvement=best queries=200
     python -m experiments.run searcher._target_=my_module.MySearcher
+    python -m experiments.run searcher=bananas engine=dask dask=tcp://host:8786
     python -m experiments.run --help
 
 Results go to `<out>/<table>/<searcher>/`.  Started again, the same command goes on
@@ -15,7 +16,8 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,12 @@ import numpy as np
 
 from experiments import plot, provenance, summary
 from experiments.config import RunConfig, help_text, main_with_errors, parse_command_line, searcher_class, target_of
-from experiments.runner import Race, build_searcher, open_session, run_group, run_once
+from experiments.runner import Race, build_searcher, open_session
 from experiments.store import Runs, RunStore
 from experiments.trajectory import incumbents
+from experiments.worker import ranges, run_and_store, run_group_and_store
 from nasbench_ar import METRICS, ConfigError, Oracle, load
+from nasbench_ar.engine import Engine
 from searchers import ALL_SEARCHERS
 
 
@@ -85,7 +89,7 @@ def run_experiment(config: RunConfig, oracle: Oracle | None = None) -> Experimen
     code = {"git_commit": provenance.git_commit(), "versions": provenance.versions()}
     store.begin(_resolved(config, oracle, race, fingerprint), code if missing else None)
     if missing:
-        _carry_out(race, missing, store, config.jobs)
+        _carry_out(race, missing, store, config.parallel, (fingerprint["table_hash"], fingerprint["source"]))
     runs = store.load(wanted, config.queries)
     return _report(config, oracle, race, store, runs)
 
@@ -143,42 +147,31 @@ def _resolved(config: RunConfig, oracle: Oracle, race: Race, fingerprint: dict[s
     }
 
 
-def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, jobs: int) -> None:
-    from joblib import Parallel, delayed
+def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, engine: Engine, same: tuple[str, str]) -> None:
     from tqdm import tqdm
 
-    if searcher_class(race.searcher).lockstep:
-        _carry_out_groups(race, seeds, store, jobs)
+    store = RunStore(store.folder.resolve())  # workers may have been started in another folder
+    bar = partial(tqdm, total=len(seeds), unit="run", desc=race.searcher.rpartition(".")[2], dynamic_ncols=True)
+    if not searcher_class(race.searcher).lockstep:
+        with bar() as progress:
+            for _ in engine.run(run_and_store, [(race, seed, store, *same) for seed in seeds]):
+                progress.update()
         return
-    parallel = Parallel(n_jobs=min(jobs, len(seeds)), return_as="generator_unordered")
-    with tqdm(total=len(seeds), unit="run", desc=race.searcher.rpartition(".")[2], dynamic_ncols=True) as bar:
-        for _ in parallel(delayed(_run_and_store)(race, seed, store) for seed in seeds):
-            bar.update()
-
-
-def _run_and_store(race: Race, seed: int, store: RunStore) -> None:
-    store.save(run_once(race, seed))
-
-
-def _carry_out_groups(race: Race, seeds: Sequence[int], store: RunStore, jobs: int) -> None:
-    from joblib import Parallel, delayed, effective_n_jobs
-
     prototype = build_searcher(race, open_session(race), seeds[0])
-    size, at_a_time = prototype.grouping(len(seeds), effective_n_jobs(jobs))
+    size, at_a_time = prototype.grouping(len(seeds), engine.processes())
     groups = [seeds[k : k + size] for k in range(0, len(seeds), size)]
-    _note(f"lock-step groups of up to {size} runs: {len(groups)}, {min(at_a_time, len(groups))} at a time")
-    parallel = Parallel(n_jobs=min(at_a_time, len(groups)))
-    parallel(delayed(_run_group_and_store)(race, group, store, k % at_a_time) for k, group in enumerate(groups))
-
-
-def _run_group_and_store(race: Race, seeds: Sequence[int], store: RunStore, line: int) -> None:
-    from tqdm import tqdm
-
-    name = f"seeds {_ranges(seeds)}"
-    with tqdm(total=race.queries, unit="query", desc=name, position=line, dynamic_ncols=True) as bar:
-        runs = run_group(race, seeds, lambda spent: bar.update(spent - bar.n))
-    for run in runs:
-        store.save(run)
+    at_a_time = min(at_a_time, len(groups))
+    _note(f"lock-step groups of up to {size} runs: {len(groups)}, {at_a_time} at a time")
+    here = engine.name == "loky"  # bars of other machines' workers would be seen by nobody
+    tasks = [(race, group, store, *same, k % at_a_time if here else None) for k, group in enumerate(groups)]
+    if engine.dask is None:
+        waves, engine = [tasks], replace(engine, jobs=at_a_time)
+    else:
+        waves = [tasks[k : k + at_a_time] for k in range(0, len(tasks), at_a_time)]
+    with bar(disable=here) as progress:
+        for wave in waves:
+            for runs in engine.run(run_group_and_store, wave):
+                progress.update(runs)
 
 
 def _report(config: RunConfig, oracle: Oracle, race: Race, store: RunStore, runs: Runs) -> Experiment:
@@ -214,7 +207,7 @@ def as_text(experiment: Experiment) -> str:
     runs, queries = experiment.runs, experiment.config.queries
     lines = [
         f"{experiment.config.searcher_name}: {len(runs.seeds)} runs of {queries} queries, "
-        f"objective {experiment.objective}, seeds {_ranges(runs.seeds.tolist())}",
+        f"objective {experiment.objective}, seeds {ranges(runs.seeds.tolist())}",
         "",
         f"Table {experiment.oracle.name}: {experiment.oracle.title}",
         "",
@@ -234,17 +227,6 @@ def as_text(experiment: Experiment) -> str:
     if early:
         lines.append(f"{len(early)} runs ended early; the first, seed {early[0][0]}: {early[0][1]}.")
     return "\n".join(lines) + "\n"
-
-
-def _ranges(seeds: Sequence[int]) -> str:
-    """`0..399` or `0..9, 20..29`."""
-    parts: list[list[int]] = []
-    for seed in seeds:
-        if parts and seed == parts[-1][1] + 1:
-            parts[-1][1] = seed
-        else:
-            parts.append([seed, seed])
-    return ", ".join(str(a) if a == b else f"{a}..{b}" for a, b in parts)
 
 
 def _note(text: str) -> None:

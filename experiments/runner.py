@@ -143,7 +143,7 @@ def open_session(race: Race, oracle: Oracle | None = None) -> Session:
     Raises:
         NasbenchError: as `Oracle.session`.
     """
-    oracle = oracle or _oracle(race.table)
+    oracle = oracle or oracle_in(race.table)
     return oracle.session(
         race.objective,
         budget=oracle.space.size if searcher_class(race.searcher).stops_itself else race.queries,
@@ -207,5 +207,6 @@ def _reason(searcher: Searcher, session: Session, stop: Exception) -> str:
 
 
 @functools.lru_cache(maxsize=4)
-def _oracle(folder: str) -> Oracle:
+def oracle_in(folder: str) -> Oracle:
+    """The table in a folder, opened once in a process."""
     return Oracle(Table(folder))

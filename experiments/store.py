@@ -139,6 +139,10 @@ class RunStore:
     def _path(self, seed: int) -> Path:
         return self.folder / "runs" / f"seed-{seed:06d}.npz"
 
+    def has(self, seed: int) -> bool:
+        """Whether a run is stored, whole."""
+        return zipfile.is_zipfile(self._path(seed))
+
     def finished(self) -> list[int]:
         """Seeds of all whole stored runs, ascending; files that are not whole are left out."""
         seeds = []

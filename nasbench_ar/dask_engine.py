@@ -9,8 +9,12 @@ and leaves submitted tasks running when the caller stops.
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
+import pickle
 import queue
+import socket
 import threading
 import uuid
 import warnings
@@ -19,6 +23,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from nasbench_ar import __version__
 from nasbench_ar.engine import Breaks, Task, note
 from nasbench_ar.errors import EngineError
 
@@ -34,7 +39,25 @@ def run(
     with ExitStack() as stack:
         client = stack.enter_context(_connected(address) if address else _local(jobs, restarts))
         note(f"Dask scheduler {client.scheduler.address}, dashboard {client.dashboard_link}")
+        if address:
+            _note_oddities(client)
         yield from _results(client, function, tasks, Breaks(restarts, len(tasks)))
+
+
+def _note_oddities(client: Any) -> None:
+    """What of a scheduler's workers a user should know, of those that are there now."""
+    versions = client.get_versions(check=False)
+    here = versions["client"]["packages"]
+    for address, there in {"the scheduler": versions["scheduler"], **versions["workers"]}.items():
+        packages = there["packages"] if there else {}
+        other = [f"{name} {packages[name]} (here {here[name]})" for name in packages if packages[name] != here[name]]
+        if other:
+            note(f"other versions on {address}: {', '.join(other)}")
+    most = max(client.nthreads().values(), default=1)
+    if most > 1:
+        note(
+            f"workers with up to {most} threads: one task runs at a time in a process, so start them with --nthreads 1"
+        )
 
 
 def threads_of(address: str) -> int:
@@ -64,6 +87,7 @@ def _results(client: Any, function: Callable[..., T], tasks: Sequence[Task], bre
             _call,
             [code] * len(numbers),
             [packed[number] for number in numbers],
+            [__version__] * len(numbers),
             key=[(group, position) for position in range(len(numbers))],
             pure=False,
         )
@@ -108,11 +132,13 @@ def _next(finished: queue.SimpleQueue[Any], client: Any) -> Any:
 _one_at_a_time = threading.Lock()
 
 
-def _call(code: bytes, packed: bytes) -> Any:
+def _call(code: bytes, packed: bytes, version: str) -> Any:
     """Runs in the worker: what cannot be imported there is told apart from what a task raises."""
-    import pickle
-
     with _one_at_a_time:
+        if version != __version__:
+            raise EngineError(
+                f"{_here()} has nasbench-ar {__version__}, this command {version}; install the same there"
+            )
         try:
             function, task = pickle.loads(code), pickle.loads(packed)
             return function(*task)
@@ -120,36 +146,59 @@ def _call(code: bytes, packed: bytes) -> Any:
             missing = next((e for e in (error, error.__cause__) if isinstance(e, ImportError)), None)
             if missing is None:
                 raise
-            raise EngineError(_cannot_import(missing)) from error
+            raise EngineError(
+                f"{_here()}: {missing}; workers must find all code that a task needs: start them in the folder that "
+                "holds it, or with that folder on PYTHONPATH"
+            ) from error
 
 
-def _cannot_import(error: ImportError) -> str:
-    import socket
-
+def _here() -> str:
     from distributed import get_worker
 
-    return (
-        f"Dask worker {get_worker().address} on {socket.gethostname()}: {error}; the code must be visible to the "
-        "workers: start them in the folder that holds it, or with that folder on PYTHONPATH"
-    )
+    return f"Dask worker {get_worker().address} on {socket.gethostname()}"
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[Any]:
+def _connected(dask: str) -> Iterator[Any]:
     distributed = _library()
-    if "://" not in address and not Path(address).is_file():
-        raise EngineError(f"dask={address}: neither an address such as tcp://host:8786 nor a scheduler's file")
-    where = {"address": address} if "://" in address else {"scheduler_file": address}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
-            client = distributed.Client(**where, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise EngineError(
-            f"dask={address}: no scheduler answers there within {CONNECT_SECONDS} s ({_line(error)})"
-        ) from error
+    address = dask if "://" in dask else _address_in(dask)
+    _check(dask, address)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
+        client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     with client:
         yield client
+
+
+def _address_in(scheduler_file: str) -> str:
+    """The address that `dask scheduler --scheduler-file` wrote."""
+    try:
+        return str(json.loads(Path(scheduler_file).read_text(encoding="utf-8"))["address"])
+    except FileNotFoundError:
+        raise EngineError(
+            f"dask={scheduler_file}: neither an address such as tcp://host:8786 nor a scheduler's file"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EngineError(f"dask={scheduler_file}: not the file of a Dask scheduler ({_line(error)})") from error
+
+
+def _check(dask: str, address: str) -> None:
+    """Ask whoever is there for its name first: a client that meets none, or a stranger, is slow to give up."""
+
+    async def identity() -> dict[str, Any]:
+        from distributed.core import rpc
+
+        async with rpc(address, timeout=CONNECT_SECONDS) as there:  # type: ignore[no-untyped-call]
+            return await there.identity()
+
+    try:
+        kind = asyncio.run(asyncio.wait_for(identity(), CONNECT_SECONDS))["type"]
+    except Exception as error:  # whatever a stranger's bytes lead to
+        raise EngineError(
+            f"dask={dask}: no Dask scheduler answers at {address} within {CONNECT_SECONDS} s ({_line(error)})"
+        ) from error
+    if kind != "Scheduler":
+        raise EngineError(f"dask={dask}: at {address} is no Dask scheduler but a {kind}")
 
 
 @contextmanager

@@ -1,0 +1,95 @@
+"""What a worker process does: runs of one experiment, each stored as soon as it is done.
+
+A worker may live longer than one command, and on another machine.  It first makes sure
+that its table and its searcher are those of the experiment: a Dask worker goes on with
+the modules it has imported when their source has changed since.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+from experiments import provenance
+from experiments.config import searcher_class
+from experiments.runner import Race, oracle_in, run_group, run_once
+from experiments.store import RunStore
+from nasbench_ar import EngineError
+from searchers import Searcher
+
+
+def run_and_store(race: Race, seed: int, store: RunStore, table_hash: str, source: str) -> int:
+    """Carry out one run, unless it is stored by now; returns how many there were to do, 1.
+
+    Args:
+        race: the experiment.
+        seed: of the run.
+        store: where it goes.
+        table_hash: content hash of the experiment's table.
+        source: digest of its searcher's source.
+
+    Raises:
+        EngineError: when this process has another table or another searcher.
+        NasbenchError: as `run_once` and `RunStore.save`.
+    """
+    if not store.has(seed):
+        _check(race, table_hash, source)
+        store.save(run_once(race, seed))
+    return 1
+
+
+def run_group_and_store(
+    race: Race, seeds: Sequence[int], store: RunStore, table_hash: str, source: str, line: int | None
+) -> int:
+    """As `run_and_store`, for runs in lock-step.
+
+    Args:
+        race: the experiment.
+        seeds: of the runs.
+        store: where they go.
+        table_hash: content hash of the experiment's table.
+        source: digest of its searcher's source.
+        line: of the terminal, for a progress bar; None for none.
+    """
+    from tqdm import tqdm
+
+    missing = [seed for seed in seeds if not store.has(seed)]
+    if missing:
+        _check(race, table_hash, source)
+        name = f"seeds {ranges(missing)}"
+        with tqdm(
+            total=race.queries, unit="query", desc=name, position=line, dynamic_ncols=True, disable=line is None
+        ) as bar:
+            runs = run_group(race, missing, lambda spent: bar.update(spent - bar.n))
+        for run in runs:
+            store.save(run)
+    return len(seeds)
+
+
+def ranges(seeds: Sequence[int]) -> str:
+    """`0..399` or `0..9, 20..29`."""
+    parts: list[list[int]] = []
+    for seed in seeds:
+        if parts and seed == parts[-1][1] + 1:
+            parts[-1][1] = seed
+        else:
+            parts.append([seed, seed])
+    return ", ".join(str(a) if a == b else f"{a}..{b}" for a, b in parts)
+
+
+def _check(race: Race, table_hash: str, source: str) -> None:
+    if oracle_in(race.table).table.content_hash != table_hash:
+        oracle_in.cache_clear()  # it may have been replaced since this process opened it
+        if oracle_in(race.table).table.content_hash != table_hash:
+            raise EngineError(f"a worker finds another table in {race.table} than the command that asks it")
+    if _digest(searcher_class(race.searcher)) != source:
+        raise EngineError(
+            f"a worker has another source of {race.searcher} than the command that asks it; "
+            "where workers outlive a command, start them anew after a change"
+        )
+
+
+@functools.lru_cache(maxsize=64)
+def _digest(searcher: type[Searcher]) -> str:
+    """Taken once, when a process has just imported a class: files that change later are not what runs."""
+    return provenance.source_digest(searcher)
