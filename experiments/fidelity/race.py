@@ -14,6 +14,7 @@ from experiments.fidelity.config import FidelityConfig
 from experiments.fidelity.results import Results, read_results
 from experiments.fidelity.runner import FidelityRace, build_searcher, open_session, run_once
 from experiments.fidelity.store import TraceStore
+from experiments.worker import check_same
 from nasbench_ar import ConfigError, FidelitySession, Oracle, load
 from nasbench_ar.engine import Engine
 from searchers.fidelity import FidelitySearcher
@@ -50,8 +51,8 @@ def run_experiment(config: FidelityConfig, oracle: Oracle | None = None) -> Resu
     code = {"git_commit": provenance.git_commit(), "versions": provenance.versions()}
     store.begin(_resolved(config, oracle, race, session, fingerprint), code if missing else None)
     if missing:
-        _carry_out(race, missing, store, config)
-    results = read_results(folder, oracle, wanted)
+        _carry_out(race, missing, store, config.parallel, (fingerprint["table_hash"], fingerprint["source"]))
+    results = read_results(folder, wanted, oracle)
     write_report([results], store, "summary")
     store.write("table2.csv", summary.as_csv(table2(results)).encode())
     return results
@@ -154,18 +155,21 @@ def _resolved(
     }
 
 
-def _carry_out(race: FidelityRace, seeds: Sequence[int], store: TraceStore, config: FidelityConfig) -> None:
+def _carry_out(
+    race: FidelityRace, seeds: Sequence[int], store: TraceStore, engine: Engine, same: tuple[str, str]
+) -> None:
     from tqdm import tqdm
 
     store = TraceStore(store.folder.resolve())  # a worker may have been started in another folder
-    engine = Engine(jobs=config.jobs)
-    with tqdm(total=len(seeds), unit="run", desc=config.searcher_name, dynamic_ncols=True) as bar:
-        for _ in engine.run(_run_and_store, [(race, seed, store) for seed in seeds]):
+    with tqdm(total=len(seeds), unit="run", desc=race.searcher.rpartition(".")[2], dynamic_ncols=True) as bar:
+        for _ in engine.run(_run_and_store, [(race, seed, store, *same) for seed in seeds]):
             bar.update()
 
 
-def _run_and_store(race: FidelityRace, seed: int, store: TraceStore) -> None:
-    store.save_trace(run_once(race, seed))
+def _run_and_store(race: FidelityRace, seed: int, store: TraceStore, table_hash: str, source: str) -> None:
+    if not store.has(seed):
+        check_same(race.table, table_hash, searcher_class(race.searcher, FidelitySearcher), source)
+        store.save_trace(run_once(race, seed))
 
 
 def _note(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ def as_text(results: Sequence[Results]) -> str:
     out = [rule, "", f"Table {first.oracle.name}: {first.oracle.title}", "", as_markdown(header, _lines(results))]
     out.append(
         f"Mean ± standard deviation over runs; the table's best is {number(first.optimum)}. Searchers see the curve of "
-        f"{first.config['curve']} up to the epochs they pay for, {first.config['epochs']} in all; the incumbent has the "
+        f"{first.config['curve']} up to the epochs they pay for, of {first.config['epochs']}; the incumbent has the "
         "best value seen. Started: architectures trained at all. Clock: simulated time, in the unit of the budget."
     )
     if len(results) > 1:
@@ -126,11 +127,12 @@ def draw(results: Sequence[Results], path: Path) -> None:
     if any(r.workers > 1 for r in results):
         panels.append(("ended", f"simulated time ({unit}{estimated})"))
     size = (6.4, 4.2) if len(panels) == 1 else (10.4, 4.4)
-    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, layout="constrained", squeeze=False)
+    _, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, layout="constrained", squeeze=False)
     for panel, (axis, text) in zip(axes[0], panels, strict=True):
         _draw_panel(panel, results, axis)
         panel.set_xlabel(text)
-    axes[0, 0].set_ylabel(f"incumbent's {plot.objective_axis(first.oracle, first.objective)}")
+    name = f"{plot.objective_axis(first.oracle, first.objective)}, finished training of the incumbent"
+    axes[0, 0].set_ylabel("\n".join(textwrap.wrap(name, 50)))
     axes[0, 0].legend(frameon=False, fontsize=9, title="mean, and its 95 % interval", title_fontsize=9)
     _focus(axes[0, 0], results)
     plot.save_figure(axes[0, 0], path, note=plot.wrapped_title(first.oracle))
@@ -142,9 +144,13 @@ def _draw_panel(axes: Axes, results: Sequence[Results], axis: str) -> None:
         mean, half = values.mean(axis=0), _half_width(values)
         colour, style = plot.COLOURS[k % len(plot.COLOURS)], plot.STYLES[k % len(plot.STYLES)]
         name = label(results, r).replace("_", " ")
-        axes.plot(grid, mean, color=colour, linestyle=style, linewidth=1.8, label=name, zorder=3)  # type: ignore[arg-type]
+        axes.plot(
+            grid, mean, color=colour, linestyle=style, linewidth=1.8, label=name, zorder=3, drawstyle="steps-post"
+        )
         if len(values) > 1:
-            axes.fill_between(grid, mean - half, mean + half, color=colour, alpha=0.2, linewidth=0, zorder=2)
+            axes.fill_between(
+                grid, mean - half, mean + half, color=colour, alpha=0.2, linewidth=0, zorder=2, step="post"
+            )
     optimum = results[0].optimum
     axes.axhline(optimum, color="0.35", linewidth=1.0, label=f"optimum of the table ({number(optimum)})")
     axes.set_xlim(left=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from experiments.fidelity.runner import Trace
 from experiments.fidelity.store import TraceStore
 from experiments.statistics import holm, mean_interval, paired_wilcoxon
-from nasbench_ar import METRICS, Oracle, ResultsError
+from nasbench_ar import METRICS, Oracle, ResultsError, TableError, open_table
 
 FloatArray = NDArray[np.float64]
 SHARED = ("table", "table_hash", "objective", "budget", "unit", "table_seed")  # what compared runs have in common
@@ -157,11 +158,16 @@ def _paired(results: Sequence[Results], values: Sequence[FloatArray], first: int
     return paired_wilcoxon(one, other)
 
 
-def read_results(folder: Path, oracle: Oracle, seeds: Sequence[int] | None = None) -> Results:
+def read_results(folder: Path, seeds: Sequence[int] | None = None, oracle: Oracle | None = None) -> Results:
     """Stored runs of one folder.
 
+    Args:
+        folder: `<out>/<table>/fidelity/<searcher>`.
+        seeds: which; all that are finished by default.
+        oracle: their table, if it is open already.
+
     Raises:
-        ResultsError: when it holds none of multi-fidelity search.
+        ResultsError: when it holds none of multi-fidelity search, or its table is gone.
     """
     store = TraceStore(folder)
     config = store.read_config()
@@ -170,7 +176,16 @@ def read_results(folder: Path, oracle: Oracle, seeds: Sequence[int] | None = Non
     traces = store.traces(store.finished() if seeds is None else seeds)
     if not traces:
         raise ResultsError(f"{folder} holds no finished run")
-    return Results(str(config["name"]), config, oracle, traces)
+    return Results(str(config["name"]), config, oracle or _oracle_of(config), traces)
+
+
+def _oracle_of(config: Mapping[str, Any]) -> Oracle:
+    for place in (config["table_folder"], config["table"]):
+        with suppress(TableError):
+            table = open_table(place)
+            if table.content_hash == config["fingerprint"]["table_hash"]:
+                return Oracle(table)
+    raise ResultsError(f"the table {config['table']} of these results is no longer at {config['table_folder']}")
 
 
 def check_comparable(results: Sequence[Results]) -> None:

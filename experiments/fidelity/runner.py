@@ -13,7 +13,6 @@ finished, and the search is over.
 
 from __future__ import annotations
 
-import functools
 import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.config import searcher_class
-from experiments.runner import STALL_LIMIT
-from nasbench_ar import ConfigError, FidelitySession, NasbenchError, Oracle, SearchError, SpaceExhaustedError, Table
+from experiments.runner import STALL_LIMIT, oracle_in
+from nasbench_ar import ConfigError, FidelitySession, NasbenchError, Oracle, SearchError, SpaceExhaustedError
 from searchers.fidelity import FidelitySearcher, Training
 from searchers.threads import single_threaded
 
@@ -110,7 +109,7 @@ def open_session(race: FidelityRace, oracle: Oracle | None = None) -> FidelitySe
     Raises:
         NasbenchError: as `Oracle.fidelity_session`.
     """
-    oracle = oracle or _oracle(race.table)
+    oracle = oracle or oracle_in(race.table)
     return oracle.fidelity_session(race.objective, budget=race.budget, unit=race.unit, seed=race.table_seed)
 
 
@@ -217,8 +216,3 @@ class _Machines:
         training = Training(architecture, epoch)
         heapq.heappush(self.running, _Running(now + price, self._begun, now, price, training, scores))
         self._begun += 1
-
-
-@functools.lru_cache(maxsize=4)
-def _oracle(folder: str) -> Oracle:
-    return Oracle(Table(folder))
