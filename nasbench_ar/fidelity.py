@@ -57,7 +57,7 @@ class FidelitySession:
         repeats: queries for what was known already.
 
     Raises:
-        MetricError: when the objective is unknown, not allowed, or has no curve in the table.
+        MetricError: when the objective is unknown or has no curve in the table, as test metrics have none.
         MissingEntryError: when no architecture has a whole curve.
         ConfigError: when the budget is no positive number, or no whole one of epochs.
     """
@@ -71,7 +71,7 @@ class FidelitySession:
         unit: str = "epochs",
         seed: SeedChoice = "mean",
     ) -> None:
-        self.objective = searchable_metric(objective or oracle.table.default_objective)
+        self.objective = searchable_metric(objective or oracle.table.default_objective, allow_test=True)
         self.curve = _curve_of(oracle, self.objective.name)
         self.epochs = oracle.table.curve(self.curve).shape[1]
         self.space = _searchable(oracle, self.objective.name, self.curve, seed)
@@ -88,6 +88,11 @@ class FidelitySession:
     def remaining(self) -> float:
         """What may still be spent."""
         return max(self.budget - self.spent, 0.0)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the budget is spent, but for what rounding may leave of it."""
+        return self.remaining <= _ROUNDING * self.budget
 
     def known_epochs(self, architecture: ArchitectureLike) -> int:
         """How many epochs of an architecture have been paid for."""
@@ -214,7 +219,6 @@ def _searchable(oracle: Oracle, objective: str, curve: str, seed: SeedChoice) ->
     whole[table.arch_index[counted & absent.any(axis=1) & ~absent.all(axis=1)]] = False
     present = np.flatnonzero(whole & oracle.available(objective, seed=seed))
     if not len(present):
-        raise MissingEntryError(
-            f"table {oracle.name} has no architecture with {objective} and a whole curve of {curve}"
-        )
+        which = "" if isinstance(seed, str) else f" among the trainings with seed {seed}"
+        raise MissingEntryError(f"table {oracle.name} has no {objective} with a whole curve of {curve}{which}")
     return oracle.space.restricted_to(present)

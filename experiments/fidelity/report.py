@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 SIGNIFICANCE = 0.05
 SHARES = (0.25, 0.5, 1.0)
-TABLE_CSV = ("searcher", "workers", "runs", "budget_share", "mean", "std", "ci_low", "ci_high", "p_value")
-CURVE_CSV = ("searcher", "workers", "axis", "x", "mean", "ci_low", "ci_high")
+TABLE_CSV = ("searcher", "workers", "runs", "budget", "unit", "share", "mean", "std", "ci_low", "ci_high", "p_value")
+CURVE_CSV = ("searcher", "workers", "axis", "unit", "x", "mean", "ci_low", "ci_high")
 
 
 def as_text(results: Sequence[Results]) -> str:
@@ -80,7 +81,7 @@ def table_csv(results: Sequence[Results]) -> str:
         for r, cell in zip(results, compared(results, share), strict=True):
             numbers = (cell.mean, cell.std, *cell.interval, cell.p_value)
             cells = ["" if np.isnan(x) else repr(round(float(x), 10)) for x in numbers]
-            rows.append([r.name, r.workers, len(r.traces), share, *cells])
+            rows.append([r.name, r.workers, len(r.traces), r.budget, r.config["cost"], share, *cells])
     return _csv(TABLE_CSV, rows)
 
 
@@ -93,7 +94,7 @@ def curves_csv(results: Sequence[Results]) -> str:
             half = _half_width(values)
             for x, mean, width in zip(grid, values.mean(axis=0), half, strict=True):
                 ends = ["", ""] if np.isnan(width) else [repr(float(mean - width)), repr(float(mean + width))]
-                rows.append([r.name, r.workers, name, repr(float(x)), repr(float(mean)), *ends])
+                rows.append([r.name, r.workers, name, r.config["cost"], repr(float(x)), repr(float(mean)), *ends])
     return _csv(CURVE_CSV, rows)
 
 
@@ -121,15 +122,14 @@ def draw(results: Sequence[Results], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     first = results[0]
-    unit = "epochs" if first.config["unit"] == "epochs" else "GPU-days"
-    estimated = "; cost: estimated from MACs" if "estimated" in first.config["cost"] else ""
-    panels = [("spent", f"training spent ({unit}{estimated})")]
+    factor, unit = _readable_unit(results)
+    panels = [("spent", f"training spent ({unit})")]
     if any(r.workers > 1 for r in results):
-        panels.append(("ended", f"simulated time ({unit}{estimated})"))
+        panels.append(("ended", f"simulated time ({unit})"))
     size = (6.4, 4.2) if len(panels) == 1 else (10.4, 4.4)
     _, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, layout="constrained", squeeze=False)
     for panel, (axis, text) in zip(axes[0], panels, strict=True):
-        _draw_panel(panel, results, axis)
+        _draw_panel(panel, results, axis, factor)
         panel.set_xlabel(text)
     name = f"{plot.objective_axis(first.oracle, first.objective)}, finished training of the incumbent"
     axes[0, 0].set_ylabel("\n".join(textwrap.wrap(name, 50)))
@@ -138,9 +138,21 @@ def draw(results: Sequence[Results], path: Path) -> None:
     plot.save_figure(axes[0, 0], path, note=plot.wrapped_title(first.oracle))
 
 
-def _draw_panel(axes: Axes, results: Sequence[Results], axis: str) -> None:
+def _readable_unit(results: Sequence[Results]) -> tuple[float, str]:
+    """A factor that makes small costs readable, and the unit after it; says where costs are estimates."""
+    config = results[0].config
+    if config["unit"] == "epochs":
+        return 1.0, "epochs"
+    thousands = max(0, math.ceil(-math.log10(results[0].budget) / 3))
+    scale = rf"$10^{{-{3 * thousands}}}$ " if thousands else ""
+    estimated = "; cost: estimated from MACs" if "estimated" in config["cost"] else ", measured"
+    return 1000.0**thousands, f"{scale}GPU-days{estimated}"
+
+
+def _draw_panel(axes: Axes, results: Sequence[Results], axis: str, factor: float) -> None:
     for k, r in enumerate(results):
         grid, values = r.curve(axis)
+        grid = grid * factor
         mean, half = values.mean(axis=0), _half_width(values)
         colour, style = plot.COLOURS[k % len(plot.COLOURS)], plot.STYLES[k % len(plot.STYLES)]
         name = label(results, r).replace("_", " ")

@@ -208,11 +208,12 @@ class _Machines:
     def _start(self, training: Training, now: float) -> None:
         architecture, wanted = training
         epoch = self._session.affordable(architecture, wanted)
-        self.open = epoch == wanted
         if epoch is None:
+            self.open = False
             return
         price = self._session.price(architecture, epoch)
         scores = self._session.scores(architecture, epoch)
+        self.open = epoch == wanted and not self._session.exhausted
         training = Training(architecture, epoch)
         heapq.heappush(self.running, _Running(now + price, self._begun, now, price, training, scores))
         self._begun += 1
