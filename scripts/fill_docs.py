@@ -5,16 +5,20 @@
     python -m benchmarks.bananas_variants > benchmarks/results/bananas_variants.txt
     python -m benchmarks.bananas_predictors > benchmarks/results/bananas_predictors.txt
     python -m experiments.audit > benchmarks/results/audit.txt
-    python scripts/fill_docs.py [results]
+    python -m experiments.fidelity table=digits-729
+    python -m experiments.fidelity table=digits-729 workers=8 unit=gpu_days out=results/workers
+    python scripts/fill_docs.py [results] [--only races|fidelity]
 
 Whatever stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced, and
-`docs/table2.png` is copied.
+`docs/table2.png` and `docs/fidelity.png` are copied.
 """
 
 import argparse
 import shutil
 from pathlib import Path
 
+from experiments.fidelity import ranks
+from experiments.fidelity.results import read_results
 from experiments.noise import report
 from nasbench_ar import load
 
@@ -38,11 +42,9 @@ def tables(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if line.startswith("|"))
 
 
-def main() -> None:
-    """Fill every block."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("results", nargs="?", type=Path, default=ROOT / "results")
-    folder = parser.parse_args().results / "nares-figures"
+def fill_races(results: Path) -> None:
+    """README.md, docs/audit.md and docs/searchers.md."""
+    folder = results / "nares-figures"
     measured = ROOT / "benchmarks" / "results"
     fill(ROOT / "README.md", "table2", tables((folder / "table2.md").read_text()))
     both = (folder / "table2-both.md").read_text()
@@ -56,6 +58,30 @@ def main() -> None:
         text = (measured / f"bananas_{name}.txt").read_text()
         fill(ROOT / "docs/searchers.md", name, tables(text))
     shutil.copyfile(folder / "table2.png", ROOT / "docs/table2.png")
+
+
+def fill_fidelity(results: Path) -> None:
+    """docs/fidelity.md."""
+    document = ROOT / "docs/fidelity.md"
+    folder, workers = (start / "digits-729" / "fidelity" for start in (results, results / "workers"))
+    runs = read_results(folder / "random_full")
+    fill(document, "ranks", ranks.as_text(runs.oracle, runs.objective, ranks.ranks(runs.oracle, runs.objective)))
+    fill(document, "comparison", (folder / "comparison.md").read_text())
+    fill(document, "workers", (workers / "comparison.md").read_text())
+    shutil.copyfile(workers / "comparison.png", ROOT / "docs/fidelity.png")
+
+
+PARTS = {"races": fill_races, "fidelity": fill_fidelity}
+
+
+def main() -> None:
+    """Fill every block, or those of one part."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("results", nargs="?", type=Path, default=ROOT / "results")
+    parser.add_argument("--only", choices=PARTS)
+    given = parser.parse_args()
+    for name in [given.only] if given.only else PARTS:
+        PARTS[name](given.results)
 
 
 if __name__ == "__main__":
