@@ -14,12 +14,14 @@ import json
 import logging
 import pickle
 import queue
+import signal
 import socket
 import threading
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -147,8 +149,8 @@ def _call(code: bytes, packed: bytes, version: str) -> Any:
             if missing is None:
                 raise
             raise EngineError(
-                f"{_here()}: {missing}; workers must find all code that a task needs: start them in the folder that "
-                "holds it, or with that folder on PYTHONPATH"
+                f"{_here()}: {missing}; workers must find all code that a task needs: start them with its folder on "
+                "PYTHONPATH"
             ) from error
 
 
@@ -208,18 +210,45 @@ def _local(jobs: int, restarts: int) -> Iterator[Any]:
     import dask
 
     settings = {"distributed.scheduler.worker-saturation": 1.0, "distributed.scheduler.allowed-failures": restarts}
-    with (
-        dask.config.set(settings),
-        distributed.LocalCluster(
-            n_workers=jobs,
-            threads_per_worker=1,
-            memory_limit=0,  # tasks differ in size: none is stopped for exceeding an equal share
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
+    with ExitStack() as stack:
+        with dask.config.set(settings), _undisturbed():
+            cluster = stack.enter_context(
+                distributed.LocalCluster(
+                    n_workers=jobs,
+                    threads_per_worker=1,
+                    memory_limit=0,  # tasks differ in size: none is stopped for exceeding an equal share
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs=logging.CRITICAL,
+                )
+            )
+        yield stack.enter_context(distributed.Client(cluster, set_as_default=False))
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Signals that come meanwhile are acted on at the end: a cluster that is half up cannot be closed.
+
+    Threads and processes started here never see Ctrl-C, which a terminal sends to all
+    of them: workers are to be ended by this process, in order.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda k, _: came.append(k)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    resource_tracker.ensure_running()  # its start, otherwise a worker's, would undo the mask
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+    try:
+        yield
+    finally:
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _library() -> Any:

@@ -11,8 +11,12 @@ What a task computes must not depend on where it runs; then neither does a resul
 
 from __future__ import annotations
 
+import functools
+import os
 import re
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -147,8 +151,10 @@ class Breaks:
 
 
 def note(text: str) -> None:
-    """Tell the user, on standard error."""
-    print(f"nasbench-ar: {text}", file=sys.stderr, flush=True)
+    """Tell the user, on standard error, above progress bars if there are any."""
+    from tqdm import tqdm
+
+    tqdm.write(f"nasbench-ar: {text}", file=sys.stderr)
 
 
 def _loky(function: Callable[..., T], tasks: Sequence[Task], jobs: int, restarts: int) -> Iterator[T]:
@@ -166,7 +172,8 @@ def _loky(function: Callable[..., T], tasks: Sequence[Task], jobs: int, restarts
             batch_size=1,  # a long task must not hold back one that was put beside it
             max_nbytes=None,  # no files for large arguments, which a killed command would leave behind
         )
-        results = parallel(delayed(_numbered)(number, function, task) for number, task in list(left.items()))
+        call = delayed(_call)
+        results = parallel(call(os.getpid(), number, function, task) for number, task in list(left.items()))
         try:
             for number, result in results:
                 del left[number]
@@ -181,5 +188,21 @@ def _loky(function: Callable[..., T], tasks: Sequence[Task], jobs: int, restarts
                 results.close()
 
 
-def _numbered(number: int, function: Callable[..., T], task: Task) -> tuple[int, T]:
+def _call(parent: int, number: int, function: Callable[..., T], task: Task) -> tuple[int, T]:
+    """Runs in the worker."""
+    if os.getppid() == parent:
+        _end_with_parent()
     return number, function(*task)
+
+
+@functools.cache
+def _end_with_parent() -> None:
+    """End this process, a worker, when its parent is killed: loky's workers would go on, and hold what they have."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="nasbench-ar-parent").start()
