@@ -143,6 +143,7 @@ def _resolved(
         "objective": race.objective,
         "curve": session.curve,
         "epochs": session.epochs,
+        "architectures": session.space.size,
         "budget": race.budget,
         "unit": race.unit,
         "cost": session.cost.label,

@@ -34,12 +34,14 @@ class EpochRank:
 
     Attributes:
         epoch: from 0.
+        architectures: how many are ranked.
         tau: Kendall's tau-b.
         found: share of the final best tenth that is among the epoch's best tenth.
         mean: of the curve.
     """
 
     epoch: int
+    architectures: int
     tau: float
     found: float
     mean: float
@@ -61,7 +63,8 @@ def ranks(oracle: Oracle, objective: str | None = None, table_seed: int | str = 
     for epoch in range(session.epochs):
         values = curves[:, epoch]
         early = set(np.argsort(-sign * values, kind="stable")[:tenth].tolist())
-        out.append(EpochRank(epoch, kendall(values, final)[0], len(best & early) / tenth, float(values.mean())))
+        found = len(best & early) / tenth
+        out.append(EpochRank(epoch, len(final), kendall(values, final)[0], found, float(values.mean())))
     return out
 
 
@@ -78,7 +81,8 @@ def as_text(oracle: Oracle, objective: str, found: Sequence[EpochRank]) -> str:
         if r.epoch in shown and r.epoch >= 0
     ]
     return (
-        f"Epochs against the finished training: {oracle.label(objective)}, {epochs} epochs\n\n"
+        f"Epochs against the finished training: {oracle.label(objective)}, {epochs} epochs, "
+        f"{found[0].architectures} of {oracle.space.size} architectures\n\n"
         f"Table {oracle.name}: {oracle.title}\n\n{as_markdown(HEADER, lines)}"
     )
 

@@ -34,7 +34,10 @@ def as_text(results: Sequence[Results]) -> str:
     runs = " or ".join(str(n) for n in sorted({len(r.traces) for r in results}))
     header = ("Searcher", *(f"{100 * share:.0f} % of budget" for share in SHARES), "Started", "Trained whole", "Clock")
     rule = f"{objective} of the incumbent, as its finished training scores: {runs} runs of {first.budget:.6g} {cost}."
-    out = [rule, "", f"Table {first.oracle.name}: {first.oracle.title}", "", as_markdown(header, _lines(results))]
+    size, whole = first.config["architectures"], first.oracle.space.size
+    extent = f"{size} architectures" if size == whole else f"{size} of {whole} architectures, the others have no curve"
+    origin = f"Table {first.oracle.name}: {first.oracle.title}; {extent}"
+    out = [rule, "", origin, "", as_markdown(header, _lines(results))]
     out.append(
         f"Mean ± standard deviation over runs; the table's best is {number(first.optimum)}. Searchers see the curve of "
         f"{first.config['curve']} up to the epochs they pay for, of {first.config['epochs']}; the incumbent has the "
@@ -132,7 +135,7 @@ def draw(results: Sequence[Results], path: Path) -> None:
         _draw_panel(panel, results, axis, factor)
         panel.set_xlabel(text)
     name = f"{plot.objective_axis(first.oracle, first.objective)}, finished training of the incumbent"
-    axes[0, 0].set_ylabel("\n".join(textwrap.wrap(name, 50)))
+    axes[0, 0].set_ylabel("\n".join(textwrap.wrap(name, 55)), fontsize=9)
     axes[0, 0].legend(frameon=False, fontsize=9, title="mean, and its 95 % interval", title_fontsize=9)
     _focus(axes[0, 0], results)
     plot.save_figure(axes[0, 0], path, note=plot.wrapped_title(first.oracle))
