@@ -8,11 +8,12 @@ from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError
 from nasbench_ar.space import SearchSpace
 from searchers.base import check_at_least
-from searchers.fidelity.base import FidelitySearcher, FloatArray, Training
-from searchers.fidelity.rungs import halvings, levels
+from searchers.fidelity.base import FloatArray, Training
+from searchers.fidelity.halving import RungSearcher
+from searchers.fidelity.rungs import levels
 
 
-class Asha(FidelitySearcher):
+class Asha(RungSearcher):
     """Promote whoever is among the best of its rung so far; otherwise start a new architecture.
 
     When a worker is free, the rungs are looked at from the last but one down to the
@@ -46,11 +47,9 @@ class Asha(FidelitySearcher):
         least_epochs: int = 1,
         early_stopping_rate: int = 0,
     ) -> None:
-        super().__init__(space, seed, epochs)
-        self.eta = check_at_least("eta", eta, 2)
-        self.least_epochs = check_at_least("least_epochs", least_epochs, 1)
+        super().__init__(space, seed, epochs, eta=eta, least_epochs=least_epochs)
+        top = self.s_max
         self.early_stopping_rate = check_at_least("early_stopping_rate", early_stopping_rate, 0)
-        top = halvings(self.epochs, self.eta, self.least_epochs)
         if self.early_stopping_rate > top:
             raise SearchError(
                 f"early_stopping_rate={early_stopping_rate}: there are {top + 1} rungs; use at most {top}"

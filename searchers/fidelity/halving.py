@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import deque
+from itertools import cycle
 
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError
@@ -13,7 +14,23 @@ from searchers.fidelity.base import FidelitySearcher, Training
 from searchers.fidelity.rungs import Rung, bracket, halvings, hyperband_brackets
 
 
-class BracketSearcher(FidelitySearcher):
+class RungSearcher(FidelitySearcher):
+    """Compares architectures at rungs, a factor eta of epochs apart.
+
+    Attributes:
+        eta: one in eta goes on.
+        least_epochs: no training stops earlier.
+        s_max: how often a whole training can be divided by eta.
+    """
+
+    def __init__(self, space: SearchSpace, seed: int, epochs: int, *, eta: int = 3, least_epochs: int = 1) -> None:
+        super().__init__(space, seed, epochs)
+        self.eta = check_at_least("eta", eta, 2)
+        self.least_epochs = check_at_least("least_epochs", least_epochs, 1)
+        self.s_max = halvings(self.epochs, self.eta, self.least_epochs)
+
+
+class BracketSearcher(RungSearcher):
     """Brackets one after the other; within one, a rung begins when the one below is told whole.
 
     The best `n_{i+1}` of rung i by the score after its last epoch go on; of equal ones,
@@ -21,8 +38,8 @@ class BracketSearcher(FidelitySearcher):
     bracket starts with, it starts with those.
     """
 
-    def __init__(self, space: SearchSpace, seed: int, epochs: int) -> None:
-        super().__init__(space, seed, epochs)
+    def __init__(self, space: SearchSpace, seed: int, epochs: int, *, eta: int = 3, least_epochs: int = 1) -> None:
+        super().__init__(space, seed, epochs, eta=eta, least_epochs=least_epochs)
         self._bracket: deque[Rung] = deque()
         self._members: list[Architecture] = []  # of the current rung, in the order they were sampled
         self._epoch = 0
@@ -80,18 +97,15 @@ class SuccessiveHalving(BracketSearcher):
         least_epochs: int = 1,
         configurations: int | None = None,
     ) -> None:
-        super().__init__(space, seed, epochs)
-        self.eta = check_at_least("eta", eta, 2)
-        self.least_epochs = check_at_least("least_epochs", least_epochs, 1)
-        s = halvings(self.epochs, self.eta, self.least_epochs)
-        fewest = self.eta**s
+        super().__init__(space, seed, epochs, eta=eta, least_epochs=least_epochs)
+        fewest = self.eta**self.s_max
         self.configurations = check_at_least("configurations", fewest if configurations is None else configurations, 1)
         if self.configurations < fewest:
             raise SearchError(
-                f"configurations={configurations}: with eta={self.eta}, {s} halvings leave none of them; "
+                f"configurations={configurations}: with eta={self.eta}, {self.s_max} halvings leave none of them; "
                 f"use {fewest} or more, or a larger least_epochs"
             )
-        self.rungs = bracket(self.configurations, self.epochs, self.eta, s)
+        self.rungs = bracket(self.configurations, self.epochs, self.eta, self.s_max)
 
     def _next_bracket(self) -> list[Rung]:
         return self.rungs
@@ -112,13 +126,8 @@ class Hyperband(BracketSearcher):
     """
 
     def __init__(self, space: SearchSpace, seed: int, epochs: int, *, eta: int = 3, least_epochs: int = 1) -> None:
-        super().__init__(space, seed, epochs)
-        self.eta = check_at_least("eta", eta, 2)
-        self.least_epochs = check_at_least("least_epochs", least_epochs, 1)
-        self.brackets = hyperband_brackets(self.epochs, self.eta, self.least_epochs)
-        self._next = 0
+        super().__init__(space, seed, epochs, eta=eta, least_epochs=least_epochs)
+        self._brackets = cycle(hyperband_brackets(self.epochs, self.eta, self.least_epochs))
 
     def _next_bracket(self) -> list[Rung]:
-        found = self.brackets[self._next % len(self.brackets)]
-        self._next += 1
-        return found
+        return next(self._brackets)
