@@ -94,6 +94,13 @@ def test_the_last_training_goes_as_far_as_the_budget(oracle: Oracle) -> None:
     assert FOUR.architecture(int(trace.incumbent[-1])) == B
 
 
+def test_the_incumbent_has_the_best_value_seen_at_any_epoch(tmp_path: Path) -> None:
+    falling = scripted_oracle(tmp_path / "falling", {A: [50.0, 3.0], B: [20.0, 30.0]}, DAYS)
+    session = falling.fidelity_session(budget=4)
+    trace = simulate(RandomFull(session.space, 0, 2), session, 1)
+    assert FOUR.architecture(int(trace.incumbent[-1])) == A
+
+
 def test_a_budget_below_one_epoch_is_refused(oracle: Oracle) -> None:
     session = oracle.fidelity_session(budget=0.5, unit="gpu_days")
     with pytest.raises(ConfigError, match=r"budget=0.5: it does not pay for one epoch"):

@@ -120,6 +120,15 @@ def test_ashas_promotions() -> None:
     assert searcher.ask() == (e, 1)
 
 
+def test_asha_looks_at_the_higher_rung_first() -> None:
+    a, b, c, d = (TINY.architecture(k) for k in range(4))
+    searcher = Ordered(TINY, 0, 4, eta=2)
+    for architecture, scores in ((a, [1.0, 1.0]), (b, [2.0, 2.0]), (c, [9.0]), (d, [0.0])):
+        searcher.tell(architecture, len(scores) - 1, scores)
+    assert searcher.ask() == (b, 3)  # one of the two in the middle rung
+    assert searcher.ask() == (c, 1)  # two of the four in the lowest: c, and b, which has gone on
+
+
 def test_asha_does_not_wait_nor_promote_twice() -> None:
     a, b, c = (TINY.architecture(k) for k in range(3))
     searcher = Ordered(TINY, 0, 4, eta=2)
