@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import pickle
 import queue
 import signal
 import socket
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nasbench_ar import __version__
-from nasbench_ar.engine import Breaks, Task, note
+from nasbench_ar.engine import Breaks, Task, call_packed, note, pack
 from nasbench_ar.errors import EngineError
 
 CONNECT_SECONDS = 10
@@ -73,11 +72,9 @@ def threads_of(address: str) -> int:
 
 
 def _results(client: Any, function: Callable[..., T], tasks: Sequence[Task], breaks: Breaks) -> Iterator[T]:
-    import cloudpickle
     from distributed import KilledWorker
 
-    code = cloudpickle.dumps(function)
-    packed = [cloudpickle.dumps(task) for task in tasks]
+    code, packed = pack(function), [pack(task) for task in tasks]
     finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
     number_of: dict[Any, int] = {}
 
@@ -134,24 +131,14 @@ def _next(finished: queue.SimpleQueue[Any], client: Any) -> Any:
 _one_at_a_time = threading.Lock()
 
 
-def _call(code: bytes, packed: bytes, version: str) -> Any:
-    """Runs in the worker: what cannot be imported there is told apart from what a task raises."""
+def _call(code: bytes, task: bytes, version: str) -> Any:
+    """Runs in the worker."""
     with _one_at_a_time:
         if version != __version__:
             raise EngineError(
                 f"{_here()} has nasbench-ar {__version__}, this command {version}; install the same there"
             )
-        try:
-            function, task = pickle.loads(code), pickle.loads(packed)
-            return function(*task)
-        except Exception as error:
-            missing = next((e for e in (error, error.__cause__) if isinstance(e, ImportError)), None)
-            if missing is None:
-                raise
-            raise EngineError(
-                f"{_here()}: {missing}; workers must find all code that a task needs: start them with its folder on "
-                "PYTHONPATH"
-            ) from error
+        return call_packed(code, task, _here)
 
 
 def _here() -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import os
+import pickle
 import re
 import sys
 import threading
@@ -162,6 +163,7 @@ def _loky(function: Callable[..., T], tasks: Sequence[Task], jobs: int, restarts
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+    code = pack(function)
     left = dict(enumerate(tasks))
     breaks = Breaks(restarts, len(tasks))
     while left:
@@ -173,7 +175,7 @@ def _loky(function: Callable[..., T], tasks: Sequence[Task], jobs: int, restarts
             max_nbytes=None,  # no files for large arguments, which a killed command would leave behind
         )
         call = delayed(_call)
-        results = parallel(call(os.getpid(), number, function, task) for number, task in list(left.items()))
+        results = parallel(call(os.getpid(), sys.path, number, code, pack(task)) for number, task in list(left.items()))
         try:
             for number, result in results:
                 del left[number]
@@ -188,11 +190,44 @@ def _loky(function: Callable[..., T], tasks: Sequence[Task], jobs: int, restarts
                 results.close()
 
 
-def _call(parent: int, number: int, function: Callable[..., T], task: Task) -> tuple[int, T]:
-    """Runs in the worker."""
+def _call(parent: int, path: list[str], number: int, code: bytes, task: bytes) -> tuple[int, Any]:
+    """Runs in the worker, which may be older than the latest folders to import from."""
     if os.getppid() == parent:
         _end_with_parent()
-    return number, function(*task)
+    sys.path += [folder for folder in path if folder not in sys.path]
+    return number, call_packed(code, task, lambda: "a worker process")
+
+
+def pack(what: Any) -> bytes:
+    """As bytes, of which the unpacking is up to us, with its errors."""
+    import cloudpickle
+
+    return bytes(cloudpickle.dumps(what))
+
+
+def call_packed(code: bytes, task: bytes, who: Callable[[], str]) -> Any:
+    """Runs in a worker: call a packed function with its packed arguments.
+
+    Args:
+        code: the function.
+        task: its arguments.
+        who: names the worker.
+
+    Raises:
+        EngineError: when something that this needs cannot be imported here.
+        Exception: as the function.
+    """
+    try:
+        function: Callable[..., Any] = pickle.loads(code)
+        arguments: Task = pickle.loads(task)
+        return function(*arguments)
+    except Exception as error:
+        missing = next((e for e in (error, error.__cause__) if isinstance(e, ImportError)), None)
+        if missing is None:
+            raise
+        raise EngineError(
+            f"{who()}: {missing}; workers must find what a task needs: start them with its folder on PYTHONPATH"
+        ) from error
 
 
 @functools.cache
