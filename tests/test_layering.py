@@ -14,7 +14,14 @@ FORBIDDEN = {
     "experiments": {"datagen"},
     "datagen": {"searchers", "experiments"},
 }
-HEAVY = {"torch", "torchvision", "pandas", "sklearn"}  # to be imported where needed, not when a module loads
+HEAVY = {
+    "torch",
+    "torchvision",
+    "pandas",
+    "sklearn",
+    "dask",
+    "distributed",
+}  # to be imported where needed, not when a module loads
 
 
 def imported(tree: ast.AST, *, top_only: bool) -> set[str]:

@@ -6,6 +6,7 @@ import pytest
 
 from experiments.config import RunConfig, help_text, parse_command_line, searcher_class
 from nasbench_ar import ConfigError
+from nasbench_ar.engine import Engine
 from searchers import SEARCHERS, Bananas, hyperparameters
 
 
@@ -29,6 +30,13 @@ def test_values_are_typed() -> None:
     config = parse_command_line([*words, "name=steepest"])
     assert config.arguments == {"starts": 10, "improvement": "best"}
     assert (config.runs, config.table, config.table_seed, config.searcher_name) == (3, "some/folder", 2, "steepest")
+
+
+def test_engines() -> None:
+    assert parse_command_line([]).parallel == Engine("loky", -1)
+    assert parse_command_line(["engine=dask", "jobs=2"]).parallel == Engine("dask", 2)
+    words = ["engine=dask", "dask=tcp://host:8786"]
+    assert parse_command_line(words).parallel == Engine("dask", -1, "tcp://host:8786")
 
 
 def test_the_last_word_counts() -> None:
@@ -57,6 +65,10 @@ def test_a_class_of_ones_own_brings_no_foreign_defaults() -> None:
         (["queries=-5"], "queries=-5: expected"),
         (["seed=-1"], "seed=-1: expected"),
         (["jobs=0"], "jobs=0: expected"),
+        (["engine=ray"], "engine='ray': expected one of loky, dask"),
+        (["dask=tcp://host:8786"], "a scheduler goes with engine=dask, not with engine=loky"),
+        (["engine=dask", "dask=tcp://host:8786", "jobs=3"], "jobs=3: the workers of the scheduler tcp://host:8786 dec"),
+        (["engine=dask", "dask="], "dask= takes a scheduler's address or its file"),
         (["table_seed=best"], "table_seed='best': expected"),
         (["name=../up"], "name='../up': expected a plain folder name"),
         (["runs"], "words have the form key=value"),
