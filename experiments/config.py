@@ -29,6 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nasbench_ar.engine import Engine
 from nasbench_ar.errors import ConfigError, NasbenchError
 from searchers import ALL_SEARCHERS, Searcher, hyperparameters
+from searchers.fidelity import FIDELITY_SEARCHERS
 
 CUSTOM = "custom"
 MOST_SEEDS = 2**32
@@ -85,7 +86,7 @@ class RunConfig:
         """Name of the result folder."""
         if self.name:
             return self.name
-        known = {target_of(cls): name for name, cls in ALL_SEARCHERS.items()}
+        known = {target_of(cls): name for name, cls in (ALL_SEARCHERS | FIDELITY_SEARCHERS).items()}
         target = str(self.searcher["_target_"])
         return known.get(target, target.rpartition(".")[2])
 
@@ -125,16 +126,47 @@ class RunConfig:
             raise ConfigError(f"name={self.name!r}: expected a plain folder name")
 
 
+@dataclass(frozen=True)
+class Front:
+    """A command that takes a searcher.
+
+    Attributes:
+        schema: dataclass of its keys, `RunConfig` or a subclass.
+        searchers: those it knows by name.
+        base: what every searcher is a subclass of.
+        default: the searcher when none is named.
+        hidden: fields of the schema that are no keys of this command.
+    """
+
+    schema: type[RunConfig]
+    searchers: Mapping[str, type]
+    base: type
+    default: str
+    hidden: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> list[str]:
+        """What the command line may name."""
+        return [f.name for f in fields(self.schema) if f.name not in self.hidden]
+
+
+RACES = Front(RunConfig, ALL_SEARCHERS, Searcher, "bananas")
+
+
 def target_of(cls: type) -> str:
     """Dotted path of a class, as `_target_` takes it."""
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-def searcher_class(target: str) -> type[Searcher]:
+def searcher_class(target: str, base: type = Searcher) -> type[Any]:
     """Import a searcher by its dotted path.
 
+    Args:
+        target: the path.
+        base: what it must be a subclass of.
+
     Raises:
-        ConfigError: when there is no such module or class, or it is no `Searcher`.
+        ConfigError: when there is no such module or class, or it is no such searcher.
     """
     module_name, _, class_name = target.rpartition(".")
     if not module_name:
@@ -149,36 +181,41 @@ def searcher_class(target: str) -> type[Searcher]:
             "start the command in the folder that holds it, or put that folder on PYTHONPATH"
         ) from error
     found = getattr(module, class_name, None)
-    if not (isinstance(found, type) and issubclass(found, Searcher)):
-        there = [n for n, c in vars(module).items() if isinstance(c, type) and issubclass(c, Searcher)]
+    parent = f"{base.__module__.removesuffix('.base')}.{base.__name__}"
+    if not (isinstance(found, type) and issubclass(found, base)):
+        there = [n for n, c in vars(module).items() if isinstance(c, type) and issubclass(c, base)]
         raise ConfigError(
-            f"searcher._target_={target!r}: {module_name} has no subclass of searchers.Searcher of that name; "
+            f"searcher._target_={target!r}: {module_name} has no subclass of {parent} of that name; "
             f"it has {', '.join(there) or 'none'}"
         )
     return found
 
 
-def parse_command_line(arguments: Sequence[str], **fixed: Any) -> RunConfig:
+def parse_command_line(arguments: Sequence[str], front: Front = RACES, **fixed: Any) -> Any:
     """Turn `key=value` words into a checked configuration.
 
     Args:
         arguments: the words, without the program's name.
+        front: the command.
         fixed: values that replace a field's default.
+
+    Returns:
+        An instance of the front's schema.
 
     Raises:
         ConfigError: on an unknown key, searcher or value; lists the valid ones.
     """
-    words = _prepare(arguments)
-    _register()
+    words = _prepare(arguments, front)
+    root = _register(front)
     try:
         with initialize(version_base="1.3", config_path=None):
-            composed = compose(config_name="nasbench_ar_run", overrides=[*words])
+            composed = compose(config_name=root, overrides=[*words])
         values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_first_line(error)) from error
     given = {word.lstrip("+~").split("=")[0] for word in words}
     values |= {key: value for key, value in fixed.items() if key not in given}
-    config = RunConfig(**values)
+    config = front.schema(**values)
     config.check()
     return config
 
@@ -203,17 +240,19 @@ def parse_words(arguments: Sequence[str], defaults: Mapping[str, str | int]) -> 
     return out
 
 
-def _register() -> None:
+def _register(front: Front) -> str:
+    """Store the configuration of a command; returns the name of its root."""
     store = ConfigStore.instance()
-    node = OmegaConf.structured(RunConfig)
-    store.store(name="nasbench_ar_schema", node=node)
-    store.store(name="nasbench_ar_run", node={"defaults": ["nasbench_ar_schema", {"searcher": "bananas"}, "_self_"]})
-    for name, cls in ALL_SEARCHERS.items():
+    schema, root = f"nasbench_ar_{front.schema.__name__}_schema", f"nasbench_ar_{front.schema.__name__}"
+    store.store(name=schema, node=OmegaConf.structured(front.schema))
+    store.store(name=root, node={"defaults": [schema, {"searcher": front.default}, "_self_"]})
+    for name, cls in front.searchers.items():
         store.store(group="searcher", name=name, node={"_target_": target_of(cls), **hyperparameters(cls)})
     store.store(group="searcher", name=CUSTOM, node={"_target_": MISSING})
+    return root
 
 
-def _prepare(arguments: Sequence[str]) -> list[str]:
+def _prepare(arguments: Sequence[str], front: Front) -> list[str]:
     """Check keys and make `searcher._target_=...` stand for a searcher without further defaults."""
     arguments = [_quoted(word) for word in arguments]
     try:
@@ -223,20 +262,19 @@ def _prepare(arguments: Sequence[str]) -> list[str]:
             f"cannot read {' '.join(arguments)!r}: words have the form key=value, and a value with special "
             f"characters stands in quotes, key='\"value\"' ({_first_line(error)})"
         ) from error
-    keys = [f.name for f in fields(RunConfig)]
     for override in overrides:
         if override.is_delete():
             raise ConfigError(f"{override.input_line!r}: nothing can be removed from the configuration")
         root = override.key_or_group.split(".")[0]
-        if root not in keys:
-            close = difflib.get_close_matches(root, keys, n=1)
+        if root not in front.keys:
+            close = difflib.get_close_matches(root, front.keys, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
-            raise ConfigError(f"unknown key {root!r}; {hint}valid keys: {', '.join(keys)}")
+            raise ConfigError(f"unknown key {root!r}; {hint}valid keys: {', '.join(front.keys)}")
     groups = [str(o.value()) for o in overrides if o.key_or_group == "searcher"]
     group = groups[-1] if groups else None  # the last word counts, as for every key
-    if group is not None and group not in ALL_SEARCHERS:
+    if group is not None and group not in front.searchers:
         raise ConfigError(
-            f"unknown searcher {group!r}; known: {', '.join(ALL_SEARCHERS)}; "
+            f"unknown searcher {group!r}; known: {', '.join(front.searchers)}; "
             "or your own by searcher._target_=my_module.MySearcher"
         )
     if group is None and any(o.key_or_group == "searcher._target_" for o in overrides):
@@ -244,7 +282,7 @@ def _prepare(arguments: Sequence[str]) -> list[str]:
             w if not w.startswith("searcher.") or w.startswith("searcher._target_=") else f"++{w}" for w in arguments
         ]
         return [f"searcher={CUSTOM}", *added]
-    _check_arguments(group or "bananas", overrides)
+    _check_arguments(group or front.default, overrides, front)
     return arguments
 
 
@@ -257,8 +295,8 @@ def _quoted(word: str) -> str:
     return f"{key}='{escaped}'"
 
 
-def _check_arguments(group: str, overrides: Sequence[Any]) -> None:
-    known = hyperparameters(ALL_SEARCHERS[group])
+def _check_arguments(group: str, overrides: Sequence[Any], front: Front) -> None:
+    known = hyperparameters(front.searchers[group])
     for override in overrides:
         root, _, argument = override.key_or_group.partition(".")
         if root == "searcher" and argument and argument.split(".")[0] not in (*known, "_target_"):
@@ -284,15 +322,18 @@ searchers and their arguments (searcher=NAME searcher.ARGUMENT=VALUE):
 your own: searcher._target_=my_module.MySearcher searcher.ARGUMENT=VALUE"""
 
 
-def help_text(program: str, hidden: Sequence[str] = ("searcher",), *, searchers: bool = True) -> str:
+def help_text(
+    program: str, hidden: Sequence[str] = ("searcher",), *, searchers: bool = True, front: Front = RACES
+) -> str:
     """What `--help` prints, with or without the part on searchers."""
-    doc = (RunConfig.__doc__ or "").split("Attributes:")[1]
-    about = dict(line.strip().split(": ", 1) for line in doc.splitlines() if ": " in line)
-    defaults = RunConfig()
-    keys = [f for f in fields(RunConfig) if f.name not in hidden]
+    docs = [cls.__doc__ or "" for cls in reversed(front.schema.__mro__) if issubclass(cls, RunConfig)]
+    lines = [line.strip() for doc in docs for line in doc.partition("Attributes:")[2].splitlines()]
+    about = dict(line.split(": ", 1) for line in lines if ": " in line)
+    defaults = front.schema()
+    keys = [f for f in fields(front.schema) if f.name in front.keys and f.name not in hidden]
     lines = [f"  {f.name + '=' + _shown(getattr(defaults, f.name)):28} {about[f.name]}\n" for f in keys]
     blocks = []
-    for name, cls in ALL_SEARCHERS.items():
+    for name, cls in front.searchers.items():
         settings = [f"{key}={_shown(value)}" for key, value in hyperparameters(cls).items()]
         blocks.append(f"  {name}: {', '.join(settings) or 'none'}\n")
     text = HELP.format(program=program, keys="".join(lines), searchers="".join(blocks).rstrip())

@@ -188,6 +188,10 @@ class RunStore:
         path = self._path(seed)
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as pack:
+                if "incumbent" in pack:
+                    raise ResultsError(
+                        f"{self.folder} holds runs of experiments.fidelity; experiments.fidelity.compare takes them"
+                    )
                 return Run(
                     seed=seed,
                     arch_index=pack["arch_index"],
@@ -196,6 +200,8 @@ class RunStore:
                     repeats=int(pack["repeats"]),
                     ended=str(pack["ended"]),
                 )
+        except ResultsError:
+            raise
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ResultsError(f"{path} is damaged ({error}); remove it and run the command again") from error
 

@@ -11,11 +11,10 @@ import functools
 from collections.abc import Sequence
 
 from experiments import provenance
-from experiments.config import searcher_class
+from experiments.config import searcher_class, target_of
 from experiments.runner import Race, oracle_in, run_group, run_once
 from experiments.store import RunStore
 from nasbench_ar import EngineError
-from searchers import Searcher
 
 
 def run_and_store(race: Race, seed: int, store: RunStore, table_hash: str, source: str) -> int:
@@ -33,7 +32,7 @@ def run_and_store(race: Race, seed: int, store: RunStore, table_hash: str, sourc
         NasbenchError: as `run_once` and `RunStore.save`.
     """
     if not store.has(seed):
-        _check(race, table_hash, source)
+        check_same(race.table, table_hash, searcher_class(race.searcher), source)
         store.save(run_once(race, seed))
     return 1
 
@@ -55,7 +54,7 @@ def run_group_and_store(
 
     missing = [seed for seed in seeds if not store.has(seed)]
     if missing:
-        _check(race, table_hash, source)
+        check_same(race.table, table_hash, searcher_class(race.searcher), source)
         name = f"seeds {ranges(missing)}"
         with tqdm(
             total=race.queries, unit="query", desc=name, position=line, dynamic_ncols=True, disable=line is None
@@ -77,19 +76,24 @@ def ranges(seeds: Sequence[int]) -> str:
     return ", ".join(str(a) if a == b else f"{a}..{b}" for a, b in parts)
 
 
-def _check(race: Race, table_hash: str, source: str) -> None:
-    if oracle_in(race.table).table.content_hash != table_hash:
+def check_same(table: str, table_hash: str, searcher: type, source: str) -> None:
+    """Make sure that this process has the table and the searcher of the command that asks it.
+
+    Raises:
+        EngineError: when one of them is another.
+    """
+    if oracle_in(table).table.content_hash != table_hash:
         oracle_in.cache_clear()  # it may have been replaced since this process opened it
-        if oracle_in(race.table).table.content_hash != table_hash:
-            raise EngineError(f"a worker finds another table in {race.table} than the command that asks it")
-    if _digest(searcher_class(race.searcher)) != source:
+        if oracle_in(table).table.content_hash != table_hash:
+            raise EngineError(f"a worker finds another table in {table} than the command that asks it")
+    if _digest(searcher) != source:
         raise EngineError(
-            f"a worker has another source of {race.searcher} than the command that asks it; "
+            f"a worker has another source of {target_of(searcher)} than the command that asks it; "
             "where workers outlive a command, start them anew after a change"
         )
 
 
 @functools.lru_cache(maxsize=64)
-def _digest(searcher: type[Searcher]) -> str:
+def _digest(searcher: type) -> str:
     """Taken once, when a process has just imported a class: files that change later are not what runs."""
     return provenance.source_digest(searcher)

@@ -31,6 +31,7 @@ from nasbench_ar.errors import (
     TrainingError,
     WriteError,
 )
+from nasbench_ar.fidelity import FidelitySession
 from nasbench_ar.library import load, open_table
 from nasbench_ar.metrics import METRICS, Metric
 from nasbench_ar.oracle import Oracle
@@ -54,6 +55,7 @@ __all__ = [
     "Constraint",
     "DataError",
     "EngineError",
+    "FidelitySession",
     "Metric",
     "MetricError",
     "MissingEntryError",

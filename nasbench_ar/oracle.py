@@ -13,6 +13,7 @@ through a `Session`, another object with a budget.
 
     session = oracle.session(budget=500)                    # counted
     session.score("5-10-5-10-5-10")                         # higher is better
+    oracle.fidelity_session(budget=400)                     # counted in epochs, along the curves
 
 Tables may hold several trainings of an architecture: `seed="mean"` (the default)
 averages over them, `seed=3` takes one, `seed="all"` gives an array.  A value that
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.constraints import Constraint
 from nasbench_ar.errors import ConfigError, MetricError, MissingEntryError, SpaceError
+from nasbench_ar.fidelity import FidelitySession
 from nasbench_ar.metrics import CORRUPTIONS, METRICS, metric
 from nasbench_ar.record import training_record
 from nasbench_ar.session import Observe, Session, VectorSession
@@ -321,6 +323,12 @@ class Oracle:
             allow_test_objective=allow_test_objective,
             constraints=constraints,
         )
+
+    def fidelity_session(
+        self, objective: str | None = None, *, budget: float, unit: str = "epochs", seed: SeedChoice = "mean"
+    ) -> FidelitySession:
+        """A budget of training, by epochs or GPU-days, for one run of a multi-fidelity searcher."""
+        return FidelitySession(self, objective, budget=budget, unit=unit, seed=seed)
 
     def searchable_space(
         self, *objectives: str, seed: SeedChoice = "mean", constraints: Sequence[Constraint] = ()

@@ -12,7 +12,9 @@
     python -m experiments.run searcher=regularized_evolution noise=run name=regularized_evolution-noisy runs=100
     python -m experiments.run searcher=random_search noise=run name=random_search-noisy runs=100
     python -m experiments.proxy searcher=regularized_evolution runs=50
-    python scripts/fill_docs.py [results] [--only races|analyses|objectives]
+    python -m experiments.fidelity table=digits-729
+    python -m experiments.fidelity table=digits-729 workers=8 unit=gpu_days out=results/workers
+    python scripts/fill_docs.py [results] [--only races|analyses|objectives|fidelity]
 
 Whatever stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced, and the
 pictures in `docs/` are copied or drawn; the analyses need no results.
@@ -31,6 +33,8 @@ from experiments import compare_figures, compare_text, plot
 from experiments.analysis.table_data import TableData
 from experiments.analyze import FIGURES
 from experiments.compare import compare
+from experiments.fidelity import ranks
+from experiments.fidelity.results import read_results
 from experiments.findings import FINDINGS, finding, samples
 from experiments.noise import report
 from experiments.statistics import mean_interval
@@ -58,7 +62,7 @@ def tables(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if line.startswith("|"))
 
 
-def fill_analyses(_: Path) -> None:
+def fill_analyses(_results: Path) -> None:
     """The numbers of docs/findings.md, and the pictures of docs/analysis.md in few colours, so that they stay small."""
     oracle = load("nares-figures", quiet=True)
     both = samples(oracle)
@@ -99,8 +103,9 @@ def noisy_table(folder: Path) -> str:
     return as_markdown(("searcher", "runs", "regret, true value", "regret, as observed"), lines)
 
 
-def fill_objectives(folder: Path) -> None:
+def fill_objectives(results: Path) -> None:
     """The blocks and pictures of docs/objectives.md and docs/other-libraries.md."""
+    folder = results / "nares-figures"
     document = ROOT / "docs/objectives.md"
     several = folder / "val_best_pgd_acc+macs"
     fill(document, "fronts", fronts_table(several))
@@ -113,8 +118,9 @@ def fill_objectives(folder: Path) -> None:
     fill(ROOT / "docs/other-libraries.md", "other-libraries", tables(text))
 
 
-def fill_races(folder: Path) -> None:
+def fill_races(results: Path) -> None:
     """README.md, docs/audit.md, docs/searchers.md, and the comparison in docs/experiments.md."""
+    folder = results / "nares-figures"
     measured = ROOT / "benchmarks" / "results"
     fill(ROOT / "README.md", "table2", tables((folder / "table2.md").read_text()))
     both = (folder / "table2-both.md").read_text()
@@ -134,7 +140,18 @@ def fill_races(folder: Path) -> None:
     shutil.copyfile(folder / "table2.png", ROOT / "docs/table2.png")
 
 
-PARTS = {"races": fill_races, "analyses": fill_analyses, "objectives": fill_objectives}
+def fill_fidelity(results: Path) -> None:
+    """docs/fidelity.md."""
+    document = ROOT / "docs/fidelity.md"
+    folder, workers = (start / "digits-729" / "fidelity" for start in (results, results / "workers"))
+    runs = read_results(folder / "random_full")
+    fill(document, "ranks", ranks.as_text(runs.oracle, runs.objective, ranks.ranks(runs.oracle, runs.objective)))
+    fill(document, "comparison", (folder / "comparison.md").read_text())
+    fill(document, "workers", (workers / "comparison.md").read_text())
+    shutil.copyfile(workers / "comparison.png", ROOT / "docs/fidelity.png")
+
+
+PARTS = {"races": fill_races, "analyses": fill_analyses, "objectives": fill_objectives, "fidelity": fill_fidelity}
 
 
 def main() -> None:
@@ -145,7 +162,7 @@ def main() -> None:
     arguments = parser.parse_args()
     for name, part in PARTS.items():
         if arguments.only in (None, name):
-            part(arguments.results / "nares-figures")
+            part(arguments.results)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@
 takes to classes; the published ones behave as the authors' code does, defects included,
 and stop by themselves (`queries=`).  `FURTHER` has NSGA-II, for several objectives (`VectorSearcher`),
 and the adapters to Optuna and Nevergrad.  A new algorithm subclasses `Searcher`; `searchers.testing` has the tests
-that any subclass must pass.
+that any subclass must pass.  Searchers that ask for an architecture at an epoch are in `searchers.fidelity`.
 """
 
 import inspect
@@ -55,13 +55,14 @@ ALL_SEARCHERS: dict[str, type[Searcher]] = SEARCHERS | PUBLISHED | FURTHER
 FOR_VECTORS: dict[type[Searcher], type[VectorSearcher]] = {RandomSearch: VectorRandomSearch}
 
 
-def hyperparameters(searcher: type[Searcher]) -> dict[str, Any]:
-    """Name -> default of every constructor argument but `space` and `seed`.
+def hyperparameters(searcher: type) -> dict[str, Any]:
+    """Name -> default of every constructor argument but `space` and `seed`; for searchers of both kinds.
 
-    Left out are arguments without a default, and the budget `queries` of a searcher that
-    stops itself: whoever runs it passes the experiment's.
+    Left out are arguments without a default, such as the `epochs` of a `FidelitySearcher`,
+    and the budget `queries` of a searcher that stops itself: whoever runs it passes the experiment's.
     """
-    fixed = ("space", "seed", "queries") if searcher.stops_itself else ("space", "seed")
+    stops_itself = issubclass(searcher, Searcher) and searcher.stops_itself
+    fixed = ("space", "seed", "queries") if stops_itself else ("space", "seed")
     parameters = inspect.signature(searcher).parameters.values()
     return {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in fixed}
 

@@ -9,11 +9,13 @@ In your own tests, with pytest:
         arguments = {"temperature": 0.5}      # optional
 
 or anywhere else: `check_searcher(MySearcher, temperature=0.5)`.  The class must be
-importable by its module's name, since one test starts another process.
+importable by its module's name, since one test starts another process.  Searchers that
+ask for epochs have their tests in `searchers.fidelity.testing`.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import random
@@ -37,14 +39,58 @@ _PATIENCE = 20_000  # proposals a searcher may need to finish a space
 _IN_ANOTHER_PROCESS = """
 import importlib, json, sys
 sys.path[:] = json.loads(sys.argv[1])
-module, name, seed, queries, arguments = json.loads(sys.argv[2])
-cls = importlib.import_module(module)
-for part in name.split("."):
-    cls = getattr(cls, part)
-from searchers import testing
-searcher = cls(testing.SMALL, seed, **arguments)
-print(json.dumps(testing.trajectory(searcher, queries, testing.hilly)))
+from searchers.testing import imported
+function, target, seed, steps, arguments = json.loads(sys.argv[2])
+print(json.dumps(imported(function)(imported(target), seed, steps, arguments)))
 """
+
+
+def imported(path: str) -> Any:
+    """What `module:name` or `module:Outer.name` stands for."""
+    module, _, name = path.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def in_another_process(
+    replay: Callable[..., Any], searcher: type, seed: int, steps: int, arguments: Mapping[str, Any]
+) -> Any:
+    """What `replay(searcher, seed, steps, arguments)` returns in a new process with other hash seeds.
+
+    Raises:
+        AssertionError: when it fails there.
+    """
+    paths = [f"{found.__module__}:{found.__qualname__}" for found in (replay, searcher)]
+    call = json.dumps([*paths, seed, steps, dict(arguments)])
+    command = [sys.executable, "-c", _IN_ANOTHER_PROCESS, json.dumps(sys.path), call]
+    environment = os.environ | {"PYTHONHASHSEED": "123"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, f"the other process failed:\n{done.stderr}"
+    return json.loads(done.stdout)
+
+
+def check_global_random_state(run: Callable[[], object]) -> None:
+    """Call `run` twice: it must neither depend on the global generators nor draw from them.
+
+    Raises:
+        AssertionError: when it does.
+    """
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002 - the state under test
+    try:
+        random.seed(1)
+        np.random.seed(1)  # noqa: NPY002
+        first = run()
+        marks = random.random(), np.random.random()  # noqa: NPY002
+        random.seed(1)
+        np.random.seed(1)  # noqa: NPY002
+        untouched = random.random(), np.random.random()  # noqa: NPY002
+        assert run() == first, "the trajectory depends on global random state"
+        assert marks == untouched, "the searcher draws from the global random generators"
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
 
 
 def hilly(architecture: Architecture) -> float:
@@ -75,6 +121,11 @@ def trajectory(searcher: Searcher, queries: int, objective: Callable[[Architectu
             f"in {_PATIENCE} proposals: it repeats itself"
         )
     return [list(architecture) for architecture in searcher.history]
+
+
+def replay(searcher: type[Searcher], seed: int, queries: int, arguments: Mapping[str, Any]) -> list[list[int]]:
+    """`trajectory` of a new searcher on the space of 81."""
+    return trajectory(searcher(SMALL, seed, **arguments), queries)
 
 
 class SearcherConformance:
@@ -137,29 +188,11 @@ class SearcherConformance:
         assert first == second, "two searchers of the same seed went different ways"
 
     def test_same_in_another_process(self) -> None:
-        cls = self.searcher
-        call = [cls.__module__, cls.__qualname__, 11, 60, dict(self.arguments)]
-        command = [sys.executable, "-c", _IN_ANOTHER_PROCESS, json.dumps(sys.path), json.dumps(call)]
-        environment = os.environ | {"PYTHONHASHSEED": "123"}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-        assert done.returncode == 0, f"the other process failed:\n{done.stderr}"
-        assert json.loads(done.stdout) == trajectory(self.make(SMALL, 11), 60), "another process went another way"
+        elsewhere = in_another_process(replay, self.searcher, 11, 60, self.arguments)
+        assert elsewhere == trajectory(self.make(SMALL, 11), 60), "another process went another way"
 
     def test_ignores_global_random_state(self) -> None:
-        before = random.getstate(), np.random.get_state()  # noqa: NPY002 - the state under test
-        try:
-            random.seed(1)
-            np.random.seed(1)  # noqa: NPY002
-            first = trajectory(self.make(SMALL, 3), 60)
-            marks = random.random(), np.random.random()  # noqa: NPY002
-            random.seed(1)
-            np.random.seed(1)  # noqa: NPY002
-            untouched = random.random(), np.random.random()  # noqa: NPY002
-            assert trajectory(self.make(SMALL, 3), 60) == first, "the trajectory depends on global random state"
-            assert marks == untouched, "the searcher draws from the global random generators"
-        finally:
-            random.setstate(before[0])
-            np.random.set_state(before[1])  # noqa: NPY002
+        check_global_random_state(lambda: trajectory(self.make(SMALL, 3), 60))
 
     def test_survives_constant_scores(self) -> None:
         assert len(trajectory(self.make(SMALL), 60, lambda _: 1.0)) == 60
@@ -211,7 +244,15 @@ def check_searcher(searcher: type[Searcher], **arguments: Any) -> None:
     Raises:
         AssertionError: at the first that fails.
     """
-    suite = type("Suite", (SearcherConformance,), {"searcher": searcher, "arguments": arguments})()
+    check_all(type("Suite", (SearcherConformance,), {"searcher": searcher, "arguments": arguments})())
+
+
+def check_all(suite: object) -> None:
+    """Call every test of a conformance suite.
+
+    Raises:
+        AssertionError: at the first that fails.
+    """
     for name in dir(suite):
         if name.startswith("test_"):
             getattr(suite, name)()

@@ -1,0 +1,69 @@
+"""Race multi-fidelity searchers under a budget of training.
+
+    python -m experiments.fidelity table=digits-729
+    python -m experiments.fidelity table=digits-729 searcher=asha workers=4 budget=800
+    python -m experiments.fidelity table=nares searcher=hyperband unit=gpu_days budget=40
+    python -m experiments.fidelity searcher._target_=my_module.MySearcher
+    python -m experiments.fidelity --help
+
+Without a searcher, or with `searcher=all`, every known one runs with its defaults, and
+the comparison goes to `<out>/<table>/fidelity/`; each one's own results to a folder of
+its name there.  Started again, the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from experiments.config import help_text, main_with_errors, parse_command_line
+from experiments.fidelity import report
+from experiments.fidelity.config import FRONT
+from experiments.fidelity.race import results_folder, run_experiment, table2, write_report
+from experiments.fidelity.store import TraceStore
+from experiments.summary import HEADER, as_markdown, cells
+from nasbench_ar import ConfigError, load
+
+ALL = "searcher=all"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    if {"-h", "--help"} & set(arguments):
+        print(help_text("python -m experiments.fidelity", front=FRONT))
+        print(f"{ALL}, the default: every searcher above, and their comparison")
+        return
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    words = [word for word in arguments if word != ALL]
+    if any(word.lstrip("+").startswith(("searcher=", "searcher._target_=")) for word in words):
+        if len(words) < len(arguments):
+            raise ConfigError(f"{ALL} names every searcher; name one, or none")
+        _race_one(words)
+    else:
+        _race_all(words)
+
+
+def _race_one(words: Sequence[str]) -> None:
+    config = parse_command_line(words, FRONT)
+    results = run_experiment(config, load(config.table))
+    print(report.as_text([results]))
+    print("The architectures reported, by every metric of Table 2 in the table:\n")
+    print(as_markdown(HEADER, list(map(cells, table2(results)))))
+    print(f"{results_folder(config, results.oracle) / config.searcher_name}: summary.* table2.csv config.yaml")
+
+
+def _race_all(words: Sequence[str]) -> None:
+    if named := [word for word in words if word.lstrip("+").startswith(("searcher.", "name="))]:
+        raise ConfigError(f"{named[0]!r} is about one searcher; say which by searcher=NAME")
+    configs = [parse_command_line([*words, f"searcher={name}"], FRONT) for name in FRONT.searchers]
+    oracle = load(configs[0].table)
+    results = [run_experiment(config, oracle) for config in configs]
+    store = TraceStore(results_folder(configs[0], oracle))
+    written = write_report(results, store, "comparison")
+    print(report.as_text(results))
+    print(f"{store.folder}: {' '.join(written)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main_with_errors(main))

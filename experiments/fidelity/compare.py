@@ -1,0 +1,46 @@
+"""Lay stored multi-fidelity runs side by side: a table, curves and a picture.
+
+    python -m experiments.fidelity.compare results/digits-729/fidelity/asha results/digits-729/fidelity/hyperband
+    python -m experiments.fidelity.compare DIR [DIR ...] [out=fidelity]
+
+Writes `<out>.md`, `<out>.csv`, `<out>_curves.csv` and `<out>.png`.  The runs must share
+table, objective, budget and its unit; the number of simulated machines may differ.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.config import main_with_errors, parse_words
+from experiments.fidelity import report
+from experiments.fidelity.race import write_report
+from experiments.fidelity.results import check_comparable, read_results
+from experiments.fidelity.store import TraceStore
+from nasbench_ar import ConfigError
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    if {"-h", "--help"} & set(arguments):
+        print((__doc__ or "").strip())
+        return
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    words = [word for word in arguments if word.startswith("out=")]
+    folders = [Path(word) for word in arguments if word not in words]
+    if not folders:
+        raise ConfigError("no result folder given; expected <out>/<table>/fidelity/<searcher>, one or more")
+    out = Path(parse_words(words, {"out": "fidelity"})["out"])
+    if not out.name:
+        raise ConfigError(f"out={str(out)!r}: expected the beginning of file names")
+    results = [read_results(folder) for folder in folders]
+    check_comparable(results)
+    written = write_report(results, TraceStore(out.parent), out.name)
+    print(report.as_text(results))
+    print(f"{out.parent}: {' '.join(written)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main_with_errors(main))

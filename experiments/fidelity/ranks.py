@@ -1,0 +1,119 @@
+"""How far early epochs foretell a table's final ranking.
+
+    python -m experiments.fidelity.ranks [table=NAME] [objective=METRIC] [table_seed=mean] [out=ranks.csv]
+
+For each epoch: Kendall's tau-b between the curve's value after it and the objective of
+the finished training, over all architectures that have both; the share of the final best
+tenth that is among the best tenth at that epoch; and the mean of the curve.  A schedule
+whose learning rate drops late shuffles the ranking then: a searcher that stops before
+sees another order.  `out=` writes every epoch to a CSV file.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from experiments.config import main_with_errors, parse_words
+from experiments.noise import kendall
+from experiments.summary import as_markdown, number
+from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError, load
+from nasbench_ar.files import write_atomically
+
+MOST_LINES = 12
+HEADER = ("Epoch", "Kendall's tau-b", "Best tenth found", "Mean of the curve")
+
+
+@dataclass(frozen=True)
+class EpochRank:
+    """One epoch against the finished trainings.
+
+    Attributes:
+        epoch: from 0.
+        architectures: how many are ranked.
+        tau: Kendall's tau-b.
+        found: share of the final best tenth that is among the epoch's best tenth.
+        mean: of the curve.
+    """
+
+    epoch: int
+    architectures: int
+    tau: float
+    found: float
+    mean: float
+
+
+def ranks(oracle: Oracle, objective: str | None = None, table_seed: int | str = "mean") -> list[EpochRank]:
+    """Every epoch of a table.
+
+    Raises:
+        MetricError: when the table has no curve of the objective.
+    """
+    session = oracle.fidelity_session(objective, budget=1, seed=table_seed)  # type: ignore[arg-type]
+    sign = 1.0 if session.objective.maximize else -1.0
+    final = oracle.column(session.objective.name, seed=table_seed)[session.space.member_indices]  # type: ignore[arg-type]
+    curves = np.array([oracle.curve(a, session.curve, seed=table_seed) for a in session.space])  # type: ignore[arg-type]
+    tenth = max(len(final) // 10, 1)
+    best = set(np.argsort(-sign * final, kind="stable")[:tenth].tolist())
+    out = []
+    for epoch in range(session.epochs):
+        values = curves[:, epoch]
+        early = set(np.argsort(-sign * values, kind="stable")[:tenth].tolist())
+        found = len(best & early) / tenth
+        out.append(EpochRank(epoch, len(final), kendall(values, final)[0], found, float(values.mean())))
+    return out
+
+
+def as_text(oracle: Oracle, objective: str, found: Sequence[EpochRank]) -> str:
+    """The table in Markdown; of a long training, the epochs around each quarter, and the tenths at its end."""
+    epochs = len(found)
+    shown = set(range(epochs))
+    if epochs > MOST_LINES:
+        shares = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
+        shown = {0, epochs - 1} | {int(share * epochs) - before for share in shares for before in (0, 1)}
+    lines = [
+        (str(r.epoch), number(r.tau), f"{100 * r.found:.0f} %", number(r.mean))
+        for r in found
+        if r.epoch in shown and r.epoch >= 0
+    ]
+    return (
+        f"Epochs against the finished training: {oracle.label(objective)}, {epochs} epochs, "
+        f"{found[0].architectures} of {oracle.space.size} architectures\n\n"
+        f"Table {oracle.name}: {oracle.title}\n\n{as_markdown(HEADER, lines)}"
+    )
+
+
+def as_csv(found: Sequence[EpochRank]) -> str:
+    """`epoch, kendall_tau_b, best_tenth_found, mean`, every epoch at full precision."""
+    lines = ["epoch,kendall_tau_b,best_tenth_found,mean"]
+    lines += [f"{r.epoch},{r.tau!r},{r.found!r},{r.mean!r}" for r in found]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    if {"-h", "--help"} & set(arguments):
+        print((__doc__ or "").strip())
+        return
+    given = parse_words(arguments, {"table": "", "objective": "", "table_seed": "mean", "out": ""})
+    seed = given["table_seed"]
+    if seed != "mean" and not (seed.isascii() and seed.isdigit()):
+        raise ConfigError(f"table_seed={seed!r}: expected a number or mean")
+    oracle = load(given["table"] or None)
+    objective = given["objective"] or oracle.table.default_objective
+    found = ranks(oracle, objective, seed if seed == "mean" else int(seed))
+    print(as_text(oracle, METRICS[objective].name, found))
+    if given["out"]:
+        try:
+            write_atomically(Path(given["out"]), as_csv(found).encode())
+        except (OSError, ValueError) as error:
+            raise ResultsError(f"cannot write {given['out']}: {error}") from error
+        print(given["out"])
+
+
+if __name__ == "__main__":
+    sys.exit(main_with_errors(main))

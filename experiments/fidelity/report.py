@@ -1,0 +1,185 @@
+"""Tables, CSV and pictures of multi-fidelity races; every cost says what it is."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments import plot
+from experiments.fidelity.results import Results, compared
+from experiments.statistics import t_quantile
+from experiments.summary import as_markdown, number, plus_minus
+from nasbench_ar import METRICS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SIGNIFICANCE = 0.05
+SHARES = (0.25, 0.5, 1.0)
+TABLE_CSV = ("searcher", "workers", "runs", "budget", "unit", "share", "mean", "std", "ci_low", "ci_high", "p_value")
+CURVE_CSV = ("searcher", "workers", "axis", "unit", "x", "mean", "ci_low", "ci_high")
+
+
+def as_text(results: Sequence[Results]) -> str:
+    """The comparison in Markdown, with its rules."""
+    first = results[0]
+    cost, objective = first.config["cost"], first.oracle.label(first.objective)
+    runs = " or ".join(str(n) for n in sorted({len(r.traces) for r in results}))
+    header = ("Searcher", *(f"{100 * share:.0f} % of budget" for share in SHARES), "Started", "Trained whole", "Clock")
+    rule = f"{objective} of the incumbent, as its finished training scores: {runs} runs of {first.budget:.6g} {cost}."
+    size, whole = first.config["architectures"], first.oracle.space.size
+    extent = f"{size} architectures" if size == whole else f"{size} of {whole} architectures, the others have no curve"
+    origin = f"Table {first.oracle.name}: {first.oracle.title}; {extent}"
+    out = [rule, "", origin, "", as_markdown(header, _lines(results))]
+    out.append(
+        f"Mean ± standard deviation over runs; the table's best is {number(first.optimum)}. Searchers see the curve of "
+        f"{first.config['curve']} up to the epochs they pay for, of {first.config['epochs']}; the incumbent has the "
+        "best value seen. Started: architectures trained at all. Clock: simulated time, in the unit of the budget."
+    )
+    if len(results) > 1:
+        out.append(
+            "Bold: best mean; ≈: not significantly different from it (Wilcoxon signed-rank, paired by seed, "
+            f"Holm-adjusted, p >= {SIGNIFICANCE})."
+        )
+    for r in results:
+        early = [trace for trace in r.traces if trace.why]
+        if early:
+            out.append(f"{r.name}: {len(early)} runs ended early; the first, seed {early[0].seed}: {early[0].why}.")
+    return "\n".join(out) + "\n"
+
+
+def _lines(results: Sequence[Results]) -> list[list[str]]:
+    columns = [compared(results, share) for share in SHARES]
+    lines = []
+    for k, r in enumerate(results):
+        line = [label(results, r)]
+        for cells in columns:
+            cell = cells[k]
+            text = plus_minus(cell.mean, cell.std)
+            if missing := int(np.isnan(cell.values).sum()):
+                text += f" [{len(cell.values) - missing}]"
+            line.append(f"**{text}**" if cell.best else f"≈ {text}" if cell.p_value >= SIGNIFICANCE else text)
+        counts = (number(r.started().mean(), 1), number(r.finished().mean(), 1), f"{r.clock().mean():.4g}")
+        lines.append([*line, *counts])
+    return lines
+
+
+def label(results: Sequence[Results], r: Results) -> str:
+    """A searcher's name; with its number of machines where they differ or are several."""
+    several = {other.workers for other in results} != {1}
+    return f"{r.name} ({r.workers} worker{'s' if r.workers > 1 else ''})" if several else r.name
+
+
+def table_csv(results: Sequence[Results]) -> str:
+    """`TABLE_CSV`: one line per searcher and share of the budget, full precision."""
+    rows = []
+    for share in SHARES:
+        for r, cell in zip(results, compared(results, share), strict=True):
+            numbers = (cell.mean, cell.std, *cell.interval, cell.p_value)
+            cells = ["" if np.isnan(x) else repr(round(float(x), 10)) for x in numbers]
+            rows.append([r.name, r.workers, len(r.traces), r.budget, r.config["cost"], share, *cells])
+    return _csv(TABLE_CSV, rows)
+
+
+def curves_csv(results: Sequence[Results]) -> str:
+    """`CURVE_CSV`: the incumbents' mean true score against cost spent and against simulated time."""
+    rows = []
+    for r in results:
+        for axis, name in (("spent", "spent"), ("ended", "clock")):
+            grid, values = r.curve(axis)
+            half = _half_width(values)
+            for x, mean, width in zip(grid, values.mean(axis=0), half, strict=True):
+                ends = ["", ""] if np.isnan(width) else [repr(float(mean - width)), repr(float(mean + width))]
+                rows.append([r.name, r.workers, name, r.config["cost"], repr(float(x)), repr(float(mean)), *ends])
+    return _csv(CURVE_CSV, rows)
+
+
+def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _half_width(values: np.ndarray) -> np.ndarray:
+    runs = len(values)
+    if runs < 2:
+        return np.full(values.shape[1], np.nan)
+    return t_quantile(runs) * values.std(axis=0, ddof=1) / np.sqrt(runs)
+
+
+def draw(results: Sequence[Results], path: Path) -> None:
+    """Incumbents against the cost spent and, where machines work side by side, against simulated time.
+
+    Raises:
+        ResultsError: when the picture cannot be written.
+    """
+    import matplotlib.pyplot as plt
+
+    first = results[0]
+    factor, unit = _readable_unit(results)
+    panels = [("spent", f"training spent ({unit})")]
+    if any(r.workers > 1 for r in results):
+        panels.append(("ended", f"simulated time ({unit})"))
+    size = (6.4, 4.2) if len(panels) == 1 else (10.4, 4.4)
+    _, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, layout="constrained", squeeze=False)
+    for panel, (axis, text) in zip(axes[0], panels, strict=True):
+        _draw_panel(panel, results, axis, factor)
+        panel.set_xlabel(text)
+    name = f"{plot.objective_axis(first.oracle, first.objective)}, finished training of the incumbent"
+    axes[0, 0].set_ylabel("\n".join(textwrap.wrap(name, 55)), fontsize=9)
+    axes[0, 0].legend(frameon=False, fontsize=9, title="mean, and its 95 % interval", title_fontsize=9)
+    _focus(axes[0, 0], results)
+    plot.save_figure(axes[0, 0], path, note=plot.wrapped_title(first.oracle))
+
+
+def _readable_unit(results: Sequence[Results]) -> tuple[float, str]:
+    """A factor that makes small costs readable, and the unit after it; says where costs are estimates."""
+    config = results[0].config
+    if config["unit"] == "epochs":
+        return 1.0, "epochs"
+    thousands = max(0, math.ceil(-math.log10(results[0].budget) / 3))
+    scale = rf"$10^{{-{3 * thousands}}}$ " if thousands else ""
+    estimated = "; cost: estimated from MACs" if "estimated" in config["cost"] else ", measured"
+    return 1000.0**thousands, f"{scale}GPU-days{estimated}"
+
+
+def _draw_panel(axes: Axes, results: Sequence[Results], axis: str, factor: float) -> None:
+    for k, r in enumerate(results):
+        grid, values = r.curve(axis)
+        grid = grid * factor
+        mean, half = values.mean(axis=0), _half_width(values)
+        colour, style = plot.COLOURS[k % len(plot.COLOURS)], plot.STYLES[k % len(plot.STYLES)]
+        name = label(results, r).replace("_", " ")
+        axes.plot(
+            grid, mean, color=colour, linestyle=style, linewidth=1.8, label=name, zorder=3, drawstyle="steps-post"
+        )
+        if len(values) > 1:
+            axes.fill_between(
+                grid, mean - half, mean + half, color=colour, alpha=0.2, linewidth=0, zorder=2, step="post"
+            )
+    optimum = results[0].optimum
+    axes.axhline(optimum, color="0.35", linewidth=1.0, label=f"optimum of the table ({number(optimum)})")
+    axes.set_xlim(left=0)
+    axes.grid(color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _focus(axes: Axes, results: Sequence[Results]) -> None:
+    """Leave the first tenth of the budget, which spans a range of its own, partly out of view."""
+    shown = [values.mean(axis=0)[grid >= 0.1 * r.budget] for r in results for grid, values in [r.curve("spent")]]
+    ends = [r.optimum for r in results] + [
+        float(v) for means in shown if len(means) for v in (means.min(), means.max())
+    ]
+    margin = 0.05 * (max(ends) - min(ends)) or 0.5
+    low, high = min(ends) - margin, max(ends) + margin
+    axes.set_ylim((low, high) if METRICS[results[0].objective].maximize else (high, low))

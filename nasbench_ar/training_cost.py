@@ -1,0 +1,86 @@
+"""What an epoch of training costs: nothing but itself, or measured or estimated GPU-days.
+
+Tables of the authors' release have measured training times.  Where a table has none, the
+time is taken to be proportional to MACs, with the total that the authors of NARes give:
+13.1 thousand GPU-days for the training of 15,625 architectures, 100 epochs each on the
+50,000 images of CIFAR-10.  Such costs order architectures of any table; in days they
+mean what CIFAR-10 on the authors' GPUs would have taken.  `label` says so and is to be
+shown wherever a cost is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_ar.errors import ConfigError
+from nasbench_ar.space import NARES, SearchSpace
+
+if TYPE_CHECKING:
+    from nasbench_ar.oracle import Oracle
+    from nasbench_ar.trainings import SeedChoice
+
+UNITS = ("epochs", "gpu_days")
+NARES_GPU_DAYS = 13_100.0
+NARES_EPOCHS = 100
+
+_MEASURED = "training_time_gpu_days"
+
+
+@dataclass(frozen=True)
+class TrainingCost:
+    """The price of an epoch of each architecture.
+
+    Attributes:
+        unit: one of `UNITS`.
+        label: what a report prints beside a cost; says where it is an estimate.
+        per_epoch: (product_size,) float64 by index; NaN where unknown.
+    """
+
+    unit: str
+    label: str
+    per_epoch: NDArray[np.float64]
+
+
+def training_cost(
+    oracle: Oracle, unit: str, indices: NDArray[np.integer], *, epochs: int, seed: SeedChoice = "mean"
+) -> TrainingCost:
+    """Prices for a search among some architectures of a table.
+
+    Args:
+        oracle: the table.
+        unit: `epochs`, or `gpu_days`: the measured training time, shared equally by
+            the epochs, where every one of the architectures has it; otherwise the
+            estimate from MACs for all, since the two must not be mixed.
+        indices: (n,) the architectures.
+        epochs: how many a whole training has.
+        seed: the training whose time counts, or `mean`.
+
+    Raises:
+        ConfigError: on another unit.
+    """
+    if unit not in UNITS:
+        raise ConfigError(f"unit={unit!r}: expected {' or '.join(UNITS)}")
+    if unit == "epochs":
+        return TrainingCost(unit, "epochs", np.ones(oracle.space.product_size))
+    known = 0
+    if _MEASURED in oracle.metrics:
+        days = oracle.column(_MEASURED, seed=seed)
+        known = int((days[indices] > 0).sum())
+        if known == len(indices):
+            return TrainingCost(unit, "GPU-days, measured", days / epochs)
+    reason = f"; {known} of {len(indices)} architectures have a measured time" if known else ""
+    label = (
+        f"GPU-days; cost: estimated from MACs ({NARES_GPU_DAYS / 1000:.1f}K GPU-days for the {NARES.size:,} "
+        f"architectures and {NARES_EPOCHS} epochs of NARes{reason})"
+    )
+    return TrainingCost(unit, label, estimated_gpu_days(oracle.space))
+
+
+def estimated_gpu_days(space: SearchSpace) -> NDArray[np.float64]:
+    """(product_size,) float64 GPU-days of one epoch, proportional to MACs."""
+    total = NARES.macs_many(np.arange(NARES.product_size)).sum()
+    return space.macs_many(np.arange(space.product_size)) * (NARES_GPU_DAYS / NARES_EPOCHS / total)

@@ -1,0 +1,224 @@
+"""Queries along learning curves: what they reveal, what they cost, and that nothing gets round it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nasbench_ar import (
+    NARES,
+    BudgetExhaustedError,
+    ConfigError,
+    MetricError,
+    MissingEntryError,
+    Oracle,
+    SpaceError,
+    Table,
+    load,
+)
+from nasbench_ar.training_cost import estimated_gpu_days, training_cost
+from tests.nasbench_ar.conftest import EPOCHS, TOY, toy_curves, toy_writer
+
+A, B, C = (TOY.architecture(i) for i in (3, 4, 6))
+
+
+def test_only_what_is_new_is_paid_for(toy: Oracle) -> None:
+    session = toy.fidelity_session(budget=9)
+    curve = toy.curve(A, "val_pgd_acc")
+    assert session.query(A, 2).tolist() == curve[:3].tolist()
+    assert (session.spent, session.remaining, session.known_epochs(A)) == (3, 6, 3)
+    assert session.query(str(A), 4).tolist() == curve[:5].tolist()
+    assert session.spent == 5
+    assert session.query(A, 1).tolist() == curve[:2].tolist()  # no more than was asked for
+    assert session.query(A, 4).tolist() == curve[:5].tolist()
+    assert (session.spent, session.repeats) == (5, 2)
+    assert session.price(A, 5) == 1
+    assert session.price(B, 5) == 6
+    assert session.price(A, 0) == 0
+
+
+def test_what_the_rest_does_not_pay_reveals_nothing(toy: Oracle) -> None:
+    session = toy.fidelity_session(budget=7)
+    session.query(A, 3)
+    assert session.affordable(B, 5) == 2
+    assert session.affordable(A, 5) == 5
+    with pytest.raises(BudgetExhaustedError, match=r"1-3-1-1 up to epoch 3 costs 4 epochs; 3 of 7 remain"):
+        session.query(B, 3)
+    assert session.spent == 4
+    assert B not in session.history
+    session.query(B, 2)
+    assert session.remaining == 0
+    assert session.affordable(C, 0) is None
+    assert session.affordable(B, 2) == 2  # what is known stays free
+    assert session.query(B, 2).tolist() == toy.curve(B, "val_pgd_acc", epoch=2).tolist()
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    queries=st.lists(st.tuples(st.integers(0, 14), st.integers(0, EPOCHS - 1)), max_size=40),
+    budget=st.integers(1, 60),
+    unit=st.sampled_from(["epochs", "gpu_days"]),
+)
+def test_no_order_of_queries_reveals_what_was_not_paid(
+    toy: Oracle, queries: list[tuple[int, int]], budget: int, unit: str
+) -> None:
+    session = toy.fidelity_session(budget=budget, unit=unit)
+    paid: dict[int, int] = {}
+    for index, epoch in queries:
+        architecture = TOY.architecture(index)
+        known = paid.get(index, 0)
+        before = session.spent
+        try:
+            values = session.query(architecture, epoch)
+        except BudgetExhaustedError:
+            assert session.spent == before
+            assert before + session.price(architecture, epoch) > budget
+        else:
+            paid[index] = max(known, epoch + 1)
+            assert values.tolist() == toy.curve(architecture, "val_pgd_acc", epoch=epoch).tolist()
+            assert values.base is None or len(values.base) <= paid[index]  # no view of what lies behind
+        assert {TOY.index(a): len(v) for a, v in session.history.items()} == paid
+    per_epoch = [1.0 if unit == "epochs" else toy.gpu_days(TOY.architecture(i)) / EPOCHS for i in range(15)]
+    assert session.spent == pytest.approx(sum(n * per_epoch[i] for i, n in paid.items()))
+    assert session.spent <= budget * (1 + 1e-9)
+
+
+def test_scores_point_upwards_and_the_incumbent_is_the_best_seen(toy: Oracle) -> None:
+    session = toy.fidelity_session("val_pgd_acc", budget=60)
+    with pytest.raises(BudgetExhaustedError, match="nothing was queried"):
+        session.best()
+    for architecture in (A, B, C):
+        session.query(architecture, 3)
+    seen = {a: toy.curve(a, "val_pgd_acc", epoch=3).max() for a in (A, B, C)}
+    assert session.best() == max(seen.items(), key=lambda item: item[1])
+    losses = toy.fidelity_session("val_pgd_loss", budget=60)
+    assert losses.scores(A, 3).tolist() == (-toy.curve(A, "val_pgd_loss", epoch=3)).tolist()
+    losses.query(B, 5)
+    seen = {a: toy.curve(a, "val_pgd_loss", epoch=e).min() for a, e in ((A, 3), (B, 5))}
+    assert losses.best() == min(seen.items(), key=lambda item: item[1])
+
+
+def test_values_cannot_be_written(toy: Oracle) -> None:
+    session = toy.fidelity_session(budget=6)
+    with pytest.raises(ValueError, match="read-only"):
+        session.query(A, 3)[0] = 1
+
+
+def test_a_maximum_over_epochs_is_searched_by_its_curve(toy: Oracle) -> None:
+    session = toy.fidelity_session("val_best_pgd_acc", budget=6)
+    assert session.curve == "val_pgd_acc"
+    assert session.query(A, 1).tolist() == toy.curve(A, "val_pgd_acc", epoch=1).tolist()
+
+
+def test_several_trainings(toy: Oracle) -> None:
+    first = TOY.architecture(0)  # seeds 0 and 3
+    mean = (toy_curves(0, 0)["val_pgd_acc"] + toy_curves(0, 3)["val_pgd_acc"]) / 2
+    assert toy.fidelity_session(budget=6).query(first, 5).tolist() == mean.tolist()
+    one = toy.fidelity_session(budget=6, seed=3)
+    assert one.space.size == 1
+    assert one.query(first, 5).tolist() == toy_curves(0, 3)["val_pgd_acc"].tolist()
+    with pytest.raises(MissingEntryError, match="among the trainings with seed 9"):
+        toy.fidelity_session(budget=6, seed=9)
+
+
+def test_partial_curves_are_left_out(tmp_path: Path) -> None:
+    with toy_writer(tmp_path / "t") as writer:
+        for architecture, seed, curve in ((A, 0, [1.0, 2.0]), (A, 1, [1.0, np.nan]), (B, 0, [3.0, 4.0]), (C, 0, None)):
+            curves = None if curve is None else {"val_pgd_acc": np.array(curve)}
+            writer.add(architecture, seed=seed, scalars={"val_pgd_acc": 1.0}, curves=curves)
+    oracle = Oracle(Table(tmp_path / "t"))
+    assert list(oracle.fidelity_session(budget=1).space) == [B]
+    assert list(oracle.fidelity_session(budget=1, seed=0).space) == [A, B]
+
+
+def test_gpu_days_are_measured_where_every_architecture_has_them(toy: Oracle) -> None:
+    session = toy.fidelity_session(budget=100, unit="gpu_days")
+    assert session.cost.label == "GPU-days, measured"
+    session.query(A, 2)  # index 3: 4 days for 6 epochs
+    assert session.spent == pytest.approx(2.0)
+    session.query(TOY.architecture(0), 5)  # the mean of 1 and 4 days
+    assert session.spent == pytest.approx(4.5)
+    assert session.spent == pytest.approx(toy.gpu_days(A, epoch=2) + toy.gpu_days(TOY.architecture(0)))
+
+
+def test_the_whole_budget_can_be_spent_in_days(toy: Oracle) -> None:
+    days = toy.gpu_days(A, epoch=4)
+    session = toy.fidelity_session(budget=days, unit="gpu_days")
+    for epoch in range(5):
+        assert session.affordable(A, 5) == 4
+        session.query(A, epoch)
+    assert session.affordable(A, 5) is None
+
+
+def test_gpu_days_are_estimated_for_all_where_one_has_none(tmp_path: Path) -> None:
+    with toy_writer(tmp_path / "t") as writer:
+        for architecture, days in ((A, {"training_time_gpu_days": 5.0}), (B, {})):
+            curves = {"val_pgd_acc": np.array([1.0, 2.0])}
+            writer.add(architecture, seed=0, scalars={"val_pgd_acc": 2.0, **days}, curves=curves)
+    session = Oracle(Table(tmp_path / "t")).fidelity_session(budget=1, unit="gpu_days")
+    assert session.cost.label.startswith("GPU-days; cost: estimated from MACs (13.1K GPU-days for the 15,625")
+    assert "1 of 2 architectures have a measured time" in session.cost.label
+    assert session.price(A, 1) / session.price(B, 0) == pytest.approx(2 * TOY.macs(A) / TOY.macs(B))
+
+
+def test_the_estimate_adds_up_to_the_authors_total() -> None:
+    assert estimated_gpu_days(NARES).sum() * 100 == pytest.approx(13_100)
+
+
+def test_units(toy: Oracle) -> None:
+    with pytest.raises(ConfigError, match="unit='days': expected epochs or gpu_days"):
+        training_cost(toy, "days", np.arange(3), epochs=6)
+    assert toy.fidelity_session(budget=1).cost.label == "epochs"
+
+
+@pytest.mark.parametrize("budget", [0, -1, float("nan"), float("inf"), True, "5", None])
+def test_bad_budgets(toy: Oracle, budget: object) -> None:
+    with pytest.raises(ConfigError, match="expected a positive number of epochs"):
+        toy.fidelity_session(budget=budget)  # type: ignore[arg-type]
+
+
+def test_epochs_are_whole(toy: Oracle) -> None:
+    with pytest.raises(ConfigError, match=r"budget=2.5: epochs are whole; use 2"):
+        toy.fidelity_session(budget=2.5)
+    assert toy.fidelity_session(budget=2.5, unit="gpu_days").budget == 2.5
+
+
+@pytest.mark.parametrize("epoch", [-1, EPOCHS, 1.0, True, None])
+def test_bad_epochs(toy: Oracle, epoch: object) -> None:
+    session = toy.fidelity_session(budget=9)
+    for ask in (session.query, session.price, session.affordable):
+        with pytest.raises(MetricError, match="has epochs 0 to 5"):
+            ask(A, epoch)  # type: ignore[operator]
+    assert session.spent == 0
+
+
+def test_architectures_outside(toy: Oracle) -> None:
+    session = toy.fidelity_session(budget=9)
+    for ask in (session.query, session.price, session.affordable):
+        with pytest.raises(SpaceError):
+            ask("9-9-9-9", 0)
+        with pytest.raises(SpaceError, match="left out"):
+            ask(TOY.architecture(15), 0)
+
+
+def test_objectives_without_a_curve(toy: Oracle) -> None:
+    for name in ("macs", "test_pgd_acc", "val_best_cw_acc"):
+        with pytest.raises(MetricError, match=f"no learning curve of {name}; objectives with one: .*val_pgd_acc"):
+            toy.fidelity_session(name, budget=1)
+
+
+def test_tables_without_curves_say_where_there_are_some(toy_table: Table) -> None:
+    oracle = load("nares-figures", quiet=True)
+    with pytest.raises(MetricError, match=r"nares-figures has no learning curves.*import nares.txz.*datagen.run"):
+        oracle.fidelity_session(budget=100)
+
+
+def test_installed_tables_with_curves_are_named(toy_table: Table, home: Path) -> None:
+    (home / "tables").mkdir(parents=True)
+    toy_table.folder.rename(home / "tables" / "mine")
+    with pytest.raises(MetricError, match="tables with curves: .*mine"):
+        load("nares-figures", quiet=True).fidelity_session(budget=100)

@@ -1,0 +1,86 @@
+"""Every multi-fidelity searcher against the conformance kit; and the kit against bad searchers."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from searchers.fidelity import Asha, FidelitySearcher, Hyperband, RandomFull, SuccessiveHalving, Training
+from searchers.fidelity.testing import FidelityConformance, check_fidelity_searcher
+
+
+class TestRandomFull(FidelityConformance):
+    searcher = RandomFull
+
+
+class TestSuccessiveHalving(FidelityConformance):
+    searcher = SuccessiveHalving
+
+
+class TestSuccessiveHalvingMany(FidelityConformance):
+    searcher = SuccessiveHalving
+    arguments = {"configurations": 30, "eta": 4}
+
+
+class TestHyperband(FidelityConformance):
+    searcher = Hyperband
+    arguments = {"eta": 2}
+
+
+class TestAsha(FidelityConformance):
+    searcher = Asha
+
+
+class TestAshaHalves(FidelityConformance):
+    searcher = Asha
+    arguments = {"eta": 2}
+
+
+class Waiting(FidelitySearcher):
+    """Waits for ever."""
+
+    def _ask(self) -> Training | None:
+        return None
+
+
+class Repeating(FidelitySearcher):
+    """Trains one architecture again and again."""
+
+    def _ask(self) -> Training:
+        return Training(self.space.architecture(int(self.space.member_indices[0])), 0)
+
+
+class TooFar(FidelitySearcher):
+    """Asks for an epoch that no training has."""
+
+    def _ask(self) -> Training:
+        return Training(self.sample_unseen(), self.epochs)
+
+
+class Global(FidelitySearcher):
+    """Draws from the global generator."""
+
+    def _ask(self) -> Training:
+        self.sample_unseen()
+        unseen = [a for a in self.space if not self.known_epochs(a)]
+        return Training(unseen[random.randrange(len(unseen))], 0)
+
+
+class Careless(FidelitySearcher):
+    """Asks again for what is being trained."""
+
+    def _ask(self) -> Training:
+        if self.pending:
+            return Training(next(iter(self.pending)), 0)
+        return Training(self.sample_unseen(), 0)
+
+
+@pytest.mark.parametrize("bad", [Waiting, Repeating, TooFar, Global, Careless])
+def test_kit_finds_bad_searchers(bad: type[FidelitySearcher]) -> None:
+    with pytest.raises((AssertionError, ValueError)):
+        check_fidelity_searcher(bad)
+
+
+def test_kit_passes_a_good_one() -> None:
+    check_fidelity_searcher(RandomFull)
