@@ -159,7 +159,8 @@ def _masks_of(table: Table) -> Masks | None:
 def _write(
     merged: Merged, out: Path, name: str, old: OldRows | None, masks: bool, stores: Sequence[EntryStore]
 ) -> Facts:
-    manifest, facts = merged.manifest, Facts()
+    manifest = merged.manifest
+    facts = Facts(known=len({listed.architecture for listed in merged.listed}), size=merged.space.size)
     data = manifest["dataset"]
     if old is not None:
         facts.left_out |= set(old.table.meta["source"].get("left_out", ()))

@@ -119,6 +119,8 @@ class Facts:
     """What is said about all rows of a table.
 
     Attributes:
+        known: architectures that have a row.
+        size: architectures of the space.
         rows: how many.
         slow: trained on a processor.
         cells: rows with corruption cells.
@@ -126,6 +128,8 @@ class Facts:
         left_out: test values that the catalogue has no metric for.
     """
 
+    known: int
+    size: int
     rows: int = 0
     slow: int = 0
     cells: int = 0
@@ -142,6 +146,8 @@ class Facts:
     def notes(self) -> list[str]:
         """What the table has no room for or lacks, a line each."""
         notes = []
+        if self.known < self.size:
+            notes.append(f"Partial: {self.known} of the {self.size:,} architectures of the space have been trained.")
         if self.slow:
             notes.append(f"{self.slow} of {self.rows} trainings ran on a processor and have no time in GPU-days.")
         if not self.cells:

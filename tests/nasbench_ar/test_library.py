@@ -62,7 +62,7 @@ def test_embedded_names_are_taken() -> None:
 
 def test_half_written_tables_are_not_listed(home: Path) -> None:
     write_toy(home / "tables" / ".mine.0123.partial")
-    assert list(library.installed()) == ["nares-figures"]
+    assert list(library.installed()) == ["digits-729", "nares-figures"]
 
 
 def test_unknown_tables() -> None:

@@ -1,0 +1,57 @@
+"""Build the embedded table `digits-729` from the entries that `datagen` made.
+
+    python -m datagen.run archs=all profile=digits-729 store=entries
+    python -m datagen.run archs=all profile=digits-729 store=entries seed=1     # as many as there is time for
+    python scripts/build_digits_729.py --store entries     # packs them into sources/digits-729.tar.xz
+    python scripts/build_digits_729.py                     # the table, from that archive
+
+The archive holds the store as it is, without checkpoints.  Unpack it to go on from there:
+trainings that have an entry are not repeated.
+"""
+
+import argparse
+import tarfile
+import tempfile
+from pathlib import Path
+
+from datagen.export import export_table
+from datagen.store import MANIFEST, EntryStore
+
+ROOT = Path(__file__).resolve().parent.parent
+NAME = "digits-729"
+
+
+def pack(store: Path, archive: Path) -> None:
+    """Put manifest and entries of a store into an archive, the same bytes for the same entries."""
+    EntryStore(store).entries()  # refuses what is damaged or of another protocol
+    with tarfile.open(archive, "w:xz", preset=9) as pack:
+        for path in [store / MANIFEST, *sorted((store / "entries").glob("[!.]*.json"))]:
+            member = tarfile.TarInfo(str(path.relative_to(store).as_posix()))
+            content = path.read_bytes()
+            member.size = len(content)
+            with path.open("rb") as stream:
+                pack.addfile(member, stream)
+
+
+def build(archive: Path, folder: Path) -> None:
+    """Make the table of an archive."""
+    with tempfile.TemporaryDirectory() as unpacked, tarfile.open(archive) as pack:
+        store = Path(unpacked) / NAME  # its name is kept in the table
+        pack.extractall(store, filter="data")
+        exported = export_table(EntryStore(store), folder, name=NAME, replace=True, masks=True)
+    print(f"{folder}: {exported.new} trainings; {' '.join(exported.notes)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--store", type=Path, help="pack this store into the archive first")
+    parser.add_argument("--archive", type=Path, default=ROOT / f"sources/{NAME}.tar.xz")
+    parser.add_argument("--folder", type=Path, default=ROOT / f"nasbench_ar/data/{NAME}")
+    arguments = parser.parse_args()
+    if arguments.store:
+        pack(arguments.store, arguments.archive)
+    build(arguments.archive, arguments.folder)
+
+
+if __name__ == "__main__":
+    main()
