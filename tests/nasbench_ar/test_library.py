@@ -46,7 +46,7 @@ def test_by_name_and_by_folder(home: Path, tmp_path: Path, monkeypatch: pytest.M
     write_toy(home / "tables" / "mine")
     write_toy(home / "tables" / "nares-figures")
     write_toy(tmp_path / "elsewhere")
-    assert sorted(library.installed()) == ["mine", "nares-figures"]
+    assert sorted(library.installed()) == ["digits-729", "mine", "nares-figures"]
     assert nasbench_ar.open_table("mine").folder == home / "tables" / "mine"
     assert nasbench_ar.open_table("nares-figures").rows == 15625  # nothing hides an embedded one
     assert nasbench_ar.open_table(tmp_path / "elsewhere").rows == 16
@@ -66,7 +66,7 @@ def test_half_written_tables_are_not_listed(home: Path) -> None:
 
 
 def test_unknown_tables() -> None:
-    with pytest.raises(TableError, match=r"no table 'mine': .*installed name \(nares-figures\)$"):
+    with pytest.raises(TableError, match=r"no table 'mine': .*installed name \(digits-729, nares-figures\)$"):
         nasbench_ar.open_table("mine")
     with pytest.raises(TableError, match=r"no table 'nares': .*imported by: python -m nasbench_ar import nares\.txz"):
         nasbench_ar.open_table("nares")
