@@ -5,17 +5,20 @@
     python scripts/build_digits_729.py --store entries     # packs them into sources/digits-729.tar.xz
     python scripts/build_digits_729.py                     # the table, from that archive
 
-The archive holds the store as it is, without checkpoints.  Unpack it to go on from there:
+The archive holds the store without checkpoints, and without the paths it stood at.  Unpack it to go on from there:
 trainings that have an entry are not repeated.
 """
 
 import argparse
+import io
 import tarfile
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+from datagen.entry import Entry
 from datagen.export import export_table
-from datagen.store import MANIFEST, EntryStore
+from datagen.store import MANIFEST, EntryStore, training_key
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "digits-729"
@@ -23,14 +26,21 @@ NAME = "digits-729"
 
 def pack(store: Path, archive: Path) -> None:
     """Put manifest and entries of a store into an archive, the same bytes for the same entries."""
-    EntryStore(store).entries()  # refuses what is damaged or of another protocol
+    entries = EntryStore(store).entries()  # refuses what is damaged or of another protocol
+    files = {MANIFEST: (store / MANIFEST).read_bytes()}
+    for entry in entries:
+        files[f"entries/{training_key(entry.architecture, entry.seed)}.json"] = _without_places(entry).to_bytes()
     with tarfile.open(archive, "w:xz", preset=9) as pack:
-        for path in [store / MANIFEST, *sorted((store / "entries").glob("[!.]*.json"))]:
-            member = tarfile.TarInfo(str(path.relative_to(store).as_posix()))
-            content = path.read_bytes()
+        for name, content in sorted(files.items()):
+            member = tarfile.TarInfo(name)
             member.size = len(content)
-            with path.open("rb") as stream:
-                pack.addfile(member, stream)
+            pack.addfile(member, io.BytesIO(content))
+
+
+def _without_places(entry: Entry) -> Entry:
+    """Where a command kept its files is nobody's business; everything else stays as it is."""
+    config = {key: value for key, value in entry.provenance["config"].items() if key not in ("store", "archs")}
+    return replace(entry, provenance={**entry.provenance, "config": config})
 
 
 def build(archive: Path, folder: Path) -> None:
