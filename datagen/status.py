@@ -90,7 +90,7 @@ def as_text(status: Status) -> str:
         lines += _shortened([_failed_line(one) for one in status.failed])
     lines.append("")
     for title, rate in (("last hour", status.last_hour), ("overall", status.overall)):
-        if rate.trainings:
+        if rate.trainings and rate.seconds:
             speed = f"{rate.macs_a_second * HOUR_SECONDS:.3g} MACs an hour"
             lines.append(f"{title + ':':10} {rate.trainings} trainings in {_span(rate.seconds)}, {speed}")
     if status.ends is not None:
@@ -99,7 +99,7 @@ def as_text(status: Status) -> str:
         left = _span(status.ends - status.now)
         lines.append(f"estimated end: {end}, in {left}, at the rate of the {basis} and by MACs")
     elif status.remaining_macs:
-        lines.append("estimated end: unknown until two trainings are done")
+        lines.append("estimated end: unknown until files of two trainings differ in their times")
     else:
         lines.append("nothing is missing")
     return "\n".join(lines)

@@ -123,10 +123,21 @@ def test_json(store: EntryStore, command: Command) -> None:
     assert found["remaining_macs"] == macs(5, *range(7, 17))
 
 
+def test_files_of_one_time_tell_no_speed(tmp_path: Path, command: Command) -> None:
+    store = make_store(tmp_path / "store")
+    for arch_id in (1, 2, 3):
+        store.save(make_entry(architecture(arch_id)))
+        os.utime(store.entry_path(architecture(arch_id), 0), (0, 0))  # as an unpacked archive may have it
+    printed = command(f"store={store.folder}", main=status.main)[1]
+    assert "an hour" not in printed
+    assert "estimated end: unknown" in printed
+
+
 def test_a_finished_store_and_an_empty_one(tmp_path: Path, command: Command) -> None:
     store = make_store(tmp_path / "store")
     assert (
-        "estimated end: unknown until two trainings are done" in command(f"store={store.folder}", main=status.main)[1]
+        "estimated end: unknown until files of two trainings differ in their times"
+        in command(f"store={store.folder}", main=status.main)[1]
     )
     store.save(make_entry(architecture(1)))
     out = command(f"store={store.folder}", "archs=1", main=status.main)[1]

@@ -19,6 +19,7 @@ import pytest
 
 from experiments import run, worker
 from nasbench_ar import EngineError, Table, files
+from searchers import RandomSearch
 from tests.dask_cluster import scheduler
 from tests.experiments.conftest import Command, write_table
 from tests.experiments.test_lockstep import QUICK
@@ -184,23 +185,24 @@ def test_a_run_that_is_stored_by_now_is_not_done_again(table: Table, tmp_path: P
     race = worker.Race(str(table.folder), "val_pgd_acc", 60, "no.such.Searcher")
     assert worker.run_and_store(race, 1, store, "another table", "another source") == 1
     assert worker.run_group_and_store(race, [0, 1], store, "another table", "another source", None) == 2
+    real = worker.Race(race.table, race.objective, race.queries, "searchers.random_search.RandomSearch")
     with pytest.raises(EngineError, match="a worker finds another table in"):
-        worker.run_and_store(race, 2, store, "another table", "another source")
+        worker.run_and_store(real, 2, store, "another table", "another source")
 
 
 def test_a_worker_that_has_seen_another_table_or_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    race = worker.Race(str(tmp_path / "table"), "val_pgd_acc", 5, "searchers.random_search.RandomSearch")
+    folder, searcher = str(tmp_path / "table"), RandomSearch
     old = write_table(tmp_path / "table").content_hash
-    source = worker._digest(worker.searcher_class(race.searcher))
-    worker._check(race, old, source)
+    source = worker._digest(searcher)
+    worker.check_same(folder, old, searcher, source)
     (tmp_path / "table").rename(tmp_path / "old")
     new = write_table(tmp_path / "table", shift=1.0).content_hash
-    worker._check(race, new, source)
+    worker.check_same(folder, new, searcher, source)
     with pytest.raises(EngineError, match="finds another table"):
-        worker._check(race, old, source)
+        worker.check_same(folder, old, searcher, source)
     monkeypatch.setattr(worker.provenance, "source_digest", lambda cls: "changed since")
-    worker._check(race, new, source)
+    worker.check_same(folder, new, searcher, source)
     with pytest.raises(
         EngineError, match=r"another source of searchers\.random_search\.RandomSearch .*start them anew"
     ):
-        worker._check(race, new, "changed since")
+        worker.check_same(folder, new, searcher, "changed since")

@@ -108,7 +108,7 @@ def test_export_says_what_the_format_cannot_hold(tmp_path: Path, capsys: pytest.
     [
         (["import", "absent.txz"], "absent.txz: cannot be read: No such file"),
         (["import", "absent.txz", "--name", "../x"], "'../x' cannot name a table"),
-        (["info", "absent"], "no table 'absent': neither a folder nor an installed name (nares-figures)"),
+        (["info", "absent"], "no table 'absent': neither a folder nor an installed name (digits-729, nares-figures)"),
         (["export", "absent", "x.csv"], "no table 'absent'"),
         (
             ["export", "nares-figures", "x.txt"],
