@@ -98,7 +98,7 @@ def _kill(process: int) -> None:
 @pytest.mark.parametrize(
     ("engine", "kills", "runs"),
     [
-        ("loky", 5, 40),
+        ("loky", 5, 120),
         pytest.param("loky", 50, 500, marks=pytest.mark.slow),
         pytest.param("dask", 12, 300, marks=pytest.mark.slow),
     ],
@@ -109,7 +109,9 @@ def test_killed_until_done(table: Table, tmp_path: Path, engine: str, kills: int
     killer = Killer([*call, f"out={killed}"], killed / FOLDER / "runs", random.Random(kills))
     while sum(killer.killed.values()) < kills:
         killer.strike()
-        assert not (killed / FOLDER / "summary.csv").exists(), f"done after {killer.killed}; give it more runs"
+        if (killed / FOLDER / "summary.csv").exists():  # a fast machine was done before the last kill
+            break
+    assert sum(killer.killed.values()) > kills // 2, "give it more runs"
     print(f"killed: {killer.killed}; {len(list(killer.runs.glob('seed-*.npz')))} of {runs} runs were stored")
     for out in (killed, undisturbed):
         subprocess.run([*call, f"out={out}"], check=True, capture_output=True)
