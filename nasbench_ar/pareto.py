@@ -13,6 +13,8 @@ nowhere worse and somewhere better; equal points do not dominate each other.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +41,8 @@ def non_dominated(points: FloatArray) -> NDArray[np.bool_]:
 
 def non_dominated_ranks(points: FloatArray) -> NDArray[np.int64]:
     """(n,) int64: 0 for the front, 1 for the front of the rest, and so on (Deb et al. 2002, section III-A)."""
+    if points.shape[1] == 2:
+        return _ranks_of_two(points)
     ranks = np.empty(len(points), dtype=np.int64)
     rest = np.arange(len(points))
     rank = 0
@@ -47,6 +51,21 @@ def non_dominated_ranks(points: FloatArray) -> NDArray[np.int64]:
         ranks[rest[front]] = rank
         rest, rank = rest[~front], rank + 1
     return ranks
+
+
+def _ranks_of_two(points: FloatArray) -> NDArray[np.int64]:
+    """The same for two objectives, in one pass over the sorted points."""
+    losses, inverse = np.unique(-points, axis=0, return_inverse=True)
+    # In this order an earlier point dominates a later one exactly if its second loss is
+    # not higher. So a front takes a point if all its second losses are higher, and the
+    # lowest of them ascend from front to front: the first fit is found by bisection.
+    lowest: list[float] = []
+    ranks = np.empty(len(losses), dtype=np.int64)
+    for position, loss in enumerate(losses[:, 1].tolist()):
+        rank = bisect_right(lowest, loss)
+        ranks[position] = rank
+        lowest[rank : rank + 1] = [loss]
+    return ranks[inverse.ravel()]
 
 
 def crowding_distance(points: FloatArray) -> FloatArray:

@@ -6,12 +6,13 @@ the inverted problem (accuracy down, MACs up) worst.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nasbench_ar.pareto import non_dominated_ranks
 
 FloatArray = NDArray[np.float64]
 RANKS = 16
@@ -27,17 +28,7 @@ def pareto_ranks(gain: FloatArray, cost: FloatArray) -> NDArray[np.int64]:
         gain: (n,) values to be large, without NaN.
         cost: (n,) values to be small.
     """
-    points, inverse = np.unique(np.stack([cost, -gain], axis=1), axis=0, return_inverse=True)
-    # In this order an earlier point dominates a later one exactly if its loss (-gain) is
-    # not higher. So a front takes a point if all its losses are higher, and the lowest
-    # losses of the fronts ascend from front to front: the first fit is found by bisection.
-    lowest: list[float] = []
-    ranks = np.empty(len(points), dtype=np.int64)
-    for position, loss in enumerate(points[:, 1].tolist()):
-        rank = bisect_right(lowest, loss)
-        ranks[position] = rank
-        lowest[rank : rank + 1] = [loss]
-    return ranks[inverse.ravel()]
+    return non_dominated_ranks(np.stack([-cost, gain], axis=1))
 
 
 @dataclass(frozen=True)
