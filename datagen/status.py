@@ -20,14 +20,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from datagen.config import check_keys
 from datagen.failures import Failure, utc_time
 from datagen.progress import HOUR_SECONDS, Rate, Running, Status, look
 from datagen.selection import select_seeds
 from datagen.store import LEASE_SECONDS, EntryStore
-from nasbench_ar.errors import ConfigError, NasbenchError
+from datagen.words import parse_words, run_command
+from nasbench_ar.errors import ConfigError
 
-KEYS = ("store", "archs", "seeds", "lease", "json")
+DEFAULTS = {"store": "entries", "archs": "all", "seeds": "", "lease": str(LEASE_SECONDS), "json": False}
 MOST_LINES = 20
 
 
@@ -125,41 +125,27 @@ def _span(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if hours < 2 else f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
 
 
+def describe(words: Sequence[str]) -> str:
+    """What the command prints.
+
+    Raises:
+        NasbenchError: when a word is wrong or there is no store.
+    """
+    given = parse_words(words, DEFAULTS)
+    try:
+        lease = float(given["lease"])
+    except ValueError:
+        lease = 0.0
+    if not lease > 0:
+        raise ConfigError(f"lease={given['lease']}: expected a number of seconds above 0")
+    store = EntryStore(given["store"], lease)
+    status = look(store, given["archs"], select_seeds(given["seeds"]) if given["seeds"] else None)
+    return json.dumps(as_json(status), indent=1) if given["json"] else as_text(status)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if {"-h", "--help"} & set(words):
-        print(__doc__)
-        return 0
-    try:
-        given = _parse(words)
-        store = EntryStore(given["store"], float(given["lease"]))
-        status = look(store, given["archs"], select_seeds(given["seeds"]) if given["seeds"] else None)
-        print(json.dumps(as_json(status), indent=1) if given["json"] == "true" else as_text(status))
-    except NasbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def _parse(words: Sequence[str]) -> dict[str, str]:
-    given = {"store": "entries", "archs": "all", "seeds": "", "lease": str(LEASE_SECONDS), "json": "false"}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals or not value:
-            raise ConfigError(f"not of the form key=value: {word!r}; keys: {', '.join(KEYS)}")
-        check_keys([key], KEYS)
-        given[key] = value
-    given["json"] = given["json"].lower()
-    if given["json"] not in ("true", "false"):
-        raise ConfigError(f"json={given['json']}: expected true or false")
-    try:
-        valid = float(given["lease"]) > 0
-    except ValueError:
-        valid = False
-    if not valid:
-        raise ConfigError(f"lease={given['lease']}: expected a number of seconds above 0")
-    return given
+    return run_command(describe, __doc__, arguments)
 
 
 if __name__ == "__main__":
