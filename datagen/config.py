@@ -23,6 +23,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from datagen.profiles import PROFILES
+from nasbench_ar import SearchSpace
 from nasbench_ar.engine import ENGINES
 from nasbench_ar.errors import ConfigError
 
@@ -70,6 +71,18 @@ class SpaceConfig:
     width_choices: list[int] = field(default_factory=lambda: [8, 10, 12, 14, 16])
     stages: int = 3
     unit_channels: int = 16
+
+    def for_images(self, *, size: int, channels: int, classes: int) -> SearchSpace:
+        """The search space for images of `size` x `size` pixels."""
+        return SearchSpace(
+            depth_choices=tuple(self.depth_choices),
+            width_choices=tuple(self.width_choices),
+            stages=self.stages,
+            unit_channels=self.unit_channels,
+            image_size=size,
+            image_channels=channels,
+            classes=classes,
+        )
 
 
 @dataclass

@@ -214,15 +214,8 @@ class Generator:
 
 def build_space(config: RunConfig, dataset: Dataset) -> SearchSpace:
     """The search space of a configuration, for the images of a dataset."""
-    return SearchSpace(
-        depth_choices=tuple(config.space.depth_choices),
-        width_choices=tuple(config.space.width_choices),
-        stages=config.space.stages,
-        unit_channels=config.space.unit_channels,
-        image_size=dataset.image_size,
-        image_channels=dataset.image_channels,
-        classes=dataset.classes,
-    )
+    side, channels = dataset.image_size, dataset.image_channels
+    return config.space.for_images(size=side, channels=channels, classes=dataset.classes)
 
 
 def summary(entry: Entry) -> str:

@@ -99,15 +99,7 @@ def prepare(config: RunConfig, store: EntryStore | None, gpu_days: float) -> Tas
     """
     if store is None:
         images = images_of_config(config.data)
-        space = SearchSpace(
-            depth_choices=tuple(config.space.depth_choices),
-            width_choices=tuple(config.space.width_choices),
-            stages=config.space.stages,
-            unit_channels=config.space.unit_channels,
-            image_size=images.side,
-            image_channels=images.channels,
-            classes=images.classes,
-        )
+        space = config.space.for_images(size=images.side, channels=images.channels, classes=images.classes)
         train, attack = asdict(config.train), asdict(config.attack)
     else:
         manifest = store.manifest()
