@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -194,23 +195,17 @@ def test_and_goes_on_when_the_other_vanishes_in_turn(
     assert (entry.provenance["attempts"], entry.provenance["interruptions"]) == (2, 1)
 
 
-def other_entry(config: RunConfig) -> Entry:
+@pytest.fixture
+def theirs(config: RunConfig, tmp_path: Path) -> Entry:
     """What another worker found, told apart by its host."""
-    generator = generate.Generator.prepare(config)
+    generator = generate.Generator.prepare(replace(config, store=str(tmp_path / "theirs")))
     entry = generator.generate(SMALLEST, 0, say=lambda text: None)
-    return Entry(**{**vars(entry), "provenance": {**entry.provenance, "host": "elsewhere"}})
+    return replace(entry, provenance={**entry.provenance, "host": "elsewhere"})
 
 
 def test_of_two_results_the_first_is_kept(
-    words: list[str],
-    config: RunConfig,
-    store: EntryStore,
-    command: Command,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    words: list[str], theirs: Entry, store: EntryStore, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config.store = str(tmp_path / "theirs")
-    theirs = other_entry(config)
     before(monkeypatch, generate, "assess", 1, lambda: store.save(theirs))
     code, out, err = command(*words)
     assert code == 0, err
@@ -222,15 +217,8 @@ def test_of_two_results_the_first_is_kept(
 
 
 def test_a_result_that_came_meanwhile_ends_a_training(
-    words: list[str],
-    config: RunConfig,
-    store: EntryStore,
-    command: Command,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    words: list[str], theirs: Entry, store: EntryStore, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config.store = str(tmp_path / "theirs")
-    theirs = other_entry(config)
     before(monkeypatch, train_module, "validate", 2, lambda: store.save(theirs))
     code, _, err = command(*words)
     assert code == 0, err
