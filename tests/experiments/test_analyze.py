@@ -56,7 +56,8 @@ def coarse() -> Iterator[None]:
 def read_back(figure: analyze.Figure, numbers: Numbers, out: Path) -> Numbers:
     """The same numbers, from their CSV files."""
     paths = {part: out / (f"{figure.stem}_{part}.csv" if part else f"{figure.stem}.csv") for part in numbers.tables}
-    return Numbers({part: pd.read_csv(path) for part, path in paths.items()}, (), numbers.note)
+    tables = {part: pd.read_csv(path, float_precision="round_trip") for part, path in paths.items()}
+    return Numbers(tables, (), numbers.note)
 
 
 @pytest.fixture(scope="module")
