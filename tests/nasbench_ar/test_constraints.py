@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nasbench_ar import ConfigError, MetricError, MissingEntryError, Oracle, parse_constraints
-from nasbench_ar.constraints import violation
+from nasbench_ar.constraints import Constraint, violation
 from nasbench_ar.errors import BudgetExhaustedError, SpaceError
 
 
@@ -145,3 +145,13 @@ def test_test_metrics_are_refused_among_several(toy: Oracle) -> None:
     with pytest.raises(MetricError, match="may not guide a search"):
         toy.vector_session(["val_pgd_acc", "test_pgd_acc"], budget=2)
     assert toy.vector_session(["val_pgd_acc", "test_pgd_acc"], budget=2, allow_test_objective=True).budget == 2
+
+
+def test_violations_are_shares_of_the_largest_excess_below_one_too() -> None:
+    small, none = Constraint("val_loss", "<=", 1.0), Constraint("macs", "<=", 9.0)
+    columns = [np.array([1.0, 1.25, 1.5]), np.array([1.0, 2.0, 3.0])]
+    np.testing.assert_array_equal(violation([small], columns[:1]), [0, 0.5, 1])
+    np.testing.assert_array_equal(violation([small, none], columns), [0, 0.25, 0.5])
+    assert violation([small], [np.empty(0)]).shape == (0,)
+    with pytest.raises(ValueError, match="shorter"):
+        violation([small, none], columns[:1])

@@ -13,6 +13,7 @@ from nasbench_ar import (
     NARES,
     BudgetExhaustedError,
     ConfigError,
+    FidelitySession,
     MetricError,
     MissingEntryError,
     Oracle,
@@ -222,3 +223,74 @@ def test_installed_tables_with_curves_are_named(toy_table: Table, home: Path) ->
     toy_table.folder.rename(home / "tables" / "mine")
     with pytest.raises(MetricError, match="tables with curves: .*mine"):
         load("nares-figures", quiet=True).fidelity_session(budget=100)
+
+
+def test_what_a_session_of_its_own_takes_for_granted(toy: Oracle) -> None:
+    session = FidelitySession(toy, budget=9)
+    assert (session.cost.unit, session.objective.name) == ("epochs", "val_pgd_acc")
+    assert session.query(A, 2).tolist() == toy.curve(A, "val_pgd_acc", epoch=2).tolist()
+    with pytest.raises(BudgetExhaustedError, match="^nothing was queried yet"):
+        FidelitySession(toy, budget=9).best()
+
+
+def test_days_of_one_training(tmp_path: Path) -> None:
+    with toy_writer(tmp_path / "t") as writer:
+        for index, seed, days in ((3, 0, 6.0), (3, 1, 12.0), (4, 0, 0.5)):
+            curves = {"val_pgd_acc": np.arange(EPOCHS) + 10.0 * seed}
+            scalars = {"val_pgd_acc": 1.0, "training_time_gpu_days": days}
+            writer.add(TOY.architecture(index), seed=seed, scalars=scalars, curves=curves)
+    oracle = Oracle(Table(tmp_path / "t"))
+    days = {seed: oracle.fidelity_session(budget=99, unit="gpu_days", seed=seed) for seed in (0, 1)}
+    assert [session.price(A, 0) for session in days.values()] == [1.0, 2.0]
+    assert days[0].cost.unit == "gpu_days"
+    assert days[0].cost.label == "GPU-days, measured"
+    assert days[1].query(A, 1).tolist() == [10.0, 11.0]
+    assert [session.space.size for session in days.values()] == [2, 1]
+
+
+@pytest.mark.parametrize(("days", "known"), [((0.0, 0.5), 1), ((0.0, 0.0), 0), ((2.0, 0.0), 1)])
+def test_why_days_are_estimated(tmp_path: Path, days: tuple[float, float], known: int) -> None:
+    with toy_writer(tmp_path / "t") as writer:
+        for index, time in zip((3, 4), days, strict=True):
+            curves = {"val_pgd_acc": np.ones(EPOCHS)}
+            scalars = {"val_pgd_acc": 1.0, "training_time_gpu_days": time}
+            writer.add(TOY.architecture(index), seed=0, scalars=scalars, curves=curves)
+    session = Oracle(Table(tmp_path / "t")).fidelity_session(budget=99, unit="gpu_days")
+    reason = f"; {known} of 2 architectures have a measured time" if known else ""
+    assert session.cost.label == (
+        "GPU-days; cost: estimated from MACs (13.1K GPU-days for the 15,625 architectures and 100 epochs of NARes"
+        f"{reason})"
+    )
+    assert session.cost.unit == "gpu_days"
+
+
+def test_a_table_that_has_no_time_at_all(tmp_path: Path) -> None:
+    with toy_writer(tmp_path / "t") as writer:
+        writer.add(A, seed=0, scalars={"val_pgd_acc": 1.0}, curves={"val_pgd_acc": np.ones(EPOCHS)})
+    session = Oracle(Table(tmp_path / "t")).fidelity_session(budget=99, unit="gpu_days")
+    assert session.cost.label.endswith("epochs of NARes)")
+
+
+def test_no_installed_table_has_curves(toy_table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = load("nares-figures", quiet=True)
+    for names, told in ((["nares-figures"], "none installed"), (["nares-figures", "a", "b"], "a, b")):
+        folders = {name: figures.table.folder if name == "nares-figures" else toy_table.folder for name in names}
+        monkeypatch.setattr("nasbench_ar.library.installed", lambda folders=folders: folders)
+        with pytest.raises(MetricError, match=f"tables with curves: {told}\\b"):
+            figures.fidelity_session(budget=100)
+
+
+def test_curves_that_could_guide_are_listed(tmp_path: Path) -> None:
+    for names, told in ((("val_loss", "train_acc"), "train_acc, val_loss"), (("val_pgd_acc",), "none")):
+        folder = tmp_path / names[0]
+        with toy_writer(folder) as writer:
+            scalars = dict.fromkeys(("val_cw_acc", *(names if told != "none" else ())), 1.0)
+            writer.add(A, seed=0, scalars=scalars, curves={name: np.ones(EPOCHS) for name in names})
+        with pytest.raises(MetricError, match=f"no learning curve of val_cw_acc; objectives with one: {told}$"):
+            Oracle(Table(folder)).fidelity_session("val_cw_acc", budget=1)
+
+
+def test_the_whole_part_of_a_budget_is_named() -> None:
+    for budget, use in ((0.5, 1), (1.5, 1), (7.9, 7)):
+        with pytest.raises(ConfigError, match=f"epochs are whole; use {use}$"):
+            load("digits-729", quiet=True).fidelity_session(budget=budget)

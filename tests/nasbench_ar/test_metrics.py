@@ -1,3 +1,6 @@
+from dataclasses import fields
+from pathlib import Path
+
 import pytest
 
 from nasbench_ar import METRICS, MetricError
@@ -26,6 +29,17 @@ AUTHORS_NAMES = [
     "test_aa_acc",
     "test_corrupt_acc",
 ]
+
+
+def test_the_catalogue_is_the_written_one() -> None:
+    """Users and stored results rely on every word of it: a change must be wanted, and noted in the changelog."""
+    head, *lines = (Path(__file__).parent.parent / "data/metrics.txt").read_text().splitlines()
+    columns = head.split(" | ")
+    assert sorted(columns) == sorted(field.name for field in fields(METRICS["macs"]))
+    cells = [{column: getattr(m, column) for column in columns} for m in METRICS.values()]
+    shown = [" | ".join(str("-" if value == "" else value) for value in row.values()) for row in cells]
+    assert shown == lines
+    assert list(METRICS) == [m.name for m in METRICS.values()]
 
 
 def test_all_names_of_the_authors_are_there() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 
 import nasbench_ar
@@ -114,3 +115,53 @@ def test_nevergrad_that_is_missing(toy: Oracle, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "nevergrad", None)
     with pytest.raises(ConfigError, match=r"pip install 'nasbench-ar\[nevergrad\]'"):
         nasbench_ar.nevergrad_problem(budget=2, table=toy).parametrization()
+
+
+def test_what_is_pruned_says_why(toy: Oracle, optuna: Any) -> None:
+    limits = [f"val_clean_acc>={np.floor(toy.query(toy.space.architecture(3), 'val_clean_acc')) + 1:g}", "val_loss<=95"]
+    objective = nasbench_ar.optuna_objective(budget=8, table=toy, constraints=limits)
+    study = optuna.create_study(directions=objective.directions)
+    for index, reason in ((3, f"1-1-2-3 breaks {limits[0]}, val_loss<=95$"), (15, "2-3-2-3 .*left out")):
+        study.enqueue_trial(dict(zip(toy.space.entry_names, toy.space.architecture(index), strict=True)))
+        with pytest.raises(optuna.TrialPruned, match=reason):
+            objective(study.ask())
+
+
+def test_a_new_architecture_ends_a_row_of_known_ones(toy: Oracle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(problems, "STALL_LIMIT", 2)
+    problem = nasbench_ar.nevergrad_problem(budget=5, table=toy)
+    for index, finished in ((3, False), (3, False), (4, False), (4, False), (3, True)):
+        problem(*toy.space.architecture(index))
+        assert problem.finished is finished, index
+
+
+def test_outside_before_anything_is_known(toy: Oracle) -> None:
+    assert nasbench_ar.nevergrad_problem(budget=2, table=toy)(*toy.space.architecture(15)) == 0
+    several = nasbench_ar.nevergrad_problem(["val_pgd_acc", "macs"], budget=2, table=toy)
+    assert several(*toy.space.architecture(15)) == [0, 0]
+
+
+def test_choices_have_an_order_unless_told_otherwise(toy: Oracle) -> None:
+    nevergrad = pytest.importorskip("nevergrad")
+    problem = nasbench_ar.nevergrad_problem(budget=2, table=toy)
+    for given, kind in (
+        ({}, "TransitionChoice"),
+        ({"ordered": True}, "TransitionChoice"),
+        ({"ordered": False}, "Choice"),
+    ):
+        entries = problem.parametrization(**given)[0]
+        assert {type(entry) for entry in entries} == {getattr(nevergrad.p, kind)}, given
+
+
+def test_every_way_to_name_a_table(toy: Oracle, capsys: pytest.CaptureFixture[str]) -> None:
+    found = toy.space.architecture(3)
+    for make in (nasbench_ar.optuna_objective, nasbench_ar.nevergrad_problem):
+        for table in (toy, toy.table.folder, str(toy.table.folder)):
+            for objective in (None, "val_loss", ["val_loss"]):
+                session = make(objective, budget=1, table=table, constraints="macs>=1").session
+                name = objective if isinstance(objective, str) else "val_pgd_acc" if objective is None else "val_loss"
+                assert session.query(found) == toy.query(found, name)
+                assert (session.remaining, [str(c) for c in session.constraints]) == (0, ["macs>=1"])
+        session = make(["val_loss", "macs"], budget=3, table=toy, constraints="val_loss<=90").session
+        assert (session.remaining, [str(c) for c in session.constraints]) == (3, ["val_loss<=90"])
+    assert capsys.readouterr() == ("", ""), "the user has not asked for a text"

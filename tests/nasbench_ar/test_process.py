@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +52,46 @@ def test_nothing_is_known_of_other_machines() -> None:
     child.kill()
     child.wait()
     assert not Process("0" * 12, child.pid).surely_dead()
+
+
+def test_what_the_kernel_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    stat = "7 (a) b (c)) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20 21\n"
+    monkeypatch.setattr(Path, "read_text", lambda path, **_: stat if str(path) == "/proc/7/stat" else "")
+    monkeypatch.setattr(os, "kill", lambda pid, number: None if (pid, number) == (7, 0) else 1 / 0)
+    assert not Process(machine(), 7, 4242).surely_dead()
+    assert Process(machine(), 7, 4241).surely_dead()
+    for state, dead in (("Z", True), ("X", True), ("S", False), ("D", False)):
+        stat = f"7 (a) {state} " + " ".join(map(str, range(20)))
+        assert Process(machine(), 7).surely_dead() is dead
+
+
+def test_names_of_other_encodings_do_no_harm() -> None:
+    """A program may call itself anything, in bytes that are no UTF-8."""
+    name = (
+        "import ctypes, sys; ctypes.CDLL(None).prctl(15, b'\\xff) Z (', 0, 0, 0); print(flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", name]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        assert b"\xff" in Path(f"/proc/{child.pid}/stat").read_bytes()
+        assert not Process(machine(), child.pid).surely_dead()
+        child.kill()
+
+
+def test_nothing_is_known_of_processes_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_ours(pid: int, number: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", not_ours)
+    assert not Process.this().surely_dead()
+
+
+def test_nothing_is_known_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, **_: object) -> str:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    this = Process.this()
+    assert this.started is None
+    assert not this.surely_dead()

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nasbench_ar import Table
+from nasbench_ar.describe import describe
+from tests.nasbench_ar.conftest import TOY, toy_writer
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Table:
+    with toy_writer(tmp_path / "t") as writer:
+        for seed in range(11):
+            writer.add(
+                TOY.architecture(seed % 2),
+                seed=seed,
+                scalars={"val_loss": 1.0, "training_time_gpu_days": 0.5} | ({"val_pgd_acc": 2.0} if seed % 2 else {}),
+                curves={"val_loss": np.ones(3), "val_pgd_acc": np.ones(3)},
+                corruption_acc=np.ones((19, 5)),
+                flags={"odd": seed % 2 == 1, "late": seed == 9},
+                labels={"gpu_type": "a", "host": "b"},
+            )
+    return Table(tmp_path / "t")
+
+
+def test_every_line(full: Table) -> None:
+    assert describe(full, verify=True).splitlines() == [
+        "toy: toy numbers",
+        *([f"  folder: {full.folder}"] if len(str(full.folder)) < 89 else ["  folder:", f"    {full.folder}"]),
+        "  provenance: made up",
+        "  licence: none",
+        "  source: file nowhere",
+        "  note: a note",
+        "  space: 16 architectures: 2 stages, depths 1, 2, widths 1, 3",
+        "  content: 2 architectures, 11 trainings, seeds 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...",
+        "  default objective: val_pgd_acc",
+        "  metrics, with the number of architectures that have a value:",
+        "    macs                        16  MACs",
+        "    params                      16  Params [parameters]",
+        "    training_time_gpu_days       2  Training time [GPU-days]",
+        "    val_loss                     2  Val clean loss",
+        "    val_pgd_acc                  1  Val PGD20 (ten steps) [%]",
+        "  curves: val_loss, val_pgd_acc (3 epochs)",
+        "  corruptions: acc",
+        "  flags: late (1), odd (5)",
+        "  labels: gpu_type, host",
+        f"  verified: {len(full.meta['files'])} arrays equal their hashes",
+    ]
+
+
+def test_what_a_table_lacks_is_named(tmp_path: Path) -> None:
+    with toy_writer(tmp_path / "t") as writer:
+        for seed in range(10):
+            writer.add(TOY.architecture(0), seed=seed, scalars={"val_pgd_acc": 1.0})
+    text = describe(Table(tmp_path / "t"))
+    assert text.splitlines()[-4:] == ["  curves: none", "  corruptions: none", "  flags: none", "  labels: none"]
+    assert "seeds 0, 1, 2, 3, 4, 5, 6, 7, 8, 9\n" in text
+    assert "verified" not in text
+
+
+def test_long_texts_are_wrapped_and_indented(tmp_path: Path) -> None:
+    with toy_writer(tmp_path / "t") as writer:
+        writer.add(TOY.architecture(0), seed=0, scalars={"val_pgd_acc": 1.0}, labels={"a-" * 30: "", "b-" * 30: ""})
+    assert describe(Table(tmp_path / "t")).splitlines()[-2:] == [f"  labels: {'a-' * 30},", f"    {'b-' * 30}"]
