@@ -147,3 +147,103 @@ def test_missing_libraries_are_named(cls: Any, name: str, monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(SearchError, match=rf"pip install 'nasbench-ar\[{name}\]'"):
         cls(SMALL, 0)
+
+
+class Recorder:
+    """Stands for a library's object and notes what it is told."""
+
+    def __init__(self, wrapped: Any) -> None:
+        self.wrapped, self.told = wrapped, []  # type: ignore[var-annotated]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.wrapped, name)
+
+    def tell(self, candidate: Any, loss: float) -> None:
+        self.told.append((Architecture(*candidate.value), loss))
+        self.wrapped.tell(candidate, loss)
+
+
+def test_nevergrad_is_told_losses() -> None:
+    searcher = NevergradSearcher(SMALL.restricted_to([7, 8, 9]), 0, optimizer="RandomSearch", patience=5)
+    searcher._optimizer = recorder = Recorder(searcher._optimizer)
+    for index, score in ((8, 3.0), (7, -2.0)):
+        searcher.tell(SMALL.architecture(index), score)  # nobody asked for it
+    asked = searcher.ask()
+    outside = [loss for architecture, loss in recorder.told if architecture not in searcher.space]
+    assert outside
+    assert set(outside) == {3.0}, "one worse than the worst told, which is -2"
+    searcher.tell(asked, 9.0)
+    inside = [pair for pair in recorder.told if pair[0] in searcher.space]
+    assert inside == [(SMALL.architecture(8), -3.0), (SMALL.architecture(7), 2.0), (asked, -9.0)]
+
+
+def test_nevergrad_before_anything_is_told() -> None:
+    searcher = NevergradSearcher(SMALL.restricted_to([7]), 0, optimizer="RandomSearch", patience=3)
+    searcher._optimizer = recorder = Recorder(searcher._optimizer)
+    searcher.ask()
+    assert {loss for _, loss in recorder.told} == {1.0}
+
+
+def test_nevergrad_climbs() -> None:
+    def mean_of_best(searcher: BorrowedSearcher) -> float:
+        trajectory(searcher, 30)
+        return float(np.mean(sorted(searcher.history.values())[-10:]))
+
+    wins = [
+        mean_of_best(NevergradSearcher(SMALL, seed, optimizer="DiscreteOnePlusOne"))
+        > mean_of_best(NevergradSearcher(SMALL, seed, optimizer="RandomSearch"))
+        for seed in range(4)
+    ]
+    assert sum(wins) >= 3
+
+
+@pytest.mark.parametrize(("encoding", "kind"), [("ordinal", "TransitionChoice"), ("categorical", "Choice")])
+def test_what_nevergrad_is_made_of(encoding: str, kind: str) -> None:
+    import nevergrad
+
+    searcher = NevergradSearcher(SMALL, 5, optimizer="RandomSearch", encoding=encoding, budget=77)
+    assert {type(entry) for entry in searcher._optimizer.parametrization} == {getattr(nevergrad.p, kind)}
+    assert searcher._optimizer.budget == 77
+    first, second = (trajectory(NevergradSearcher(SMALL, 5, optimizer="RandomSearch"), 9) for _ in range(2))
+    assert first == second != trajectory(NevergradSearcher(SMALL, 6, optimizer="RandomSearch"), 9)
+
+
+@pytest.mark.parametrize(
+    ("name", "cls", "given"),
+    [
+        ("tpe", "TPESampler", {}),
+        ("gp", "GPSampler", {"deterministic_objective": True}),
+        ("cmaes", "CmaEsSampler", {}),
+        ("nsga2", "NSGAIISampler", {}),
+        ("qmc", "QMCSampler", {"scramble": True}),
+        ("random", "RandomSampler", {}),
+    ],
+)
+def test_what_optuna_is_made_of(name: str, cls: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    import optuna
+
+    calls: list[dict[str, Any]] = []
+    made: Any = getattr(optuna.samplers, cls)
+    monkeypatch.setattr(optuna.samplers, cls, lambda **arguments: (calls.append(arguments), made(**arguments))[1])
+    searcher = OptunaSearcher(SMALL, 11, sampler=name)
+    assert type(searcher._study.sampler) is made
+    assert calls == [{"seed": 11, **given}]
+    assert searcher.encoding == ("ordinal" if name in ("cmaes", "qmc") else "categorical")
+
+
+def test_ranks_are_read_back_as_choices() -> None:
+    searcher = OptunaSearcher(SMALL, 0, sampler="random", encoding="ordinal")
+    for architecture in (SMALL.architecture(0), SMALL.architecture(80), SMALL.architecture(31)):
+        searcher.tell(architecture, 1.0)
+        ranks = [SMALL.choices(k).index(value) for k, value in enumerate(architecture)]
+        assert list(searcher._study.trials[-1].params.values()) == ranks
+    for (_, choices), found in zip(searcher._entries, searcher._distributions.values(), strict=True):
+        assert (found.low, found.high) == (0, len(choices) - 1)
+    assert len(trajectory(searcher, 78)) == 78, "all that is left is reached"
+
+
+def test_cmaes_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cmaes", None)
+    with pytest.raises(SearchError, match=r"^Optuna's CMA-ES needs cmaes: pip install 'nasbench-ar\[optuna\]'$"):
+        OptunaSearcher(SMALL, 0, sampler="cmaes")
+    OptunaSearcher(SMALL, 0, sampler="random")
