@@ -11,7 +11,7 @@ from scipy import stats
 from nasbench_ar import NARES, SearchError, SearchSpace
 from searchers import Bananas
 from searchers.bananas import ACQUISITIONS, ENCODINGS
-from searchers.testing import SMALL, hilly
+from searchers.testing import SMALL, hilly, trajectory
 
 
 def started(space: SearchSpace = NARES, **arguments: Any) -> Bananas:
@@ -130,3 +130,25 @@ def test_encodings_have_one_row_each_and_stay_in_range() -> None:
 def test_bad_arguments(arguments: dict[str, Any]) -> None:
     with pytest.raises(SearchError, match=f"{next(iter(arguments))}.*(expected|below)"):
         Bananas(SMALL, 0, **arguments)
+
+
+def test_the_predictor_is_the_one_asked_for() -> None:
+    given = {"loss": "mae", "members": 3, "hidden": 7, "learning_rate": 0.02, "weight_decay": 4.0}
+    predictor = Bananas(SMALL, 0, **given).predictor  # type: ignore[arg-type]
+    assert {name: getattr(predictor, name) for name in given} == given
+
+
+def test_the_first_fit_is_long_and_the_next_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    searcher = Bananas(SMALL, 0, starts=4, batch=3, first_steps=9, steps=2)
+    fits: list[tuple[int, int]] = []
+    fit = searcher.predictor.fit
+    monkeypatch.setattr(searcher.predictor, "fit", lambda x, y, steps: (fits.append((len(x), steps)), fit(x, y, steps)))
+    trajectory(searcher, 13)
+    assert fits == [(4, 9), (7, 2), (10, 2)]
+
+
+def test_only_entries_with_a_choice_are_mutated() -> None:
+    space = SearchSpace(depth_choices=(1, 2), width_choices=(3,), stages=2)
+    searcher = Bananas(space, 0, starts=2, batch=1, steps=1)
+    assert searcher._mutable.tolist() == [0, 2]
+    assert len(trajectory(searcher, 9)) == 4

@@ -64,3 +64,13 @@ def test_first_improvement_moves_at_once() -> None:
 def test_bad_arguments(arguments: dict[str, Any]) -> None:
     with pytest.raises(SearchError, match="expected"):
         LocalSearch(SMALL, 0, **arguments)
+
+
+def test_an_equal_neighbour_is_no_improvement() -> None:
+    searcher = LocalSearch(SMALL, 0, starts=1)
+    searcher.tell(start := searcher.ask(), 1.0)
+    asked = set()
+    for _ in SMALL.neighbours(start):
+        asked.add(found := searcher.ask())
+        searcher.tell(found, 1.0)
+    assert asked == set(SMALL.neighbours(start)), "it left the plateau's first architecture"

@@ -132,3 +132,22 @@ def test_no_denormals_survive_long_training() -> None:
     kept = np.abs(made._theta[made._theta != 0])
     assert magnitudes.size >= kept.size
     assert kept.min() >= 1e-30
+
+
+def test_weights_begin_at_the_scale_of_their_inputs() -> None:
+    """Each of six entries has a 1 in a one-hot row: He's sqrt(2 / 6); the output layer 1 / sqrt(units)."""
+    network = MLPEnsemble(np.random.default_rng(0), 30, members=40, hidden=50)
+    assert network.weights1.shape == (30, 2000)
+    assert network.weights2.shape == (2000,)
+    assert abs(network.weights1.std() / np.sqrt(2 / 6) - 1) < 0.02
+    assert abs(network.weights2.std() * np.sqrt(50) - 1) < 0.05
+    assert abs(network.weights1.mean()) < 0.01
+
+
+@pytest.mark.parametrize("spread", [1e-3, 0.5, 1e3])
+def test_targets_are_scaled_to_one(spread: float) -> None:
+    x = np.eye(4, dtype=np.float32)
+    y = spread * np.array([0.0, 1.0, 2.0, 3.0])
+    network = MLPEnsemble(np.random.default_rng(0), 4, members=2, hidden=8)
+    network.fit(x, y, 1)
+    assert network._scale == pytest.approx(y.std(), rel=1e-6)
