@@ -10,8 +10,11 @@ from nasbench_ar import (
     MetricError,
     MissingEntryError,
     Oracle,
+    Session,
     SpaceError,
     Table,
+    VectorSession,
+    parse_constraints,
 )
 from tests.nasbench_ar.conftest import TOY, toy_writer
 
@@ -100,3 +103,61 @@ def test_bad_objectives(toy: Oracle) -> None:
         toy.session("val_best_cw_acc", budget=1)
     with pytest.raises(MissingEntryError, match="no value of val_pgd_acc at all"):
         toy.session("val_pgd_acc", budget=1, seed=99)
+
+
+@pytest.fixture
+def two_seeds(tmp_path: Path) -> Oracle:
+    """A and B, each trained with seeds 0 and 1; by seed 1, B is better."""
+    with toy_writer(tmp_path / "two") as writer:
+        for architecture, values in ((A, (6.0, 2.0)), (B, (4.0, 3.0))):
+            for seed, value in enumerate(values):
+                scalars = {"val_pgd_acc": value, "val_loss": 10 * value, "test_pgd_acc": 1.0}
+                writer.add(architecture, seed=seed, scalars=scalars)
+    return Oracle(Table(tmp_path / "two"))
+
+
+def test_a_session_of_its_own_takes_the_mean_and_no_test_metric(two_seeds: Oracle) -> None:
+    session = Session(two_seeds, budget=2)
+    assert [session.query(a) for a in (A, B)] == [4.0, 3.5]
+    with pytest.raises(MetricError, match="test metric"):
+        Session(two_seeds, "test_pgd_acc", budget=1)
+    vectors = VectorSession(two_seeds, ["val_pgd_acc", "val_loss"], budget=2)
+    assert vectors.query(A) == (4.0, 40.0)
+    with pytest.raises(MetricError, match="test metric"):
+        VectorSession(two_seeds, ["val_pgd_acc", "test_pgd_acc"], budget=1)
+
+
+def test_one_training_of_each(two_seeds: Oracle) -> None:
+    limits = parse_constraints("val_loss<=20")
+    session = two_seeds.session(budget=2, seed=1, constraints=limits)
+    assert [session.query(a) for a in (A, B)] == [2.0, 3.0]
+    assert [session.feasible(a) for a in (A, B)] == [True, False], "by this seed's losses, 20 and 30"
+    assert session.score(B) == 2.0 - 1.0, "the worst of this seed less its whole range"
+    vectors = two_seeds.vector_session(["val_pgd_acc", "val_loss"], budget=2, seed=1)
+    assert [vectors.query(a) for a in (A, B)] == [(2.0, 20.0), (3.0, 30.0)]
+    assert two_seeds.optimum("val_pgd_acc", seed=1, constraints=limits) == (A, 2.0)
+    assert two_seeds.optimum("val_pgd_acc", seed=0, constraints=parse_constraints("val_loss<=40")) == (B, 4.0)
+
+
+def test_limits_together_that_nothing_keeps(two_seeds: Oracle) -> None:
+    limits = parse_constraints("val_loss<=20,val_pgd_acc>=2.5")
+    told = "no architecture of table toy keeps val_loss<=20, val_pgd_acc>=2.5 together; loosen a limit"
+    with pytest.raises(ConfigError, match=f"^{told}$"):
+        two_seeds.session(budget=1, seed=1, constraints=limits)
+    assert two_seeds.feasible(limits, seed=1).sum() == 0
+    assert two_seeds.feasible(limits[:1], seed=1).sum() == 1
+
+
+def test_what_no_architecture_has_is_named(two_seeds: Oracle) -> None:
+    with pytest.raises(MissingEntryError, match=r"^table toy has no value of val_loss and val_pgd_acc at all$"):
+        two_seeds.vector_session(["val_loss", "val_pgd_acc"], budget=1, seed=7)
+    with pytest.raises(MissingEntryError, match="where val_loss<=1, val_pgd_acc>=3"):
+        two_seeds.optimum("val_pgd_acc", constraints=parse_constraints("val_loss<=1,val_pgd_acc>=3"))
+
+
+def test_equal_values_leave_room_below(tmp_path: Path) -> None:
+    with toy_writer(tmp_path / "flat") as writer:
+        for architecture, loss in ((A, 1.0), (B, 3.0)):
+            writer.add(architecture, seed=0, scalars={"val_pgd_acc": 5.0, "val_loss": loss})
+    session = Oracle(Table(tmp_path / "flat")).session(budget=2, constraints=parse_constraints("val_loss<=2"))
+    assert (session.score(A), session.score(B)) == (5.0, 4.0)
