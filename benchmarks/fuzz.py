@@ -36,7 +36,19 @@ def main() -> int:
     # What pytest says goes to standard error, so that the table alone can be kept.
     output, sys.stdout = sys.stdout, sys.stderr
     try:
-        code = pytest.main(["-q", "-m", "fuzz", f"--hypothesis-seed={seed}", "-p", "no:cacheprovider", *args.tests])
+        code = pytest.main(
+            [
+                "-q",
+                "-m",
+                "fuzz",
+                "-W",
+                "ignore::pytest.PytestAssertRewriteWarning",
+                f"--hypothesis-seed={seed}",
+                "-p",
+                "no:cacheprovider",
+                *args.tests,
+            ]
+        )
     finally:
         sys.stdout = output
     seconds = time.perf_counter() - start

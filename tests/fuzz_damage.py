@@ -1,4 +1,5 @@
-"""Hypothesis strategies for damage: to the bytes of a file, and to what a JSON or YAML document says.
+"""Hypothesis strategies for damage: to the bytes of a file, and to what a JSON or YAML document
+or an array says.
 
 A strategy draws a `Damages`, to be called with what is whole; it needs to know nothing
 of it beforehand, prints as the list of what it does, and is the same whatever it is
@@ -6,6 +7,7 @@ applied to:
 
     byte_damage()(b"...") -> bytes
     document_damage()({"rows": 3}) -> another document; the given one is left alone
+    array_damage()(np.arange(5)) -> another array
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+from numpy.typing import NDArray
 
 TOKENS = (
     b"NaN",
@@ -265,6 +269,65 @@ def document_damage(*, most: int = 3, values: SearchStrategy[Any] | None = None)
         value=odd_values() if values is None else odd_values() | values,
     )
     return _several(step, most)
+
+
+_ODD_NUMBERS = (np.nan, np.inf, -np.inf, -1, -0.0, 0, 0.5, 1, 100, 100.01, 1e300, 5e-324, 2.0**31, 2.0**62)
+_KINDS = ("<f8", ">f8", "<f4", "<i4", "<i8", "|u1", "|b1", "<U3", "<c16", "<M8[s]", "|V8", "|S2")
+
+
+@dataclass(frozen=True)
+class ArrayDamage:
+    """Another array of the same file: odd values, another kind, another shape, or several of these.
+
+    Attributes:
+        numbers: (place, value) pairs, the place modulo the size; for arrays of numbers.
+        kind: of all values; None to keep it.
+        shape: what becomes of the shape.
+    """
+
+    numbers: tuple[tuple[int, float], ...]
+    kind: str | None
+    shape: str
+
+    def __call__(self, whole: NDArray[Any]) -> NDArray[Any]:
+        """The array with this damage; the given one is left alone."""
+        out = np.array(whole, ndmin=1)
+        with np.errstate(all="ignore"):
+            for place, value in self.numbers:
+                if out.size and out.dtype.kind in "fiu":
+                    out.flat[place % out.size] = np.array(value).astype(out.dtype)
+            if self.kind is not None:
+                out = np.zeros(out.shape, dtype=self.kind) if out.dtype.kind == "U" else out.astype(self.kind)
+        match self.shape:
+            case "shorter":
+                return out[:-1]
+            case "longer":
+                return np.concatenate([out, out[:1]])
+            case "flat":
+                return out.reshape(-1)
+            case "deeper":
+                return out[..., None]
+            case "empty":
+                return out[:0]
+            case "reversed":
+                return out[::-1]
+            case "turned":
+                return np.asfortranarray(out)
+            case "scalar":
+                return out.reshape(-1)[0] if out.size else out
+        return out
+
+
+def array_damage() -> SearchStrategy[ArrayDamage]:
+    """Damage to what an array holds; its file is whole."""
+    shapes = ("same", "same", "same", "shorter", "longer", "flat", "deeper", "empty", "reversed", "turned", "scalar")
+    number = st.tuples(st.integers(0, 2**20), st.sampled_from(_ODD_NUMBERS))
+    return st.builds(
+        ArrayDamage,
+        numbers=st.lists(number, max_size=3).map(tuple),
+        kind=st.none() | st.none() | st.sampled_from(_KINDS),
+        shape=st.sampled_from(shapes),
+    )
 
 
 def _several(step: SearchStrategy[Any], most: int) -> SearchStrategy[Damages]:

@@ -2,10 +2,14 @@
 
     CONFIG = Reader("results: config.yaml", ResultsError)
 
+    @pytest.fixture(scope="module")
+    def files(tmp_path_factory):
+        return Files(write_some_results(tmp_path_factory.mktemp("fuzz")), "config.yaml")
+
     @CONFIG.fuzz(change=byte_damage())
-    def test_damaged_config(folder, change):
-        (folder / "config.yaml").write_bytes(change(WHOLE))
-        CONFIG.check(lambda: RunStore(folder).read_config(), names=folder, holds=is_a_config)
+    def test_damaged_config(files, change):
+        files.write({"config.yaml": change(files["config.yaml"])})
+        CONFIG.check(lambda: RunStore(files.folder).read_config(), holds=is_a_config, names=files.folder)
 
 A few hundred cases of each reader, the same ones every time, are part of the normal
 tests.  With `NASBENCH_AR_FUZZ_CASES=10000` there are so many, drawn anew each time;
@@ -22,7 +26,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,9 +36,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import SearchStrategy
 
 from nasbench_ar import NasbenchError
-from tests.fuzz_damage import Damages, byte_damage, document_damage, odd_values, to_json
+from tests.fuzz_damage import ArrayDamage, Damages, array_damage, byte_damage, document_damage, odd_values, to_json
 
-__all__ = ["READERS", "Damages", "Reader", "byte_damage", "document_damage", "odd_values", "to_json"]
+__all__ = [
+    "READERS",
+    "ArrayDamage",
+    "Damages",
+    "Files",
+    "Reader",
+    "array_damage",
+    "byte_damage",
+    "document_damage",
+    "odd_values",
+    "to_json",
+]
 
 CASES_VARIABLE = "NASBENCH_AR_FUZZ_CASES"
 CASES = 200  # of the normal run
@@ -142,6 +157,36 @@ def _check_message(said: str, kind: str, names: str) -> None:
     assert len(said.splitlines()) == 1, f"more than one line: {said!r}"
     assert len(said) <= LONGEST_MESSAGE, f"{len(said)} characters: {said[:LONGEST_MESSAGE]!r}"
     assert names in said, f"{said!r} does not name {names!r}"
+
+
+class Files:
+    """Files of a folder that cases damage, one case after the other.
+
+    Args:
+        folder: that holds them, whole.
+        names: theirs; `Files` writes none but these.
+    """
+
+    def __init__(self, folder: Path, *names: str) -> None:
+        self.folder = folder
+        self._whole = {name: (folder / name).read_bytes() for name in names}
+        self._damaged: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"Files({len(self._whole)} in {self.folder})"  # their content would fill the screen
+
+    def __getitem__(self, name: str) -> bytes:
+        """What a file holds when it is whole."""
+        return self._whole[name]
+
+    def write(self, changed: Mapping[str, bytes]) -> None:
+        """Give some files other content; all others are whole again."""
+        for name in self._damaged - changed.keys():
+            (self.folder / name).write_bytes(self._whole[name])
+        for name, content in changed.items():
+            assert name in self._whole, name
+            (self.folder / name).write_bytes(content)
+        self._damaged = set(changed)
 
 
 @contextmanager

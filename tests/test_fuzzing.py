@@ -6,6 +6,7 @@ import copy
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,17 @@ from hypothesis import strategies as st
 
 from nasbench_ar import ConfigError, TableError
 from tests import fuzzing
-from tests.fuzz_damage import DEEP, ByteStep, DocumentStep, byte_damage, document_damage, to_json
-from tests.fuzzing import CaseTooSlow, Reader
+from tests.fuzz_damage import (
+    DEEP,
+    ArrayDamage,
+    ByteStep,
+    DocumentStep,
+    array_damage,
+    byte_damage,
+    document_damage,
+    to_json,
+)
+from tests.fuzzing import CaseTooSlow, Files, Reader
 
 DOCUMENT: dict[str, Any] = {"rows": 3, "files": {"a": [1.5, "x"]}}
 
@@ -161,6 +171,41 @@ def test_any_damaged_document_can_be_written(change: fuzzing.Damages) -> None:
 @settings(max_examples=100, deadline=None)
 def test_any_bytes_can_be_damaged(change: fuzzing.Damages) -> None:
     assert isinstance(change(b"0123"), bytes)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kind", "shape", "damaged"),
+    [
+        (((4, -1.0),), None, "same", [0, -1, 2]),
+        ((), "<f8", "longer", [0.0, 1.0, 2.0, 0.0]),
+        ((), None, "reversed", [2, 1, 0]),
+        ((), None, "deeper", [[0], [1], [2]]),
+        ((), None, "empty", []),
+        ((), None, "scalar", 0),
+    ],
+)
+def test_damage_to_an_array(numbers: Any, kind: str | None, shape: str, damaged: Any) -> None:
+    whole = np.arange(3)
+    assert ArrayDamage(numbers, kind, shape)(whole).tolist() == damaged
+    assert whole.tolist() == [0, 1, 2]
+
+
+@given(change=array_damage(), kind=st.sampled_from(["f8", "i4", "u1", "U5", "b1"]))
+@settings(max_examples=100, deadline=None)
+def test_any_array_can_be_damaged(change: ArrayDamage, kind: str) -> None:
+    assert isinstance(change(np.ones((2, 3), dtype=kind)), (np.ndarray, np.generic))
+
+
+def test_files_are_whole_again_after_each_case(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / name).write_bytes(name.encode())
+    files = Files(tmp_path, "a", "b", "c")
+    files.write({"a": b"x", "b": b""})
+    files.write({"b": b"y"})
+    assert [(tmp_path / name).read_bytes() for name in "abc"] == [b"a", b"y", b"c"]
+    assert (files["b"], len(repr(files)) < 200) == (b"b", True)
+    with pytest.raises(AssertionError, match="other"):
+        files.write({"other": b""})
 
 
 def test_very_deep_lists() -> None:

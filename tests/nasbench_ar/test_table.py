@@ -113,7 +113,7 @@ def test_refused_rows(tmp_path: Path) -> None:
         ({"architecture": (9, 9, 9, 9)}, SpaceError, "D1=9"),
         ({"scalars": {"macs": 1.0}}, TableError, "'macs' is not a metric that a table stores"),
         ({"scalars": {"nonsense": 1.0}}, TableError, "'nonsense' is not a metric"),
-        ({"scalars": {"val_pgd_acc": float("inf")}}, TableError, "val_pgd_acc is infinite for 1-1-1-1"),
+        ({"scalars": {"val_pgd_acc": float("inf")}}, TableError, "val_pgd_acc is inf for 1-1-1-1, which it cannot be"),
         ({"curves": {"nonsense": np.ones(3)}}, TableError, "unknown curve 'nonsense'; known: train_loss"),
         ({"curves": {"train_acc": np.ones(3), "val_loss": np.ones(4)}}, TableError, r"curve val_loss has shape \(4,\)"),
         ({"corruption_acc": np.ones((5, 19))}, TableError, r"got shape \(5, 19\); expected \(19, 5\)"),
