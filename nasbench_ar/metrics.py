@@ -84,7 +84,7 @@ class Metric:
         if self.unit == "%":
             wrong |= values > 100
         if self.unit == "epoch":
-            wrong |= values % 1 > 0
+            wrong |= (values != np.floor(values)) & ~np.isnan(values)
         return wrong
 
 
