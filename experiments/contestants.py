@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.store import Runs, RunStore
+from experiments.stored_config import check_runs, checked_config
 from experiments.trajectory import incumbents
 from nasbench_ar import METRICS, Oracle, ResultsError, Table, TableError, open_table
 
@@ -78,7 +79,7 @@ def read_contest(folders: Sequence[Path], shared: Sequence[str] = SHARED) -> Con
         if places.count(place) > 1:
             raise ResultsError(f"{folder} is given twice; give each result folder once")
         store = RunStore(folder)
-        config = store.read_config()
+        config = checked_config(folder)
         runs = store.load(store.finished(), 1)
         if not len(runs.seeds):
             raise ResultsError(f"{folder} holds no finished run")
@@ -91,8 +92,10 @@ def read_contest(folders: Sequence[Path], shared: Sequence[str] = SHARED) -> Con
         for folder, c in zip(folders, contestants, strict=True)
     )
     mark = configs[0]["fingerprint"]
-    table = table_of(str(mark["table"]), configs[0]["table_folder"], str(mark["table_hash"]))
-    return Contest(Oracle(table), str(mark["objective"]), mark["table_seed"], named)
+    oracle = Oracle(table_of(str(mark["table"]), configs[0]["table_folder"], str(mark["table_hash"])))
+    for folder, config, contestant in zip(folders, configs, contestants, strict=True):
+        check_runs(folder, config["fingerprint"], contestant.runs, oracle)
+    return Contest(oracle, str(mark["objective"]), mark["table_seed"], named)
 
 
 def is_plain(fingerprint: Mapping[str, Any]) -> bool:
