@@ -92,7 +92,7 @@ def read_contest(folders: Sequence[Path], shared: Sequence[str] = SHARED) -> Con
         for folder, c in zip(folders, contestants, strict=True)
     )
     mark = configs[0]["fingerprint"]
-    oracle = Oracle(table_of(str(mark["table"]), configs[0]["table_folder"], str(mark["table_hash"])))
+    oracle = Oracle(table_of(folders[0], configs[0]))
     for folder, config, contestant in zip(folders, configs, contestants, strict=True):
         check_runs(folder, config["fingerprint"], contestant.runs, oracle)
     return Contest(oracle, str(mark["objective"]), mark["table_seed"], named)
@@ -114,15 +114,23 @@ def _check_shared(
         raise ResultsError(f"{folder} and {other} share no axis: {'; '.join(differing)}; give folders that agree in it")
 
 
-def table_of(name: str, folder: str, content_hash: str) -> Table:
-    for place in (folder, name):
+def table_of(results: Path, config: Mapping[str, Any]) -> Table:
+    """The very table that stored results were made on.
+
+    Raises:
+        ResultsError: when it is gone, or holds other numbers by now.
+    """
+    name, content_hash = config["fingerprint"]["table"], config["fingerprint"]["table_hash"]
+    for place in (config["table_folder"], name):
         try:
             table = open_table(place)
         except TableError:
             continue
         if table.content_hash == content_hash:
             return table
-    raise ResultsError(f"the table {name} these results were made on is no longer at {folder}")
+    raise ResultsError(
+        f"the table {name} that the results in {results} were made on is no longer at {config['table_folder']}"
+    )
 
 
 def found_after(runs: Runs, queries: int, *, maximize: bool) -> tuple[NDArray[np.int32], str]:

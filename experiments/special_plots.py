@@ -40,7 +40,7 @@ def plot_special(folders: Sequence[Path], out: Path) -> None:
             raise ResultsError(f"{folder} and {folders[0]} differ in {', '.join(differing)}: they share no axis")
         if not RunStore(folder).finished():
             raise ResultsError(f"{folder} holds no finished run")
-    oracle = Oracle(table_of(str(first["table"]), configs[0]["table_folder"], str(first["table_hash"])))
+    oracle = Oracle(table_of(folders[0], configs[0]))
     if "," in str(first["objective"]):
         axes = fronts.draw_volumes([fronts.stored_fronts(folder, oracle) for folder in folders])
     else:

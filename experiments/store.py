@@ -27,7 +27,7 @@ import yaml
 from numpy.typing import NDArray
 
 from experiments.runner import Run
-from nasbench_ar.errors import ResultsError
+from nasbench_ar.errors import ResultsError, shown
 from nasbench_ar.files import write_atomically
 from nasbench_ar.npz import read_npz
 
@@ -115,12 +115,13 @@ class RunStore:
     def _differences(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         old, new = _flat(old), _flat(new)
         changed = [
-            f"{key} was {old.get(key)!r}, is {new.get(key)!r}"
+            f"{' '.join(str(key).split())[:60]} was {shown(old.get(key))}, is {shown(new.get(key))}"
             for key in [*new, *(key for key in old if key not in new)]
             if old.get(key) != new.get(key)
         ]
+        more = f"; and {len(changed) - 8} more" if len(changed) > 8 else ""
         return (
-            f"{self.folder} holds results of another configuration ({'; '.join(changed)}); "
+            f"{self.folder} holds results of another configuration ({'; '.join(changed[:8])}{more}); "
             "use another name= or out=, or overwrite=true to remove them"
         )
 
@@ -135,7 +136,11 @@ class RunStore:
             raise
         except Exception as error:  # besides its own errors, yaml lets through what wrong dates and numbers raise
             raise ResultsError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
-        if not isinstance(config, dict) or not isinstance(config.get("fingerprint"), dict):
+        if (
+            not isinstance(config, dict)
+            or not isinstance(config.get("fingerprint"), dict)
+            or not isinstance(config.get("computed_by", []), list)
+        ):
             raise ResultsError(f"{path} is damaged; use another out= or remove it")
         return config
 
@@ -226,7 +231,7 @@ def columns_of(pack: Mapping[str, NDArray[Any]], **kinds: type[np.generic]) -> l
     """
     arrays = [pack.get(name, np.empty(0)) for name in kinds]
     for (name, kind), array in zip(kinds.items(), arrays, strict=True):
-        if array.dtype != kind or array.shape != (len(array),) or not 0 < len(array) == len(arrays[0]):
+        if array.dtype != kind or array.ndim != 1 or not 0 < array.size == arrays[0].size:
             raise ValueError(f"{name} is {array.dtype} {array.shape}; expected {np.dtype(kind)}, a value for each step")
     return arrays
 

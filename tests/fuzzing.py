@@ -33,7 +33,7 @@ from typing import Any, TypeVar
 from unittest.mock import patch
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
 from nasbench_ar import NasbenchError
@@ -102,6 +102,7 @@ class Reader:
             derandomize=not many,
             database=None,
             deadline=None,
+            phases=(Phase.generate, Phase.shrink),  # not explain, which would trace every line of every case
             print_blob=True,
             suppress_health_check=list(HealthCheck),
         )
