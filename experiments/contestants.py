@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.store import Runs, RunStore
+from experiments.stored_config import check_runs, checked_config
 from experiments.trajectory import incumbents
 from nasbench_ar import METRICS, Oracle, ResultsError, Table, TableError, open_table
 
@@ -78,7 +79,7 @@ def read_contest(folders: Sequence[Path], shared: Sequence[str] = SHARED) -> Con
         if places.count(place) > 1:
             raise ResultsError(f"{folder} is given twice; give each result folder once")
         store = RunStore(folder)
-        config = store.read_config()
+        config = checked_config(folder)
         runs = store.load(store.finished(), 1)
         if not len(runs.seeds):
             raise ResultsError(f"{folder} holds no finished run")
@@ -91,8 +92,10 @@ def read_contest(folders: Sequence[Path], shared: Sequence[str] = SHARED) -> Con
         for folder, c in zip(folders, contestants, strict=True)
     )
     mark = configs[0]["fingerprint"]
-    table = table_of(str(mark["table"]), configs[0]["table_folder"], str(mark["table_hash"]))
-    return Contest(Oracle(table), str(mark["objective"]), mark["table_seed"], named)
+    oracle = Oracle(table_of(folders[0], configs[0]))
+    for folder, config, contestant in zip(folders, configs, contestants, strict=True):
+        check_runs(folder, config["fingerprint"], contestant.runs, oracle)
+    return Contest(oracle, str(mark["objective"]), mark["table_seed"], named)
 
 
 def is_plain(fingerprint: Mapping[str, Any]) -> bool:
@@ -111,15 +114,23 @@ def _check_shared(
         raise ResultsError(f"{folder} and {other} share no axis: {'; '.join(differing)}; give folders that agree in it")
 
 
-def table_of(name: str, folder: str, content_hash: str) -> Table:
-    for place in (folder, name):
+def table_of(results: Path, config: Mapping[str, Any]) -> Table:
+    """The very table that stored results were made on.
+
+    Raises:
+        ResultsError: when it is gone, or holds other numbers by now.
+    """
+    name, content_hash = config["fingerprint"]["table"], config["fingerprint"]["table_hash"]
+    for place in (config["table_folder"], name):
         try:
             table = open_table(place)
         except TableError:
             continue
         if table.content_hash == content_hash:
             return table
-    raise ResultsError(f"the table {name} these results were made on is no longer at {folder}")
+    raise ResultsError(
+        f"the table {name} that the results in {results} were made on is no longer at {config['table_folder']}"
+    )
 
 
 def found_after(runs: Runs, queries: int, *, maximize: bool) -> tuple[NDArray[np.int32], str]:

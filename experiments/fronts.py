@@ -32,6 +32,7 @@ from experiments.config import RunConfig
 from experiments.run import complete
 from experiments.statistics import mean_interval
 from experiments.store import Runs, RunStore
+from experiments.stored_config import check_runs, checked_config
 from experiments.summary import HEADER as SUMMARY_HEADER
 from experiments.summary import as_latex, as_markdown, number, plus_minus
 from nasbench_ar import METRICS, Oracle, parse_constraints
@@ -206,11 +207,13 @@ def stored_fronts(folder: Path, oracle: Oracle) -> Fronts:
         ResultsError: when it holds no results.
     """
     store = RunStore(folder)
-    config = store.read_config()
+    config = checked_config(folder)
     marks = config["fingerprint"]
     limits = [word for word in str(marks.get("constraint", "")).split(",") if word]
     cloud = Cloud.of(oracle, str(marks["objective"]).split(","), limits, marks["table_seed"])
-    return measure(str(config["name"]), cloud, store.load(store.finished(), 1))
+    runs = store.load(store.finished(), 1)
+    check_runs(folder, marks, runs, oracle)
+    return measure(str(config["name"]), cloud, runs)
 
 
 def _cells(fronts: Fronts) -> list[tuple[str, ...]]:

@@ -32,6 +32,7 @@ from experiments.judged import Judged, judge
 from experiments.redraw import IMAGES, check_noise, images_of
 from experiments.runner import Race, build_searcher, open_session
 from experiments.store import Runs, RunStore
+from experiments.stored_config import check_runs
 from experiments.trajectory import incumbents
 from experiments.worker import ranges, run_and_store, run_group_and_store
 from nasbench_ar import METRICS, ConfigError, Oracle, load, parse_constraints
@@ -112,7 +113,9 @@ def complete(config: RunConfig, oracle: Oracle, parent: Path) -> tuple[Race, Run
     store.begin(_resolved(config, oracle, race, fingerprint), code if missing else None)
     if missing:
         _carry_out(race, missing, store, config.parallel, (fingerprint["table_hash"], fingerprint["source"]))
-    return race, store, store.load(wanted, config.queries)
+    runs = store.load(wanted, config.queries)
+    check_runs(store.folder, fingerprint, runs, oracle)  # some may have been stored by another command, long ago
+    return race, store, runs
 
 
 def _plan(config: RunConfig, oracle: Oracle) -> tuple[Race, dict[str, Any]]:

@@ -11,6 +11,7 @@ from experiments.contestants import is_plain, table_of
 from experiments.judged import judge
 from experiments.runner import Race
 from experiments.store import RunStore
+from experiments.stored_config import check_runs, checked_config
 from nasbench_ar import Oracle, ResultsError
 
 SHARED = ("table", "table_hash", "objective", "table_seed", "constraint", "noise", "images")
@@ -22,7 +23,7 @@ def is_special(folder: Path) -> bool:
     Raises:
         ResultsError: when it holds no results.
     """
-    return not is_plain(RunStore(folder).read_config()["fingerprint"])
+    return not is_plain(checked_config(folder)["fingerprint"])
 
 
 def plot_special(folders: Sequence[Path], out: Path) -> None:
@@ -31,7 +32,7 @@ def plot_special(folders: Sequence[Path], out: Path) -> None:
     Raises:
         ResultsError: when a folder holds no finished run, or they are not about the same.
     """
-    configs = [RunStore(folder).read_config() for folder in folders]
+    configs = [checked_config(folder) for folder in folders]
     first = configs[0]["fingerprint"]
     for folder, config in zip(folders, configs, strict=True):
         differing = [key for key in SHARED if config["fingerprint"].get(key) != first.get(key)]
@@ -39,7 +40,7 @@ def plot_special(folders: Sequence[Path], out: Path) -> None:
             raise ResultsError(f"{folder} and {folders[0]} differ in {', '.join(differing)}: they share no axis")
         if not RunStore(folder).finished():
             raise ResultsError(f"{folder} holds no finished run")
-    oracle = Oracle(table_of(str(first["table"]), configs[0]["table_folder"], str(first["table_hash"])))
+    oracle = Oracle(table_of(folders[0], configs[0]))
     if "," in str(first["objective"]):
         axes = fronts.draw_volumes([fronts.stored_fronts(folder, oracle) for folder in folders])
     else:
@@ -61,7 +62,9 @@ def _draw_judged(folders: Sequence[Path], configs: Sequence[dict[str, Any]], ora
             noise=str(marks.get("noise", "none")),
             images=int(marks.get("images", 1)),
         )
-        judged = judge(oracle, race, store.load(store.finished(), race.queries))
+        runs = store.load(store.finished(), race.queries)
+        check_runs(folder, marks, runs, oracle)
+        judged = judge(oracle, race, runs)
         curves.append(plot.Curve(str(config["name"]), judged.true))
         lines = judged.reference_lines(max(curve.best.shape[1] for curve in curves))
     label = plot.objective_axis(oracle, race.objective)

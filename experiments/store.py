@@ -27,8 +27,9 @@ import yaml
 from numpy.typing import NDArray
 
 from experiments.runner import Run
-from nasbench_ar.errors import ResultsError
+from nasbench_ar.errors import ResultsError, shown
 from nasbench_ar.files import write_atomically
+from nasbench_ar.npz import read_npz
 
 CONFIG = "config.yaml"
 STALE_SECONDS = 3600  # a temporary file this old belongs to no living process
@@ -114,12 +115,13 @@ class RunStore:
     def _differences(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         old, new = _flat(old), _flat(new)
         changed = [
-            f"{key} was {old.get(key)!r}, is {new.get(key)!r}"
+            f"{' '.join(str(key).split())[:60]} was {shown(old.get(key))}, is {shown(new.get(key))}"
             for key in [*new, *(key for key in old if key not in new)]
             if old.get(key) != new.get(key)
         ]
+        more = f"; and {len(changed) - 8} more" if len(changed) > 8 else ""
         return (
-            f"{self.folder} holds results of another configuration ({'; '.join(changed)}); "
+            f"{self.folder} holds results of another configuration ({'; '.join(changed[:8])}{more}); "
             "use another name= or out=, or overwrite=true to remove them"
         )
 
@@ -130,9 +132,15 @@ class RunStore:
             config = yaml.safe_load(path.read_bytes())
         except FileNotFoundError:
             raise ResultsError(f"{self.folder} holds no results: there is no {CONFIG} in it") from None
-        except (OSError, yaml.YAMLError) as error:
-            raise ResultsError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-        if not isinstance(config, dict) or not isinstance(config.get("fingerprint"), dict):
+        except MemoryError:
+            raise
+        except Exception as error:  # besides its own errors, yaml lets through what wrong dates and numbers raise
+            raise ResultsError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
+        if (
+            not isinstance(config, dict)
+            or not isinstance(config.get("fingerprint"), dict)
+            or not isinstance(config.get("computed_by", []), list)
+        ):
             raise ResultsError(f"{path} is damaged; use another out= or remove it")
         return config
 
@@ -187,22 +195,21 @@ class RunStore:
     def _read(self, seed: int) -> Run:
         path = self._path(seed)
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as pack:
-                if "incumbent" in pack:
-                    raise ResultsError(
-                        f"{self.folder} holds runs of experiments.fidelity; experiments.fidelity.compare takes them"
-                    )
-                return Run(
-                    seed=seed,
-                    arch_index=pack["arch_index"],
-                    scores=pack["scores"],
-                    reported=int(pack["reported"]),
-                    repeats=int(pack["repeats"]),
-                    ended=str(pack["ended"]),
+            pack = read_npz(path)
+            if "incumbent" in pack:
+                raise ResultsError(
+                    f"{self.folder} holds runs of experiments.fidelity; experiments.fidelity.compare takes them"
                 )
+            arch_index, scores = columns_of(pack, arch_index=np.int32, scores=np.float32)
+            reported, repeats = numbers_of(pack, reported=np.int32, repeats=np.int64)
+            if (arch_index < 0).any() or len(np.unique(arch_index)) != len(arch_index):
+                raise ValueError("arch_index repeats itself, or is negative")
+            if not np.isfinite(scores).all():
+                raise ValueError("a score is not finite")
+            return Run(seed, arch_index, scores, reported, repeats, text_of(pack, "ended"))
         except ResultsError:
             raise
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError) as error:
             raise ResultsError(f"{path} is damaged ({error}); remove it and run the command again") from error
 
     def write(self, name: str, content: bytes) -> None:
@@ -214,6 +221,44 @@ class RunStore:
                 f"writing {self.folder / name} failed: {error.strerror or error}; finished runs are kept, "
                 "the same command goes on from there"
             ) from error
+
+
+def columns_of(pack: Mapping[str, NDArray[Any]], **kinds: type[np.generic]) -> list[NDArray[Any]]:
+    """Arrays of a stored run, one value for each of its steps.
+
+    Raises:
+        ValueError: when one is missing or of another kind, or their lengths differ or are 0.
+    """
+    arrays = [pack.get(name, np.empty(0)) for name in kinds]
+    for (name, kind), array in zip(kinds.items(), arrays, strict=True):
+        if array.dtype != kind or array.ndim != 1 or not 0 < array.size == arrays[0].size:
+            raise ValueError(f"{name} is {array.dtype} {array.shape}; expected {np.dtype(kind)}, a value for each step")
+    return arrays
+
+
+def numbers_of(pack: Mapping[str, NDArray[Any]], **kinds: type[np.generic]) -> list[int]:
+    """Whole numbers of a stored run, none of them negative.
+
+    Raises:
+        ValueError: when one is missing or something else.
+    """
+    for name, kind in kinds.items():
+        number = pack.get(name, np.empty(0))
+        if number.dtype != kind or number.shape or number < 0:
+            raise ValueError(f"{name} is no number of at least 0")
+    return [int(pack[name]) for name in kinds]
+
+
+def text_of(pack: Mapping[str, NDArray[Any]], name: str) -> str:
+    """A text of a stored run, on one line; may be empty.
+
+    Raises:
+        ValueError: when it is missing or something else.
+    """
+    text = pack.get(name, np.empty(0))
+    if text.dtype.kind != "U" or text.shape or not str(text).isprintable():
+        raise ValueError(f"{name} is no line of text")
+    return str(text)
 
 
 def _flat(fingerprint: Mapping[str, Any]) -> dict[str, Any]:

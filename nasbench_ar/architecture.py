@@ -6,7 +6,7 @@ import operator
 from collections.abc import Sequence
 from typing import Self
 
-from nasbench_ar.errors import SpaceError
+from nasbench_ar.errors import SpaceError, shown
 
 NAMED = {"WRN-34-10": (5, 10, 5, 10, 5, 10), "WRN-70-16": (11, 16, 11, 16, 11, 16)}
 
@@ -35,7 +35,7 @@ class Architecture(tuple[int, ...]):
             values = ()
         if len(values) < 2 or len(values) % 2 or min(values) < 1:
             raise SpaceError(
-                f"not an architecture: {vector!r}; expected pairs of positive integers "
+                f"not an architecture: {shown(vector)}; expected pairs of positive integers "
                 "D1, W1, D2, W2, ... such as 5, 10, 5, 10, 5, 10"
             )
         return super().__new__(cls, values)
@@ -55,7 +55,7 @@ class Architecture(tuple[int, ...]):
         parts = text.strip().split("-")
         if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
             raise SpaceError(
-                f"not an architecture: {text!r}; expected numbers joined by '-', such as "
+                f"not an architecture: {shown(text)}; expected numbers joined by '-', such as "
                 f"'5-10-5-10-5-10', or one of {', '.join(NAMED)}"
             )
         return cls(*map(int, parts))
@@ -75,7 +75,7 @@ class Architecture(tuple[int, ...]):
             entries = tuple(given)
         except TypeError:
             raise SpaceError(
-                f"not an architecture: {given!r}; expected a vector D1, W1, D2, W2, ..., "
+                f"not an architecture: {shown(given)}; expected a vector D1, W1, D2, W2, ..., "
                 "or text such as '5-10-5-10-5-10'"
             ) from None
         return cls(*entries)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_ar.errors import ConfigError
+from nasbench_ar.errors import ConfigError, shown
 from nasbench_ar.metrics import metric, objective
 
 FloatArray = NDArray[np.float64]
@@ -74,7 +74,7 @@ def parse_constraints(text: str | Sequence[str] | None) -> tuple[Constraint, ...
             limit = np.nan
         if match is None or not np.isfinite(limit):
             raise ConfigError(
-                f"constraint={word!r}: expected metric<=number or metric>=number, several separated by commas"
+                f"constraint={shown(word)}: expected metric<=number or metric>=number, several separated by commas"
             )
         if metric(match[1]).split != "cost":
             objective(match[1])  # refuses test metrics and what has no direction

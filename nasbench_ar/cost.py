@@ -30,7 +30,8 @@ def network_cost(
     """Exact parameter and MAC counts of many networks at once.
 
     Args:
-        depths: (n, stages) int64, blocks per stage.
+        depths: (n, stages) int64, blocks per stage; of Python integers (dtype object) where
+            the costs may be beyond int64.
         widths: (n, stages) int64, width factor per stage.
         unit_channels: channels of the stem, and of stage 1 at width 1.
         image_size: side of the square input in pixels.
@@ -38,11 +39,11 @@ def network_cost(
         classes: outputs of the linear layer.
 
     Returns:
-        `(params, macs)`, each (n,) int64; macs are for one image.
+        `(params, macs)`, each (n,) of the dtype of `depths`; macs are for one image.
     """
     n, stages = depths.shape
     side = image_size
-    channels = np.full(n, unit_channels, dtype=np.int64)
+    channels = np.full(n, unit_channels, dtype=depths.dtype)
     params = 9 * image_channels * channels
     macs = side * side * params
     for stage in range(stages):

@@ -11,6 +11,15 @@ class NasbenchError(Exception):
     """Base of all errors below; its text is one complete line for the user."""
 
 
+def shown(value: object, most: int = 60) -> str:
+    """A value as a message may quote it: on one line, and no longer than `most` characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to print integers of many thousand digits
+        text = f"a {type(value).__name__} too long to print"
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 class SpaceError(NasbenchError, ValueError):
     """An architecture, index or id that the search space does not contain."""
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture
-from nasbench_ar.errors import SpaceError
+from nasbench_ar.errors import SpaceError, shown
 
 _MAX_STAGES = 30
 
@@ -45,7 +45,7 @@ class Grid:
         if self.stages > _MAX_STAGES or self.product_size > 2**31 - 1:
             per_stage = len(self.depth_choices) * len(self.width_choices)
             raise SpaceError(
-                f"a space of {per_stage}^{self.stages} architectures is too large; at most {2**31 - 1} "
+                f"a space of {per_stage}^{shown(self.stages)} architectures is too large; at most {2**31 - 1} "
                 f"in {_MAX_STAGES} stages can be indexed: use fewer choices or stages"
             )
 
@@ -114,7 +114,7 @@ def require_positive(field: str, value: object) -> None:
         SpaceError: when it is no positive integer.
     """
     if not is_int(value) or value < 1:  # type: ignore[operator]
-        raise SpaceError(f"{field}={value!r}: expected a positive integer")
+        raise SpaceError(f"{field}={shown(value)}: expected a positive integer")
 
 
 def _ascending(field: str, values: object) -> tuple[int, ...]:
@@ -123,4 +123,4 @@ def _ascending(field: str, values: object) -> tuple[int, ...]:
         out = tuple(int(v) for v in values)  # type: ignore[attr-defined]
         if out[0] > 0 and all(a < b for a, b in pairwise(out)):
             return out
-    raise SpaceError(f"{field}={values!r}: expected ascending positive integers without repeats")
+    raise SpaceError(f"{field}={shown(values)}: expected ascending positive integers without repeats")

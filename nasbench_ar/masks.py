@@ -15,7 +15,6 @@ The file is a NumPy archive without pickles:
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_ar.errors import MetricError, TableError
+from nasbench_ar.errors import MetricError, TableError, shown
 from nasbench_ar.files import open_atomically
+from nasbench_ar.npz import read_npz
 from nasbench_ar.table import Table
 
 FILE = "masks.npz"
@@ -64,7 +64,7 @@ class Masks:
             MetricError: when there is no such attack.
         """
         if attack not in self.bits:
-            raise MetricError(f"no masks of {attack!r}; there are {', '.join(self.attacks)}")
+            raise MetricError(f"no masks of {shown(attack)}; there are {', '.join(self.attacks)}")
         return np.unpackbits(self.bits[attack][rows], axis=-1, count=self.images).astype(bool)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
@@ -100,17 +100,22 @@ def load_masks(table: str | os.PathLike[str] | Table) -> Masks:
     path = table.folder / FILE
     remedy = "export the table again with masks=true"
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as pack:
-            arrays = {name: pack[name] for name in pack.files}
-        images = int(arrays["images"])
-        bits = {name.removeprefix(_PREFIX): a for name, a in arrays.items() if name.startswith(_PREFIX)}
-        index, seeds = arrays["arch_index"], arrays["seed"]
+        arrays = read_npz(path)
     except FileNotFoundError:
         raise TableError(f"{table.folder} has no {FILE}; {remedy}") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise TableError(f"{path} is damaged ({' '.join(str(error).split())}); {remedy}") from error
+    except (OSError, ValueError) as error:
+        raise TableError(f"{path} is damaged ({error}); {remedy}") from error
+    bits = {name.removeprefix(_PREFIX): array for name, array in arrays.items() if name.startswith(_PREFIX)}
+    wanted = {"arch_index": np.int32, "seed": np.int64, "images": np.int64}
+    for name, kind in wanted.items():
+        if name not in arrays or arrays[name].dtype != kind or arrays[name].ndim != (name != "images"):
+            raise TableError(f"{path} is damaged (it has no whole array {name!r}); {remedy}")
+    index, seeds, images = arrays["arch_index"], arrays["seed"], int(arrays["images"])
     shape = (table.rows, -(-images // 8))
-    fits = all(array.shape == shape and array.dtype == np.uint8 for array in bits.values())
+    fits = images > 0 and all(array.shape == shape and array.dtype == np.uint8 for array in bits.values())
     if not fits or not np.array_equal(index, table.arch_index) or not np.array_equal(seeds, table.seeds):
         raise TableError(f"{path} is not of the rows of this table; {remedy}")
+    unused = 0xFF >> (images % 8 or 8)  # bits of the last byte that stand for no image
+    if any((array[:, -1] & unused).any() for array in bits.values()):
+        raise TableError(f"{path} is damaged (there are bits beyond its {images} images); {remedy}")
     return Masks(index, seeds, images, bits)

@@ -17,8 +17,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from nasbench_ar.errors import MetricError
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_ar.errors import MetricError, shown
 
 CORRUPTIONS = (
     "brightness",
@@ -71,6 +75,17 @@ class Metric:
     table2: str | None = None
     curve: str | None = None
     release_key: str | None = None
+
+    def impossible(self, values: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+        """Which values no network can have, whatever was measured; NaN, which marks a missing one, is none of them."""
+        wrong = np.isinf(values)
+        if self.unit in ("%", "GPU-days", "epoch"):
+            wrong |= values < 0
+        if self.unit == "%":
+            wrong |= values > 100
+        if self.unit == "epoch":
+            wrong |= (values != np.floor(values)) & ~np.isnan(values)
+        return wrong
 
 
 # Our name of each per-epoch curve -> its key in the authors' file, in their order.
@@ -165,7 +180,7 @@ def metric(name: str) -> Metric:
     except (KeyError, TypeError):
         close = difflib.get_close_matches(str(name), METRICS, n=3)
         known = f"did you mean {' or '.join(close)}?" if close else f"known metrics: {', '.join(METRICS)}"
-        raise MetricError(f"unknown metric {name!r}; {known}") from None
+        raise MetricError(f"unknown metric {shown(name)}; {known}") from None
 
 
 def objective(name: str, *, allow_test: bool = False) -> Metric:

@@ -22,7 +22,7 @@ import orjson
 from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture
-from nasbench_ar.errors import SpaceError
+from nasbench_ar.errors import SpaceError, shown
 from nasbench_ar.metrics import CORRUPTIONS, CURVES, METRICS, SEVERITIES
 from nasbench_ar.space import SearchSpace
 
@@ -264,31 +264,31 @@ def _required(record: Mapping[str, Any], key: str, where: str = "the record") ->
 
 def _object(where: str, value: Any) -> dict[str, Any]:
     if type(value) is not dict:
-        raise RecordError(f"{where} is {_shown(value)}; expected an object")
+        raise RecordError(f"{where} is {shown(value)}; expected an object")
     return value
 
 
 def _list(where: str, value: Any) -> list[Any]:
     if type(value) is not list:
-        raise RecordError(f"{where} is {_shown(value)}; expected a list")
+        raise RecordError(f"{where} is {shown(value)}; expected a list")
     return value
 
 
 def _only(where: str, given: Mapping[str, Any], allowed: Sequence[str]) -> None:
     for key in given:
         if key not in allowed:
-            raise RecordError(f"{where} has the key {_shown(key)}; allowed are {', '.join(allowed)}")
+            raise RecordError(f"{where} has the key {shown(key)}; allowed are {', '.join(allowed)}")
 
 
 def _integer(where: str, value: Any) -> int:
     if type(value) is not int:
-        raise RecordError(f"{where} is {_shown(value)}; expected an integer")
+        raise RecordError(f"{where} is {shown(value)}; expected an integer")
     return value
 
 
 def _number(where: str, value: Any) -> float:
     if type(value) not in _NUMBER:
-        raise RecordError(f"{where} is {_shown(value)}; expected a number (leave out what is missing)")
+        raise RecordError(f"{where} is {shown(value)}; expected a number (leave out what is missing)")
     if not np.isfinite(value):
         raise RecordError(f"{where} is {value}; expected a finite number")
     return float(value)
@@ -303,14 +303,9 @@ def _measured(where: str, value: Any, *, percent: bool) -> float:
 
 def _text(where: str, value: Any) -> str:
     if type(value) is not str or len(value) > 200 or not value.isprintable():
-        raise RecordError(f"{where} is {_shown(value)}; expected a short text")
+        raise RecordError(f"{where} is {shown(value)}; expected a short text")
     return value
 
 
 def _range(percent: bool) -> str:
     return "a percentage, 0 to 100" if percent else "a finite number"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

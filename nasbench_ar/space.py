@@ -31,8 +31,10 @@ from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.cost import network_cost
-from nasbench_ar.errors import SpaceError
+from nasbench_ar.errors import SpaceError, shown
 from nasbench_ar.grid import Grid, is_int, require_positive
+
+_MOST_COST = 2**62  # so that sums of costs stay within int64
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class SearchSpace(Grid):
             belong to the space (see `restricted_to`).
 
     Raises:
-        SpaceError: when choices are empty, repeated, not ascending or not positive.
+        SpaceError: when choices are empty, repeated, not ascending or not positive, or the
+            networks so large that their costs are no 64-bit integers.
     """
 
     unit_channels: int = 16
@@ -66,6 +69,23 @@ class SearchSpace(Grid):
             require_positive(field, getattr(self, field))
         if self.members is not None and not self.members:
             raise SpaceError("a restricted space needs at least one member; none was given")
+        if max(map(int, self._largest_cost())) >= _MOST_COST:
+            raise SpaceError(
+                f"the networks of this space are too large: costs reach beyond {_MOST_COST}; use fewer or smaller "
+                "choices, stages or channels, or a smaller image"
+            )
+
+    def _largest_cost(self) -> tuple[Any, Any]:
+        """Parameters and MACs of the deepest and widest network, in integers without a limit."""
+        params, macs = network_cost(
+            np.full((1, self.stages), self.depth_choices[-1], dtype=object),
+            np.full((1, self.stages), self.width_choices[-1], dtype=object),
+            unit_channels=int(self.unit_channels),
+            image_size=int(self.image_size),
+            image_channels=int(self.image_channels),
+            classes=int(self.classes),
+        )
+        return params[0], macs[0]
 
     # -- size and membership -------------------------------------------------
 
@@ -163,14 +183,16 @@ class SearchSpace(Grid):
     def _outside(self, architecture: Architecture) -> SpaceError:
         if len(architecture) != self.dimensions:
             return SpaceError(
-                f"architecture {architecture} has {len(architecture)} numbers; expected "
+                f"architecture {_short(architecture)} has {len(architecture)} numbers; expected "
                 f"{self.dimensions}: a depth and a width for each of {self.stages} stages"
             )
         for position, value in enumerate(architecture):
             if value not in self.choices(position):
                 allowed = ", ".join(map(str, self.choices(position)))
                 entry = self.entry_names[position]
-                return SpaceError(f"architecture {architecture}: {entry}={value} is not one of {allowed}")
+                return SpaceError(
+                    f"architecture {_short(architecture)}: {entry}={shown(value)} is not one of {allowed}"
+                )
         raise AssertionError("called for a vector of the space")
 
     def architecture(self, index: int) -> Architecture:
@@ -180,7 +202,7 @@ class SearchSpace(Grid):
             SpaceError: when the index is outside the space.
         """
         if not is_int(index) or not 0 <= index < self.product_size:
-            raise SpaceError(f"index {index!r} is outside 0..{self.product_size - 1}")
+            raise SpaceError(f"index {shown(index)} is outside 0..{self.product_size - 1}")
         if self._member_set is not None and int(index) not in self._member_set:
             raise SpaceError(f"index {index} is left out of this restricted space")
         return self._unchecked(int(index))
@@ -231,7 +253,7 @@ class SearchSpace(Grid):
             SpaceError: when the number is outside 1..product_size.
         """
         if not is_int(arch_id) or not 1 <= arch_id <= self.product_size:
-            raise SpaceError(f"arch_id {arch_id!r} is outside 1..{self.product_size}")
+            raise SpaceError(f"arch_id {shown(arch_id)} is outside 1..{self.product_size}")
         return self.architecture(int(self.arch_id_order[arch_id - 1]))
 
     # -- sampling and neighbourhood ------------------------------------------
@@ -302,9 +324,14 @@ class SearchSpace(Grid):
         """
         names = {f.name for f in fields(cls)} - {"members"}
         if not isinstance(data, Mapping) or set(data) != names:
-            given = sorted(data) if isinstance(data, Mapping) else data
-            raise SpaceError(f"a space needs exactly the keys {sorted(names)}; given: {given!r}")
+            given = sorted(map(str, data)) if isinstance(data, Mapping) else data
+            raise SpaceError(f"a space needs exactly the keys {sorted(names)}; given: {shown(given, 300)}")
         return cls(**data)
+
+
+def _short(architecture: Architecture) -> str:
+    text = str(architecture)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 NARES = SearchSpace()

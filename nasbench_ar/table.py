@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_ar.errors import MetricError, SpaceError, TableError
+from nasbench_ar.errors import MetricError, SpaceError, TableError, shown
 from nasbench_ar.files import file_sha256
 from nasbench_ar.metrics import CORRUPTIONS, CURVES, METRICS, SEVERITIES
 from nasbench_ar.space import SearchSpace
@@ -67,7 +67,7 @@ class Table:
         except SpaceError as error:
             raise self._damaged("meta.json", str(error)) from error
         if self.default_objective not in METRICS:
-            raise self._damaged("meta.json", f"unknown default objective {self.default_objective!r}")
+            raise self._damaged("meta.json", f"unknown default objective {shown(self.default_objective)}")
 
     def __repr__(self) -> str:
         return f"Table({self.name!r}, {self.rows} rows, {self.folder})"
@@ -140,7 +140,12 @@ class Table:
         if name not in self.scalar_names:
             has = ", ".join(("macs", "params", *self.scalar_names))
             raise MetricError(f"table {self.name} has no {name}; it has {has}")
-        return self._read(f"scalars/{name}.npy", (self.rows,), np.dtype(np.float64), verify=True)
+        file = f"scalars/{name}.npy"
+        known = file in self._arrays
+        values = self._read(file, (self.rows,), np.dtype(np.float64), verify=True)
+        if not known:
+            self._check_values(file, name, values)
+        return values
 
     def curve(self, name: str) -> NDArray[np.float64]:
         """(rows, epochs) float64 memory map of a curve, NaN where missing."""
@@ -153,22 +158,31 @@ class Table:
         """(rows, 19, 5) float64 memory map, `kind` being `acc` (percent) or `loss`."""
         if kind not in self.corruption_kinds:
             has = ", ".join(self.corruption_kinds) or "none"
-            raise MetricError(f"table {self.name} has no corruption cells of kind {kind!r}; it has {has}")
+            raise MetricError(f"table {self.name} has no corruption cells of kind {shown(kind)}; it has {has}")
         shape = (self.rows, len(CORRUPTIONS), len(SEVERITIES))
         return self._read(f"corruptions/{kind}.npy", shape, np.dtype(np.float64))
 
     def flag(self, name: str) -> NDArray[np.bool_]:
         """(rows,) bool."""
         if name not in self.flag_names:
-            raise MetricError(f"table {self.name} has no flag {name!r}; flags: {', '.join(self.flag_names) or 'none'}")
+            raise MetricError(
+                f"table {self.name} has no flag {shown(name)}; flags: {', '.join(self.flag_names) or 'none'}"
+            )
         return self._read(f"flags/{name}.npy", (self.rows,), np.dtype(np.bool_))
 
     def label(self, name: str) -> NDArray[np.str_]:
         """(rows,) fixed-width text."""
         if name not in self.label_names:
             has = ", ".join(self.label_names) or "none"
-            raise MetricError(f"table {self.name} has no label {name!r}; labels: {has}")
+            raise MetricError(f"table {self.name} has no label {shown(name)}; labels: {has}")
         return self._read(f"labels/{name}.npy", (self.rows,), np.dtype(np.str_))
+
+    def _check_values(self, file: str, name: str, values: NDArray[np.float64]) -> None:
+        wrong = METRICS[name].impossible(values)
+        if wrong.any():
+            row = int(np.argwhere(wrong)[0][0])
+            self._arrays.pop(file, None)
+            raise self._damaged(file, f"row {row} holds {values[wrong][0]}, which {name} cannot be")
 
     # -- files ---------------------------------------------------------------
 
@@ -185,12 +199,12 @@ class Table:
             array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
         except FileNotFoundError:
             raise self._damaged(file, "the file is missing") from None
-        except TableError:
+        except (TableError, MemoryError):
             raise
         except OSError as error:
             raise TableError(f"cannot read {path}: {error.strerror or error}") from error
         except Exception as error:  # NumPy's header reader lets through whatever tokenizing garbage raises
-            raise self._damaged(file, f"not a whole .npy file ({error})") from error
+            raise self._damaged(file, f"not a whole .npy file ({shown(str(error), 200)})") from error
         fits = len(array.shape) == len(shape) and all(
             want in (None, got) for want, got in zip(shape, array.shape, strict=True)
         )
@@ -231,6 +245,11 @@ class Table:
                 read(name)
         if len({self.curve(name).shape for name in self.curve_names}) > 1:
             raise self._damaged("curves", "they differ in length")
+        for name in self.curve_names:
+            self._check_values(f"curves/{name}.npy", name, self.curve(name))
+        for kind, like in (("acc", "test_corrupt_acc"), ("loss", "test_loss")):
+            if kind in self.corruption_kinds:
+                self._check_values(f"corruptions/{kind}.npy", like, self.corruptions(kind))
 
     def _damaged(self, file: str, what: str) -> TableError:
         return TableError(
@@ -252,17 +271,25 @@ def _read_meta(folder: Path) -> dict[str, Any]:
         raise TableError(f"{path} does not describe a table of format {FORMAT!r}")
     if meta.get("format_version") != FORMAT_VERSION:
         raise TableError(
-            f"{path} has format version {meta.get('format_version')!r}; this release reads version "
+            f"{path} has format version {shown(meta.get('format_version'))}; this release reads version "
             f"{FORMAT_VERSION}: import the table again or update nasbench-ar"
         )
     for key, kind in _META_KEYS.items():
         if not isinstance(meta.get(key), kind) or isinstance(meta.get(key), bool):
             raise TableError(f"{path} is damaged: {key!r} is missing or not a {kind.__name__}; import the table again")
     if not NAME.fullmatch(meta["name"]):
-        raise TableError(f"{path} is damaged: {meta['name']!r} cannot name a table; {NAME_RULE}")
+        raise TableError(f"{path} is damaged: {shown(meta['name'])} cannot name a table; {NAME_RULE}")
     for file, facts in meta["files"].items():
-        if Path(file).is_absolute() or ".." in Path(file).parts or not isinstance(facts, dict) or "sha256" not in facts:
-            raise TableError(f"{path} is damaged: bad entry {file!r} in 'files'; import the table again")
+        within = not Path(file).is_absolute() and ".." not in Path(file).parts
+        named = within and file.endswith(".npy") and file.isprintable()
+        if not named or not isinstance(facts, dict) or "sha256" not in facts:
+            raise TableError(f"{path} is damaged: bad entry {shown(file)} in 'files'; import the table again")
+    if not all(isinstance(text, str) for text in (*meta["notes"], *meta["differs"].values())):
+        raise TableError(f"{path} is damaged: 'notes' and 'differs' hold texts only; import the table again")
+    try:
+        json.dumps(meta, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError) as error:  # half a character, say, which cannot be printed
+        raise TableError(f"{path} is damaged: {shown(str(error), 200)}; import the table again") from error
     if meta["rows"] < 1 or not {"arch_index.npy", "seed.npy"} <= set(meta["files"]):
         raise TableError(f"{path} is damaged: it names no rows; import the table again")
     return meta

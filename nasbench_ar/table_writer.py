@@ -22,7 +22,6 @@ Layout (format version 1), for `rows` rows; floats are float64, NaN marks a miss
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import shutil
@@ -238,9 +237,10 @@ class TableWriter:
         for name in scalars:
             if name not in METRICS or name in ("macs", "params"):
                 raise TableError(f"{name!r} is not a metric that a table stores; known: {', '.join(METRICS)}")
-            if math.isinf(scalars[name]):
+            if METRICS[name].impossible(np.asarray(scalars[name], dtype=np.float64)):
                 raise TableError(
-                    f"{name} is infinite for {self.space.architecture(index)}; a table holds finite values"
+                    f"{name} is {scalars[name]} for {self.space.architecture(index)}, which it cannot be: a "
+                    "table holds finite values, and percentages from 0 to 100"
                 )
         self._check_curves(curves or {})
         row = len(self._index)

@@ -39,6 +39,8 @@ class BorrowedSearcher(Searcher):
         self._nothing_new = 0
 
     def _ask(self) -> Architecture:
+        if self.space.size == 1:  # some libraries fail where there is nothing to choose
+            return self.sample_unseen()
         while self._nothing_new < self.patience:
             architecture = self._propose()
             if architecture not in self.space:

@@ -63,9 +63,11 @@ class NevergradSearcher(BorrowedSearcher):
                 "DiscreteOnePlusOne, RandomSearch and many more: list(nevergrad.optimizers.registry)"
             )
         self._global_state = (random.Random(self.seed).getstate(), np.random.RandomState(self.seed).get_state())
+        # Entries with something to choose: some optimisers fail at a choice of one.
+        self._free = [k for k in range(space.dimensions) if len(space.choices(k)) > 1] or [0]
         choice = nevergrad.p.TransitionChoice if encoding == "ordinal" else nevergrad.p.Choice
         with self._own_randomness():
-            parametrization = nevergrad.p.Tuple(*(choice(list(space.choices(k))) for k in range(space.dimensions)))
+            parametrization = nevergrad.p.Tuple(*(choice(list(space.choices(k))) for k in self._free))
             parametrization.random_state = np.random.RandomState(self.seed)
             self._optimizer = nevergrad.optimizers.registry[optimizer](parametrization, budget=self.budget)
         self._asked: dict[Architecture, deque[Any]] = defaultdict(deque)
@@ -73,7 +75,8 @@ class NevergradSearcher(BorrowedSearcher):
     def _propose(self) -> Architecture:
         with self._own_randomness():
             candidate = self._optimizer.ask()
-        architecture = Architecture(*candidate.value)
+        chosen = dict(zip(self._free, candidate.value, strict=True))
+        architecture = Architecture(*(chosen.get(k, self.space.choices(k)[0]) for k in range(self.space.dimensions)))
         self._asked[architecture].append(candidate)
         return architecture
 
@@ -88,7 +91,9 @@ class NevergradSearcher(BorrowedSearcher):
             if waiting:
                 candidate = waiting.popleft()
             else:
-                candidate = self._optimizer.parametrization.spawn_child(new_value=tuple(architecture))
+                candidate = self._optimizer.parametrization.spawn_child(
+                    new_value=tuple(architecture[k] for k in self._free)
+                )
             self._optimizer.tell(candidate, -score)
 
     @contextmanager

@@ -7,6 +7,7 @@ In your own tests, with pytest:
     class TestMySearcher(SearcherConformance):
         searcher = MySearcher
         arguments = {"temperature": 0.5}      # optional
+        rank_based = True                     # optional promises: see `SearcherConformance`
 
 or anywhere else: `check_searcher(MySearcher, temperature=0.5)`.  The class must be
 importable by its module's name, since one test starts another process.  Searchers that
@@ -27,7 +28,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nasbench_ar.architecture import Architecture
-from nasbench_ar.errors import SearchError, SpaceError, SpaceExhaustedError
+from nasbench_ar.errors import SearchError, SearchFinishedError, SpaceError, SpaceExhaustedError
 from nasbench_ar.space import SearchSpace
 from searchers.base import Searcher
 
@@ -35,6 +36,17 @@ TINY = SearchSpace(depth_choices=(1, 2), width_choices=(1, 2), stages=2)  # 16 a
 SMALL = SearchSpace(depth_choices=(1, 2, 3), width_choices=(1, 2, 4), stages=2)  # 81
 
 _PATIENCE = 20_000  # proposals a searcher may need to finish a space
+
+Stretch = Callable[[int], float]
+
+# Strictly increasing in the rank, and in floats exactly so up to rank 1000.
+STRETCHES: dict[str, Stretch] = {
+    "ranks": float,
+    "affine": lambda rank: 0.25 * rank - 1e6,
+    "cubes": lambda rank: float(rank**3),
+    "powers": lambda rank: 2.0 ** (rank / 8),
+    "inverses": lambda rank: -1 / (1 + rank),
+}
 
 _IN_ANOTHER_PROCESS = """
 import importlib, json, sys
@@ -99,10 +111,16 @@ def hilly(architecture: Architecture) -> float:
     return float(sum(architecture)) + disturbance
 
 
+def stretched(values: Mapping[Any, float], stretch: Stretch) -> dict[Any, float]:
+    """Other values in the same order: equal ones stay equal, a higher one stays higher."""
+    place = {value: rank for rank, value in enumerate(sorted(set(values.values())))}
+    return {key: stretch(place[value]) for key, value in values.items()}
+
+
 def trajectory(searcher: Searcher, queries: int, objective: Callable[[Architecture], float] = hilly) -> list[list[int]]:
     """The first `queries` different architectures that a searcher queries, as lists of numbers.
 
-    Ends early when the space is exhausted; repeats are told their score again.
+    Ends early when the space is exhausted or the searcher has stopped itself; repeats are told their score again.
 
     Raises:
         AssertionError: when a searcher needs more than 20,000 proposals.
@@ -112,7 +130,7 @@ def trajectory(searcher: Searcher, queries: int, objective: Callable[[Architectu
             break
         try:
             proposed = searcher.ask()
-        except SpaceExhaustedError:
+        except (SpaceExhaustedError, SearchFinishedError):
             break
         searcher.tell(proposed, objective(proposed))
     else:
@@ -134,10 +152,15 @@ class SearcherConformance:
     Attributes:
         searcher: the class under test.
         arguments: its constructor arguments beyond `space` and `seed`.
+        rank_based: set it where scores are only compared with each other; then any strictly
+            increasing transformation of them must leave the trajectory as it is.
+        never_repeats: set it where no architecture is proposed that was told before.
     """
 
     searcher: ClassVar[type[Searcher]]
     arguments: ClassVar[Mapping[str, Any]] = {}
+    rank_based: ClassVar[bool] = False
+    never_repeats: ClassVar[bool] = False
 
     def make(self, space: SearchSpace, seed: int = 0) -> Searcher:
         """Build the searcher under test."""
@@ -172,6 +195,35 @@ class SearcherConformance:
         except SpaceExhaustedError:
             return
         raise AssertionError(f"proposed {again} after the whole space had been told")
+
+    def test_the_best_is_the_best_told(self) -> None:
+        searcher = self.make(TINY)
+        best = -np.inf
+        for _ in range(_PATIENCE):
+            if len(searcher.history) == TINY.size:
+                break
+            proposed = searcher.ask()
+            searcher.tell(proposed, hilly(proposed))
+            best = max(best, hilly(proposed))
+            found, score = searcher.best()
+            assert score == searcher.history[found] == best, f"best() is {found} with {score}; {best} was told"
+        assert best == max(map(hilly, TINY)), "the whole space was searched and its optimum missed"
+
+    def test_repeats_nothing_if_it_promises_so(self) -> None:
+        searcher = self.make(SMALL)
+        while self.never_repeats and len(searcher.history) < SMALL.size:
+            proposed = searcher.ask()
+            assert proposed not in searcher.history, f"proposed {proposed} again"
+            searcher.tell(proposed, hilly(proposed))
+
+    def test_ranks_decide_if_it_promises_so(self) -> None:
+        if not self.rank_based:
+            return
+        scores = {architecture: hilly(architecture) for architecture in SMALL}
+        expected = trajectory(self.make(SMALL, 5), 60, scores.__getitem__)
+        for name, stretch in STRETCHES.items():
+            found = trajectory(self.make(SMALL, 5), 60, stretched(scores, stretch).__getitem__)
+            assert found == expected, f"another trajectory when scores are replaced by {name} in the same order"
 
     def test_space_of_one(self) -> None:
         searcher = self.make(SMALL.restricted_to([40]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.contestants import table_of
 from experiments.fidelity.runner import Trace
 from experiments.fidelity.store import TraceStore
 from experiments.statistics import holm, mean_interval, paired_wilcoxon
-from nasbench_ar import METRICS, Oracle, ResultsError, TableError, open_table
+from experiments.stored_config import checked_config
+from nasbench_ar import METRICS, Oracle, ResultsError
 
 FloatArray = NDArray[np.float64]
 SHARED = ("table", "table_hash", "objective", "budget", "unit", "table_seed")  # what compared runs have in common
@@ -170,22 +171,28 @@ def read_results(folder: Path, seeds: Sequence[int] | None = None, oracle: Oracl
         ResultsError: when it holds none of multi-fidelity search, or its table is gone.
     """
     store = TraceStore(folder)
-    config = store.read_config()
-    if "budget" not in config["fingerprint"]:
-        raise ResultsError(f"{folder} holds runs of experiments.run, not of experiments.fidelity")
+    config = checked_config(folder, fidelity=True)
     traces = store.traces(store.finished() if seeds is None else seeds)
     if not traces:
         raise ResultsError(f"{folder} holds no finished run")
-    return Results(str(config["name"]), config, oracle or _oracle_of(config), traces)
+    oracle = oracle or Oracle(table_of(folder, config))
+    _check_traces(folder, config, traces, oracle)
+    return Results(str(config["name"]), config, oracle, traces)
 
 
-def _oracle_of(config: Mapping[str, Any]) -> Oracle:
-    for place in (config["table_folder"], config["table"]):
-        with suppress(TableError):
-            table = open_table(place)
-            if table.content_hash == config["fingerprint"]["table_hash"]:
-                return Oracle(table)
-    raise ResultsError(f"the table {config['table']} of these results is no longer at {config['table_folder']}")
+def _check_traces(folder: Path, config: Mapping[str, Any], traces: Sequence[Trace], oracle: Oracle) -> None:
+    size, epochs = oracle.space.product_size, oracle.table.epochs
+    if config.get("epochs") != epochs:
+        raise ResultsError(
+            f"{folder} says that trainings have {config.get('epochs')} epochs, table {oracle.name} has {epochs}; "
+            f"remove the folder {folder}, or use another out="
+        )
+    for trace in traces:
+        if trace.arch_index.max() >= size or trace.epoch.max() >= epochs:
+            raise ResultsError(
+                f"the run of seed {trace.seed} in {folder} has trainings that table {oracle.name} has not; "
+                "remove it and run the command again"
+            )
 
 
 def check_comparable(results: Sequence[Results]) -> None:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import io
-import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments.fidelity.runner import Trace
-from experiments.store import RunStore
+from experiments.store import RunStore, columns_of, numbers_of, text_of
 from nasbench_ar.errors import ResultsError
+from nasbench_ar.npz import read_npz
 
-_ARRAYS = ("arch_index", "epoch", "began", "ended", "spent", "incumbent")
+_ARRAYS: dict[str, type[np.generic]] = {
+    "arch_index": np.int32,
+    "epoch": np.int32,
+    "began": np.float64,
+    "ended": np.float64,
+    "spent": np.float64,
+    "incumbent": np.int32,
+}
 
 
 class TraceStore(RunStore):
@@ -38,8 +46,27 @@ class TraceStore(RunStore):
     def _read_trace(self, seed: int) -> Trace:
         path = self._path(seed)
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as pack:
-                arrays = {name: pack[name] for name in _ARRAYS}
-                return Trace(seed=seed, **arrays, repeats=int(pack["repeats"]), why=str(pack["why"]))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            pack = read_npz(path)
+            arrays = dict(zip(_ARRAYS, columns_of(pack, **_ARRAYS), strict=True))
+            _check_course(arrays)
+            [repeats] = numbers_of(pack, repeats=np.int64)
+            return Trace(seed=seed, **arrays, repeats=repeats, why=text_of(pack, "why"))
+        except (OSError, ValueError) as error:
             raise ResultsError(f"{path} is damaged ({error}); remove it and run the command again") from error
+
+
+def _check_course(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a course of trainings that no simulation can have taken.
+
+    Raises:
+        ValueError: says what cannot be.
+    """
+    began, ended, spent = (arrays[name] for name in ("began", "ended", "spent"))
+    if not np.isfinite([began, ended, spent]).all() or (began < 0).any() or (ended <= began).any():
+        raise ValueError("a training begins after its end, or before the search")
+    if (np.diff(ended) < 0).any() or (np.diff(spent, prepend=0.0) <= 0).any():
+        raise ValueError("its trainings are not in the order in which they ended")
+    if min(arrays["arch_index"].min(), arrays["epoch"].min()) < 0:
+        raise ValueError("an architecture or an epoch is negative")
+    if not np.isin(arrays["incumbent"], arrays["arch_index"]).all():
+        raise ValueError("an incumbent was never trained")

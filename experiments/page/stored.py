@@ -13,6 +13,7 @@ from experiments.contestants import NOT_PLAIN, is_plain
 from experiments.plot import PUBLISHED
 from experiments.run import Experiment
 from experiments.store import CONFIG, RunStore
+from experiments.stored_config import check_runs, checked_config
 from nasbench_ar import Oracle, ResultsError
 from searchers import ALL_SEARCHERS
 
@@ -69,7 +70,7 @@ def read_races(folder: Path, oracle: Oracle) -> tuple[list[Race], list[str]]:
     for path in sorted(found.parent for found in folder.glob(f"*/{CONFIG}")):
         if path.name.startswith("."):
             continue
-        config = RunStore(path).read_config()
+        config = checked_config(path)
         reason = _unfit(path, config, oracle)
         if reason:
             left_out.append(f"{path.name}: {reason}")
@@ -100,7 +101,7 @@ def read_experiment(folder: Path, oracle: Oracle) -> Experiment:
         ResultsError: when the folder is damaged.
     """
     store = RunStore(folder)
-    stored = store.read_config()
+    stored = checked_config(folder)
     seeds = store.finished()
     try:
         config = RunConfig(
@@ -118,6 +119,7 @@ def read_experiment(folder: Path, oracle: Oracle) -> Experiment:
     except (KeyError, TypeError, ValueError) as error:
         raise ResultsError(f"{folder / CONFIG} is damaged ({error!r}); remove the folder {folder}") from error
     runs = store.load(seeds, config.queries)
+    check_runs(folder, stored["fingerprint"], runs, oracle)
     rows, lacking = summary.summarise(
         oracle,
         runs.reported,

@@ -5,6 +5,7 @@
     class TestMySearcher(FidelityConformance):
         searcher = MySearcher
         arguments = {"eta": 2}      # optional
+        rank_based = True           # optional promises: see `FidelityConformance`
 
 or anywhere else: `check_fidelity_searcher(MySearcher, eta=2)`.  The class must be
 importable by its module's name, since one test starts another process.
@@ -22,7 +23,16 @@ from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError, SpaceError, SpaceExhaustedError
 from nasbench_ar.space import SearchSpace
 from searchers.fidelity.base import FidelitySearcher, FloatArray, Training
-from searchers.testing import SMALL, TINY, check_all, check_global_random_state, hilly, in_another_process
+from searchers.testing import (
+    SMALL,
+    STRETCHES,
+    TINY,
+    check_all,
+    check_global_random_state,
+    hilly,
+    in_another_process,
+    stretched,
+)
 
 EPOCHS = 9
 _PATIENCE = 20_000  # proposals a searcher may need to finish a space
@@ -69,6 +79,16 @@ def trajectory(searcher: FidelitySearcher, trainings: int, curve: Curve = climbi
         searcher.tell(done.architecture, done.epoch, curve(*done))
 
 
+def all_scores(space: SearchSpace, epochs: int, curve: Curve = climbing) -> dict[tuple[Architecture, int], float]:
+    """What a curve gives every architecture after every epoch."""
+    return {(a, epoch): float(score) for a in space for epoch, score in enumerate(curve(a, epochs - 1))}
+
+
+def curve_of(scores: Mapping[tuple[Architecture, int], float]) -> Curve:
+    """The other way round."""
+    return lambda architecture, epoch: np.array([scores[architecture, k] for k in range(epoch + 1)])
+
+
 def replay(searcher: type[FidelitySearcher], seed: int, trainings: int, arguments: Mapping[str, Any]) -> list[Any]:
     """`trajectory` of a new searcher on the space of 81."""
     return trajectory(searcher(SMALL, seed, EPOCHS, **arguments), trainings)
@@ -80,10 +100,16 @@ class FidelityConformance:
     Attributes:
         searcher: the class under test.
         arguments: its constructor arguments beyond `space`, `seed` and `epochs`.
+        rank_based: set it where scores are only compared with each other; then any strictly
+            increasing transformation of them must leave the trajectory as it is.
+        synchronous: set it where what is trained does not depend on how many trainings run
+            together, nor on which of them ends first.
     """
 
     searcher: ClassVar[type[FidelitySearcher]]
     arguments: ClassVar[Mapping[str, Any]] = {}
+    rank_based: ClassVar[bool] = False
+    synchronous: ClassVar[bool] = False
 
     def make(self, space: SearchSpace, seed: int = 0, epochs: int = EPOCHS) -> FidelitySearcher:
         """Build the searcher under test."""
@@ -126,6 +152,19 @@ class FidelityConformance:
             trajectory(searcher, _PATIENCE, at_a_time=workers)
             assert set(searcher.history) == set(SMALL), f"saw {len(searcher.history)} with {workers} at a time"
             assert not searcher.pending
+
+    def test_any_number_at_a_time_trains_the_same_if_it_promises_so(self) -> None:
+        alone = trajectory(self.make(SMALL, 2), 60)
+        for workers in (2, 5, 200) if self.synchronous else ():
+            found = trajectory(self.make(SMALL, 2), 60, at_a_time=workers)
+            assert found == alone, f"{workers} trainings at a time are others than one at a time"
+
+    def test_ranks_decide_if_it_promises_so(self) -> None:
+        scores = all_scores(SMALL, EPOCHS)
+        expected = trajectory(self.make(SMALL, 5), 60, curve_of(scores))
+        for name, stretch in STRETCHES.items() if self.rank_based else ():
+            found = trajectory(self.make(SMALL, 5), 60, curve_of(stretched(scores, stretch)))
+            assert found == expected, f"another trajectory when scores are replaced by {name} in the same order"
 
     def test_same_seed_same_trajectory(self) -> None:
         first, second = (trajectory(self.make(SMALL, 7), 60) for _ in range(2))

@@ -27,14 +27,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def table_writer(folder: Path, name: str, differs: dict[str, str] | None = None) -> TableWriter:
-    """A writer of made-up numbers on the small space."""
+def table_writer(
+    folder: Path, name: str, differs: dict[str, str] | None = None, space: SearchSpace = SPACE
+) -> TableWriter:
+    """A writer of made-up numbers on a small space."""
     return TableWriter(
         folder,
         name=name,
         title="made-up numbers",
         provenance="made up",
-        space=SPACE,
+        space=space,
         default_objective="val_pgd_acc",
         licence="none",
         source={},

@@ -1,4 +1,4 @@
-"""Races that are killed again and again, run out of disk or change their engine end as undisturbed ones do."""
+"""Races that are killed again and again or run out of disk end as undisturbed ones do."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ import pytest
 from experiments import run, worker
 from nasbench_ar import EngineError, Table, files
 from searchers import RandomSearch
-from tests.dask_cluster import scheduler
 from tests.experiments.conftest import Command, write_table
-from tests.experiments.test_lockstep import QUICK
 
 FOLDER = "small/bananas"
 
@@ -118,33 +116,6 @@ def test_killed_until_done(table: Table, tmp_path: Path, engine: str, kills: int
     assert len(list(killer.runs.glob("seed-*.npz"))) == runs
     assert stored(killed) == stored(undisturbed)
     assert min(killer.killed.values()) > 0
-
-
-def test_engines_and_jobs_change_nothing(table: Table, tmp_path: Path, command: Command) -> None:
-    with scheduler(tmp_path / "cluster") as cluster, cluster.workers(2):
-        elsewhere = ["engine=dask", f"dask={cluster.scheduler_file}"]
-        for name, more in {"one": ["jobs=1"], "two": ["jobs=2"], "elsewhere": elsewhere}.items():
-            code, _, err = command(run.main, *words(table, "runs=5", f"out={tmp_path / name}", *more))
-            assert code == 0, err
-    first = stored(tmp_path / "one")
-    assert len(first) == 5 + 4
-    assert stored(tmp_path / "two") == first
-    assert stored(tmp_path / "elsewhere") == first
-
-
-@pytest.mark.slow
-def test_engines_change_no_group(table: Table, tmp_path: Path, command: Command) -> None:
-    group = [f"table={table.folder}", "queries=30", "searcher=published_bananas", "runs=3"]
-    group += [f"searcher.{key}={value}" for key, value in QUICK.items()]
-    with scheduler(tmp_path / "cluster") as cluster, cluster.workers(2):
-        elsewhere = ["engine=dask", f"dask={cluster.scheduler_file}"]
-        for name, more in {"two": ["jobs=2"], "here": ["engine=dask", "jobs=2"], "elsewhere": elsewhere}.items():
-            code, _, err = command(run.main, *group, f"out={tmp_path / name}", *more)
-            assert code == 0, err
-            assert "lock-step groups of up to 2 runs: 2, 2 at a time" in err
-    first = stored(tmp_path / "two", "small/published_bananas")
-    assert len(first) == 3 + 4
-    assert all(stored(tmp_path / name, "small/published_bananas") == first for name in ("here", "elsewhere"))
 
 
 @pytest.mark.parametrize("refused", ["the third run", "every report"])

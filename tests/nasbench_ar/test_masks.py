@@ -82,6 +82,30 @@ def test_missing_and_damaged_files(folder: Path) -> None:
             load_masks(folder)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images": 10}, "bits beyond its 10 images"),
+        ({"images": 9, "bits": {"clean": BITS}}, "bits beyond its 9 images"),
+        ({"images": -11}, "not of the rows"),
+        ({"images": [11]}, "no whole array 'images'"),
+        ({"arch_index": np.array([2.0, 1.0])}, "no whole array 'arch_index'"),
+        ({"seeds": np.array([[7, 6]])}, "no whole array 'seed'"),
+        ({"seeds": np.array(["7", "6"])}, "no whole array 'seed'"),
+    ],
+)
+def test_masks_that_say_what_cannot_be(changes: dict[str, object], message: str, folder: Path) -> None:
+    masks(**changes).save(folder)
+    with pytest.raises(TableError, match=message):
+        load_masks(folder)
+
+
+def test_compressed_masks_are_refused(folder: Path) -> None:
+    np.savez_compressed(folder / FILE, bits=np.zeros(10**6))
+    with pytest.raises(TableError, match=r"is damaged \('bits\.npy' is compressed\)"):
+        load_masks(folder)
+
+
 def test_a_place_that_cannot_be_written(folder: Path) -> None:
     with pytest.raises(TableError, match=r"cannot write .*masks\.npz"):
         masks().save(folder / "meta.json")

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -161,6 +163,42 @@ def test_bad_sizes(field: str, value: object) -> None:
 def test_too_large(stages: int) -> None:
     with pytest.raises(SpaceError, match="too large"):
         SearchSpace(stages=stages)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"unit_channels": 10**10},
+        {"image_size": 10**30},
+        {"classes": 2**61},
+        {"depth_choices": (1, 10**18)},
+        {"stages": 30, "depth_choices": (1,), "width_choices": (1,)},
+    ],
+)
+def test_costs_that_are_no_64_bit_integers(sizes: dict[str, Any]) -> None:
+    with pytest.raises(SpaceError, match="costs reach beyond 4611686018427387904"):
+        SearchSpace(**sizes)
+
+
+def test_the_largest_costs_are_exact() -> None:
+    space = SearchSpace(depth_choices=(1,), width_choices=(1,), stages=1, image_size=10**7, image_channels=1, classes=1)
+    channels = 16
+    per_pixel = 9 * channels + channels + 9 * channels**2 + channels + 9 * channels**2 + channels
+    assert space.macs("1-1") == 10**14 * per_pixel + channels + channels
+
+
+@pytest.mark.parametrize("text", ["1-" * 5000 + "1", "5-" * 29 + "9" * 9])
+def test_messages_stay_short(text: str) -> None:
+    with pytest.raises(SpaceError) as caught:
+        NARES.parse(text)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("data", [{1: 2, "a": 3}, "x" * 5000])
+def test_odd_dicts_are_quoted_shortly(data: Any) -> None:
+    with pytest.raises(SpaceError, match="exactly the keys") as caught:
+        SearchSpace.from_dict(data)
+    assert len(str(caught.value)) < 600
 
 
 @pytest.mark.parametrize("data", [{}, None, [1], {**NARES.to_dict(), "extra": 1}, {"stages": 3}])

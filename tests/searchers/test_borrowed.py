@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nasbench_ar import Architecture, SearchError
+from nasbench_ar import Architecture, SearchError, SearchSpace
 from searchers import NevergradSearcher, OptunaSearcher
 from searchers.borrowed import BorrowedSearcher
 from searchers.testing import SMALL, TINY, SearcherConformance, hilly, trajectory
@@ -75,6 +75,17 @@ def test_nevergrad_keeps_to_a_restricted_space() -> None:
     space = SMALL.restricted_to(range(0, 81, 4))
     searcher = NevergradSearcher(space, 0, optimizer="TwoPointsDE", patience=3)
     assert len(trajectory(searcher, space.size)) == space.size
+
+
+def test_nevergrad_is_given_only_what_can_be_chosen() -> None:
+    """Its optimisers divide by zero or fail an assertion where an entry has a single value."""
+    space = SearchSpace(depth_choices=(2, 3, 5), width_choices=(8,), stages=2)
+    searcher = NevergradSearcher(space, 0, optimizer="DiscreteOnePlusOne", encoding="categorical")
+    assert len(trajectory(searcher, space.size)) == space.size
+    single = SearchSpace(depth_choices=(1,), width_choices=(1,), stages=1)
+    searcher = NevergradSearcher(single, 0)
+    assert {searcher.ask() for _ in range(20)} == set(single)
+    assert len(trajectory(searcher, 1)) == 1
 
 
 @pytest.mark.slow

@@ -14,15 +14,18 @@ from searchers.testing import SMALL, SearcherConformance, hilly
 
 class TestNSGA2(SearcherConformance):
     searcher = NSGA2
+    rank_based = never_repeats = True
 
 
 class TestNSGA2Small(SearcherConformance):
     searcher = NSGA2
     arguments = {"population": 3, "crossover": 0.5, "mutation": 0.0, "patience": 2}
+    rank_based = never_repeats = True
 
 
 class TestVectorRandomSearch(SearcherConformance):
     searcher = VectorRandomSearch
+    rank_based = never_repeats = True
 
 
 def pair(architecture: Architecture) -> tuple[float, float]:

@@ -8,33 +8,40 @@ import pytest
 
 from searchers.fidelity import Asha, FidelitySearcher, Hyperband, RandomFull, SuccessiveHalving, Training
 from searchers.fidelity.testing import FidelityConformance, check_fidelity_searcher
+from searchers.testing import check_all
 
 
 class TestRandomFull(FidelityConformance):
     searcher = RandomFull
+    rank_based = synchronous = True
 
 
 class TestSuccessiveHalving(FidelityConformance):
     searcher = SuccessiveHalving
+    rank_based = synchronous = True
 
 
 class TestSuccessiveHalvingMany(FidelityConformance):
     searcher = SuccessiveHalving
     arguments = {"configurations": 30, "eta": 4}
+    rank_based = synchronous = True
 
 
 class TestHyperband(FidelityConformance):
     searcher = Hyperband
     arguments = {"eta": 2}
+    rank_based = synchronous = True
 
 
 class TestAsha(FidelityConformance):
     searcher = Asha
+    rank_based = True
 
 
 class TestAshaHalves(FidelityConformance):
     searcher = Asha
     arguments = {"eta": 2}
+    rank_based = True
 
 
 class Waiting(FidelitySearcher):
@@ -80,6 +87,28 @@ class Careless(FidelitySearcher):
 def test_kit_finds_bad_searchers(bad: type[FidelitySearcher]) -> None:
     with pytest.raises((AssertionError, ValueError)):
         check_fidelity_searcher(bad)
+
+
+class Summing(FidelitySearcher):
+    """Begins at a place that the sum of all scores decides: they are not only compared."""
+
+    def _ask(self) -> Training:
+        unseen = [a for a in self.space if not self.known_epochs(a)]
+        total = sum(scores.sum() for scores in self.history.values())
+        return Training(unseen[int(abs(total)) % len(unseen)], 0)
+
+
+@pytest.mark.parametrize(
+    ("searcher", "promise", "message"),
+    [
+        (Summing, "rank_based", "another trajectory when scores are replaced by"),
+        (Asha, "synchronous", "2 trainings at a time are others"),
+    ],
+)
+def test_kit_finds_broken_promises(searcher: type[FidelitySearcher], promise: str, message: str) -> None:
+    suite = type("Suite", (FidelityConformance,), {"searcher": searcher, promise: True})()
+    with pytest.raises(AssertionError, match=message):
+        check_all(suite)
 
 
 def test_kit_passes_a_good_one() -> None:

@@ -1,0 +1,116 @@
+"""Damaged result folders of multi-fidelity search."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from experiments.fidelity.results import Results, read_results
+from experiments.fidelity.runner import Trace
+from experiments.fidelity.store import TraceStore
+from experiments.store import CONFIG
+from nasbench_ar import Architecture, Oracle, ResultsError
+from tests.experiments.fidelity.conftest import FOUR, scripted_oracle
+from tests.fuzzing import ArrayDamage, Damages, Files, Reader, array_damage, byte_damage, document_damage, to_json
+
+CONFIGS = Reader("fidelity: config.yaml, values", ResultsError)
+BYTES = Reader("fidelity: stored runs, bytes", ResultsError)
+ARRAYS = Reader("fidelity: stored runs, other arrays", ResultsError)
+
+RUN = "runs/seed-000002.npz"
+CURVES = {Architecture(1, 1): [10.0, 20.0, 30.0], Architecture(2, 2): [20.0, 30.0, 40.0]}
+
+
+@pytest.fixture(scope="module")
+def oracle(tmp_path_factory: pytest.TempPathFactory) -> Oracle:
+    return scripted_oracle(tmp_path_factory.mktemp("fuzz") / "scripted", CURVES, dict.fromkeys(CURVES, 3.0))
+
+
+@pytest.fixture(scope="module")
+def files(oracle: Oracle) -> Files:
+    store = TraceStore(oracle.table.folder.with_name("asha"))
+    facts: dict[str, Any] = {
+        "table": oracle.name,
+        "objective": "val_pgd_acc",
+        "budget": 6,
+        "unit": "epochs",
+        "workers": 1,
+        "table_seed": "mean",
+    }
+    marks = facts | {"table_hash": oracle.table.content_hash, "searcher": {"_target_": "a.B"}}
+    config = facts | {"name": "asha", "table_folder": str(oracle.table.folder), "epochs": 3, "fingerprint": marks}
+    store.begin(config, None)
+    (store.folder / CONFIG).write_bytes(to_json(store.read_config()))
+    steps = np.array([1.0, 3.0, 6.0])
+    first, last = FOUR.index("1-1"), FOUR.index("2-2")
+    for seed in (2, 5):
+        store.save_trace(
+            Trace(
+                seed=seed,
+                arch_index=np.array([first, last, last], dtype=np.int32),
+                epoch=np.array([0, 1, 2], dtype=np.int32),
+                began=steps - 1,
+                ended=steps,
+                spent=steps,
+                incumbent=np.array([first, last, last], dtype=np.int32),
+                repeats=1,
+            )
+        )
+    return Files(store.folder, CONFIG, RUN)
+
+
+def asked(folder: Path) -> Results:
+    """All that the reports take from it."""
+    results = read_results(folder)
+    results.true_scores("spent", np.array([0.0, results.budget]))
+    results.curve("ended")
+    _ = (results.started(), results.finished(), results.clock(), results.optimum, results.workers)
+    return results
+
+
+def are_sound(results: Results) -> None:
+    for trace in results.traces:
+        assert set(trace.arch_index.tolist()) <= set(range(FOUR.product_size))
+        assert set(trace.incumbent.tolist()) <= set(trace.arch_index.tolist())
+        assert ((trace.epoch >= 0) & (trace.epoch < 3)).all()
+        assert (np.diff(trace.ended) >= 0).all()
+        assert (np.diff(trace.spent) > 0).all()
+    assert (results.started() >= 1).all()
+    assert (results.finished() <= 3).all()
+
+
+@CONFIGS.fuzz(change=document_damage(values=st.sampled_from(["macs", "gpu_days", "val_loss", "queries", 3, 7, 1.5])))
+def test_any_values_for_a_config(files: Files, change: Damages) -> None:
+    content = to_json(change(json.loads(files[CONFIG])), depth=3000)
+    files.write({CONFIG: content.replace(b"NaN", b".nan").replace(b"Infinity", b".inf")})
+    CONFIGS.check(lambda: asked(files.folder), are_sound, names=files.folder)
+
+
+@BYTES.fuzz(change=byte_damage())
+def test_any_bytes_for_a_run(files: Files, change: Damages) -> None:
+    files.write({RUN: change(files[RUN])})
+    BYTES.check(lambda: asked(files.folder), are_sound, names=files.folder)
+
+
+_NAMES = ("arch_index", "epoch", "began", "ended", "spent", "incumbent", "repeats", "why", "other")
+
+
+@ARRAYS.fuzz(
+    name=st.sampled_from(_NAMES),
+    change=array_damage(),
+    absent=st.sampled_from([None] * 8 + ["epoch", "spent", "why"]),
+)
+def test_any_other_arrays_for_a_run(files: Files, name: str, change: ArrayDamage, absent: str | None) -> None:
+    with np.load(io.BytesIO(files[RUN])) as pack:
+        arrays = dict(pack)
+    arrays[name] = change(arrays.get(name, np.zeros(2)))
+    buffer = io.BytesIO()
+    np.savez(buffer, **{key: array for key, array in arrays.items() if key != absent})
+    files.write({RUN: buffer.getvalue()})
+    ARRAYS.check(lambda: asked(files.folder), are_sound, names=files.folder)

@@ -1,0 +1,129 @@
+"""Archives of arrays that are damaged, or made to do harm."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nasbench_ar.npz import read_npz
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "some.npz"
+
+
+def npy(shape: str, content: bytes = b"\x00" * 8, *, descr: str = "'<f8'", version: bytes = b"\x01\x00") -> bytes:
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY" + version + struct.pack("<H", len(header)) + header + content
+
+
+def pack(path: Path, *members: tuple[str, bytes]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+
+
+def test_all_that_savez_writes(path: Path) -> None:
+    arrays = {
+        "grid": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "none": np.empty((0, 4), dtype=np.int32),
+        "text": np.str_("why it ended"),
+        "number": np.int64(7),
+        "deep/name": np.array([True]),
+    }
+    np.savez(path, **arrays)
+    found = read_npz(path)
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert found[name].dtype == np.asarray(array).dtype
+
+
+def test_compressed_archives_are_refused_unread(path: Path) -> None:
+    np.savez_compressed(path, bomb=np.zeros(10**6))
+    with pytest.raises(ValueError, match=r"'bomb\.npy' is compressed"):
+        read_npz(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        npy("(10**12,)"),
+        npy("(1000000000000,)"),
+        npy("(-1, -1)"),
+        npy("(0, 100000000000000000000)", b"\x00"),
+        npy("(2,)"),
+        npy("()", b""),
+        npy("(1,)", descr="'|O'"),
+        npy("(1,)", descr="'nonsense'"),
+        npy("(1,)", descr="[('a', "),
+        npy("(1,)", version=b"\x03\x00"),
+        npy("(((", b""),
+        b"\x93NUMPY",
+        b"no array",
+        b"",
+    ],
+)
+def test_headers_that_say_what_is_not_there(path: Path, content: bytes) -> None:
+    pack(path, ("a.npy", content))
+    with pytest.raises(ValueError, match=r"\S") as caught:
+        read_npz(path)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_two_of_one_name(path: Path) -> None:
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        pack(path, ("a.npy", npy("(1,)")), ("a.npy", npy("(1,)")))
+    with pytest.raises(ValueError, match="same name"):
+        read_npz(path)
+
+
+def _cut(content: bytes) -> bytes:
+    return content[:-30]
+
+
+def _wrong_checksum(content: bytes) -> bytes:
+    return content.replace(struct.pack("<d", 1.5), struct.pack("<d", 2.5))
+
+
+def _encrypted(content: bytes) -> bytes:
+    start = content.index(b"PK\x01\x02")
+    return content[: start + 8] + b"\x01" + content[start + 9 :]
+
+
+def _overlapping(content: bytes) -> bytes:
+    """The directory names the one member, of 1 MiB, a thousand times."""
+    start, end = content.index(b"PK\x01\x02"), content.index(b"PK\x05\x06")
+    directory = content[start:end] * 1000
+    tail = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 1000, 1000, len(directory), start, 0)
+    return content[:start] + directory + tail
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_cut, "not a zip file"),
+        (_wrong_checksum, "Bad CRC"),
+        (_encrypted, "encrypted"),
+        (_overlapping, "its members overlap"),
+        (lambda _: b"", "not a zip file"),
+    ],
+)
+def test_damaged_archives(path: Path, damage: Callable[[bytes], bytes], message: str) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, a=np.full(2**17, 1.5))
+    path.write_bytes(damage(buffer.getvalue()))
+    with pytest.raises(ValueError, match=message):
+        read_npz(path)
+
+
+def test_a_file_that_is_not_there(path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_npz(path)

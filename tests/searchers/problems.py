@@ -1,0 +1,70 @@
+"""What Hypothesis draws for property tests of searchers: small spaces, scores and budgets."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from nasbench_ar import Architecture, SearchSpace
+
+DEPTHS = ((2, 3, 5), (1, 4, 6, 9), (1, 2), (1,))
+WIDTHS = ((1, 2, 4), (1, 3), (1,))
+
+
+@st.composite
+def spaces(draw: st.DrawFn, largest: int = 144) -> SearchSpace:
+    """One or two stages with one to four values an entry, whole or restricted to some members."""
+    shapes = st.tuples(st.sampled_from(DEPTHS), st.sampled_from(WIDTHS), st.sampled_from([2, 2, 1]))
+    depths, widths, stages = draw(shapes.filter(lambda shape: (len(shape[0]) * len(shape[1])) ** shape[2] <= largest))
+    space = SearchSpace(depth_choices=depths, width_choices=widths, stages=stages)
+    share = draw(st.sampled_from([1.0, 0.7, 0.2]))
+    if share == 1:
+        return space
+    order = draw(st.integers(0, 9999).map(random.Random))
+    members = order.sample(range(space.product_size), math.ceil(share * space.product_size))
+    return space.restricted_to(sorted(members))
+
+
+@st.composite
+def numbers(draw: st.DrawFn, count: int) -> list[float]:
+    """So many finite scores: constant, of few levels, all different, negative, of a huge or a tiny scale."""
+    order = draw(st.integers(0, 9999).map(random.Random))
+    scale = draw(st.sampled_from([1.0, -1.0, 1e-12, 1e12, 1e30]))
+    offset = draw(st.sampled_from([0.0, -38.8, 100.0]))
+    if draw(st.booleans()):
+        different = draw(st.lists(st.floats(-100, 100), min_size=1, max_size=4))
+        return [order.choice(different) * scale + offset for _ in range(count)]
+    return [rank * scale + offset for rank in order.sample(range(count), count)]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a searcher is set.
+
+    Attributes:
+        scores: of every architecture of the space, higher being better.
+        budget: unique queries; may be more than the space has.
+        seed: of the searcher.
+    """
+
+    space: SearchSpace
+    scores: dict[Architecture, float]
+    budget: int
+    seed: int
+
+    @property
+    def optimum(self) -> float:
+        """The best score of the space."""
+        return max(self.scores.values())
+
+
+@st.composite
+def problems(draw: st.DrawFn, largest: int = 144) -> Problem:
+    """A space, a score of every architecture of it, a budget and a seed."""
+    space = draw(spaces(largest))
+    scores = dict(zip(space, draw(numbers(space.size)), strict=True))
+    share = draw(st.sampled_from([0.9, 0.5, 1.0, 1.2, 0.1]))
+    return Problem(space, scores, math.ceil(share * space.size), draw(st.integers(0, 9999)))
