@@ -35,7 +35,7 @@ MUTANTS = Path("mutants")
 STATS = MUTANTS / "mutmut-stats.json"
 SECOND_LOOK = MUTANTS / "second-look.json"
 PACKAGES = ("nasbench_ar", "searchers")
-FIRST = "searchers.threads.*"  # few and quick: with these, mutmut makes all mutants and maps the tests
+FIRST = "searchers.threads.*"  # few and quick: with these, mutmut makes all mutants and maps all tests
 UNNOTICED = ("survived", "no tests")
 LIMIT_S = 240
 
@@ -178,8 +178,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3, help="time for the tests of one function")
     parser.add_argument("--again", action="store_true", help="try again what no test noticed")
     arguments = parser.parse_args()
-    if not STATS.exists():
-        mutmut("--max-children", str(arguments.children), FIRST)
+    mutmut("--max-children", str(arguments.children), FIRST)
     if arguments.again:
         forget_the_unnoticed()
     limit_tests(arguments.seconds)

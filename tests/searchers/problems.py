@@ -32,7 +32,7 @@ def spaces(draw: st.DrawFn, largest: int = 144) -> SearchSpace:
 def numbers(draw: st.DrawFn, count: int) -> list[float]:
     """So many finite scores: constant, of few levels, all different, negative, of a huge or a tiny scale."""
     order = draw(st.integers(0, 9999).map(random.Random))
-    scale = draw(st.sampled_from([1.0, -1.0, 1e-12, 1e12, 1e30]))
+    scale = draw(st.sampled_from([1.0, -1.0, 1e-12, 1e12, 1e17]))  # Nevergrad clips what reaches 5e20
     offset = draw(st.sampled_from([0.0, -38.8, 100.0]))
     if draw(st.booleans()):
         different = draw(st.lists(st.floats(-100, 100), min_size=1, max_size=4))

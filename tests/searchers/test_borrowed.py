@@ -189,7 +189,7 @@ def test_nevergrad_is_told_losses() -> None:
 
 
 def test_nevergrad_before_anything_is_told() -> None:
-    searcher = NevergradSearcher(SMALL.restricted_to([7]), 0, optimizer="RandomSearch", patience=3)
+    searcher = NevergradSearcher(SMALL.restricted_to([7, 8]), 0, optimizer="RandomSearch", patience=3)
     searcher._optimizer = recorder = Recorder(searcher._optimizer)
     searcher.ask()
     assert {loss for _, loss in recorder.told} == {1.0}

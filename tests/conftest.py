@@ -1,0 +1,15 @@
+"""Hypothesis draws the same cases in every run, so that a change is to blame when a test fails.
+
+With `NASBENCH_AR_FUZZ_CASES` set, as in the long runs of `benchmarks.fuzz`, they are drawn anew.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+from tests.fuzzing import CASES_VARIABLE
+
+settings.register_profile("repeatable", derandomize=CASES_VARIABLE not in os.environ, database=None, deadline=None)
+settings.load_profile("repeatable")
