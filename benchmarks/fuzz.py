@@ -39,6 +39,7 @@ def main() -> int:
         code = pytest.main(
             [
                 "-q",
+                "--numprocesses=0",  # the counts of all readers in this process
                 "-m",
                 "fuzz",
                 "-W",

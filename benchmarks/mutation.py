@@ -36,6 +36,8 @@ STATS = MUTANTS / "mutmut-stats.json"
 SECOND_LOOK = MUTANTS / "second-look.json"
 PACKAGES = ("nasbench_ar", "searchers")
 FIRST = "searchers.threads.*"  # few and quick: with these, mutmut makes all mutants and maps all tests
+BOTH = "both packages"
+WITHOUT_KITS = "  without the conformance kits"  # those are tests, and searchers are what tests them
 UNNOTICED = ("survived", "no tests")
 LIMIT_S = 240
 
@@ -128,7 +130,7 @@ def look_again() -> None:
         tests = list(tests_beside(name))
         if not unseen or not tests or name in looked_at:
             continue
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "--numprocesses=0", "-p", "no:cacheprovider", *tests]
         try:
             run = subprocess.run(
                 command,
@@ -156,13 +158,14 @@ def report(seconds: float) -> None:
     rows: dict[str, Counter[str]] = {}
     for name, verdict in verdicts().items():
         module = name.rpartition(".")[0]
-        for group in (module, module.partition(".")[0], "both packages"):
+        kit = module.endswith(".testing")
+        for group in (module, module.partition(".")[0], BOTH, *([] if kit else [WITHOUT_KITS])):
             rows.setdefault(group, Counter())[verdict] += 1
     print(command_line("benchmarks.mutation"))
     print(describe("mutmut", "pytest", "hypothesis"))
     print(f"\nAt most {seconds:g} s of tests a function, {2.5 * seconds:g} s of its mirror tests.")
     print(f"{'':38}{'mutants':>8}{'failed':>8}{'endless':>8}{'unnoticed':>10}{'no test':>8}{'other':>6}{'score':>8}")
-    for group in [*sorted(row for row in rows if "." in row), *PACKAGES, "both packages"]:
+    for group in [*sorted(row for row in rows if "." in row), *PACKAGES, BOTH, WITHOUT_KITS]:
         count = rows[group]
         noticed = count["killed"] + count["timeout"]
         rest = count.total() - noticed - count["survived"] - count["no tests"]
