@@ -83,7 +83,7 @@ def are_sound(results: Results) -> None:
 
 @CONFIGS.fuzz(change=document_damage(values=st.sampled_from(["macs", "gpu_days", "val_loss", "queries", 3, 7, 1.5])))
 def test_any_values_for_a_config(files: Files, change: Damages) -> None:
-    content = to_json(change(json.loads(files[CONFIG])), depth=3000)
+    content = to_json(change(json.loads(files[CONFIG])), depth=400)
     files.write({CONFIG: content.replace(b"NaN", b".nan").replace(b"Infinity", b".inf")})
     CONFIGS.check(lambda: asked(files.folder), are_sound, names=files.folder)
 
@@ -121,7 +121,10 @@ def test_any_other_arrays_for_a_run(files: Files, name: str, change: ArrayDamage
         ({"spent": np.array([1.0, np.nan])}, "a training begins after its end"),
         ({"epoch": np.array([0, -1], dtype=np.int32)}, "an epoch is negative"),
         ({"epoch": np.array([0, 3], dtype=np.int32)}, "has trainings that table scripted has not"),
-        ({name: np.array([0, 4], dtype=np.int32) for name in ("arch_index", "incumbent")}, "has trainings that table scripted has not"),
+        (
+            {name: np.array([0, 4], dtype=np.int32) for name in ("arch_index", "incumbent")},
+            "has trainings that table scripted has not",
+        ),
         ({"incumbent": np.array([0, 2], dtype=np.int32)}, "an incumbent was never trained"),
         ({"incumbent": np.array([0], dtype=np.int32)}, r"incumbent is int32 \(1,\)"),
         ({"repeats": -1}, "repeats is no number of at least 0"),
