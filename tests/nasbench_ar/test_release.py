@@ -176,7 +176,7 @@ def test_blank_lines_and_a_missing_last_newline(source: Path) -> None:
         (b"[1]\n", "neither JSON lines"),
         (b"PK\x03\x04" + bytes(2000), "neither JSON lines"),
         (bytes(10240), "archive without cifar10.jsonl; it holds nothing"),
-        (gzip.compress(b""), "empty"),
+        (gzip.compress(b"", mtime=0), "empty"),
         (b"\x1f\x8bgarbage", "compressed data are damaged"),
         (b"\xfd7zXZ\x00garbage" * 9, "compressed data are damaged"),
         (b"{\n", "line 1: not valid JSON"),
