@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,7 +57,9 @@ def coarse() -> Iterator[None]:
 def read_back(figure: analyze.Figure, numbers: Numbers, out: Path) -> Numbers:
     """The same numbers, from their CSV files."""
     paths = {part: out / (f"{figure.stem}_{part}.csv" if part else f"{figure.stem}.csv") for part in numbers.tables}
-    tables = {part: pd.read_csv(path, float_precision="round_trip") for part, path in paths.items()}
+    # Before version 3, pandas by itself read the last digit inexactly; since then it does not want to be told.
+    exactly: Any = {} if int(pd.__version__.partition(".")[0]) >= 3 else {"float_precision": "round_trip"}
+    tables = {part: pd.read_csv(path, **exactly) for part, path in paths.items()}
     return Numbers(tables, (), numbers.note)
 
 
