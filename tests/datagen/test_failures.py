@@ -46,7 +46,7 @@ def test_the_first_form_is_one_attempt(tmp_path: Path) -> None:
         ("", "is damaged: not valid JSON"),
         ("[]", "is no whole failure"),
         ("{}", "is no whole failure"),
-        ('{"reason": 1}', "is no whole failure .KeyError"),
+        ('{"reason": 1}', "is no whole failure .ValueError: 1 is no text"),
         (
             '{"format": "datagen-failure", "format_version": 2}',
             "format 'datagen-failure' version 2; this release reads",
