@@ -27,7 +27,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nasbench_ar.engine import Engine
-from nasbench_ar.errors import ConfigError, NasbenchError
+from nasbench_ar.errors import ConfigError, NasbenchError, shown
 from searchers import ALL_SEARCHERS, Searcher, hyperparameters
 from searchers.fidelity import FIDELITY_SEARCHERS
 
@@ -230,10 +230,10 @@ def parse_words(arguments: Sequence[str], defaults: Mapping[str, str | int]) -> 
     for word in arguments:
         key, mark, value = word.partition("=")
         if not mark or key not in defaults:
-            raise ConfigError(f"{word!r}: expected {', '.join(f'{known}=' for known in defaults)}")
+            raise ConfigError(f"{shown(word)}: expected {', '.join(f'{known}=' for known in defaults)}")
         if isinstance(defaults[key], int):
             if not (value.isascii() and value.isdigit() and len(value) < 9 and int(value) <= MOST):
-                raise ConfigError(f"{key}={value!r}: expected a number from 0 to {MOST}")
+                raise ConfigError(f"{key}={shown(value)}: expected a number from 0 to {MOST}")
             out[key] = int(value)
         else:
             out[key] = value

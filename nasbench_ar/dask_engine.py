@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 from nasbench_ar import __version__
 from nasbench_ar.engine import Breaks, Task, call_packed, note, pack
-from nasbench_ar.errors import EngineError
+from nasbench_ar.errors import EngineError, shown
 
 CONNECT_SECONDS = 10
 PATIENCE_SECONDS = 5  # without a result, before looking whether there are workers
@@ -160,12 +160,15 @@ def _connected(dask: str) -> Iterator[Any]:
 def _address_in(scheduler_file: str) -> str:
     """The address that `dask scheduler --scheduler-file` wrote."""
     try:
-        return str(json.loads(Path(scheduler_file).read_text(encoding="utf-8"))["address"])
+        address = json.loads(Path(scheduler_file).read_text(encoding="utf-8"))["address"]
+        if not isinstance(address, str) or "://" not in address or not address.isprintable():
+            raise ValueError(f"its address is {shown(address)}")
+        return address
     except FileNotFoundError:
         raise EngineError(
             f"dask={scheduler_file}: neither an address such as tcp://host:8786 nor a scheduler's file"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise EngineError(f"dask={scheduler_file}: not the file of a Dask scheduler ({_line(error)})") from error
 
 

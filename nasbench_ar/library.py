@@ -13,7 +13,7 @@ import os
 import sys
 from pathlib import Path
 
-from nasbench_ar.errors import TableError
+from nasbench_ar.errors import TableError, shown
 from nasbench_ar.oracle import Oracle
 from nasbench_ar.table import Table
 from nasbench_ar.table_writer import NAME, NAME_RULE
@@ -72,14 +72,18 @@ def open_table(table: str | os.PathLike[str] | None = None) -> Table:
     if isinstance(table, str) and table in at_hand:
         return Table(at_hand[table])
     folder = Path(os.path.expanduser(table))
-    if folder.is_dir():
-        return Table(folder)
+    try:
+        if folder.is_dir():
+            return Table(folder)
+    except TableError:
+        raise
+    except OSError:  # a name too long for any folder
+        pass
     hint = ""
     if str(table) == OFFICIAL:
         hint = "; the authors' release is imported by: python -m nasbench_ar import nares.txz"
-    raise TableError(
-        f"no table {str(table)!r}: neither a folder nor an installed name ({', '.join(sorted(at_hand))}){hint}"
-    )
+    names = ", ".join(sorted(at_hand))
+    raise TableError(f"no table {shown(str(table), 300)}: neither a folder nor an installed name ({names}){hint}")
 
 
 def load(table: str | os.PathLike[str] | None = None, *, quiet: bool = False) -> Oracle:

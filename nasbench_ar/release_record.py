@@ -121,7 +121,7 @@ class RecordReader:
     def _architecture(self, record: Mapping[str, Any]) -> Architecture:
         arch = _object("arch", _required(record, "arch"))
         if arch.keys() != set(self._entries):
-            raise RecordError(f"arch has the keys {sorted(arch)}; expected {', '.join(self._entries)}")
+            raise RecordError(f"arch has the keys {shown(sorted(arch), 200)}; expected {', '.join(self._entries)}")
         try:
             found = Architecture(*(_integer(f"arch.{entry}", arch[entry]) for entry in self._entries))
             index = self.space.index(found)

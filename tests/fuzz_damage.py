@@ -125,7 +125,7 @@ def byte_damage(*, most: int = 3) -> SearchStrategy[Damages]:
 
 def odd_values() -> SearchStrategy[Any]:
     """Odd values of every JSON type, those that JSON does not have but Python reads included."""
-    return st.sampled_from(_ODD).map(copy.deepcopy)
+    return st.sampled_from(_ODD)
 
 
 _ODD: tuple[Any, ...] = (
@@ -203,23 +203,24 @@ class DocumentStep:
     def __call__(self, whole: Any) -> Any:
         """The document with this damage; it is changed in place, unless it is replaced altogether."""
         parent, key = self._place(whole)
+        value = copy.deepcopy(self.value)  # a later step may damage it
         if parent is None:
-            return self.value
+            return value
         keys = _keys(parent)
         second = keys[self.other % len(keys)]
         match self.kind:
             case "replace":
-                parent[key] = self.value
+                parent[key] = value
             case "near":
                 parent[key] = self._near(parent[key])
             case "delete":
                 del parent[key]
             case "add" if isinstance(parent, dict):
-                parent[self.value if isinstance(self.value, str) else f"odd{self.other}"] = self.value
+                parent[value if isinstance(value, str) else f"odd{self.other}"] = value
             case "add":
-                parent.insert(key, self.value)
+                parent.insert(key, value)
             case "rename" if isinstance(parent, dict):
-                parent[self.value if isinstance(self.value, str) else f"{key}2"] = parent.pop(key)
+                parent[value if isinstance(value, str) else f"{key}2"] = parent.pop(key)
             case "rename" | "repeat" if isinstance(parent, list):
                 parent.insert(key, copy.deepcopy(parent[key]))
             case "repeat":

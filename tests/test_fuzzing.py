@@ -161,6 +161,15 @@ def test_damage_to_a_document(kind: str, picks: tuple[int, ...], damaged: Any) -
     assert before == DOCUMENT
 
 
+def test_a_value_put_in_twice_is_two_values() -> None:
+    value: list[Any] = []
+    put = [DocumentStep("replace", picks, 0, value) for picks in ((0,), (1,))]
+    inside = DocumentStep("add", (0, 0), 0, value)
+    damaged = fuzzing.Damages((*put, inside))({"a": [1], "b": 2})
+    assert damaged == {"a": [], "b": [], "odd0": []}
+    assert value == []
+
+
 @given(change=document_damage())
 @settings(max_examples=100, deadline=None)
 def test_any_damaged_document_can_be_written(change: fuzzing.Damages) -> None:

@@ -75,7 +75,7 @@ def are_runs(runs: Runs, oracle: Oracle) -> None:
 
 
 def as_yaml(document: Any) -> bytes:
-    return to_json(document, depth=3000).replace(b"NaN", b".nan").replace(b"Infinity", b".inf")
+    return to_json(document, depth=400).replace(b"NaN", b".nan").replace(b"Infinity", b".inf")
 
 
 def ask(folder: Path, table: Table) -> list[Any]:

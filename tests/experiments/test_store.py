@@ -120,12 +120,75 @@ def test_runs_without_a_config_are_refused(tmp_path: Path) -> None:
         prepared(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "[1", "- list", "\x00", "{}", "fingerprint: 3"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[1",
+        "- list",
+        "\x00",
+        "{}",
+        "fingerprint: 3",
+        "fingerprint: {}\ncomputed_by: 5",
+        "when: 2001-99-99",  # the next ones raise what is no error of yaml's own
+        "a: !!bool x",
+        "a: !!int ''",
+        "a: 0x",
+        "a: " + "9" * 5000,
+        "a: " + "[" * 2000,
+    ],
+)
 def test_damaged_config(tmp_path: Path, content: str) -> None:
     prepared(tmp_path)
     (tmp_path / "config.yaml").write_text(content)
     with pytest.raises(ResultsError, match=r"config\.yaml"):
         RunStore(tmp_path).read_config()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"arch_index": np.arange(3)}, r"arch_index is int64 \(3,\); expected int32"),
+        ({"arch_index": np.int32(0)}, r"arch_index is int32 \(\)"),
+        ({"arch_index": np.array([0, 1, 1], dtype=np.int32)}, "arch_index repeats itself"),
+        ({"arch_index": np.array([0, 1, -1], dtype=np.int32)}, "or is negative"),
+        ({"scores": np.zeros(2, dtype=np.float32)}, r"scores is float32 \(2,\)"),
+        ({"scores": np.array([0, np.nan, 2], dtype=np.float32)}, "a score is not finite"),
+        ({"arch_index": np.empty(0, dtype=np.int32), "scores": np.empty(0, dtype=np.float32)}, r"int32 \(0,\)"),
+        ({"reported": np.int32(-1)}, "reported is no number of at least 0"),
+        ({"reported": np.zeros(1, dtype=np.int32)}, "reported is no number"),
+        ({"repeats": np.float64(0)}, "repeats is no number"),
+        ({"ended": np.str_("two\nlines")}, "ended is no line of text"),
+        ({"ended": np.int64(5)}, "ended is no line of text"),
+    ],
+)
+def test_runs_that_cannot_be(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    store = prepared(tmp_path)
+    store.save(run(0))
+    path = tmp_path / "runs/seed-000000.npz"
+    with np.load(path) as pack:
+        arrays = dict(pack)
+    for absent in (None, *change):
+        np.savez(path, **{name: array for name, array in (arrays | change).items() if name != absent})
+        with pytest.raises(ResultsError, match=message if absent is None else "is damaged"):
+            store.load([0], 3)
+
+
+def test_compressed_runs_are_refused(tmp_path: Path) -> None:
+    store = prepared(tmp_path)
+    np.savez_compressed(tmp_path / "runs/seed-000000.npz", scores=np.zeros(10**6, dtype=np.float32))
+    assert store.finished() == [0]
+    with pytest.raises(ResultsError, match=r"seed-000000\.npz is damaged \('scores\.npy' is compressed\)"):
+        store.load([0], 3)
+
+
+def test_differences_are_told_in_one_line(tmp_path: Path) -> None:
+    store = prepared(tmp_path)
+    store.save(run(0))
+    with pytest.raises(ResultsError, match="and 12 more") as caught:
+        store.claim({f"key\n{k}": "x" * 1000 for k in range(18)})
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 2000
 
 
 def test_no_results_there(tmp_path: Path) -> None:

@@ -106,13 +106,14 @@ def packed(place: Path) -> Any:
 @PACKED.fuzz(packing=st.sampled_from(list(PACKINGS)), change=byte_damage(most=2))
 def test_any_bytes_of_packed_files(place: Path, packed: Any, packing: str, change: Damages) -> None:
     path = place / "nares.txz"
-    path.write_bytes(change(packed[packing]))
+    damaged = change(packed[packing])
+    path.write_bytes(damaged)
 
     def read() -> list[bytes]:
         return [line for _, line in ReleaseFile(path, progress=False).lines()]
 
     def holds(lines: list[bytes]) -> None:
-        if packing in ("gz", "xz", "tar.gz", "tar.xz"):  # these have checksums of the content
+        if damaged.startswith((b"\x1f\x8b", b"\xfd7zXZ\x00")):  # these have checksums of the content
             assert b"".join(lines) == TEXT
 
     PACKED.check(read, holds, names=place)

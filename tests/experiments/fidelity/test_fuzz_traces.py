@@ -1,4 +1,4 @@
-"""Damaged result folders of multi-fidelity search."""
+"""Damaged result folders of multi-fidelity search, drawn at random and by hand."""
 
 from __future__ import annotations
 
@@ -32,36 +32,32 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Oracle:
     return scripted_oracle(tmp_path_factory.mktemp("fuzz") / "scripted", CURVES, dict.fromkeys(CURVES, 3.0))
 
 
-@pytest.fixture(scope="module")
-def files(oracle: Oracle) -> Files:
-    store = TraceStore(oracle.table.folder.with_name("asha"))
-    facts: dict[str, Any] = {
-        "table": oracle.name,
-        "objective": "val_pgd_acc",
-        "budget": 6,
-        "unit": "epochs",
-        "workers": 1,
-        "table_seed": "mean",
-    }
+def trace(seed: int, **change: Any) -> Trace:
+    """Two trainings, one after the other."""
+    steps = np.array([1.0, 3.0])
+    both = np.array([FOUR.index("1-1"), FOUR.index("2-2")], dtype=np.int32)
+    facts: dict[str, Any] = {"arch_index": both, "epoch": np.array([0, 1], dtype=np.int32), "incumbent": both}
+    times = {"began": np.array([0.0, 1.0]), "ended": steps, "spent": steps}
+    return Trace(**{"seed": seed, **facts, **times, "repeats": 1, **change})
+
+
+def stored(folder: Path, oracle: Oracle) -> TraceStore:
+    """A result folder of two runs."""
+    store = TraceStore(folder)
+    facts: dict[str, Any] = {"table": oracle.name, "objective": "val_pgd_acc", "table_seed": "mean"}
+    facts |= {"budget": 6, "unit": "epochs", "workers": 1}
     marks = facts | {"table_hash": oracle.table.content_hash, "searcher": {"_target_": "a.B"}}
     config = facts | {"name": "asha", "table_folder": str(oracle.table.folder), "epochs": 3, "fingerprint": marks}
     store.begin(config, None)
-    (store.folder / CONFIG).write_bytes(to_json(store.read_config()))
-    steps = np.array([1.0, 3.0, 6.0])
-    first, last = FOUR.index("1-1"), FOUR.index("2-2")
     for seed in (2, 5):
-        store.save_trace(
-            Trace(
-                seed=seed,
-                arch_index=np.array([first, last, last], dtype=np.int32),
-                epoch=np.array([0, 1, 2], dtype=np.int32),
-                began=steps - 1,
-                ended=steps,
-                spent=steps,
-                incumbent=np.array([first, last, last], dtype=np.int32),
-                repeats=1,
-            )
-        )
+        store.save_trace(trace(seed))
+    return store
+
+
+@pytest.fixture(scope="module")
+def files(oracle: Oracle) -> Files:
+    store = stored(oracle.table.folder.with_name("asha"), oracle)
+    (store.folder / CONFIG).write_bytes(to_json(store.read_config()))  # which is YAML too, and read faster
     return Files(store.folder, CONFIG, RUN)
 
 
@@ -87,7 +83,7 @@ def are_sound(results: Results) -> None:
 
 @CONFIGS.fuzz(change=document_damage(values=st.sampled_from(["macs", "gpu_days", "val_loss", "queries", 3, 7, 1.5])))
 def test_any_values_for_a_config(files: Files, change: Damages) -> None:
-    content = to_json(change(json.loads(files[CONFIG])), depth=3000)
+    content = to_json(change(json.loads(files[CONFIG])), depth=400)
     files.write({CONFIG: content.replace(b"NaN", b".nan").replace(b"Infinity", b".inf")})
     CONFIGS.check(lambda: asked(files.folder), are_sound, names=files.folder)
 
@@ -114,3 +110,37 @@ def test_any_other_arrays_for_a_run(files: Files, name: str, change: ArrayDamage
     np.savez(buffer, **{key: array for key, array in arrays.items() if key != absent})
     files.write({RUN: buffer.getvalue()})
     ARRAYS.check(lambda: asked(files.folder), are_sound, names=files.folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ended": np.array([1.0, 0.5])}, "a training begins after its end"),
+        ({"began": np.array([-1.0, 0.0])}, "or before the search"),
+        ({"spent": np.array([2.0, 1.0])}, "not in the order in which they ended"),
+        ({"spent": np.array([1.0, np.nan])}, "a training begins after its end"),
+        ({"epoch": np.array([0, -1], dtype=np.int32)}, "an epoch is negative"),
+        ({"epoch": np.array([0, 3], dtype=np.int32)}, "has trainings that table scripted has not"),
+        (
+            {name: np.array([0, 4], dtype=np.int32) for name in ("arch_index", "incumbent")},
+            "has trainings that table scripted has not",
+        ),
+        ({"incumbent": np.array([0, 2], dtype=np.int32)}, "an incumbent was never trained"),
+        ({"incumbent": np.array([0], dtype=np.int32)}, r"incumbent is int32 \(1,\)"),
+        ({"repeats": -1}, "repeats is no number of at least 0"),
+        ({"why": "two\nlines"}, "why is no line of text"),
+    ],
+)
+def test_courses_that_cannot_be(oracle: Oracle, tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    store = stored(tmp_path / "asha", oracle)
+    store.save_trace(trace(2, **change))
+    with pytest.raises(ResultsError, match=message):
+        read_results(store.folder)
+
+
+def test_other_epochs_than_the_table_has(oracle: Oracle, tmp_path: Path) -> None:
+    store = stored(tmp_path / "asha", oracle)
+    config = store.read_config() | {"epochs": 4}
+    (store.folder / CONFIG).write_bytes(to_json(config))
+    with pytest.raises(ResultsError, match="trainings have 4 epochs, table scripted has 3"):
+        read_results(store.folder)
