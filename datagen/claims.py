@@ -249,8 +249,8 @@ def _holder(content: Any) -> Holder:
     began = plain.number(content["began"])
     if not 0 <= began < MOST_SECONDS:
         raise ValueError(f"began={began}: outside of the calendar")
-    texts = {name: plain.line(content[name]) for name in ("token", "host", "device", "command")}
-    return Holder(**texts, **asdict(plain.process(content)), began=began)
+    fields: dict[str, Any] = {name: plain.line(content[name]) for name in ("token", "host", "device", "command")}
+    return Holder(**fields, **asdict(plain.process(content)), began=began)
 
 
 def _content(holder: Holder) -> bytes:

@@ -1,4 +1,4 @@
-"""Checks of what JSON files of a store say: numbers that are numbers, counts that are counts.
+"""Checks of what JSON files of a store say, and what messages may repeat of files and words.
 
 `json` reads NaN, infinities and integers of any length, and `int` and `float` make numbers
 of texts and truth values; a damaged file must not become a result that way.
@@ -14,6 +14,7 @@ from nasbench_ar.process import Process
 
 MOST = 2**63  # beyond it, counts are no counts
 MOST_PID = 2**31
+MOST_CLASSES = 10_000  # of a data set; a larger label is a mistake
 
 
 def number(value: Any) -> float:
@@ -87,6 +88,13 @@ def process(content: Any) -> Process:
         pid=count(content["pid"], MOST_PID),
         started=None if started is None else count(started),
     )
+
+
+def quotable(value: object, most: int = 200) -> str:
+    """What was typed, as a message may repeat it: as it is, if that is one short line, or as `repr` writes it."""
+    if isinstance(value, str) and value.isprintable() and len(value) <= most:
+        return value
+    return shown(value, most)
 
 
 def one_line(error: Exception, most: int = 200) -> str:

@@ -17,7 +17,7 @@ from nasbench_ar import Architecture, ConfigError, SpaceError
 from tests.fuzzing import Damages, Files, Reader, byte_damage
 from tests.nasbench_ar.conftest import TOY
 
-COMMAND = Reader("datagen: command lines of run", ConfigError)
+COMMAND = Reader("datagen: command lines of run", ConfigError, cases=60)  # Hydra takes its time
 WORDS = Reader("datagen: command lines of plan, status and export", ConfigError)
 ARCHS = Reader("datagen: archs=", ConfigError, SpaceError)
 ARCHS_FILE = Reader("datagen: files of archs=", ConfigError, SpaceError)
