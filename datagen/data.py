@@ -4,7 +4,7 @@
 
 An `.npz` of `profile=arrays` holds `train_images`, `train_labels`, `val_*` and `test_*`:
 images uint8, (n, side, side, channels) or (n, side, side) for gray ones, square; labels whole
-numbers from 0.  Without `val_*`, say `data.validation=held_out`.
+numbers from 0, below 10,000.  Without `val_*`, say `data.validation=held_out`.
 """
 
 from __future__ import annotations
