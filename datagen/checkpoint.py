@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickle
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from datagen import plain
 from datagen.identity import differences
-from nasbench_ar.errors import ResultsError, WriteError
+from nasbench_ar.errors import ResultsError, WriteError, shown
 from nasbench_ar.files import write_atomically
 
 FORMAT = "datagen-checkpoint-1"
@@ -64,18 +65,51 @@ def load_checkpoint(path: Path, identity: Mapping[str, Any] | None = None) -> di
     """
     remedy = "remove it to train from the start, or restore it"
     try:
-        content = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
+        packed = path.read_bytes()
     except OSError as error:
         raise ResultsError(f"cannot read {path}: {error.strerror or error}") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, pickle.UnpicklingError) as error:
-        raise ResultsError(f"{path} is no whole checkpoint ({_first_line(error)}); {remedy}") from error
+    try:
+        with warnings.catch_warnings():  # PyTorch warns of forms that it would no longer write
+            warnings.simplefilter("ignore")
+            content = torch.load(io.BytesIO(packed), map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # what its unpickler and its archive reader let through on garbage is open-ended
+        raise ResultsError(f"{path} is no whole checkpoint ({plain.one_line(error)}); {remedy}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ResultsError(f"{path} is no checkpoint of this version; {remedy}")
-    if content.pop("digest", None) != _digest(content):
+    if not _matches(content, content.pop("digest", None)):
         raise ResultsError(f"{path} is damaged: its content does not match its digest; {remedy}")
+    try:
+        _check(content)
+    except (KeyError, TypeError, ValueError) as error:
+        problem = f"{type(error).__name__}: {plain.one_line(error)}"
+        raise ResultsError(f"{path} is no whole checkpoint ({problem}); {remedy}") from error
     if identity is not None and (found := differences(content["identity"], identity)):
         raise ResultsError(f"{path} is of another training ({'; '.join(found)}); remove it or use another store=")
     return content
+
+
+def _matches(content: Mapping[str, Any], stated: object) -> bool:
+    try:
+        return _digest(content) == stated
+    except (TypeError, ValueError, RuntimeError, RecursionError):  # what has no digest was never saved
+        return False
+
+
+def _check(content: Mapping[str, Any]) -> None:
+    """Whether everything is there that trainings and tests take from a checkpoint."""
+    epoch, history, network = plain.count(content["epoch"]), content["history"], content["network"]
+    if plain.number(content["seconds"]) < 0:
+        raise ValueError(f"seconds={content['seconds']}")
+    if not all(isinstance(part, Mapping) for part in (content["identity"], history, network)):
+        raise TypeError("identity, history or network has no names")
+    for name, curve in history.items():
+        if not isinstance(curve, list) or len(list(map(plain.number, curve))) != epoch + 1:
+            raise ValueError(f"{shown(name)} has not one value for each of {epoch + 1} epochs")
+    for name, value in network.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{shown(name)} of the network is {shown(value)}, no tensor")
 
 
 def _digest(content: Mapping[str, Any]) -> str:
@@ -99,8 +133,3 @@ def _leaves(value: Any, where: str) -> Iterator[tuple[str, Any]]:
             yield from _leaves(item, f"{where}/{number}")
     else:
         yield where, value
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return lines[0][:200] if lines else type(error).__name__

@@ -22,17 +22,19 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from datagen import plain
 from nasbench_ar.errors import ResultsError, WriteError
 from nasbench_ar.files import partial_path, write_atomically, write_first
 from nasbench_ar.process import Process
 
 RENEWALS = 3  # within a lease
+MOST_SECONDS = 2.0**37  # since 1970; some four thousand years
 Say = Callable[[str], None]
 
 
@@ -122,9 +124,9 @@ class Claims:
             raise ResultsError(f"cannot read {self.path(key)}: {error.strerror or error}") from error
         age = max(0.0, (self.now() if now is None else now) - touched)
         try:
-            return Holder(**{**json.loads(content), "age": age})
-        except (ValueError, TypeError):
-            return Holder(**{**asdict(UNREADABLE), "age": age})
+            return replace(_holder(json.loads(content)), age=age)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return replace(UNREADABLE, age=age)
 
     def free(self, holder: Holder | None) -> bool:
         """Whether a training may be taken from this holder."""
@@ -240,6 +242,15 @@ class Claim:
         while not self._ended.wait(self._claims.lease / RENEWALS):
             if self._ended.is_set() or not self.renew():
                 return
+
+
+def _holder(content: Any) -> Holder:
+    """Checked, since these numbers are given to the system."""
+    began = plain.number(content["began"])
+    if not 0 <= began < MOST_SECONDS:
+        raise ValueError(f"began={began}: outside of the calendar")
+    fields: dict[str, Any] = {name: plain.line(content[name]) for name in ("token", "host", "device", "command")}
+    return Holder(**fields, **asdict(plain.process(content)), began=began)
 
 
 def _content(holder: Holder) -> bytes:

@@ -10,6 +10,7 @@ Perturbations are given in 255ths, the steps of an 8-bit pixel.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from itertools import pairwise
@@ -22,15 +23,17 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from datagen.plain import quotable
 from datagen.profiles import PROFILES
 from nasbench_ar import SearchSpace
 from nasbench_ar.engine import ENGINES
-from nasbench_ar.errors import ConfigError
+from nasbench_ar.errors import ConfigError, shown
 
 SOURCES = ("cifar10", "digits", "arrays")
 VALIDATIONS = ("cifar10.1", "held_out", "file")
 PRECISIONS = ("auto", "bf16", "tf32", "float32")
 AUTOATTACKS = ("none", "compact", "standard")
+LONGEST_REASON = 400  # in messages
 
 
 @dataclass
@@ -208,11 +211,16 @@ class RunConfig:
         if not self.archs:
             raise ConfigError("archs= is missing: give archs=5-10-5-10-5-10, a comma list, all, 1-100 or a file")
         if self.seeds and self.seed:
-            raise ConfigError(f"seed={self.seed} and seeds={self.seeds}: give one of them")
+            raise ConfigError(f"seed={quotable(self.seed)} and seeds={quotable(self.seeds)}: give one of them")
         _require("jobs", self.jobs, "a number of processes, or -1 for every core", self.jobs >= 1 or self.jobs == -1)
         _require("engine", self.engine, f"one of {', '.join(ENGINES)}", self.engine in ENGINES)
         if self.dask is not None and (self.engine != "dask" or self.jobs != 1):
-            raise ConfigError(f"dask={self.dask}: it goes with engine=dask and without jobs=, which its workers decide")
+            raise ConfigError(
+                f"dask={quotable(self.dask)}: it goes with engine=dask and without jobs=, which its workers decide"
+            )
+        for key in known_keys():
+            if isinstance(self[key], float):
+                _require(key, self[key], "a finite number", math.isfinite(self[key]))
         _require("lease", self.lease, "a number of seconds above 0", self.lease > 0)
         _require("hours", self.hours, "null or a number above 0", self.hours is None or self.hours > 0)
         at_least = {
@@ -227,7 +235,7 @@ class RunConfig:
         at_least |= {"attack.pgd_steps": 1, "attack.cw_steps": 1}
         for key, least in at_least.items():
             if self[key] < least:
-                raise ConfigError(f"{key}={self[key]}: expected an integer of at least {least}")
+                raise ConfigError(f"{key}={quotable(self[key])}: expected an integer of at least {least}")
         for key in ("lr", "lr_factor", "clip_norm", "eps_255", "step_255"):
             _require(f"train.{key}", self[f"train.{key}"], "more than 0", self[f"train.{key}"] > 0)
         for key in ("eps_255", "step_255"):
@@ -265,7 +273,7 @@ class RunConfig:
 
 def _require(key: str, value: object, allowed: str, holds: bool) -> None:
     if not holds:
-        raise ConfigError(f"{key}={value}: expected {allowed}")
+        raise ConfigError(f"{key}={quotable(value)}: expected {allowed}")
 
 
 def known_keys(schema: Any = RunConfig) -> list[str]:
@@ -295,7 +303,7 @@ def parse_command_line(arguments: Sequence[str]) -> RunConfig:
         with initialize(version_base="1.3", config_path=None):
             composed = compose(config_name="datagen_run", overrides=words)
         config = OmegaConf.to_object(composed)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError, RecursionError) as error:
         raise ConfigError(_one_line(error)) from error
     assert isinstance(config, RunConfig)
     config.check()
@@ -307,12 +315,14 @@ def _prepare(arguments: Sequence[str]) -> list[str]:
     words = [_quoted(word) for word in arguments]
     try:
         overrides = OverridesParser.create().parse_overrides(words)
-    except HydraException as error:
+    except (HydraException, ValueError, RecursionError) as error:  # numbers of thousands of digits, for example
         raise ConfigError(f"not of the form key=value: {_one_line(error)}") from error
     check_keys([override.key_or_group for override in overrides], known_keys())
     for override in overrides:
-        if override.key_or_group == "profile" and override.value() not in PROFILES:
-            raise ConfigError(f"unknown profile {str(override.value())!r}; known: {', '.join(PROFILES)}")
+        if override.is_delete():
+            raise ConfigError(f"{shown(override.input_line)}: nothing can be removed from the configuration")
+        if override.key_or_group == "profile" and str(override.value()) not in PROFILES:
+            raise ConfigError(f"unknown profile {shown(str(override.value()))}; known: {', '.join(PROFILES)}")
     return words
 
 
@@ -326,7 +336,7 @@ def check_keys(given: Sequence[str], known: Sequence[str]) -> None:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
-            raise ConfigError(f"unknown key {key!r}; {hint}valid keys: {', '.join(known)}")
+            raise ConfigError(f"unknown key {shown(key)}; {hint}valid keys: {', '.join(known)}")
 
 
 def _quoted(word: str) -> str:
@@ -347,7 +357,7 @@ def _quoted(word: str) -> str:
 
 def _one_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error.__cause__ or error).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
+    text = (lines[0] if lines else type(error).__name__)[:LONGEST_REASON]
     key = next((line.removeprefix("full_key:").strip() for line in lines if line.startswith("full_key:")), "")
     return f"{key}: {text}" if key else text
 

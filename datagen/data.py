@@ -4,13 +4,12 @@
 
 An `.npz` of `profile=arrays` holds `train_images`, `train_labels`, `val_*` and `test_*`:
 images uint8, (n, side, side, channels) or (n, side, side) for gray ones, square; labels whole
-numbers from 0.  Without `val_*`, say `data.validation=held_out`.
+numbers from 0, below 10,000.  Without `val_*`, say `data.validation=held_out`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,8 +20,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from datagen.plain import MOST_CLASSES, one_line
 from datagen.seeds import derive
 from nasbench_ar.errors import DataError
+from nasbench_ar.npz import read_npz
 
 if TYPE_CHECKING:
     from datagen.config import DataConfig
@@ -163,12 +164,11 @@ def _require_validation(config: DataConfig, source: str, allowed: tuple[str, ...
 
 def _read_npz(path: Path) -> Mapping[str, NDArray[Any]]:
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as pack:
-            return {name: pack[name] for name in pack.files}
+        return read_npz(path, compressed=True)
     except FileNotFoundError:
         raise DataError(f"there is no file {path}; give data.file= the path of an .npz") from None
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot read {path} as an .npz of plain arrays: {' '.join(str(error).split())}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path} as an .npz of plain arrays: {one_line(error)}") from error
 
 
 def as_split(name: str, images: NDArray[Any], labels: NDArray[Any], *, where: str = "") -> Split:
@@ -193,6 +193,10 @@ def as_split(name: str, images: NDArray[Any], labels: NDArray[Any], *, where: st
     if labels.ndim != 1 or len(labels) != len(images) or labels.dtype.kind not in "iu" or labels.min() < 0:
         raise DataError(
             f"{where}labels is {labels.dtype} {labels.shape}; expected ({len(images)},) whole numbers from 0"
+        )
+    if labels.max() >= MOST_CLASSES:
+        raise DataError(
+            f"{where}labels go up to {labels.max()}; expected whole numbers from 0, a class each, below {MOST_CLASSES}"
         )
     channels_first = np.array(images.transpose(0, 3, 1, 2), order="C")
     return Split(name, torch.from_numpy(channels_first), torch.from_numpy(labels.astype(np.int64)))

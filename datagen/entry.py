@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.identity import content_hash
+from datagen import plain
+from datagen.identity import content_hash, hash_matches
 from nasbench_ar.architecture import Architecture
-from nasbench_ar.errors import NasbenchError, ResultsError
+from nasbench_ar.errors import NasbenchError, ResultsError, shown
 from nasbench_ar.metrics import CORRUPTIONS, CURVES, SEVERITIES
 
 FORMAT = "datagen-entry"
@@ -115,45 +116,59 @@ def read_entry(path: Path) -> Entry:
         raise ResultsError(f"{path} is no entry; {remedy}")
     if content.get("format_version") != FORMAT_VERSION:
         raise ResultsError(
-            f"{path} has format version {content.get('format_version')!r}; this release reads {FORMAT_VERSION}"
+            f"{path} has format version {shown(content.get('format_version'))}; this release reads {FORMAT_VERSION}"
         )
-    if content.pop("sha256", None) != content_hash(content):
+    if not hash_matches(content, content.pop("sha256", None)):
         raise ResultsError(f"{path} is damaged: its content does not match its hash; {remedy}")
     try:
         return _entry(content)
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error, NasbenchError) as error:
-        raise ResultsError(f"{path} is no whole entry ({type(error).__name__}: {error}); {remedy}") from error
+        problem = f"{type(error).__name__}: {plain.one_line(error)}"
+        raise ResultsError(f"{path} is no whole entry ({problem}); {remedy}") from error
 
 
 def _entry(content: dict[str, Any]) -> Entry:
-    cells = content["corruptions"] or {}
-    images = content["masks"]["images"]
-    curves = {name: [float(value) for value in content["curves"][name]] for name in CURVES}
+    curves = {name: list(map(plain.number, content["curves"][name])) for name in CURVES}
     lengths = {len(curve) for curve in curves.values()}
-    if len(lengths) != 1 or not 0 <= content["best_epoch"] < lengths.pop():
+    best_epoch = plain.count(content["best_epoch"])
+    if len(lengths) != 1 or best_epoch >= lengths.pop():
         raise ValueError("curves differ in length, or best_epoch is outside them")
+    images, bits = plain.count(content["masks"]["images"]), content["masks"]["bits"]
+    if not bits:
+        raise ValueError("there is no mask")
+    cells = content["corruptions"]
     return Entry(
-        architecture=Architecture.parse(content["arch"]),
-        arch_id=int(content["arch_id"]),
-        seed=int(content["seed"]),
-        macs=int(content["macs"]),
-        params=int(content["params"]),
-        best_epoch=int(content["best_epoch"]),
+        architecture=Architecture.parse(plain.line(content["arch"])),
+        arch_id=plain.count(content["arch_id"]),
+        seed=plain.count(content["seed"]),
+        macs=plain.count(content["macs"]),
+        params=plain.count(content["params"]),
+        best_epoch=best_epoch,
         curves=curves,
-        test={name: float(value) for name, value in content["test"].items()},
-        corruption_acc=_grid(cells.get("acc")),
-        corruption_loss=_grid(cells.get("loss")),
-        masks={name: _unpacked(text, images) for name, text in content["masks"]["bits"].items()},
-        sanity={name: bool(value) for name, value in content["sanity"].items()},
-        details={name: float(value) for name, value in content["details"].items()},
-        provenance=dict(content["provenance"]),
+        test={plain.line(name): plain.number(value) for name, value in content["test"].items()},
+        corruption_acc=None if cells is None else _grid(cells["acc"]),
+        corruption_loss=None if cells is None else _grid(cells["loss"]),
+        masks={plain.line(name): _unpacked(text, images) for name, text in bits.items()},
+        sanity={plain.line(name): plain.truth(value) for name, value in content["sanity"].items()},
+        details={plain.line(name): plain.number(value) for name, value in content["details"].items()},
+        provenance=_provenance(content["provenance"]),
     )
 
 
-def _grid(cells: list[list[float]] | None) -> FloatArray | None:
-    if cells is None:
-        return None
-    return np.array(cells, dtype=np.float64).reshape(len(CORRUPTIONS), len(SEVERITIES))
+def _provenance(content: Any) -> dict[str, Any]:
+    """As it is, with what tables and plans read from it checked."""
+    for name in ("train_seconds", "test_seconds"):
+        plain.number(content[name])
+    for value in (content["timestamp"], content["hardware"]["device"], content["hardware"]["name"]):
+        plain.line(value)
+    return dict(content)
+
+
+def _grid(rows: Any) -> FloatArray:
+    cells = np.array([[plain.number(value) for value in row] for row in rows], dtype=np.float64)
+    if cells.shape != (len(CORRUPTIONS), len(SEVERITIES)):
+        raise ValueError(f"corruptions have the shape {cells.shape}")
+    return cells
 
 
 def _packed(mask: BoolArray) -> str:
@@ -162,4 +177,6 @@ def _packed(mask: BoolArray) -> str:
 
 def _unpacked(text: str, images: int) -> BoolArray:
     bits = np.frombuffer(base64.b64decode(text, validate=True), dtype=np.uint8)
+    if len(bits) != (images + 7) // 8 or not images:
+        raise ValueError(f"a mask of {images} images has {len(bits)} bytes")
     return np.unpackbits(bits, count=images).astype(bool)

@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nasbench_ar.errors import ResultsError
+from datagen import plain
+from nasbench_ar.errors import ResultsError, shown
 
 FORMAT = "datagen-failure"
 FORMAT_VERSION = 1
@@ -84,22 +85,23 @@ def read_failure(path: Path) -> Failure | None:
         raise ResultsError(f"{path} is damaged: not valid JSON ({error}); {remedy}") from error
     try:
         if isinstance(content, dict) and "reason" in content and "format" not in content:
-            old = {"time": "", "host": "", "device": "", "error": str(content["reason"])}
-            return Failure(str(content["arch"]), int(content["seed"]), attempts=1, errors=(old,))
+            old = {"time": "", "host": "", "device": "", "error": plain.text(content["reason"])}
+            return Failure(plain.line(content["arch"]), plain.count(content["seed"]), attempts=1, errors=(old,))
         if content["format"] != FORMAT or content["format_version"] != FORMAT_VERSION:
-            found = f"{content['format']!r} version {content['format_version']!r}"
+            found = f"{shown(content['format'])} version {shown(content['format_version'])}"
             raise ResultsError(f"{path} has format {found}; this release reads {FORMAT!r} version {FORMAT_VERSION}")
         return _failure(content)
     except (KeyError, TypeError, ValueError) as error:
-        raise ResultsError(f"{path} is no whole failure ({type(error).__name__}: {error}); {remedy}") from error
+        problem = f"{type(error).__name__}: {plain.one_line(error)}"
+        raise ResultsError(f"{path} is no whole failure ({problem}); {remedy}") from error
 
 
 def _failure(content: dict[str, Any]) -> Failure:
     errors = tuple(
-        {name: str(line[name]) for name in ("time", "host", "device", "error")} for line in content["errors"]
+        {name: plain.text(line[name]) for name in ("time", "host", "device", "error")} for line in content["errors"]
     )
-    counts = {name: int(content[name]) for name in ("seed", "attempts", "interruptions")}
-    return Failure(arch=str(content["arch"]), errors=errors, **counts)
+    counts = {name: plain.count(content[name]) for name in ("seed", "attempts", "interruptions")}
+    return Failure(arch=plain.line(content["arch"]), errors=errors, **counts)
 
 
 def utc_time(seconds: float | None = None) -> str:

@@ -53,6 +53,14 @@ def content_hash(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
+def hash_matches(content: Any, stated: Any) -> bool:
+    """Whether plain data has this hash; what can have none, such as NaN, never has."""
+    try:
+        return content_hash(content) == stated
+    except (ValueError, RecursionError):
+        return False
+
+
 def differences(old: Any, new: Any, where: str = "") -> list[str]:
     """`key was a, is b` for everything that differs between two nested structures."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from datagen import plain
 from datagen.claims import Holder
 from datagen.failures import Failure, read_failure
 from datagen.selection import select
@@ -211,8 +212,9 @@ def _failures(folder: Path) -> dict[str, Failure]:
 def _progress(path: Path) -> tuple[int | None, int | None]:
     try:
         content = json.loads(path.read_bytes())
-        return int(content["epoch"]), int(content["epochs"])
-    except (OSError, ValueError, KeyError, TypeError):  # not written yet
+        epochs = plain.count(content["epochs"])
+        return plain.count(content["epoch"], epochs), epochs
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # not written yet, or damaged
         return None, None
 
 

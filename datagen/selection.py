@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from datagen.plain import one_line, quotable
 from nasbench_ar import Architecture, SearchSpace
-from nasbench_ar.errors import ConfigError, SpaceError
+from nasbench_ar.errors import ConfigError, SpaceError, shown
 
 MOST_SEEDS = 10_000  # in one range
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
@@ -29,7 +30,7 @@ def select(text: str, space: SearchSpace) -> list[Architecture]:
         if part.strip():
             chosen |= dict.fromkeys(_part(part.strip(), space))
     if not chosen:
-        raise ConfigError(f"archs={text!r} names no architecture")
+        raise ConfigError(f"archs={shown(text, 200)} names no architecture")
     return list(chosen)
 
 
@@ -44,7 +45,9 @@ def select_seeds(text: str) -> list[int]:
         numbers = _RANGE.fullmatch(part.strip())
         first, last = (int(numbers[1]), int(numbers[2] or numbers[1])) if numbers else (1, 0)
         if not 0 <= last - first < MOST_SEEDS:
-            raise ConfigError(f"seeds={text}: expected numbers and ranges such as 0,2-4, the smaller number first")
+            raise ConfigError(
+                f"seeds={quotable(text)}: expected numbers and ranges such as 0,2-4, the smaller number first"
+            )
         chosen.update(range(first, last + 1))
     return sorted(chosen)
 
@@ -55,23 +58,36 @@ def _part(part: str, space: SearchSpace, *, within: Path | None = None) -> list[
     if (numbers := _RANGE.fullmatch(part)) and space.dimensions != part.count("-") + 1:
         first, last = int(numbers[1]), int(numbers[2] or numbers[1])
         if not 1 <= first <= last <= space.product_size:
-            raise ConfigError(f"archs={part}: arch_ids run from 1 to {space.product_size}, the smaller one first")
+            where = f" (in {within})" if within else ""
+            raise ConfigError(
+                f"archs={quotable(part)}: arch_ids run from 1 to {space.product_size}, the smaller one first{where}"
+            )
         return [space.from_arch_id(k) for k in range(first, last + 1)]
     try:
         return [space.parse(part)]
     except SpaceError as error:
         path = Path(part)
-        if within is not None or not path.is_file():
+        if within is not None or not _is_file(path):
             if path.suffix or len(path.parts) > 1:
-                raise ConfigError(f"archs={part}: there is no such file, and no such architecture") from None
+                where = f" (in {within})" if within else ""
+                raise ConfigError(
+                    f"archs={quotable(part)}: there is no such file, and no such architecture{where}"
+                ) from None
             raise SpaceError(f"{error}" + (f" (in {within})" if within else "")) from None
         return _file(path, space)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # no name that a file may have
+        return False
 
 
 def _file(path: Path, space: SearchSpace) -> list[Architecture]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"archs={path}: cannot be read as text ({error})") from error
+        raise ConfigError(f"archs={path}: cannot be read as text ({one_line(error)})") from error
     named = [line.partition("#")[0].strip() for line in lines]
     return [architecture for name in named if name for architecture in _part(name, space, within=path)]

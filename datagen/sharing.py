@@ -26,8 +26,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from datagen import plain
 from datagen.memory import MemorySettings, estimate_memory
 from nasbench_ar.errors import ResultsError
 from nasbench_ar.files import write_atomically
@@ -173,12 +174,21 @@ def _locked(path: Path) -> Iterator[list[Ticket]]:
 
 def _read(path: Path) -> list[Ticket]:
     try:
-        listed = json.loads(path.read_bytes())
-        return [Ticket(**{**one, "owner": Process(**one["owner"])}) for one in listed]
+        return [_ticket(one) for one in json.loads(path.read_bytes())]
     except FileNotFoundError:
         return []
-    except (ValueError, TypeError, KeyError) as error:
-        raise ResultsError(f"{path} is damaged ({error}); remove it when no training runs on this machine") from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        remedy = "remove it when no training runs on this machine"
+        raise ResultsError(f"{path} is damaged ({plain.one_line(error)}); {remedy}") from error
+
+
+def _ticket(content: Any) -> Ticket:
+    return Ticket(
+        token=plain.line(content["token"]),
+        owner=plain.process(content["owner"]),
+        bytes=plain.count(content["bytes"]),
+        held=plain.truth(content["held"]),
+    )
 
 
 def card_of(device: torch.device) -> tuple[str, int] | None:

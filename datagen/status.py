@@ -15,12 +15,14 @@ may go on meanwhile.  Estimates weigh every training by the MACs of its network.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from datagen.failures import Failure, utc_time
+from datagen.plain import quotable
 from datagen.progress import HOUR_SECONDS, Rate, Running, Status, look
 from datagen.selection import select_seeds
 from datagen.store import LEASE_SECONDS, EntryStore
@@ -136,8 +138,8 @@ def describe(words: Sequence[str]) -> str:
         lease = float(given["lease"])
     except ValueError:
         lease = 0.0
-    if not lease > 0:
-        raise ConfigError(f"lease={given['lease']}: expected a number of seconds above 0")
+    if not 0 < lease < math.inf:
+        raise ConfigError(f"lease={quotable(given['lease'])}: expected a number of seconds above 0")
     store = EntryStore(given["store"], lease)
     status = look(store, given["archs"], select_seeds(given["seeds"]) if given["seeds"] else None)
     return json.dumps(as_json(status), indent=1) if given["json"] else as_text(status)

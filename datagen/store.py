@@ -24,9 +24,9 @@ from typing import Any
 from datagen.claims import Claims
 from datagen.entry import Entry, read_entry
 from datagen.failures import Failure, read_failure
-from datagen.identity import content_hash, differences
+from datagen.identity import content_hash, differences, hash_matches
 from nasbench_ar.architecture import Architecture
-from nasbench_ar.errors import ResultsError, SpaceError, WriteError
+from nasbench_ar.errors import ResultsError, SpaceError, WriteError, shown
 from nasbench_ar.files import STALE_SECONDS, sweep_partials, write_atomically, write_first
 from nasbench_ar.space import SearchSpace
 
@@ -112,11 +112,14 @@ class EntryStore:
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ResultsError(f"{path} does not describe a store of format {FORMAT!r}")
         if content.get("format_version") != FORMAT_VERSION:
-            version = content.get("format_version")
-            raise ResultsError(f"{path} has format version {version!r}; this release reads {FORMAT_VERSION}")
+            version = shown(content.get("format_version"))
+            raise ResultsError(f"{path} has format version {version}; this release reads {FORMAT_VERSION}")
         for part in ("protocol", "dataset"):
-            if not isinstance(content.get(part), dict) or content_hash(content[part]) != content.get(f"{part}_sha256"):
+            kept, stated = content.get(part), content.get(f"{part}_sha256")
+            if not isinstance(kept, dict) or not hash_matches(kept, stated):
                 raise ResultsError(f"{path} is damaged: {part} does not match its hash; restore it")
+        if not isinstance(content.get("profile"), str):
+            raise ResultsError(f"{path} is damaged: profile={shown(content.get('profile'))} is no name; restore it")
         return content
 
     def space(self) -> SearchSpace:

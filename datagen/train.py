@@ -32,7 +32,7 @@ from datagen.data import Dataset
 from datagen.evaluate import Batches, is_out_of_memory, validate
 from datagen.model import as_unit_floats
 from datagen.seeds import generator
-from nasbench_ar.errors import TrainingError
+from nasbench_ar.errors import ResultsError, TrainingError
 from nasbench_ar.metrics import CURVES
 
 LAST = "last.pt"
@@ -164,6 +164,8 @@ def train(
 
     if (folder / LAST).exists():
         state = load_checkpoint(folder / LAST, identity)
+        if "optimiser" not in state:
+            raise ResultsError(f"{folder / LAST} is a checkpoint to test, not to go on from; remove it")
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         for weight, kept in optimiser.state.items():  # the fused step wants the weight's own memory layout

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from datagen.config import check_keys
-from nasbench_ar.errors import ConfigError, NasbenchError
+from datagen.plain import quotable
+from nasbench_ar.errors import ConfigError, NasbenchError, shown
 
 MOST = 10**9
 _TRUTH = {"true": True, "false": False}
@@ -31,12 +32,12 @@ def parse_words(
     for word in words:
         key, equals, value = word.partition("=")
         if not equals or not value:
-            raise ConfigError(f"not of the form key=value: {word!r}; keys: {', '.join(defaults)}")
+            raise ConfigError(f"not of the form key=value: {shown(word)}; keys: {', '.join(defaults)}")
         check_keys([key], list(defaults))
         default = defaults[key]
         if default is None or isinstance(default, bool):
             if value.lower() not in _TRUTH:
-                raise ConfigError(f"{key}={value}: expected true or false")
+                raise ConfigError(f"{key}={quotable(value)}: expected true or false")
             out[key] = _TRUTH[value.lower()]
         elif isinstance(default, (int, float)):
             out[key] = _number(key, value, type(default), (at_least or {}).get(key, 0))
@@ -52,7 +53,7 @@ def _number(key: str, value: str, kind: type[int] | type[float], least: int) -> 
         number = math.nan
     if not least <= number <= MOST:
         what = "a whole number" if kind is int else "a number"
-        raise ConfigError(f"{key}={value}: expected {what} of at least {least}")
+        raise ConfigError(f"{key}={quotable(value)}: expected {what} of at least {least}")
     return number
 
 

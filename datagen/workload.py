@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datagen.plain import MOST_CLASSES, one_line
 from nasbench_ar.errors import DataError
 from nasbench_ar.metrics import CORRUPTIONS, SEVERITIES
+from nasbench_ar.npz import read_npz
 
 if TYPE_CHECKING:
     from datagen.config import DataConfig
@@ -99,20 +101,26 @@ def _images_of_npz(path: Path, held_out: int) -> Images:
                 if name.endswith("_images.npy"):
                     with pack.open(name) as member:
                         shapes[name.removesuffix("_images.npy")] = _shape(member)
-        with np.load(path, allow_pickle=False) as arrays:
-            classes = 1 + max(int(arrays[f"{purpose}_labels"].max()) for purpose in shapes)
+        labels = read_npz(path, compressed=True, only=lambda name: name.endswith("_labels"))
+        classes = 1 + max(int(labels[f"{purpose}_labels"].max()) for purpose in shapes)
     except FileNotFoundError:
         raise DataError(f"there is no file {path}; give data.file= the path of an .npz") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"cannot read {path} as an .npz of images and labels: {' '.join(str(error).split())}"
-        ) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # what zipfile and NumPy's header reader let through on garbage is open-ended
+        raise DataError(f"cannot read {path} as an .npz of images and labels: {one_line(error)}") from error
     wanted = ("train", "test") if held_out else ("train", "val", "test")
-    if missing := [purpose for purpose in wanted if len(shapes.get(purpose, ())) not in (3, 4)]:
+    if missing := [purpose for purpose in wanted if not _are_images(shapes.get(purpose, ()))]:
         raise DataError(f"{path} lacks {', '.join(f'{p}_images' for p in missing)}, (n, side, side) or with channels")
+    if not 1 < classes <= MOST_CLASSES:
+        raise DataError(f"{path}: labels for {classes} classes; expected 2 to {MOST_CLASSES}")
     side, channels = shapes["train"][1], shapes["train"][3] if len(shapes["train"]) == 4 else 1
     val = held_out or shapes["val"][0]
     return Images(shapes["train"][0] - held_out, val, shapes["test"][0], 0, side, channels, classes)
+
+
+def _are_images(shape: tuple[int, ...]) -> bool:
+    return len(shape) in (3, 4) and min(shape) > 0 and shape[1] == shape[2] and shape[3:] in ((), (1,), (3,))
 
 
 def _shape(member: Any) -> tuple[int, ...]:

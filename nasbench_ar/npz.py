@@ -11,6 +11,7 @@ import io
 import math
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SUFFIX = ".npy"
+MOST_DEFLATED = 1040  # bytes that one of a deflated file can stand for
 
 
-def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
-    """Name -> array of an archive that was not compressed.
+def read_npz(
+    path: str | os.PathLike[str], *, compressed: bool = False, only: Callable[[str], bool] = lambda name: True
+) -> dict[str, NDArray[Any]]:
+    """Name -> array of an archive.
+
+    Args:
+        path: the file.
+        compressed: whether it may be, as `numpy.savez_compressed` writes it.
+        only: which arrays are read; the others are left out.
 
     Raises:
         OSError: when the file cannot be read.
@@ -29,10 +38,10 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     """
     try:
         with Path(path).open("rb") as stream, zipfile.ZipFile(stream) as pack:
-            members = pack.infolist()
+            members = [m for m in pack.infolist() if only(m.filename.removesuffix(_SUFFIX))]
             if sum(member.compress_size for member in members) > os.fstat(stream.fileno()).st_size:
                 raise ValueError("its members overlap")
-            arrays = {member.filename.removesuffix(_SUFFIX): _array(pack, member) for member in members}
+            arrays = {member.filename.removesuffix(_SUFFIX): _array(pack, member, compressed) for member in members}
     except (OSError, MemoryError):
         raise
     except Exception as error:  # what zipfile and NumPy's header reader let through on garbage is open-ended
@@ -42,9 +51,11 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _array(pack: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
-    if member.compress_type != zipfile.ZIP_STORED:
+def _array(pack: zipfile.ZipFile, member: zipfile.ZipInfo, compressed: bool) -> NDArray[Any]:
+    if member.compress_type not in (zipfile.ZIP_STORED, *([zipfile.ZIP_DEFLATED] if compressed else [])):
         raise ValueError(f"{member.filename[:60]!r} is compressed")
+    if member.file_size > MOST_DEFLATED * max(member.compress_size, 1):
+        raise ValueError(f"{member.filename[:60]!r} is larger than anything that deflates to its size")
     content = io.BytesIO(pack.read(member))
     version = np.lib.format.read_magic(content)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)

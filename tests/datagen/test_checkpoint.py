@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,29 @@ class Code:
 def test_foreign_content(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "c.pt")
     with pytest.raises(ResultsError, match="checkpoint|digest"):
+        load_checkpoint(tmp_path / "c.pt")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epoch": 0.5}, "0.5 is no whole number"),
+        ({"epoch": 2}, "'val_cw_acc' has not one value for each of 3 epochs"),
+        ({"history": {"val_cw_acc": [1.0, math.inf]}}, "inf is no finite number"),
+        ({"network": [1]}, "has no names"),
+        ({"network": {"a": 1}}, "'a' of the network is 1, no tensor"),
+        ({"seconds": -1.0}, "seconds=-1.0"),
+    ],
+)
+def test_what_no_training_saves(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    save_checkpoint(tmp_path / "c.pt", state(**changes))
+    with pytest.raises(ResultsError, match=f"c.pt is no whole checkpoint .*{message}"):
+        load_checkpoint(tmp_path / "c.pt")
+
+
+def test_content_that_has_no_digest(tmp_path: Path) -> None:
+    torch.save({"format": FORMAT, "digest": "0", "network": {1, 2}}, tmp_path / "c.pt")
+    with pytest.raises(ResultsError, match="does not match its digest"):
         load_checkpoint(tmp_path / "c.pt")
 
 

@@ -130,7 +130,10 @@ def test_a_removed_claim_comes_back(claims: Claims) -> None:
 
 def test_a_damaged_claim_holds_until_it_expires(claims: Claims) -> None:
     claims.folder.mkdir()
-    for content in ("", "[]", "{}", '{"token": 1}'):
+    holder = {"token": "t", "host": "h", "machine": "m", "pid": 5, "started": None, "began": 1.5, "device": "d"}
+    other: list[dict[str, Any]] = [{"pid": "5"}, {"pid": 2**31}, {"began": 1e300}, {"host": "a\nb"}, {"started": 0.5}]
+    odd = [json.dumps(holder | {"command": "c"} | change) for change in other]
+    for content in ("", "[]", "{}", '{"token": 1}', "[" * 100_000, *odd):
         claims.path(KEY).write_text(content)
         found = claims.take(KEY, device="cpu", command="mine")
         assert isinstance(found, Holder)

@@ -101,6 +101,12 @@ def test_lists_of_architectures_need_no_quotes(text: str) -> None:
         (["archs"], "not of the form key=value"),
         (["archs=all", "--epochs=3"], "not of the form key=value|unknown key"),
         (["archs=all", "train.lr_drops=[1"], "not of the form key=value"),
+        (["archs=all", "~train.epochs"], "nothing can be removed"),
+        (["archs=all", "profile=choice(digits,cifar10)"], "unknown profile"),
+        (["archs=all", f"train.epochs={'9' * 5000}"], "^.{1,500}$"),
+        (["archs=all", f"profile<{'9' * 5000}"], "^.{1,500}$"),
+        (["archs=all", "lease=inf"], "lease=inf: expected a finite number"),
+        (["archs=all", "train.lr=nan"], "train.lr=nan: expected a finite number"),
     ],
 )
 def test_wrong_words(words: list[str], message: str) -> None:

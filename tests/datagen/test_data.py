@@ -91,6 +91,8 @@ def test_arrays_may_hold_out_validation(tmp_path: Path) -> None:
         ({"val_labels": np.zeros(39, int)}, r"val_labels is int64 \(39,\); expected \(40,\) whole numbers"),
         ({"val_labels": np.zeros(40)}, "val_labels is float64"),
         ({"val_labels": np.full(40, -1)}, "whole numbers from 0"),
+        ({"val_labels": np.full(40, 2**63, np.uint64)}, "val_labels go up to 9223372036854775808; expected"),
+        ({"val_labels": np.full(40, 10_000)}, "below 10000"),
         ({"val_images": np.zeros((40, 6, 6, 3), np.uint8)}, "images differ in shape"),
         ({f"{p}_labels": np.zeros(n, int) for p, n in (("train", 128), ("val", 40), ("test", 48))}, "all labels are 0"),
         ({"val_images": np.array([object()])}, "cannot read .* as an .npz of plain arrays"),

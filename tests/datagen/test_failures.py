@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,18 +42,26 @@ def test_the_first_form_is_one_attempt(tmp_path: Path) -> None:
     assert (found.arch, found.seed, found.attempts, found.last_error) == ("1-1", 2, 1, "out of memory")
 
 
+def whole(**changes: Any) -> str:
+    return json.dumps({**json.loads(Failure("1-1", 0).to_bytes()), **changes})
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("", "is damaged: not valid JSON"),
         ("[]", "is no whole failure"),
         ("{}", "is no whole failure"),
-        ('{"reason": 1}', "is no whole failure .KeyError"),
+        ('{"reason": 1}', "is no whole failure .ValueError: 1 is no text"),
         (
             '{"format": "datagen-failure", "format_version": 2}',
             "format 'datagen-failure' version 2; this release reads",
         ),
         ('{"format": "datagen-failure", "format_version": 1, "errors": [{}]}', "is no whole failure"),
+        (whole(attempts=0.5), "0.5 is no whole number"),
+        (whole(attempts=float("inf")), "inf is no whole number"),
+        (whole(interruptions=-1), "-1 is no whole number"),
+        (whole(arch="1\n1"), "is no line of text"),
     ],
 )
 def test_damage(tmp_path: Path, content: str, message: str) -> None:

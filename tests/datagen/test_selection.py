@@ -56,6 +56,7 @@ def test_with_one_stage_two_numbers_are_an_architecture() -> None:
         ("some/where", ConfigError, "no such file"),
         ("5-10-5-10-5-11", SpaceError, "5-10-5-10-5-11"),
         ("resnet", SpaceError, "not an architecture: 'resnet'"),
+        ("a" * 300, SpaceError, "not an architecture: 'aaa"),
     ],
 )
 def test_wrong_texts(text: str, error: type[Exception], message: str) -> None:
@@ -73,6 +74,9 @@ def test_wrong_files(tmp_path: Path) -> None:
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(ConfigError, match="cannot be read as text"):
         select(str(tmp_path / "bytes.txt"), NARES)
+    (tmp_path / "range.txt").write_text("99999\n")
+    with pytest.raises(ConfigError, match=r"arch_ids run from 1 to 15625.*\(in .*range.txt\)"):
+        select(str(tmp_path / "range.txt"), NARES)
     (tmp_path / "empty.txt").write_text("# nothing\n")
     with pytest.raises(ConfigError, match="names no architecture"):
         select(str(tmp_path / "empty.txt"), NARES)

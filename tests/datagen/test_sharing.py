@@ -183,9 +183,11 @@ def test_without_file_locks_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_ledger_that_cannot_be_used_is_one_error(tmp_path: Path) -> None:
     path = ledger_path("card")
     path.parent.mkdir()
-    path.write_text("[{]")
-    with pytest.raises(ResultsError, match="is damaged"), reserve("card", 1, CAPACITY, print):
-        pass
+    far = '[{"token": "a", "owner": {"machine": "m", "pid": 99999999999, "started": null}, "bytes": 1, "held": true}]'
+    for content in ("[{]", "[" * 100_000, "[{}]", far, far.replace("99999999999", "9").replace("1,", '"1",')):
+        path.write_text(content)
+        with pytest.raises(ResultsError, match="is damaged"), reserve("card", 1, CAPACITY, print):
+            pass
     path.unlink()
     (path.parent / "card.lock").unlink()
     path.parent.rmdir()

@@ -161,6 +161,9 @@ def test_damage_is_shown_and_hides_nothing(store: EntryStore) -> None:
     assert "is damaged" in found.failed[0].last_error
     assert found.running[0].holder.host == "an unknown host"
     assert found.running[0].epoch is None
+    for content in ('{"epoch": -1, "epochs": 3}', '{"epoch": 1e999, "epochs": 3}', '{"epoch": 7, "epochs": 3}'):
+        (store.work_folder(architecture(5), 0) / "progress.json").write_text(content)
+        assert look(store).running[0].epoch is None
 
 
 @pytest.mark.parametrize(
@@ -170,6 +173,7 @@ def test_damage_is_shown_and_hides_nothing(store: EntryStore) -> None:
         ("shop=1", "unknown key 'shop'; valid keys: store, archs, seeds, lease, json"),
         ("json=yes", "json=yes: expected true or false"),
         ("lease=long", "lease=long: expected a number of seconds above 0"),
+        ("lease=inf", "lease=inf: expected a number of seconds above 0"),
         ("seeds=x", "seeds=x: expected numbers"),
         ("archs=99", "arch_ids run from 1 to 16"),
         ("everything", "not of the form key=value"),

@@ -62,6 +62,14 @@ def rewritten(**changes: Any) -> bytes:
         (rewritten(curves={}), "is no whole entry .KeyError"),
         (rewritten(masks={"images": 9, "bits": {"clean": "*"}}), "is no whole entry"),
         (rewritten(corruptions={"acc": [[1.0]], "loss": [[1.0]]}), "is no whole entry"),
+        (rewritten(corruptions={"acc": np.zeros((19, 5)).tolist()}), "is no whole entry .KeyError: 'loss'"),
+        (rewritten(masks={"images": 9, "bits": {"clean": "AA=="}}), "a mask of 9 images has 1 bytes"),
+        (rewritten(seed=0.5), "0.5 is no whole number"),
+        (rewritten(macs="7"), "'7' is no whole number"),
+        (rewritten(test={"test_pgd_acc": "50"}), "'50' is no finite number"),
+        (rewritten(sanity={"zero_gradients": 2}), "2 is neither true nor false"),
+        (rewritten(provenance={}), "is no whole entry .KeyError: 'train_seconds'"),
+        (make_entry(A).to_bytes().replace(b'"arch_id": ', b'"arch_id": NaN, "was": ', 1), "does not match its hash"),
     ],
 )
 def test_damaged_entries(tmp_path: Path, content: bytes, message: str) -> None:
@@ -129,6 +137,10 @@ def test_foreign_folders_are_left_alone(tmp_path: Path) -> None:
         (b'{"format": "else"}', "does not describe a store"),
         (b'{"format": "datagen-store", "format_version": 3}', "has format version 3; this release reads 1"),
         (b'{"format": "datagen-store", "format_version": 1}', "protocol does not match its hash"),
+        (
+            b'{"format": "datagen-store", "format_version": 1, "protocol": {"a": NaN}}',
+            "protocol does not match its hash",
+        ),
     ],
 )
 def test_damaged_manifests(tmp_path: Path, content: bytes, message: str) -> None:
@@ -143,6 +155,13 @@ def test_a_changed_manifest_is_noticed(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"epochs": 3', b'"epochs": 4'))
     with pytest.raises(ResultsError, match="protocol does not match its hash"):
         store.manifest()
+
+
+def test_a_manifest_without_a_profile(tmp_path: Path) -> None:
+    path = make_store(tmp_path / "store").folder / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"profile"', b'"was"'))
+    with pytest.raises(ResultsError, match="profile=None is no name"):
+        EntryStore(path.parent).manifest()
 
 
 def test_no_store(tmp_path: Path) -> None:

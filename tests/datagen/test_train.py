@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -285,6 +286,13 @@ def test_a_checkpoint_of_another_training_is_refused(
     with pytest.raises(ResultsError, match="is of another training .*seed was 0, is 1"):
         run_training(config, tmp_path)
     assert (tmp_path / "last.pt").read_bytes() == before
+
+
+def test_a_checkpoint_of_the_best_epoch_is_none_to_go_on_from(config: RunConfig, tmp_path: Path) -> None:
+    run_training(config, tmp_path)
+    shutil.copy(tmp_path / "best.pt", tmp_path / "last.pt")
+    with pytest.raises(ResultsError, match=r"last.pt is a checkpoint to test, not to go on from; remove it"):
+        run_training(config, tmp_path)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

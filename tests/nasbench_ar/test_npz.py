@@ -124,6 +124,27 @@ def test_damaged_archives(path: Path, damage: Callable[[bytes], bytes], message:
         read_npz(path)
 
 
+def test_compressed_archives_where_they_may_be(path: Path) -> None:
+    arrays = {"a": np.zeros(2**20), "b": np.arange(3)}
+    np.savez_compressed(path, **arrays)
+    with pytest.raises(ValueError, match="'a.npy' is compressed"):
+        read_npz(path)
+    found = read_npz(path, compressed=True)
+    assert found.keys() == arrays.keys()
+    assert all(np.array_equal(found[name], array) for name, array in arrays.items())
+    assert read_npz(path, compressed=True, only=lambda name: name == "b").keys() == {"b"}
+
+
+def test_sizes_that_nothing_deflates_to(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as pack:
+        pack.writestr("a.npy", npy("(1,)"))
+    content = path.read_bytes()
+    start = content.index(b"PK\x01\x02") + 24
+    path.write_bytes(content[:start] + struct.pack("<I", 2**31) + content[start + 4 :])
+    with pytest.raises(ValueError, match="larger than anything that deflates to its size"):
+        read_npz(path, compressed=True)
+
+
 def test_a_file_that_is_not_there(path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_npz(path)
