@@ -169,8 +169,8 @@ def searcher_class(target: str, base: type = Searcher) -> type[Any]:
         ConfigError: when there is no such module or class, or it is no such searcher.
     """
     module_name, _, class_name = target.rpartition(".")
-    if not module_name:
-        raise ConfigError(f"searcher._target_={target!r}: expected module.Class")
+    if not module_name or not all(part.isidentifier() for part in target.split(".")):
+        raise ConfigError(f"searcher._target_={shown(target)}: expected module.Class")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -259,7 +259,7 @@ def _prepare(arguments: Sequence[str], front: Front) -> list[str]:
         overrides = OverridesParser.create().parse_overrides(arguments)
     except HydraException as error:
         raise ConfigError(
-            f"cannot read {' '.join(arguments)!r}: words have the form key=value, and a value with special "
+            f"cannot read {shown(' '.join(arguments), 300)}: words have the form key=value, and a value with special "
             f"characters stands in quotes, key='\"value\"' ({_first_line(error)})"
         ) from error
     for override in overrides:
@@ -272,9 +272,9 @@ def _prepare(arguments: Sequence[str], front: Front) -> list[str]:
             raise ConfigError(f"unknown key {root!r}; {hint}valid keys: {', '.join(front.keys)}")
     groups = [str(o.value()) for o in overrides if o.key_or_group == "searcher"]
     group = groups[-1] if groups else None  # the last word counts, as for every key
-    if group is not None and group not in front.searchers:
+    if unknown := [name for name in groups if name not in front.searchers]:
         raise ConfigError(
-            f"unknown searcher {group!r}; known: {', '.join(front.searchers)}; "
+            f"unknown searcher {shown(unknown[0])}; known: {', '.join(front.searchers)}; "
             "or your own by searcher._target_=my_module.MySearcher"
         )
     if group is None and any(o.key_or_group == "searcher._target_" for o in overrides):

@@ -18,6 +18,7 @@ from experiments.store import Runs, RunStore
 from experiments.stored_config import check_runs, checked_config
 from experiments.trajectory import incumbents
 from nasbench_ar import METRICS, Oracle, ResultsError, Table, TableError, open_table
+from nasbench_ar.errors import shown
 
 SHARED = ("table", "table_hash", "objective", "table_seed")  # without these in common, two curves share no axis
 BUDGET = "queries"
@@ -129,7 +130,8 @@ def table_of(results: Path, config: Mapping[str, Any]) -> Table:
         if table.content_hash == content_hash:
             return table
     raise ResultsError(
-        f"the table {name} that the results in {results} were made on is no longer at {config['table_folder']}"
+        f"the table {name} that the results in {results} were made on is no longer at "
+        f"{shown(config['table_folder'], 300)}"
     )
 
 

@@ -25,7 +25,10 @@ Check = Callable[[Any], bool]
 
 
 def _text(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _LONGEST and value.isprintable()
+    """One line that can be printed."""
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST:
+        return False
+    return len(value.splitlines()) == 1 and value.encode("utf-8", "ignore").decode() == value
 
 
 def _count(value: Any) -> bool:
@@ -75,7 +78,7 @@ _OF_FIDELITY: dict[str, tuple[Check, bool]] = {
 }
 _OUTSIDE: dict[str, tuple[Check, bool]] = {
     "name": (_text, True),
-    "table_folder": (lambda value: isinstance(value, str) and value.isprintable(), True),
+    "table_folder": (lambda value: isinstance(value, str), True),
     "searcher": (_target, False),
     "allow_test_objective": (lambda value: type(value) is bool, False),
     "computed_by": (lambda value: isinstance(value, list) and all(isinstance(entry, dict) for entry in value), False),

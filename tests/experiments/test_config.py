@@ -58,6 +58,7 @@ def test_a_class_of_ones_own_brings_no_foreign_defaults() -> None:
         (["rums=3"], "unknown key 'rums'; did you mean runs"),
         (["colour=red"], "valid keys: table, objective, queries"),
         (["searcher=grid"], "unknown searcher 'grid'; known: random_search"),
+        (["searcher=null", "searcher=bananas"], "unknown searcher 'None'; known: random_search"),
         (["searcher.membres=3"], "searcher bananas has no argument 'membres'; it takes starts, batch"),
         (["searcher=random_search", "searcher.starts=3"], "it takes none at all"),
         (["runs=many"], "runs: .*many"),
@@ -86,6 +87,10 @@ def test_wrong_words(words: list[str], message: str) -> None:
     ("target", "message"),
     [
         ("Plain", "expected module.Class"),
+        ("..", "expected module.Class"),
+        (".searchers.RandomSearch", "expected module.Class"),
+        ("searchers..RandomSearch", "expected module.Class"),
+        ("x" * 5000, r"_target_='x{56}\.\.\.: expected module.Class"),
         ("no_such_module.Search", "there is no module 'no_such_module'"),
         ("searchers.no_such.Search", "there is no module 'searchers.no_such'"),
         ("searchers.local_search.Lokal", "no subclass of searchers.Searcher of that name; it has .*LocalSearch"),

@@ -105,5 +105,5 @@ def test_folders_that_cannot_be_read_are_refused(table: Table, tmp_path: Path) -
 def test_the_table_must_be_the_one_of_the_runs(table: Table, tmp_path: Path) -> None:
     folder = store_runs(tmp_path / "a", write_table(tmp_path / "gone"), {0: [0, 1]})
     (tmp_path / "gone").rename(tmp_path / "elsewhere")
-    with pytest.raises(ResultsError, match="no longer at"):
+    with pytest.raises(ResultsError, match=f"the results in {folder} were made on is no longer at '{tmp_path}/gone'"):
         read_contest([folder])

@@ -31,6 +31,8 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
 
 def test_what_was_stored_is_read(folder: Path) -> None:
     assert checked_config(folder) == RunStore(folder).read_config()
+    edit(folder, lambda c: c.update(name="no-break\u00a0space"))
+    assert checked_config(folder)["name"] == "no-break\u00a0space"
     edit(folder, lambda c: c["fingerprint"].update(constraint="macs<=1e9", noise="run", images=5))
     assert checked_config(folder)["fingerprint"]["images"] == 5
 
@@ -55,6 +57,7 @@ def test_what_was_stored_is_read(folder: Path) -> None:
         (lambda c: c["fingerprint"].update(noise="none"), r"fingerprint\.noise is 'none'"),
         (lambda c: c["fingerprint"].update(images=-5), r"fingerprint\.images is -5"),
         (lambda c: c.update(name=None), "name is None"),
+        (lambda c: c.update(name="\ud800"), r"name is '\\ud800'"),
         (lambda c: c.update(name="x" * 600), "name is 'xxx"),
         (lambda c: c.update(table_folder=5), "table_folder is 5"),
         (lambda c: c.update(allow_test_objective="no"), "allow_test_objective is 'no'"),

@@ -155,6 +155,8 @@ def test_values_that_do_not_fit(words: dict[str, Any], message: str) -> None:
 def test_no_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> None:
     monkeypatch.setattr(dask_engine, "CONNECT_SECONDS", 1)
     (tmp_path / "not.json").write_text("{}")
+    (tmp_path / "deep.json").write_text("[" * 20_000)
+    (tmp_path / "odd.json").write_text('{"address": 5}')
     with cluster.workers(1) as (process,):
         del process  # only its address is of use
         worker = _any_worker(cluster)
@@ -163,6 +165,8 @@ def test_no_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: 
             ("tcp://127.0.0.1", "missing port"),
             ("nowhere.json", "neither an address such as tcp://host:8786 nor a scheduler's file"),
             (str(tmp_path / "not.json"), "not the file of a Dask scheduler"),
+            (str(tmp_path / "deep.json"), "not the file of a Dask scheduler"),
+            (str(tmp_path / "odd.json"), "its address is 5"),
             (worker, "is no Dask scheduler but a Worker"),
         ]:
             began = time.monotonic()

@@ -72,6 +72,11 @@ def test_unknown_tables() -> None:
         nasbench_ar.open_table("nares")
     with pytest.raises(TableError, match="no table '~nobody-of-that-name/x'"):
         nasbench_ar.open_table("~nobody-of-that-name/x")
+    for name in ("é" * 300, "x" * 10_000, "a\0b", "a\nb"):
+        with pytest.raises(TableError, match="neither a folder nor an installed name") as caught:
+            nasbench_ar.open_table(name)
+        assert len(str(caught.value).splitlines()) == 1
+        assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/x", ".hidden", "a b", "a\n", "x" * 101, "a\\b", "C:"])

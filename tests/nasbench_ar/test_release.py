@@ -295,6 +295,7 @@ WRONG: list[tuple[Change, str]] = [
     (lambda r: r.update(arch=[4, 8, 4, 8, 4, 8]), r"arch is \[4, 8, 4, 8, 4, 8\]; expected an object"),
     (lambda r: r["arch"].pop("D2"), r"arch has the keys \['D1', 'D3'.*expected D1, W1, D2"),
     (lambda r: r["arch"].update(D4=1), "arch has the keys"),
+    (lambda r: r["arch"].update({"9" * 5000: 1}), r"arch has the keys \['9{190,}\.\.\.; expected D1"),
     (lambda r: r["arch"].update(D1=6), "D1=6 is not one of 4, 5, 7, 9, 11"),
     (lambda r: r["arch"].update(D1=-4), "not an architecture"),
     (lambda r: r["arch"].update(D1=4.0), r"arch\.D1 is 4\.0; expected an integer"),
