@@ -20,17 +20,18 @@ from experiments.trajectory import incumbents
 from nasbench_ar import METRICS, Table
 from searchers.borrowed import BorrowedSearcher
 from tests.experiments.conftest import table_writer
-from tests.searchers.problems import Problem, problems
+from tests.searchers.problems import Problem, as_percentages, problems
 from tests.searchers.test_properties import EVERY, MAY_STALL, OVER_BUDGET, QUICKER, REPEATS
 
 OBJECTIVES = ("val_pgd_acc", "val_loss")  # one to maximise, one to minimise
 
 
 def write(folder: Path, problem: Problem) -> Table:
-    """The same numbers as accuracy and as loss; the architectures that the problem leaves out have none."""
+    """The numbers as losses, their order as accuracies; the architectures that the problem leaves out have none."""
+    accuracies = as_percentages(np.array(list(problem.scores.values()))).tolist()
     with table_writer(folder, "drawn", space=replace(problem.space, members=None)) as writer:
-        for architecture, score in problem.scores.items():
-            writer.add(architecture, seed=0, scalars=dict.fromkeys(OBJECTIVES, score))
+        for (architecture, score), accuracy in zip(problem.scores.items(), accuracies, strict=True):
+            writer.add(architecture, seed=0, scalars={"val_pgd_acc": accuracy, "val_loss": score})
     return Table(folder)
 
 

@@ -6,7 +6,9 @@ import math
 import random
 from dataclasses import dataclass
 
+import numpy as np
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from nasbench_ar import Architecture, SearchSpace
 
@@ -68,3 +70,9 @@ def problems(draw: st.DrawFn, largest: int = 144) -> Problem:
     scores = dict(zip(space, draw(numbers(space.size)), strict=True))
     share = draw(st.sampled_from([0.9, 0.5, 1.0, 1.2, 0.1]))
     return Problem(space, scores, math.ceil(share * space.size), draw(st.integers(0, 9999)))
+
+
+def as_percentages(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Numbers from 0 to 100 in the same order, with the same ties: what a table takes for accuracies."""
+    distinct, ranks = np.unique(values, return_inverse=True)
+    return (100.0 / max(len(distinct) - 1, 1) * ranks).reshape(values.shape)
