@@ -1,7 +1,7 @@
 """Mutation test of `nasbench_ar` and `searchers`: how many small faults put into them their own tests notice.
 
     pip install -e ".[test,mutation]"
-    python -m benchmarks.mutation [--children 2] [--seconds 3] [--again]
+    python -m benchmarks.mutation [--children 2] [--seconds 3] [--sample 500] [--again]
 
 mutmut changes one thing at a time inside functions and methods (an operator, a number, a string, an argument, a
 condition) and runs the tests of the two packages that call the changed function.  Its settings are in pyproject.toml,
@@ -14,7 +14,8 @@ its copy of the project and its verdicts in `mutants/`, where a stopped run is t
   child processes run, are unseen there; such mutants are tried again, with the mirror tests in a new process.
 
 A mutant is noticed if a test fails or never ends.  Not counted out are mutants that change nothing anybody could see.
-`--again` tries the unnoticed ones again, after tests were added.
+`--again` tries the unnoticed ones again, after tests were added.  `--sample` tries only so many of those that were not
+tried yet, drawn at random; the scores of a package are then of its modules, weighted by their mutants.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -119,31 +122,34 @@ def forget_the_unnoticed() -> None:
         path.write_text(json.dumps(meta, indent=4))
 
 
-def look_again() -> None:
+def look_again(children: int) -> None:
     """Try in new processes what forked ones cannot see."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     command = [sys.executable, "-c", IMPORT_ALL]
     at_import = set(subprocess.run(command, cwd=MUTANTS, capture_output=True, text=True, check=True).stdout.split())
-    for name, verdict in verdicts().items():
-        looked_at = second_look()
-        unseen = verdict == "no tests" or (verdict == "survived" and name.rpartition("__mutmut_")[0] in at_import)
-        tests = list(tests_beside(name))
-        if not unseen or not tests or name in looked_at:
-            continue
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "--numprocesses=0", "-p", "no:cacheprovider", *tests]
-        try:
-            run = subprocess.run(
-                command,
-                cwd=MUTANTS,
-                env=environment | {"MUTANT_UNDER_TEST": name},
-                capture_output=True,
-                timeout=LIMIT_S,
-                check=False,
-            )
-            found = {0: verdict, 5: verdict}.get(run.returncode, "killed")
-        except subprocess.TimeoutExpired:
-            found = "timeout"
-        SECOND_LOOK.write_text(json.dumps(looked_at | {name: found}, indent=1))
+    looked_at = second_look()
+    unseen = {
+        name: verdict
+        for name, verdict in verdicts().items()
+        if name not in looked_at
+        and (verdict == "no tests" or (verdict == "survived" and name.rpartition("__mutmut_")[0] in at_import))
+    }
+    with ThreadPoolExecutor(children) as pool:
+        for name, found in zip(unseen, pool.map(in_a_new_process, unseen, unseen.values()), strict=True):
+            looked_at[name] = found
+            SECOND_LOOK.write_text(json.dumps(looked_at, indent=1))
+
+
+def in_a_new_process(name: str, verdict: str) -> str:
+    """What becomes of a mutant where the packages are imported with it."""
+    if not (tests := list(tests_beside(name))):
+        return verdict
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--numprocesses=0", "-p", "no:cacheprovider", *tests]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"MUTANT_UNDER_TEST": name}
+    try:
+        run = subprocess.run(command, cwd=MUTANTS, env=environment, capture_output=True, timeout=LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return "timeout"
+    return {0: verdict, 5: verdict}.get(run.returncode, "killed")
 
 
 def tests_beside(mutant: str) -> Iterator[str]:
@@ -153,40 +159,59 @@ def tests_beside(mutant: str) -> Iterator[str]:
         yield str(path.relative_to(MUTANTS))
 
 
+def untried(count: int) -> list[str]:
+    """So many mutants without a verdict, drawn from a fixed seed."""
+    waiting = sorted(name for name, verdict in verdicts().items() if verdict == "not checked")
+    return random.Random(0).sample(waiting, min(count, len(waiting)))
+
+
 def report(seconds: float) -> None:
     """Print the score of each module, of each package and of both."""
     rows: dict[str, Counter[str]] = {}
     for name, verdict in verdicts().items():
         module = name.rpartition(".")[0]
-        kit = module.endswith(".testing")
-        for group in (module, module.partition(".")[0], BOTH, *([] if kit else [WITHOUT_KITS])):
+        for group in (module, *(group for group in (*PACKAGES, BOTH, WITHOUT_KITS) if belongs(module, group))):
             rows.setdefault(group, Counter())[verdict] += 1
     print(command_line("benchmarks.mutation"))
     print(describe("mutmut", "pytest", "hypothesis"))
     print(f"\nAt most {seconds:g} s of tests a function, {2.5 * seconds:g} s of its mirror tests.")
-    print(f"{'':38}{'mutants':>8}{'failed':>8}{'endless':>8}{'unnoticed':>10}{'no test':>8}{'other':>6}{'score':>8}")
-    for group in [*sorted(row for row in rows if "." in row), *PACKAGES, BOTH, WITHOUT_KITS]:
+    columns = ("mutants", "tried", "failed", "endless", "unnoticed", "no test", "score")
+    print(f"{'':34}" + "".join(f"{column:>10}" for column in columns))
+    modules = sorted(row for row in rows if "." in row)
+    for group in [*modules, *PACKAGES, BOTH, WITHOUT_KITS]:
         count = rows[group]
-        noticed = count["killed"] + count["timeout"]
-        rest = count.total() - noticed - count["survived"] - count["no tests"]
-        print(
-            f"{group:38}{count.total():8,}{count['killed']:8,}{count['timeout']:8,}{count['survived']:10,}"
-            f"{count['no tests']:8,}{rest:6,}{noticed / count.total():8.1%}"
-        )
+        tried = count.total() - count["not checked"]
+        parts = (count.total(), tried, *(count[verdict] for verdict in ("killed", "timeout", "survived", "no tests")))
+        within = [rows[m] for m in ([group] if group in modules else [m for m in modules if belongs(m, group)])]
+        noticed = sum(module.total() * share_noticed(module) for module in within)
+        print(f"{group:34}" + "".join(f"{part:10,}" for part in parts) + f"{noticed / count.total():10.1%}")
+
+
+def belongs(module: str, group: str) -> bool:
+    """Whether a module counts for a line of the report."""
+    return not module.endswith(".testing") if group == WITHOUT_KITS else group in (BOTH, module.partition(".")[0])
+
+
+def share_noticed(count: Counter[str]) -> float:
+    """Of the mutants that were tried, those that a test noticed."""
+    return (count["killed"] + count["timeout"]) / max(count.total() - count["not checked"], 1)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--children", type=int, default=2, help="processes at once")
     parser.add_argument("--seconds", type=float, default=3, help="time for the tests of one function")
+    parser.add_argument("--sample", type=int, help="try so many of those that were not tried yet; all by default")
     parser.add_argument("--again", action="store_true", help="try again what no test noticed")
     arguments = parser.parse_args()
     mutmut("--max-children", str(arguments.children), FIRST)
     if arguments.again:
         forget_the_unnoticed()
     limit_tests(arguments.seconds)
-    mutmut("--max-children", str(arguments.children))
-    look_again()
+    names = [] if arguments.sample is None else untried(arguments.sample)
+    if arguments.sample is None or names:
+        mutmut("--max-children", str(arguments.children), *names)
+    look_again(arguments.children)
     report(arguments.seconds)
 
 
