@@ -104,6 +104,7 @@ def _check(content: Mapping[str, Any]) -> None:
         raise ValueError(f"seconds={content['seconds']}")
     if not all(isinstance(part, Mapping) for part in (content["identity"], history, network)):
         raise TypeError("identity, history or network has no names")
+    json.dumps(content["identity"])  # plain data: a tensor cannot be compared with what is wanted
     for name, curve in history.items():
         if not isinstance(curve, list) or len(list(map(plain.number, curve))) != epoch + 1:
             raise ValueError(f"{shown(name)} has not one value for each of {epoch + 1} epochs")

@@ -111,12 +111,13 @@ def test_foreign_content(tmp_path: Path, content: Any) -> None:
         ({"network": [1]}, "has no names"),
         ({"network": {"a": 1}}, "'a' of the network is 1, no tensor"),
         ({"seconds": -1.0}, "seconds=-1.0"),
+        ({"identity": {**IDENTITY, "seed": torch.zeros(2)}}, "Tensor is not JSON serializable"),
     ],
 )
 def test_what_no_training_saves(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     save_checkpoint(tmp_path / "c.pt", state(**changes))
     with pytest.raises(ResultsError, match=f"c.pt is no whole checkpoint .*{message}"):
-        load_checkpoint(tmp_path / "c.pt")
+        load_checkpoint(tmp_path / "c.pt", IDENTITY)
 
 
 def test_content_that_has_no_digest(tmp_path: Path) -> None:
