@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from datagen.plain import quotable
+from nasbench_ar.errors import shown
+
 if TYPE_CHECKING:
     from datagen.config import RunConfig
     from nasbench_ar import Architecture, SearchSpace
@@ -68,11 +71,10 @@ def differences(old: Any, new: Any, where: str = "") -> list[str]:
         return [
             line
             for key in keys
-            for line in differences(old.get(key), new.get(key), f"{where}.{key}" if where else str(key))
+            for line in differences(old.get(key), new.get(key), f"{where}.{_name(key)}" if where else _name(key))
         ]
-    return [] if old == new else [f"{where} was {_short(old)}, is {_short(new)}"]
+    return [] if old == new else [f"{where} was {shown(old)}, is {shown(new)}"]
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _name(key: object) -> str:
+    return quotable(str(key), 60)

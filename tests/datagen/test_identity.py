@@ -90,3 +90,7 @@ def test_seeds_are_told_apart_and_stay_the_same() -> None:
     first, again = (torch.rand(4, generator=generator(3, "x")) for _ in range(2))
     assert torch.equal(first, again)
     assert derive(0, "weights") == 133441691874178746, "stored results depend on these numbers"
+
+
+def test_differences_stay_on_one_line() -> None:
+    assert differences({"a\nb": {"c" * 100: "d" * 100}}, {}) == ["'a\\nb' was {'" + "c" * 55 + "..., is None"]
