@@ -15,7 +15,8 @@ its copy of the project and its verdicts in `mutants/`, where a stopped run is t
 
 A mutant is noticed if a test fails or never ends.  Not counted out are mutants that change nothing anybody could see.
 `--again` tries the unnoticed ones again, after tests were added.  `--sample` tries only so many of those that were not
-tried yet, drawn at random; the scores of a package are then of its modules, weighted by their mutants.
+tried yet, drawn at random; the scores of a package are then of its modules, weighted by their mutants, and modules
+without any that was tried do not count.
 """
 
 from __future__ import annotations
@@ -182,9 +183,11 @@ def report(seconds: float) -> None:
         count = rows[group]
         tried = count.total() - count["not checked"]
         parts = (count.total(), tried, *(count[verdict] for verdict in ("killed", "timeout", "survived", "no tests")))
-        within = [rows[m] for m in ([group] if group in modules else [m for m in modules if belongs(m, group)])]
+        within = [rows[m] for m in modules if m == group or (group not in modules and belongs(m, group))]
+        within = [module for module in within if module.total() > module["not checked"]]
         noticed = sum(module.total() * share_noticed(module) for module in within)
-        print(f"{group:34}" + "".join(f"{part:10,}" for part in parts) + f"{noticed / count.total():10.1%}")
+        score = f"{noticed / sum(module.total() for module in within):.1%}" if within else "–"
+        print(f"{group:34}" + "".join(f"{part:10,}" for part in parts) + f"{score:>10}")
 
 
 def belongs(module: str, group: str) -> bool:
@@ -194,7 +197,7 @@ def belongs(module: str, group: str) -> bool:
 
 def share_noticed(count: Counter[str]) -> float:
     """Of the mutants that were tried, those that a test noticed."""
-    return (count["killed"] + count["timeout"]) / max(count.total() - count["not checked"], 1)
+    return (count["killed"] + count["timeout"]) / (count.total() - count["not checked"])
 
 
 def main() -> None:
