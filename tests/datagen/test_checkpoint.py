@@ -123,7 +123,7 @@ def test_what_no_training_saves(tmp_path: Path, changes: dict[str, Any], message
 def test_content_that_has_no_digest(tmp_path: Path) -> None:
     torch.save({"format": FORMAT, "digest": "0", "network": {1, 2}}, tmp_path / "c.pt")
     # PyTorch 2.4 does not unpack sets at all.
-    with pytest.raises(ResultsError, match=r"does not match its digest|no whole checkpoint .*builtins\.set"):
+    with pytest.raises(ResultsError, match=r"does not match its digest|no whole checkpoint .*Weights only"):
         load_checkpoint(tmp_path / "c.pt")
 
 
