@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from nasbench_ar import ConfigError, EngineError, NasbenchError, dask_engine
+from nasbench_ar import ConfigError, EngineError
 from nasbench_ar.engine import Breaks, Engine
 from tests.dask_cluster import Cluster, scheduler
 from tests.nasbench_ar.engine_tasks import die, die_at_first, fail_at, log_start, process_id, square
@@ -85,17 +83,6 @@ def test_killed_workers_lose_nothing(
     assert ("a worker was killed (SIGKILL(-9))" in capfd.readouterr().err) == (kind == "loky")
 
 
-def test_a_worker_killed_from_outside(cluster: Cluster, tmp_path: Path) -> None:
-    engine = Engine("dask", dask=str(cluster.scheduler_file))
-    found = []
-    for number in engine.run(log_start, [(number, tmp_path, 0.1) for number in range(20)]):
-        found.append(number)
-        if len(found) == 4:
-            last = max(path.name for path in tmp_path.iterdir())
-            os.kill(int(last.split("-")[2]), signal.SIGKILL)
-    assert sorted(found) == list(range(20))
-
-
 @pytest.mark.parametrize(("name", "restarts"), [("loky", 2), ("dask", 0)])
 def test_a_task_that_always_kills_its_worker(name: str, restarts: int, capfd: pytest.CaptureFixture[str]) -> None:
     times = "3 times in a row" if restarts else "once"
@@ -111,17 +98,6 @@ def test_breaks_count_from_the_last_result() -> None:
     breaks.another("second")
     with pytest.raises(EngineError, match=r"2 times in a row .* \(third\); 2 of 3 tasks"):
         breaks.another("third")
-
-
-def test_dask_on_this_machine(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    engine = Engine("dask", jobs=2, restarts=1)
-    tasks = [(number, tmp_path, frozenset({1}), 2) for number in range(6)]  # Dask gives one task up, we do not
-    assert sorted(engine.run(die_at_first, tasks)) == list(range(6))
-    lines = [line for line in capfd.readouterr().err.splitlines() if "has no workers" not in line]
-    assert len(lines) == 2
-    assert lines[0].startswith("nasbench-ar: Dask scheduler tcp://127.0.0.1:")
-    assert "dashboard http://127.0.0.1:" in lines[0]
-    assert lines[1].startswith("nasbench-ar: a worker was killed (all that had begun one task, the last of them tcp://")
 
 
 def test_one_process_runs_in_this_one() -> None:
@@ -152,89 +128,6 @@ def test_values_that_do_not_fit(words: dict[str, Any], message: str) -> None:
         Engine(**words)
 
 
-def test_no_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> None:
-    monkeypatch.setattr(dask_engine, "CONNECT_SECONDS", 1)
-    (tmp_path / "not.json").write_text("{}")
-    (tmp_path / "deep.json").write_text("[" * 20_000)
-    (tmp_path / "odd.json").write_text('{"address": 5}')
-    with cluster.workers(1) as (process,):
-        del process  # only its address is of use
-        worker = _any_worker(cluster)
-        for there, message in [
-            ("tcp://127.0.0.1:1", "no Dask scheduler answers at tcp://127.0.0.1:1 within 1 s"),
-            ("tcp://127.0.0.1", "missing port"),
-            ("nowhere.json", "neither an address such as tcp://host:8786 nor a scheduler's file"),
-            (str(tmp_path / "not.json"), "not the file of a Dask scheduler"),
-            (str(tmp_path / "deep.json"), "not the file of a Dask scheduler"),
-            (str(tmp_path / "odd.json"), "its address is 5"),
-            (worker, "is no Dask scheduler but a Worker"),
-        ]:
-            began = time.monotonic()
-            with pytest.raises(EngineError, match=message) as caught:
-                list(Engine("dask", dask=there).run(square, TASKS))
-            assert "\n" not in str(caught.value)
-            assert time.monotonic() - began < 10
-
-
-def _any_worker(cluster: Cluster) -> str:
-    with dask_engine._connected(cluster.address) as client:
-        return str(next(iter(client.nthreads())))
-
-
-def test_a_scheduler_without_workers_is_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(dask_engine, "PATIENCE_SECONDS", 0.3)
-    with scheduler(tmp_path / "empty") as empty:
-        found: list[int] = []
-        engine = Engine("dask", dask=empty.address)
-        waiting = threading.Thread(target=lambda: found.extend(engine.run(square, TASKS)))
-        waiting.start()
-        said = ""
-        until = time.monotonic() + 30
-        while "has no workers; waiting for one" not in said and time.monotonic() < until:
-            time.sleep(0.1)
-            said += capfd.readouterr().err
-        assert not found
-        with empty.workers(1):
-            waiting.join(60)
-    assert "has no workers; waiting for one" in said
-    assert sorted(found) == [n * n for n in range(12)]
-
-
-@pytest.mark.slow
-def test_a_scheduler_that_ends(tmp_path: Path) -> None:
-    code = (
-        "from nasbench_ar.engine import Engine\n"
-        "from nasbench_ar import NasbenchError\n"
-        "from tests.nasbench_ar.engine_tasks import log_start\n"
-        "from pathlib import Path\n"
-        f"engine = Engine('dask', dask={str(tmp_path / 'cluster/scheduler.json')!r})\n"
-        "try:\n"
-        f"    list(engine.run(log_start, [(k, Path({str(tmp_path / 'log')!r}), 1.0) for k in range(9)]))\n"
-        "except NasbenchError as error:\n"
-        "    print(error)\n"
-    )
-    (tmp_path / "log").mkdir()
-    with scheduler(tmp_path / "cluster") as ending, ending.workers(1):
-        environment = os.environ | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "1s"}
-        process = subprocess.Popen(
-            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-        )
-        until = time.monotonic() + 60
-        while not list((tmp_path / "log").iterdir()) and time.monotonic() < until:
-            time.sleep(0.05)
-        os.kill(_scheduler_process(ending), signal.SIGKILL)
-        out, err = process.communicate(timeout=60)
-    assert "the Dask scheduler is gone" in out
-    assert len(err.splitlines()) == 1, err
-
-
-def _scheduler_process(cluster: Cluster) -> int:
-    with dask_engine._connected(cluster.address) as client:
-        return int(client.run_on_scheduler(os.getpid))
-
-
 def test_code_that_workers_do_not_have(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "only_here.py").write_text("def twice(number):\n    return 2 * number\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -245,42 +138,6 @@ def test_code_that_workers_do_not_have(cluster: Cluster, tmp_path: Path, monkeyp
         list(Engine(jobs=2).run(importlib.import_module, [("nowhere",), ("nowhere",)]))
     with pytest.raises(EngineError, match=r"Dask worker tcp://.*: No module named 'only_here'; .*on PYTHONPATH"):
         list(Engine("dask", dask=cluster.address).run(only_here.twice, TASKS))
-
-
-def test_another_release_on_a_worker(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_engine, "__version__", "9.9")
-    with pytest.raises(NasbenchError, match=r"has nasbench-ar .*, this command 9\.9; install the same there"):
-        list(Engine("dask", dask=cluster.address).run(square, TASKS))
-
-
-def test_other_versions_and_threads_are_noted(capsys: pytest.CaptureFixture[str]) -> None:
-    class Client:
-        def get_versions(self, check: bool) -> dict[str, Any]:
-            here, there = {"packages": {"python": "3.11", "numpy": "2"}}, {"packages": {"python": "3.12", "numpy": "2"}}
-            return {"client": here, "scheduler": here, "workers": {"tcp://a:1": there, "tcp://b:1": here}}
-
-        def nthreads(self) -> dict[str, int]:
-            return {"tcp://a:1": 1, "tcp://b:1": 4}
-
-    dask_engine._note_oddities(Client())
-    assert capsys.readouterr().err.splitlines() == [
-        "nasbench-ar: other versions on tcp://a:1: python 3.12 (here 3.11)",
-        "nasbench-ar: workers with up to 4 threads: one task runs at a time in a process, "
-        "so start them with --nthreads 1",
-    ]
-
-
-def test_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(EngineError, match=r"needs Dask: pip install 'nasbench-ar\[cluster\]'"):
-        list(Engine("dask", jobs=2).run(square, TASKS))
-
-
-def test_dask_is_imported_only_when_asked_for() -> None:
-    code = (
-        "import sys, nasbench_ar.engine as e; list(e.Engine(jobs=1).run(abs, [(1,)])); sys.exit('dask' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["loky", pytest.param("dask", marks=pytest.mark.slow)])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nasbench_ar.files import STALE_SECONDS, partial_path, sweep_partials, write_first
+from nasbench_ar.files import STALE_SECONDS, partial_path, sweep_partials, write_atomically, write_first
 from nasbench_ar.process import Process
 
 
@@ -69,6 +69,15 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(OSError, match="No space left"):
         write_first(tmp_path / "f", b"first")
     assert names(tmp_path) == []
+
+
+def test_on_a_full_disk_the_old_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_atomically(tmp_path / "f", b"old")
+    monkeypatch.setattr(os, "fsync", refusing(errno.ENOSPC))
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(tmp_path / "f", b"new")
+    assert (tmp_path / "f").read_bytes() == b"old"
+    assert names(tmp_path) == ["f"]
 
 
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:

@@ -1,6 +1,4 @@
-import errno
 import json
-import os
 import pickle
 import re
 from collections.abc import Callable
@@ -10,17 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nasbench_ar import MetricError, SpaceError, Table, TableError, TableWriter
-from nasbench_ar import table_writer as writer_module
-from nasbench_ar.files import file_sha256, write_atomically
+from nasbench_ar import MetricError, Table, TableError, TableWriter
+from nasbench_ar.files import file_sha256
 from nasbench_ar.metrics import CORRUPTIONS
 from tests.nasbench_ar.conftest import EPOCHS, TOY, toy_cells, toy_curves, toy_writer, write_toy
-
-FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def hidden(folder: Path) -> list[str]:
-    return [p.name for p in folder.parent.iterdir() if p.name.startswith(".")]
 
 
 def edit_meta(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
@@ -28,6 +19,12 @@ def edit_meta(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     meta = json.loads(path.read_text())
     change(meta)
     path.write_text(json.dumps(meta))
+
+
+def replace_array(folder: Path, file: str, array: np.ndarray) -> None:
+    """As if it had been written with the table: the hash fits."""
+    np.save(folder / file, array)
+    edit_meta(folder, lambda meta: meta["files"][file].update(sha256=file_sha256(folder / file)))
 
 
 # -- what was written is read ------------------------------------------------
@@ -52,27 +49,6 @@ def test_round_trip(toy_table: Table) -> None:
     assert table.scalar("test_pgd_acc")[0] == 53.0
     table.verify()
     assert "16 rows" in repr(table)
-
-
-def test_late_columns_are_padded(tmp_path: Path) -> None:
-    with toy_writer(tmp_path / "t") as writer:
-        writer.add(TOY.architecture(0), seed=0, scalars={})
-        writer.add(TOY.architecture(1), seed=0, scalars={"val_pgd_acc": 1.0}, curves={"val_pgd_acc": np.ones(2)})
-        writer.add(TOY.architecture(2), seed=0, scalars={}, flags={"f": True}, labels={"l": "x"})
-    table = Table(tmp_path / "t")
-    np.testing.assert_array_equal(table.scalar("val_pgd_acc"), [np.nan, 1.0, np.nan])
-    np.testing.assert_array_equal(table.curve("val_pgd_acc"), [[np.nan] * 2, [1.0] * 2, [np.nan] * 2])
-    assert table.flag("f").tolist() == [False, False, True]
-    assert table.label("l").tolist() == ["", "", "x"]
-    table.verify()
-
-
-def test_more_rows_than_a_chunk(tmp_path: Path) -> None:
-    with toy_writer(tmp_path / "t") as writer:
-        for seed in range(700):
-            writer.add(TOY.architecture(0), seed=seed, scalars={}, curves={"train_acc": np.full(3, seed)})
-        assert len(writer) == 700
-    np.testing.assert_array_equal(Table(tmp_path / "t").curve("train_acc"), np.arange(700)[:, None] * np.ones(3))
 
 
 def test_equal_numbers_have_equal_hashes_wherever_they_stand(tmp_path: Path, toy_table: Table) -> None:
@@ -103,189 +79,34 @@ def test_unknown_columns(toy_table: Table) -> None:
             ask("test_aa_acc")
 
 
-# -- what the writer refuses -------------------------------------------------
-
-
-def test_refused_rows(tmp_path: Path) -> None:
-    good = TOY.architecture(0)
-    refusals: list[tuple[dict[str, Any], type[Exception], str]] = [
-        ({"architecture": (9, 9, 9, 9)}, SpaceError, "D1=9"),
-        ({"scalars": {"macs": 1.0}}, TableError, "'macs' is not a metric that a table stores"),
-        ({"scalars": {"nonsense": 1.0}}, TableError, "'nonsense' is not a metric"),
-        ({"scalars": {"val_pgd_acc": float("inf")}}, TableError, "val_pgd_acc is inf for 1-1-1-1, which it cannot be"),
-        ({"scalars": {"val_pgd_acc": 100.5}}, TableError, "val_pgd_acc is 100.5 for 1-1-1-1, which it cannot be"),
-        ({"scalars": {"best_epoch": 0.5}}, TableError, "best_epoch is 0.5"),
-        ({"curves": {"nonsense": np.ones(3)}}, TableError, "unknown curve 'nonsense'; known: train_loss"),
-        ({"curves": {"train_acc": np.ones(3), "val_loss": np.ones(4)}}, TableError, r"curve val_loss has shape \(4,\)"),
-        ({"corruption_acc": np.ones((5, 19))}, TableError, r"got shape \(5, 19\); expected \(19, 5\)"),
-    ]
-    for k, (change, kind, message) in enumerate(refusals):
-        call: dict[str, Any] = {"architecture": good, "seed": 0, "scalars": {}} | change
-        with pytest.raises(kind, match=message), toy_writer(tmp_path / f"t{k}") as writer:
-            writer.add(call.pop("architecture"), **call)
-        assert not (tmp_path / f"t{k}").exists()
-    with toy_writer(tmp_path / "twice") as writer:
-        writer.add(good, seed=4, scalars={})
-        with pytest.raises(TableError, match="1-1-1-1 with seed 4 is there twice"):
-            writer.add(good, seed=4, scalars={})
-    with pytest.raises(TableError, match="nothing to write"), toy_writer(tmp_path / "t"):
-        pass
-    assert not hidden(tmp_path / "t")
-
-
-def test_annotations(tmp_path: Path) -> None:
+def test_columns_of_a_table_that_has_none(tmp_path: Path) -> None:
     with toy_writer(tmp_path / "t") as writer:
         writer.add(TOY.architecture(0), seed=0, scalars={})
-        writer.annotate(title="final", notes=("b", "c"), source={"sha256": "0"})
-    meta = Table(tmp_path / "t").meta
-    assert meta["title"] == "final"
-    assert meta["notes"] == ["a note", "b", "c"]
-    assert meta["source"] == {"file": "nowhere", "sha256": "0"}
+    bare = Table(tmp_path / "t")
+    assert bare.epochs == 0
+    asked: list[tuple[Callable[[str], Any], str]] = [
+        (bare.scalar, "it has macs, params$"),
+        (bare.curve, "curves: none at all$"),
+        (bare.corruptions, "it has none$"),
+        (bare.flag, "flags: none$"),
+        (bare.label, "labels: none$"),
+    ]
+    for ask, message in asked:
+        with pytest.raises(MetricError, match=message):
+            ask("val_pgd_acc")
+    bare.verify()
 
 
-# -- whole or not at all -----------------------------------------------------
-
-
-def test_an_existing_table_is_kept_unless_told_otherwise(tmp_path: Path, toy_table: Table) -> None:
-    with pytest.raises(TableError, match=r"exists already.*--replace"):
-        toy_writer(toy_table.folder)
-    with toy_writer(toy_table.folder, replace=True) as writer:
-        writer.add(TOY.architecture(7), seed=0, scalars={})
-    assert Table(toy_table.folder).arch_index.tolist() == [7]
-    assert not hidden(toy_table.folder)
-
-
-def test_replacing_never_touches_what_is_no_table(tmp_path: Path) -> None:
-    precious = tmp_path / "thesis"
-    precious.mkdir()
-    (precious / "chapter1.tex").write_text("x")
-    for target in (precious, precious / "chapter1.tex"):
-        with pytest.raises(TableError, match="something else than a table"):
-            toy_writer(target, replace=True)
-    assert (precious / "chapter1.tex").read_text() == "x"
-
-
-def _full_disk_when_appending(monkeypatch: pytest.MonkeyPatch) -> None:
-    def flush(self: Any) -> None:
-        raise FULL
-
-    monkeypatch.setattr(writer_module._RowFile, "flush", flush)
-
-
-def _full_disk_when_saving(monkeypatch: pytest.MonkeyPatch) -> None:
-    def save(*args: Any, **kwargs: Any) -> None:
-        raise FULL
-
-    monkeypatch.setattr(np, "save", save)
-
-
-def _full_disk_when_syncing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fsync(handle: int) -> None:
-        raise FULL
-
-    monkeypatch.setattr(os, "fsync", fsync)
-
-
-def _full_disk_for_meta(monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(*args: Any) -> None:
-        raise FULL
-
-    monkeypatch.setattr(writer_module, "write_atomically", write)
-
-
-def _no_rename_to_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
-    rename = Path.rename
-
-    def refuse(self: Path, target: Path) -> Path:
-        if self.name.endswith(".partial"):
-            raise FULL
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", refuse)
-
-
-@pytest.mark.parametrize("replace", [False, True])
-@pytest.mark.parametrize(
-    "damage",
-    [
-        _full_disk_when_appending,
-        _full_disk_when_saving,
-        _full_disk_when_syncing,
-        _full_disk_for_meta,
-        _no_rename_to_the_target,
-    ],
-)
-def test_a_full_disk_changes_nothing(
-    damage: Callable[[pytest.MonkeyPatch], None], replace: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "toy"
-    before = write_toy(folder).content_hash if replace else None
-    with monkeypatch.context() as patch:
-        damage(patch)
-        with pytest.raises(TableError, match="No space left on device; nothing was changed there") as caught:
-            write_toy(folder, replace=replace)
-    assert "\n" not in str(caught.value)
-    assert not hidden(folder)
-    if replace:
-        assert Table(folder).content_hash == before
-        Table(folder).verify()
-    else:
-        assert not folder.exists()
-
-
-def test_a_failure_while_closing_does_not_hide_the_first_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk fails again when buffered data are flushed by close."""
-
-    class Failing:
-        def __init__(self, stream: Any) -> None:
-            self.stream = stream
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.stream, name)
-
-        def close(self) -> None:
-            self.stream.close()
-            raise FULL
-
-    original = writer_module._RowFile.__init__
-
-    def init(self: Any, *args: Any) -> None:
-        original(self, *args)
-        self._file = Failing(self._file)
-
-    monkeypatch.setattr(writer_module._RowFile, "__init__", init)
-    writer = toy_writer(tmp_path / "t")
-    with pytest.raises(RuntimeError, match="the first"), writer:
-        _add_and_raise(writer, RuntimeError("the first"))
-    assert not hidden(tmp_path / "t")
-
-
-def _add_and_raise(writer: TableWriter, error: BaseException) -> None:
-    writer.add(TOY.architecture(0), seed=0, scalars={}, curves={"train_acc": np.ones(3)})
-    raise error
-
-
-def test_an_exception_in_the_block_leaves_nothing(tmp_path: Path) -> None:
-    writer = toy_writer(tmp_path / "t")
-    with pytest.raises(KeyboardInterrupt), writer:
-        _add_and_raise(writer, KeyboardInterrupt())
-    assert list(tmp_path.glob("[.t]*")) == []
-
-
-def test_unwritable_place(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(TableError, match=r"cannot write a table at .*Not a directory"):
-        toy_writer(tmp_path / "file" / "table")
-
-
-def test_write_atomically_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "x"
-    write_atomically(path, b"old")
-    _full_disk_when_syncing(monkeypatch)
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+def test_impossible_losses_of_corruptions(tmp_path: Path) -> None:
+    cells = np.ones((19, 5))
+    with toy_writer(tmp_path / "t") as writer:
+        writer.add(TOY.architecture(0), seed=0, scalars={}, corruption_loss=cells)
+    table = Table(tmp_path / "t")
+    table.verify()
+    cells[3, 2] = np.inf
+    replace_array(table.folder, "corruptions/loss.npy", cells[None])
+    with pytest.raises(TableError, match=r"corruptions/loss\.npy: row 0 holds inf, which test_loss cannot be"):
+        Table(table.folder).verify()
 
 
 # -- damage ------------------------------------------------------------------
@@ -320,28 +141,41 @@ def test_damaged_arrays(toy_table: Table, file: str, damage: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "array"),
+    ("file", "array", "message"),
     [
-        ("scalars/val_pgd_acc.npy", np.zeros(15)),
-        ("scalars/val_pgd_acc.npy", np.zeros((16, 1))),
-        ("scalars/val_pgd_acc.npy", np.zeros(16, dtype=np.float32)),
-        ("scalars/val_pgd_acc.npy", np.zeros(16, dtype=np.int64)),
-        ("curves/train_acc.npy", np.zeros(16)),
-        ("curves/train_acc.npy", np.zeros((15, EPOCHS))),
-        ("curves/train_acc.npy", np.zeros((16, EPOCHS + 1))),
-        ("corruptions/acc.npy", np.zeros((16, 19, 4))),
-        ("flags/odd.npy", np.zeros(16)),
-        ("labels/gpu_type.npy", np.zeros(16)),
-        ("arch_index.npy", np.zeros(16)),
-        ("arch_index.npy", np.full(16, 16, dtype=np.int32)),
-        ("arch_index.npy", np.full(16, -1, dtype=np.int32)),
-        ("seed.npy", np.zeros(16, dtype=np.int64)),  # index 0 twice with seed 0
+        ("scalars/val_pgd_acc.npy", np.zeros(15), r"holds float64 \(15,\); expected float64 \(16,\)"),
+        ("scalars/val_pgd_acc.npy", np.zeros((16, 1)), r"holds float64 \(16, 1\); expected float64 \(16,\)"),
+        ("scalars/val_pgd_acc.npy", np.zeros(16, dtype=np.float32), "holds float32"),
+        ("scalars/val_pgd_acc.npy", np.zeros(16, dtype=np.int64), "holds int64"),
+        ("curves/train_acc.npy", np.zeros(16), r"expected float64 \(16, 'any'\)"),
+        ("curves/train_acc.npy", np.zeros((16, EPOCHS), dtype=np.float32), "holds float32"),
+        ("curves/train_acc.npy", np.zeros((15, EPOCHS)), r"expected float64 \(16, 'any'\)"),
+        ("corruptions/acc.npy", np.zeros((16, 19, 4)), r"expected float64 \(16, 19, 5\)"),
+        ("corruptions/acc.npy", np.zeros((16, 19, 5), dtype=np.float32), "holds float32"),
+        ("flags/odd.npy", np.zeros(16), "expected bool"),
+        ("labels/gpu_type.npy", np.zeros(16), "expected <U"),
+        ("arch_index.npy", np.zeros(16), "expected int32"),
+        ("arch_index.npy", np.full(16, 16, dtype=np.int32), "holds indices outside the space"),
+        ("arch_index.npy", np.full(16, -1, dtype=np.int32), "holds indices outside the space"),
     ],
 )
-def test_wrong_arrays_with_a_right_hash(toy_table: Table, file: str, array: np.ndarray) -> None:
-    np.save(toy_table.folder / file, array)
-    edit_meta(toy_table.folder, lambda m: m["files"][file].update(sha256=file_sha256(toy_table.folder / file)))
-    with pytest.raises(TableError, match="is damaged"):
+def test_wrong_arrays_with_a_right_hash(toy_table: Table, file: str, array: np.ndarray, message: str) -> None:
+    replace_array(toy_table.folder, file, array)
+    with pytest.raises(TableError, match=f" is damaged: {file}: .*{message}"):
+        Table(toy_table.folder).verify()
+
+
+@pytest.mark.parametrize(
+    ("file", "array", "message"),
+    [
+        ("curves/train_acc.npy", np.zeros((16, EPOCHS + 1)), "curves: they differ in length;"),
+        # The first architecture has two rows.
+        ("seed.npy", np.zeros(16, dtype=np.int64), "seed.npy: an architecture has two rows of the same seed;"),
+    ],
+)
+def test_arrays_that_do_not_go_together(toy_table: Table, file: str, array: np.ndarray, message: str) -> None:
+    replace_array(toy_table.folder, file, array)
+    with pytest.raises(TableError, match=f" is damaged: {message}"):
         Table(toy_table.folder).verify()
 
 
@@ -362,8 +196,7 @@ def test_wrong_arrays_with_a_right_hash(toy_table: Table, file: str, array: np.n
 def test_impossible_values_with_a_right_hash(toy_table: Table, file: str, value: float) -> None:
     array = np.load(toy_table.folder / file)
     array.reshape(16, -1)[6, -1] = value
-    np.save(toy_table.folder / file, array)
-    edit_meta(toy_table.folder, lambda m: m["files"][file].update(sha256=file_sha256(toy_table.folder / file)))
+    replace_array(toy_table.folder, file, array)
     with pytest.raises(TableError, match=re.escape(f"{file}: row 6 holds {value}, which")):
         Table(toy_table.folder).verify()
     if file.startswith("scalars/"):

@@ -1,0 +1,231 @@
+"""A table is written whole or not at all, and holds nothing that it cannot."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nasbench_ar import SpaceError, Table, TableError, TableWriter
+from nasbench_ar import table_writer as writer_module
+from tests.nasbench_ar.conftest import TOY, toy_writer, write_toy
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def hidden(folder: Path) -> list[str]:
+    return [p.name for p in folder.parent.iterdir() if p.name.startswith(".")]
+
+
+def test_late_columns_are_padded(tmp_path: Path) -> None:
+    with toy_writer(tmp_path / "t") as writer:
+        writer.add(TOY.architecture(0), seed=0, scalars={})
+        writer.add(TOY.architecture(1), seed=0, scalars={"val_pgd_acc": 1.0}, curves={"val_pgd_acc": np.ones(2)})
+        writer.add(TOY.architecture(2), seed=0, scalars={}, flags={"f": True}, labels={"l": "x"})
+        writer.add(TOY.architecture(3), seed=0, scalars={})
+    table = Table(tmp_path / "t")
+    np.testing.assert_array_equal(table.scalar("val_pgd_acc"), [np.nan, 1.0, np.nan, np.nan])
+    np.testing.assert_array_equal(table.curve("val_pgd_acc"), [[np.nan] * 2, [1.0] * 2, [np.nan] * 2, [np.nan] * 2])
+    assert table.flag("f").tolist() == [False, False, True, False]
+    assert table.label("l").tolist() == ["", "", "x", ""]
+    table.verify()
+
+
+def test_more_rows_than_a_chunk(tmp_path: Path) -> None:
+    with toy_writer(tmp_path / "t") as writer:
+        for seed in range(700):
+            writer.add(TOY.architecture(0), seed=seed, scalars={}, curves={"train_acc": np.full(3, seed)})
+        assert len(writer) == 700
+    np.testing.assert_array_equal(Table(tmp_path / "t").curve("train_acc"), np.arange(700)[:, None] * np.ones(3))
+
+
+# -- what the writer refuses -------------------------------------------------
+
+
+def test_refused_rows(tmp_path: Path) -> None:
+    good = TOY.architecture(0)
+    refusals: list[tuple[dict[str, Any], type[Exception], str]] = [
+        ({"architecture": (9, 9, 9, 9)}, SpaceError, "D1=9"),
+        ({"scalars": {"macs": 1.0}}, TableError, "'macs' is not a metric that a table stores"),
+        ({"scalars": {"nonsense": 1.0}}, TableError, "'nonsense' is not a metric"),
+        ({"scalars": {"val_pgd_acc": float("inf")}}, TableError, "val_pgd_acc is inf for 1-1-1-1, which it cannot be"),
+        ({"scalars": {"val_pgd_acc": 100.5}}, TableError, "val_pgd_acc is 100.5 for 1-1-1-1, which it cannot be"),
+        ({"scalars": {"best_epoch": 0.5}}, TableError, "best_epoch is 0.5"),
+        ({"curves": {"nonsense": np.ones(3)}}, TableError, "unknown curve 'nonsense'; known: train_loss"),
+        ({"curves": {"train_acc": np.ones(3), "val_loss": np.ones(4)}}, TableError, r"curve val_loss has shape \(4,\)"),
+        ({"corruption_acc": np.ones((5, 19))}, TableError, r"got shape \(5, 19\); expected \(19, 5\)"),
+    ]
+    for k, (change, kind, message) in enumerate(refusals):
+        call: dict[str, Any] = {"architecture": good, "seed": 0, "scalars": {}} | change
+        with pytest.raises(kind, match=message), toy_writer(tmp_path / f"t{k}") as writer:
+            writer.add(call.pop("architecture"), **call)
+        assert not (tmp_path / f"t{k}").exists()
+    with toy_writer(tmp_path / "twice") as writer:
+        writer.add(good, seed=4, scalars={})
+        with pytest.raises(TableError, match="1-1-1-1 with seed 4 is there twice"):
+            writer.add(good, seed=4, scalars={})
+    with pytest.raises(TableError, match="nothing to write"), toy_writer(tmp_path / "t"):
+        pass
+    assert not hidden(tmp_path / "t")
+
+
+def test_annotations(tmp_path: Path) -> None:
+    with toy_writer(tmp_path / "t") as writer:
+        writer.add(TOY.architecture(0), seed=0, scalars={})
+        writer.annotate(title="final", notes=("b", "c"), source={"sha256": "0"})
+    meta = Table(tmp_path / "t").meta
+    assert meta["title"] == "final"
+    assert meta["notes"] == ["a note", "b", "c"]
+    assert meta["source"] == {"file": "nowhere", "sha256": "0"}
+
+
+# -- whole or not at all -----------------------------------------------------
+
+
+def test_an_existing_table_is_kept_unless_told_otherwise(tmp_path: Path, toy_table: Table) -> None:
+    with pytest.raises(TableError, match=r"exists already.*--replace"):
+        toy_writer(toy_table.folder)
+    with toy_writer(toy_table.folder, replace=True) as writer:
+        writer.add(TOY.architecture(7), seed=0, scalars={})
+    assert Table(toy_table.folder).arch_index.tolist() == [7]
+    assert not hidden(toy_table.folder)
+
+
+def test_a_table_that_appeared_meanwhile_is_kept(tmp_path: Path) -> None:
+    def race() -> None:
+        with toy_writer(tmp_path / "t") as slow:
+            slow.add(TOY.architecture(7), seed=0, scalars={})
+            write_toy(tmp_path / "t")
+
+    with pytest.raises(TableError, match=r"failed: .*not empty; nothing was changed there"):
+        race()
+    assert Table(tmp_path / "t").rows == 16
+    assert not hidden(tmp_path / "t")
+
+
+def test_replacing_never_touches_what_is_no_table(tmp_path: Path) -> None:
+    precious = tmp_path / "thesis"
+    precious.mkdir()
+    (precious / "chapter1.tex").write_text("x")
+    for target in (precious, precious / "chapter1.tex"):
+        with pytest.raises(TableError, match="something else than a table"):
+            toy_writer(target, replace=True)
+    assert (precious / "chapter1.tex").read_text() == "x"
+
+
+def _full_disk_when_appending(monkeypatch: pytest.MonkeyPatch) -> None:
+    def flush(self: Any) -> None:
+        raise FULL
+
+    monkeypatch.setattr(writer_module._RowFile, "flush", flush)
+
+
+def _full_disk_when_saving(monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(*args: Any, **kwargs: Any) -> None:
+        raise FULL
+
+    monkeypatch.setattr(np, "save", save)
+
+
+def _full_disk_when_syncing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(handle: int) -> None:
+        raise FULL
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+def _full_disk_for_meta(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(*args: Any) -> None:
+        raise FULL
+
+    monkeypatch.setattr(writer_module, "write_atomically", write)
+
+
+def _no_rename_to_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.name.endswith(".partial"):
+            raise FULL
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _full_disk_when_appending,
+        _full_disk_when_saving,
+        _full_disk_when_syncing,
+        _full_disk_for_meta,
+        _no_rename_to_the_target,
+    ],
+)
+def test_a_full_disk_changes_nothing(
+    damage: Callable[[pytest.MonkeyPatch], None], replace: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "toy"
+    before = write_toy(folder).content_hash if replace else None
+    with monkeypatch.context() as patch:
+        damage(patch)
+        with pytest.raises(TableError, match="No space left on device; nothing was changed there") as caught:
+            write_toy(folder, replace=replace)
+    assert "\n" not in str(caught.value)
+    assert not hidden(folder)
+    if replace:
+        assert Table(folder).content_hash == before
+        Table(folder).verify()
+    else:
+        assert not folder.exists()
+
+
+def test_a_failure_while_closing_does_not_hide_the_first_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk fails again when buffered data are flushed by close."""
+
+    class Failing:
+        def __init__(self, stream: Any) -> None:
+            self.stream = stream
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.stream, name)
+
+        def close(self) -> None:
+            self.stream.close()
+            raise FULL
+
+    original = writer_module._RowFile.__init__
+
+    def init(self: Any, *args: Any) -> None:
+        original(self, *args)
+        self._file = Failing(self._file)
+
+    monkeypatch.setattr(writer_module._RowFile, "__init__", init)
+    writer = toy_writer(tmp_path / "t")
+    with pytest.raises(RuntimeError, match="the first"), writer:
+        _add_and_raise(writer, RuntimeError("the first"))
+    assert not hidden(tmp_path / "t")
+
+
+def _add_and_raise(writer: TableWriter, error: BaseException) -> None:
+    writer.add(TOY.architecture(0), seed=0, scalars={}, curves={"train_acc": np.ones(3)})
+    raise error
+
+
+def test_an_exception_in_the_block_leaves_nothing(tmp_path: Path) -> None:
+    writer = toy_writer(tmp_path / "t")
+    with pytest.raises(KeyboardInterrupt), writer:
+        _add_and_raise(writer, KeyboardInterrupt())
+    assert list(tmp_path.glob("[.t]*")) == []
+
+
+def test_unwritable_place(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TableError, match=r"cannot write a table at .*Not a directory"):
+        toy_writer(tmp_path / "file" / "table")
