@@ -8,6 +8,7 @@ from typing import ClassVar
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.space import SearchSpace
 from searchers.base import Searcher, check_at_least
+from searchers.threads import single_threaded
 
 
 class BorrowedSearcher(Searcher):
@@ -17,7 +18,8 @@ class BorrowedSearcher(Searcher):
     again, which is free, and its known score told again, as the library expects.  One
     outside the space (left out of a partial table, beyond a constraint) is handed back as
     failed.  After `patience` of either in a row a random unseen architecture is proposed
-    instead and reported to the library as evaluated, so that no run stalls.
+    instead and reported to the library as evaluated, so that no run stalls.  The library
+    computes on one thread.
 
     Attributes:
         libraries: distributions whose versions decide what is proposed.
@@ -42,7 +44,8 @@ class BorrowedSearcher(Searcher):
         if self.space.size == 1:  # some libraries fail where there is nothing to choose
             return self.sample_unseen()
         while self._nothing_new < self.patience:
-            architecture = self._propose()
+            with single_threaded():
+                architecture = self._propose()
             if architecture not in self.space:
                 self._nothing_new += 1
                 self._reject(architecture)
@@ -53,7 +56,8 @@ class BorrowedSearcher(Searcher):
         return self.sample_unseen()
 
     def _tell(self, architecture: Architecture, score: float) -> None:
-        self._report(architecture, score)
+        with single_threaded():
+            self._report(architecture, score)
 
     @abstractmethod
     def _propose(self) -> Architecture:

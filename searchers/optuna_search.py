@@ -67,6 +67,8 @@ class OptunaSearcher(BorrowedSearcher):
                 import cmaes  # noqa: F401
             except ImportError:
                 raise SearchError("Optuna's CMA-ES needs cmaes: pip install 'nasbench-ar[optuna]'") from None
+        if self.sampler == "gp":
+            import torch  # noqa: F401 (Optuna imports it at the first fit, which would then not be held to one thread)
         makers = {
             "tpe": lambda: samplers.TPESampler(seed=seed),
             "gp": lambda: samplers.GPSampler(seed=seed, deterministic_objective=True),

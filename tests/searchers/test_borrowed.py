@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import sys
 from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from nasbench_ar import Architecture, SearchError, SearchSpace
 from searchers import NevergradSearcher, OptunaSearcher
@@ -117,6 +119,40 @@ class Loop(BorrowedSearcher):
 
     def _report(self, architecture: Architecture, score: float) -> None:
         self.reported = [*getattr(self, "reported", []), architecture]
+
+
+def test_the_library_computes_on_one_thread() -> None:
+    def blas_threads() -> set[int]:
+        return {found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"}
+
+    class Watched(Loop):
+        def _propose(self) -> Architecture:
+            seen.append(blas_threads())
+            return super()._propose()
+
+        def _report(self, architecture: Architecture, score: float) -> None:
+            seen.append(blas_threads())
+
+    seen: list[set[int]] = []
+    with threadpool_limits(2):
+        searcher = Watched(SMALL, 0, patience=3)
+        searcher.tell(searcher.ask(), 1.0)
+        assert seen == [{1}, {1}]
+        assert blas_threads() == {2}
+
+
+def test_torch_is_there_before_it_is_held_to_one_thread() -> None:
+    code = (
+        "import sys\n"
+        "from searchers import OptunaSearcher\n"
+        "from searchers.testing import SMALL\n"
+        "OptunaSearcher(SMALL, 0)\n"
+        "assert 'torch' not in sys.modules\n"
+        "OptunaSearcher(SMALL, 0, sampler='gp')\n"
+        "assert 'torch' in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_patience_ends_loops() -> None:
