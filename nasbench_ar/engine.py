@@ -23,9 +23,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from nasbench_ar.errors import ConfigError, EngineError
+from nasbench_ar.errors import ConfigError, EngineError, shown
 
 ENGINES = ("loky", "dask")
+_LONGEST_PLACE = 1000  # characters of an address or a path
 T = TypeVar("T")
 Task = tuple[Any, ...]
 
@@ -52,13 +53,15 @@ class Engine:
 
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
-            raise ConfigError(f"engine={self.name!r}: expected one of {', '.join(ENGINES)}")
+            raise ConfigError(f"engine={shown(self.name)}: expected one of {', '.join(ENGINES)}")
         if self.jobs == 0:
             raise ConfigError("jobs=0: expected a number of processes, or -1 for every core")
         if self.restarts < 0:
             raise ConfigError(f"restarts={self.restarts}: expected an integer of at least 0")
         if self.dask is None:
             return
+        if not self.dask.isprintable() or len(self.dask) > _LONGEST_PLACE:
+            raise ConfigError(f"dask={shown(self.dask)}: neither a scheduler's address nor the path of its file")
         if self.name != "dask":
             raise ConfigError(f"dask={self.dask}: a scheduler goes with engine=dask, not with engine={self.name}")
         if not self.dask:

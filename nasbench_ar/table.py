@@ -24,6 +24,7 @@ from nasbench_ar.metrics import CORRUPTIONS, CURVES, METRICS, SEVERITIES
 from nasbench_ar.space import SearchSpace
 from nasbench_ar.table_writer import FORMAT, FORMAT_VERSION, NAME, NAME_RULE
 
+_LONGEST_NAME = 255  # of a file on Linux
 _META_KEYS = {
     "name": str,
     "title": str,
@@ -281,7 +282,7 @@ def _read_meta(folder: Path) -> dict[str, Any]:
         raise TableError(f"{path} is damaged: {shown(meta['name'])} cannot name a table; {NAME_RULE}")
     for file, facts in meta["files"].items():
         within = not Path(file).is_absolute() and ".." not in Path(file).parts
-        named = within and file.endswith(".npy") and file.isprintable()
+        named = within and file.endswith(".npy") and file.isprintable() and len(file) <= _LONGEST_NAME
         if not named or not isinstance(facts, dict) or "sha256" not in facts:
             raise TableError(f"{path} is damaged: bad entry {shown(file)} in 'files'; import the table again")
     if not all(isinstance(text, str) for text in (*meta["notes"], *meta["differs"].values())):

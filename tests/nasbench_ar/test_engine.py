@@ -119,6 +119,8 @@ def test_processes(cluster: Cluster) -> None:
         ({"jobs": 0}, "jobs=0: expected a number of processes"),
         ({"restarts": -1}, "restarts=-1: expected an integer of at least 0"),
         ({"dask": "tcp://a:1"}, "dask=tcp://a:1: a scheduler goes with engine=dask"),
+        ({"dask": "a\nb"}, r"dask='a\\nb': neither a scheduler's address nor the path of its file"),
+        ({"name": "dask", "dask": "9" * 5000}, r"dask='9+\.\.\.: neither a scheduler's address"),
         ({"name": "dask", "dask": ""}, "dask= takes a scheduler's address or its file"),
         ({"name": "dask", "dask": "tcp://a:1", "jobs": 4}, "jobs=4: the workers of the scheduler tcp://a:1 decide"),
     ],

@@ -245,6 +245,7 @@ def test_unreadable_array(toy_table: Table) -> None:
         (lambda m: m["files"].update({"scalars/test_aa_acc.npy": {"sha256": "0"}}), "No such file"),
         (lambda m: m["files"].update({"flags/x": {"sha256": "0"}}), "bad entry 'flags/x'"),
         (lambda m: m["files"].update({"flags/x\ny.npy": {"sha256": "0"}}), "bad entry"),
+        (lambda m: m["files"].update({f"flags/{'9' * 5000}.npy": {"sha256": "0"}}), r"bad entry 'flags/9+\.\.\. in"),
         (lambda m: m.update(notes=["fine", 5]), "'notes' and 'differs' hold texts only"),
         (lambda m: m["differs"].update(val_loss=[]), "'notes' and 'differs' hold texts only"),
         (lambda m: m.update(title="\ud800"), "surrogates not allowed"),
