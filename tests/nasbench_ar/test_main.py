@@ -1,3 +1,4 @@
+import argparse
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import pytest
 
 import nasbench_ar
 from nasbench_ar import NARES, release
-from nasbench_ar.__main__ import main
+from nasbench_ar.__main__ import _parser, main
 from tests.nasbench_ar.conftest import write_toy
 from tests.nasbench_ar.synthetic_release import make_record, write_jsonl
 
@@ -75,10 +76,60 @@ def test_import_info_query_export(source: Path, tmp_path: Path, capsys: pytest.C
     assert ",seed," in (tmp_path / "x.CSV").read_text()
 
 
+def test_one_seed_and_one_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = NARES.from_arch_id(1)
+    records = write_jsonl(tmp_path / "cifar10.jsonl", [make_record(first, seeds=(0, 3), epochs=8)])
+    assert main(["import", str(records)]) == 0
+    oracle = nasbench_ar.load(quiet=True)
+    capsys.readouterr()
+    asked: list[tuple[list[str], float]] = [
+        ([], oracle.query(first, "val_pgd_acc")),
+        (["--seed", "3"], oracle.query(first, "val_pgd_acc", seed=3)),
+        (["--epoch", "2"], oracle.query(first, "val_pgd_acc", epoch=2)),
+        (["--seed", "0", "--epoch", "1"], oracle.query(first, "val_pgd_acc", seed=0, epoch=1)),
+    ]
+    assert len({value for _, value in asked}) == 4
+    for words, value in asked:
+        assert main(["query", str(first), "val_pgd_acc", *words]) == 0
+        assert float(capsys.readouterr().out) == value
+
+
+def test_formats(source: Path, tmp_path: Path) -> None:
+    main(["import", str(source)])
+    assert main(["export", "nares", str(tmp_path / "x"), "--format", "jsonl"]) == 0
+    assert (tmp_path / "x").read_bytes() == source.read_bytes()
+    for words, has_seeds in (([], False), (["--by", "architecture"], False), (["--by", "training"], True)):
+        assert main(["export", "nares", str(tmp_path / "x.csv"), *words]) == 0
+        assert (",seed," in (tmp_path / "x.csv").read_text()) == has_seeds
+
+
+def test_every_word_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = _parser()
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    assert list(commands.choices) == ["import", "info", "export", "query"]
+    assert [choice.dest for choice in commands._choices_actions if choice.help] == list(commands.choices)
+    for name, command in commands.choices.items():
+        for action in command._actions:
+            assert action.help
+            if not action.option_strings:
+                assert str(action.metavar) in ("PATH", "TABLE", "OUT", "ARCH", "METRIC")
+        with pytest.raises(SystemExit) as caught:
+            main([name, "--help"])
+        assert caught.value.code == 0
+        assert f"usage: python -m nasbench_ar {name} " in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "Tables of NASBench-AR." in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"nasbench-ar {nasbench_ar.__version__}\n"
+
+
 def test_info_on_all(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_toy(home / "tables" / "toy")
     assert main(["info"]) == 0
     out, _ = capsys.readouterr()
+    assert out.startswith("installed tables:\n  ")
     assert f"  toy: {home / 'tables' / 'toy'}\n" in out
     assert "nares-figures: " in out
     assert out.count("(what load() takes)") == 1
