@@ -32,7 +32,7 @@ from experiments.config import RunConfig
 from experiments.run import complete
 from experiments.statistics import mean_interval
 from experiments.store import Runs, RunStore
-from experiments.stored_config import check_runs, checked_config
+from experiments.stored_config import check_marks, check_runs, checked_config, limits_of
 from experiments.summary import HEADER as SUMMARY_HEADER
 from experiments.summary import as_latex, as_markdown, number, plus_minus
 from nasbench_ar import METRICS, Oracle, parse_constraints
@@ -209,8 +209,8 @@ def stored_fronts(folder: Path, oracle: Oracle) -> Fronts:
     store = RunStore(folder)
     config = checked_config(folder)
     marks = config["fingerprint"]
-    limits = [word for word in str(marks.get("constraint", "")).split(",") if word]
-    cloud = Cloud.of(oracle, str(marks["objective"]).split(","), limits, marks["table_seed"])
+    check_marks(folder, marks, oracle)
+    cloud = Cloud.of(oracle, str(marks["objective"]).split(","), limits_of(marks), marks["table_seed"])
     runs = store.load(store.finished(), 1)
     check_runs(folder, marks, runs, oracle)
     return measure(str(config["name"]), cloud, runs)

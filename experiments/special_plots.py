@@ -11,7 +11,7 @@ from experiments.contestants import is_plain, table_of
 from experiments.judged import judge
 from experiments.runner import Race
 from experiments.store import RunStore
-from experiments.stored_config import check_runs, checked_config
+from experiments.stored_config import check_marks, check_runs, checked_config, limits_of
 from nasbench_ar import Oracle, ResultsError
 
 SHARED = ("table", "table_hash", "objective", "table_seed", "constraint", "noise", "images")
@@ -58,10 +58,11 @@ def _draw_judged(folders: Sequence[Path], configs: Sequence[dict[str, Any]], ora
             queries=int(marks["queries"]),
             searcher=str(marks["searcher"]["_target_"]),
             table_seed=marks["table_seed"],
-            constraints=tuple(filter(None, str(marks.get("constraint", "")).split(","))),
+            constraints=limits_of(marks),
             noise=str(marks.get("noise", "none")),
             images=int(marks.get("images", 1)),
         )
+        check_marks(folder, marks, oracle)
         runs = store.load(store.finished(), race.queries)
         check_runs(folder, marks, runs, oracle)
         judged = judge(oracle, race, runs)

@@ -112,6 +112,34 @@ def checked_config(folder: Path, *, fidelity: bool = False) -> dict[str, Any]:
     return config
 
 
+def limits_of(marks: Mapping[str, Any]) -> tuple[str, ...]:
+    """The limits that a fingerprint names, such as `macs<=10e9`."""
+    return tuple(filter(None, str(marks.get("constraint", "")).split(",")))
+
+
+def check_marks(folder: Path, marks: Mapping[str, Any], oracle: Oracle) -> None:
+    """Make sure that a fingerprint can be of races on a table.
+
+    Args:
+        folder: of the results.
+        marks: their fingerprint.
+        oracle: the table.
+
+    Raises:
+        ResultsError: when more queries were made than there are architectures, or when none keeps the limits.
+    """
+    size = oracle.space.product_size
+    if marks["queries"] > size:
+        raise _damaged(folder, f"fingerprint.queries is {marks['queries']}, table {oracle.name} has {size}")
+    limits, seed = parse_constraints(limits_of(marks)), marks["table_seed"]
+    try:
+        space = oracle.searchable_space(*str(marks["objective"]).split(","), seed=seed, constraints=limits)
+    except NasbenchError as error:
+        raise _damaged(folder, str(error)) from error
+    if not oracle.feasible(limits, seed=seed)[space.member_indices].any():
+        raise _damaged(folder, f"no architecture of table {oracle.name} keeps {marks['constraint']}")
+
+
 def check_runs(folder: Path, marks: Mapping[str, Any], runs: Runs, oracle: Oracle) -> None:
     """Make sure that runs are of a table: its architectures, and its values where the searcher saw those.
 
@@ -124,6 +152,7 @@ def check_runs(folder: Path, marks: Mapping[str, Any], runs: Runs, oracle: Oracl
     Raises:
         ResultsError: names the first run that is not.
     """
+    check_marks(folder, marks, oracle)
     size = oracle.space.product_size
     true_values = not {"constraint", "noise"} & set(marks) and "," not in str(marks["objective"])
     column = oracle.column(str(marks["objective"]), seed=marks["table_seed"]) if true_values else None

@@ -11,10 +11,12 @@ import pytest
 import yaml
 
 from experiments.contestants import read_contest
+from experiments.fronts import stored_fronts
+from experiments.page.stored import read_experiment
 from experiments.runner import Run
 from experiments.store import CONFIG, RunStore
 from experiments.stored_config import checked_config
-from nasbench_ar import ResultsError, Table
+from nasbench_ar import Oracle, ResultsError, Table
 from tests.experiments.conftest import store_runs
 
 
@@ -70,6 +72,43 @@ def test_damaged_configs(folder: Path, change: Callable[[dict[str, Any]], Any], 
     edit(folder, change)
     with pytest.raises(ResultsError, match=rf"config\.yaml is damaged: {message}.*; remove the folder"):
         read_contest([folder])
+
+
+@pytest.mark.parametrize(
+    ("objective", "marks", "message"),
+    [
+        ("val_pgd_acc", {"queries": 10**9}, r"fingerprint\.queries is 1000000000, table small has 81"),
+        ("val_pgd_acc", {"constraint": "macs<=5"}, r"no architecture of table small keeps macs<=5: macs is 8\.8"),
+        (
+            "val_pgd_acc",
+            {"constraint": "val_pgd_acc>=100"},
+            "no architecture of table small keeps val_pgd_acc>=100",
+        ),
+        ("val_pgd_acc", {"objective": "test_aa_acc"}, "table small has no test_aa_acc"),
+        ("val_pgd_acc,macs", {"constraint": "macs<=5"}, r"no architecture of table small keeps macs<=5: macs is 8\.8"),
+    ],
+)
+def test_races_that_no_table_can_have_had(
+    objective: str, marks: dict[str, Any], message: str, table: Table, tmp_path: Path
+) -> None:
+    folder = store_runs(tmp_path / "mine", table, {0: [0, 1], 4: [2, 3]})
+
+    def change(config: dict[str, Any]) -> None:
+        told = config["fingerprint"]
+        told |= {"objective": objective} | marks
+        config |= {key: told[key] for key in ("objective", "queries", "table_seed")}
+        config |= {"allow_test_objective": False, "searcher": {"_target_": "searchers.RandomSearch"}}
+
+    edit(folder, change)
+    oracle = Oracle(table)
+    readers: list[Callable[[], Any]] = [lambda: stored_fronts(folder, oracle)]
+    if "," not in objective:
+        readers.append(lambda: read_experiment(folder, oracle))
+    if "," not in objective and "constraint" not in marks:
+        readers.append(lambda: read_contest([folder]))
+    for read in readers:
+        with pytest.raises(ResultsError, match=rf"config\.yaml is damaged: {message}"):
+            read()
 
 
 def test_runs_of_the_other_command(folder: Path) -> None:
