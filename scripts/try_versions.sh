@@ -23,7 +23,7 @@ trap 'rm -rf "$environment"' EXIT
 python3 -m venv "$environment/tools"
 "$environment/tools/bin/python" -m pip install --quiet uv
 uv() { "$environment/tools/bin/uv" "$@"; }
-uv venv --quiet --python "$python" "$environment/venv"
+uv venv --quiet --seed --python "$python" "$environment/venv"
 uv pip install --quiet --python "$environment/venv" --resolution "$resolution" -e ".[test]"
 
 unset PYTHONPATH
