@@ -71,6 +71,47 @@ def test_selection_by_hand() -> None:
     assert kept.tolist() == [0, 3, 2, 1, 4]
     assert place.tolist() == [0, 0, 1, 2, 3], "the two ends are not told apart"
     assert survivors(points, 3)[0].tolist() == [0, 3, 2], "a front that does not fit is cut by crowding"
+    kept, place = survivors(points, 9)
+    assert kept.tolist() == [0, 3, 2, 1, 4, 5]
+    assert place.tolist() == [0, 0, 1, 2, 3, 4]
+
+
+def next_generation(searcher: NSGA2) -> list[Architecture]:
+    children = []
+    for _ in range(searcher.population):
+        children.append(searcher.ask())
+        searcher.tell(children[-1], pair(children[-1]))
+    return children
+
+
+def test_children_mix_both_parents() -> None:
+    masks: list[tuple[bool, ...]] = []
+    for seed in range(300):
+        searcher = NSGA2(SMALL, seed, population=2, crossover=1.0, mutation=0.0)
+        first, second = next_generation(searcher)
+        for child in next_generation(searcher) if all(a != b for a, b in zip(first, second, strict=True)) else ():
+            assert all(value in both for value, both in zip(child, zip(first, second, strict=True), strict=True))
+            masks.append(tuple(value == b for value, b in zip(child, second, strict=True)))
+    assert len(set(masks)) == 2**4 - 2, "every mixture comes, the parents themselves do not"
+    assert 0.4 < np.mean(masks) < 0.6
+
+
+def test_children_without_crossover_are_neighbours() -> None:
+    for seed in range(20):
+        searcher = NSGA2(SMALL, seed, population=4, crossover=0.0, mutation=1.0)
+        parents = next_generation(searcher)
+        for child in next_generation(searcher):
+            assert any(child in SMALL.neighbours(parent) for parent in parents)
+
+
+def test_what_was_told_before_counts_for_the_first_generation() -> None:
+    searcher = NSGA2(SMALL, 0, population=5)
+    for architecture in list(SMALL)[:2]:
+        searcher.tell(architecture, pair(architecture))
+    told(searcher, 5)
+    assert not searcher._alive
+    searcher.ask()
+    assert set(searcher._alive) == set(searcher.history)
 
 
 def test_tournaments_prefer_the_better_place() -> None:
@@ -118,7 +159,23 @@ def test_bad_vectors() -> None:
     assert VectorRandomSearch(SMALL, 0).front() == []
 
 
-@pytest.mark.parametrize("arguments", [{"population": 0}, {"crossover": 1.5}, {"mutation": -1}, {"patience": 0}])
-def test_bad_arguments(arguments: dict[str, float]) -> None:
-    with pytest.raises(SearchError):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"population": 0}, "^population=0: "),
+        ({"crossover": 1.5}, r"^crossover=1\.5: expected a probability, 0 to 1$"),
+        ({"crossover": -0.1}, r"^crossover=-0\.1: "),
+        ({"mutation": 1.5}, r"^mutation=1\.5: expected a probability, 0 to 1$"),
+        ({"mutation": -1}, "^mutation=-1"),
+        ({"patience": 0}, "^patience=0: "),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, float], message: str) -> None:
+    with pytest.raises(SearchError, match=message):
         NSGA2(SMALL, 0, **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("crossover", "mutation"), [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0)])
+def test_the_ends_of_the_ranges(crossover: float, mutation: float) -> None:
+    searcher = NSGA2(SMALL, 3, population=1, crossover=crossover, mutation=mutation, patience=1)
+    assert len(told(searcher, 81)) == 81
