@@ -7,7 +7,9 @@
 For every metric that may guide a search (rows), the reported architectures are scored on
 every metric of the table with a direction (columns): the mean regret, in the column's
 unit, against the best of the table, and the mean percentile, the share of the table
-that is worse (ties count half).  Intervals are Student's t, 95 %, over the runs.
+that is worse (ties count half).  Intervals are Student's t, 95 %, over the runs.  With
+limits (`constraint=`), best and share are of the architectures that keep them, and a run
+that reports none of those does not count.
 
 Writes `matrix.csv`, `matrix.md` and `matrix.png` to `<out>/<table>/proxy/<searcher>/`,
 and the runs of each row to a folder below; the same command goes on where it stopped.
@@ -33,7 +35,7 @@ from experiments.config import RunConfig, help_text, main_with_errors, parse_com
 from experiments.run import complete
 from experiments.statistics import mean_interval
 from experiments.summary import as_markdown, number
-from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError, load
+from nasbench_ar import METRICS, ConfigError, Constraint, Oracle, ResultsError, load, parse_constraints
 from nasbench_ar.files import write_atomically
 
 if TYPE_CHECKING:
@@ -49,9 +51,9 @@ class Cell:
     Attributes:
         search_on: the objective.
         score_on: the judge.
-        regrets: (runs,) distance of the reported architecture from the table's best,
-            NaN where the table has no value.
-        percentiles: (runs,) share of the table that is worse, percent, likewise.
+        regrets: (runs,) distance of the reported architecture from the best that keeps the
+            limits, NaN where the table has no value, or where it breaks a limit.
+        percentiles: (runs,) share of those that is worse, percent, likewise.
     """
 
     search_on: str
@@ -77,7 +79,14 @@ def percentile_of(values: FloatArray, column: FloatArray) -> FloatArray:
     return np.where(np.isnan(values), np.nan, 50.0 * below / len(ordered))
 
 
-def score(oracle: Oracle, reported: NDArray[np.int32], search_on: str, score_on: str, seed: Any = "mean") -> Cell:
+def score(
+    oracle: Oracle,
+    reported: NDArray[np.int32],
+    search_on: str,
+    score_on: str,
+    seed: Any = "mean",
+    limits: Sequence[Constraint] = (),
+) -> Cell:
     """One cell of the matrix.
 
     Args:
@@ -86,10 +95,14 @@ def score(oracle: Oracle, reported: NDArray[np.int32], search_on: str, score_on:
         search_on: what guided the runs.
         score_on: a metric with a direction.
         seed: training seed to look up.
+        limits: that the runs had to keep.
     """
     sign = 1.0 if METRICS[score_on].maximize else -1.0
-    column = sign * oracle.column(score_on, seed=seed)
+    column = np.where(oracle.feasible(limits, seed=seed), sign * oracle.column(score_on, seed=seed), np.nan)
     known = column[~np.isnan(column)]
+    if not len(known):
+        nothing = np.full(len(reported), np.nan)
+        return Cell(search_on, score_on, nothing, nothing)
     return Cell(search_on, score_on, known.max() - column[reported], percentile_of(column[reported], known))
 
 
@@ -100,12 +113,12 @@ def proxy_matrix(config: RunConfig, oracle: Oracle, search_on: Sequence[str]) ->
         NasbenchError: as `run.run_experiment`.
     """
     judges = [name for name in oracle.metrics if METRICS[name].maximize is not None]
-    folder = _folder(config, oracle)
+    folder, limits = _folder(config, oracle), parse_constraints(config.constraint)
     rows = []
     for objective in search_on:
         one = replace(config, objective=objective, name=objective)
         _, _, runs = complete(one, oracle, folder)
-        rows.append([score(oracle, runs.reported, objective, judge, config.table_seed) for judge in judges])
+        rows.append([score(oracle, runs.reported, objective, judge, config.table_seed, limits) for judge in judges])
     return rows
 
 
@@ -148,11 +161,26 @@ def as_text(rows: Sequence[Sequence[Cell]], config: RunConfig, oracle: Oracle) -
             f"{config.searcher_name}: {config.runs} runs of {config.queries} queries per row; mean regret ± half of "
             "the 95 % interval, in the unit of the column's metric",
             "",
+            *_conditions(config),
             f"Table {oracle.name}: {oracle.title}",
             "",
             as_markdown(header, lines),
         ]
     )
+
+
+def _conditions(config: RunConfig) -> list[str]:
+    """What the searchers were not allowed, or did not see."""
+    out = []
+    if config.constraint:
+        limits = ", ".join(map(str, parse_constraints(config.constraint)))
+        out += [f"Constraint {limits}: regret is from the best that keeps it; runs that found none do not count.", ""]
+    if config.noise != "none":
+        out += [
+            f"Noise {config.noise}: the searchers saw draws of {config.images} images; regret is of true values.",
+            "",
+        ]
+    return out
 
 
 def draw_matrix(rows: Sequence[Sequence[Cell]]) -> Axes:

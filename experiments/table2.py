@@ -39,6 +39,7 @@ SIGNIFICANCE = 0.05
 PUBLISHED_LINE = "published"
 PREFIX = "published_"
 VARIANTS = ("corrected", "published", "both")
+PLAIN = ("constraint", "noise", "images")  # keys of `experiments.run` alone
 
 
 def run_all(config: RunConfig, oracle: Oracle, names: Sequence[str] = tuple(SEARCHERS)) -> list[Experiment]:
@@ -220,6 +221,11 @@ def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str, int]:
         key = word.partition("=")[0]
         if key.lstrip("+~").split(".")[0] in ("searcher", "name"):
             raise ConfigError(f"{word!r}: table2 runs every searcher; for one alone use python -m experiments.run")
+        if key.lstrip("+~") in PLAIN:
+            raise ConfigError(
+                f"{word!r}: table2 is the published comparison, without limits and noise; use python -m "
+                "experiments.run for each searcher, and experiments.plot"
+            )
         if key not in defaults:
             rest.append(word)
     own = parse_words([word for word in arguments if word not in rest], defaults)
@@ -231,7 +237,7 @@ def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str, int]:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
-        print(help_text("python -m experiments.table2", hidden=("searcher", "name"), searchers=False))
+        print(help_text("python -m experiments.table2", hidden=("searcher", "name", *PLAIN), searchers=False))
         print(f"table2 also takes variant={'|'.join(VARIANTS)} and published_bananas_runs=20")
         return
     words, variant, bananas_runs = _own_keys(arguments)

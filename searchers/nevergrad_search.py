@@ -69,12 +69,18 @@ class NevergradSearcher(BorrowedSearcher):
         with self._own_randomness():
             parametrization = nevergrad.p.Tuple(*(choice(list(space.choices(k))) for k in self._free))
             parametrization.random_state = np.random.RandomState(self.seed)
-            self._optimizer = nevergrad.optimizers.registry[optimizer](parametrization, budget=self.budget)
+            try:
+                self._optimizer = nevergrad.optimizers.registry[optimizer](parametrization, budget=self.budget)
+            except ImportError as error:
+                raise SearchError(f"optimizer={optimizer} needs another package: {error}") from None
         self._asked: dict[Architecture, deque[Any]] = defaultdict(deque)
 
     def _propose(self) -> Architecture:
         with self._own_randomness():
-            candidate = self._optimizer.ask()
+            try:
+                candidate = self._optimizer.ask()
+            except (ImportError, RuntimeError) as error:  # some begin their work, and miss packages, only now
+                raise SearchError(f"Nevergrad's {self.optimizer} failed: {' '.join(str(error).split())}") from error
         chosen = dict(zip(self._free, candidate.value, strict=True))
         architecture = Architecture(*(chosen.get(k, self.space.choices(k)[0]) for k in range(self.space.dimensions)))
         self._asked[architecture].append(candidate)

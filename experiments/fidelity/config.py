@@ -49,5 +49,5 @@ FRONT = Front(
     FIDELITY_SEARCHERS,
     FidelitySearcher,
     default="hyperband",
-    hidden=("queries", "allow_test_objective"),
+    hidden=("queries", "allow_test_objective", "constraint", "noise", "images"),
 )

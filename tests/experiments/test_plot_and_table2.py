@@ -133,3 +133,14 @@ def test_table2_runs_every_searcher(command: Command, word: str) -> None:
     code, _, err = command(table2.main, word)
     assert code == 2
     assert "runs every searcher" in err
+
+
+@pytest.mark.parametrize("word", ["constraint=macs<=10e9", "noise=run", "images=500"])
+def test_table2_has_neither_limits_nor_noise(word: str, command: Command) -> None:
+    code, _, err = command(table2.main, word)
+    assert code == 2
+    assert err.endswith(
+        f"error: {word!r}: table2 is the published comparison, without limits and noise; use python -m "
+        "experiments.run for each searcher, and experiments.plot\n"
+    )
+    assert word.partition("=")[0] not in command(table2.main, "--help")[1].split()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import proxy
-from nasbench_ar import Oracle, Table
+from nasbench_ar import Oracle, Table, parse_constraints
 from tests.experiments.conftest import Command
 
 
@@ -53,6 +53,32 @@ def test_the_matrix(table: Table, tmp_path: Path, command: Command) -> None:
     code, _, err = command(proxy.main, *words, "search_on=val_loss,macs")
     assert "3 runs are stored in" in err
     assert len((folder / "matrix.csv").read_text().splitlines()) == 1 + 2 * 6
+
+
+def test_under_limits_by_hand(table: Table) -> None:
+    oracle = Oracle(table)
+    limits = parse_constraints("macs<=1e8")
+    allowed = oracle.column("macs") <= 1e8
+    assert 5 < allowed.sum() < 76
+    column = oracle.column("val_loss")
+    best = int(np.flatnonzero(allowed)[column[allowed].argmin()])
+    breaks = int(np.flatnonzero(~allowed)[0])
+    cell = proxy.score(oracle, np.array([best, breaks], dtype=np.int32), "macs", "val_loss", limits=limits)
+    assert cell.regrets[0] == 0
+    assert cell.percentiles[0] == pytest.approx(100 * (1 - 0.5 / allowed.sum()))
+    assert cell.runs == 1, "what breaks a limit does not count"
+
+
+def test_the_matrix_says_what_was_not_allowed_or_not_seen(table: Table, tmp_path: Path, command: Command) -> None:
+    words = [f"table={table.folder}", f"out={tmp_path}", "runs=2", "jobs=1", "searcher=random_search"]
+    words.append("search_on=val_pgd_acc")
+    code, out, err = command(proxy.main, *words, "queries=20", "constraint=macs<=1e8", "noise=run", "images=50")
+    assert code == 0, err
+    assert "Constraint macs<=1e+08: regret is from the best that keeps it" in out.replace("100000000", "1e+08")
+    assert "Noise run: the searchers saw draws of 50 images; regret is of true values." in out
+    written = (tmp_path / "small/proxy/random_search/matrix.md").read_text()
+    assert "Constraint" in written
+    assert "Noise" in written
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,30 @@ def test_torch_is_there_before_it_is_held_to_one_thread() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_optimisers_that_lack_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    import nevergrad
+
+    class Absent:
+        def __init__(self, *arguments: Any, **words: Any) -> None:
+            raise ModuleNotFoundError("No module named 'bayes_optim'")
+
+    class AbsentLater:
+        def __init__(self, *arguments: Any, **words: Any) -> None:
+            pass
+
+        def ask(self) -> None:
+            raise RuntimeError("an optimizer raised an error:\nNo module named 'ConfigSpace'")
+
+    monkeypatch.setitem(nevergrad.optimizers.registry, "Absent", Absent)
+    monkeypatch.setitem(nevergrad.optimizers.registry, "AbsentLater", AbsentLater)
+    with pytest.raises(SearchError, match="^optimizer=Absent needs another package: No module named 'bayes_optim'$"):
+        NevergradSearcher(SMALL, 0, optimizer="Absent")
+    searcher = NevergradSearcher(SMALL, 0, optimizer="AbsentLater")
+    message = "^Nevergrad's AbsentLater failed: an optimizer raised an error: No module named 'ConfigSpace'$"
+    with pytest.raises(SearchError, match=message):
+        searcher.ask()
+
+
 def test_patience_ends_loops() -> None:
     space = SMALL.restricted_to(range(8))  # index 8 is outside
     searcher = Loop(space, 0, patience=4)

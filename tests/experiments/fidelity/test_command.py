@@ -156,6 +156,9 @@ def test_ranks(command: Command, climbing: Table, tmp_path: Path) -> None:
 WRONG = [
     (("searcher=bananas",), "unknown searcher 'bananas'; known: random_full, successive_halving, hyperband, asha"),
     (("queries=5",), "unknown key 'queries'"),
+    (("constraint=macs<=1e6",), "unknown key 'constraint'"),
+    (("noise=run",), "unknown key 'noise'"),
+    (("images=500",), "unknown key 'images'"),
     (("allow_test_objective=true",), "unknown key"),
     (("unit=days",), "unit='days': expected epochs or gpu_days"),
     (("budget=-1",), "budget=-1.0: expected a positive number"),
