@@ -73,8 +73,10 @@ class Judged:
         return [plot.Curve("incumbent, true value", self.true), plot.Curve("incumbent as observed", self.observed)]
 
     def reference_lines(self, queries: int) -> dict[str, object]:
-        """`optimum` and `random_expectation` for `plot.draw_trajectories`; the latter knows no noise."""
+        """`optimum`, its name and `random_expectation` for `plot.draw_trajectories`; the latter knows no noise."""
         lines: dict[str, object] = {"optimum": self.optimum}
+        if self.constraints:
+            lines["optimum_name"] = "best that keeps the limits"
         if self.noise == "none":
             lines["random_expectation"] = expected_best_of_n(self.counted, queries, maximize=self.maximize)
         return lines

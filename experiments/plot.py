@@ -60,6 +60,7 @@ def draw_trajectories(
     *,
     ylabel: str,
     optimum: float | None = None,
+    optimum_name: str = "optimum of the table",
     random_expectation: NDArray[np.float64] | None = None,
     axes: Axes | None = None,
 ) -> Axes:
@@ -72,6 +73,7 @@ def draw_trajectories(
         curves: what to lay over each other.
         ylabel: name and unit of the objective.
         optimum: best value in the table, a reference line.
+        optimum_name: what the legend calls it.
         random_expectation: (queries,) exact expectation of random search, another; the
             axis ends with it, where runs have gone on beyond their budget.
         axes: where to draw; a new figure by default.
@@ -93,7 +95,7 @@ def draw_trajectories(
         x = np.arange(1, len(random_expectation) + 1)
         axes.plot(x, random_expectation, color="0.35", linestyle=":", linewidth=1.5, label="random search, exact mean")
     if optimum is not None:
-        axes.axhline(optimum, color="0.35", linewidth=1.0, label=f"optimum of the table ({optimum:.2f})")
+        axes.axhline(optimum, color="0.35", linewidth=1.0, label=f"{optimum_name} ({optimum:.2f})")
     longest = max(curve.best.shape[1] for curve in curves)
     end = longest if random_expectation is None else len(random_expectation)
     axes.set_xlim(1, max(end, 2))

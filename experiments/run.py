@@ -197,7 +197,7 @@ def _note_left_out(race: Race, oracle: Oracle, size: int) -> None:
         names = " and ".join(needed)
         _note(f"{lacking} of {oracle.space.size} architectures have no {names} here and are left out of the space")
     if beyond := oracle.space.size - lacking - size:
-        limits = ", ".join(race.constraints)
+        limits = ", ".join(str(limit) for limit in parse_constraints(race.constraints) if limit.known_cost)
         _note(f"{limits}: {beyond} of {oracle.space.size} architectures are beyond it and left out of the space")
 
 

@@ -134,8 +134,20 @@ def test_a_measured_limit(table: Table, tmp_path: Path, command: Command) -> Non
     race = Race(str(table.folder), "val_pgd_acc", 20, "x.Y", constraints=(f"val_loss>={limit:.6f}",))
     judged = judge(oracle, race, RunStore(tmp_path / "small/random_search").load(range(4), 20))
     lines = judged.reference_lines(81)
+    assert lines["optimum"] == pytest.approx(best)
+    axes = plot.draw_trajectories(judged.curves, ylabel="y", **lines)  # type: ignore[arg-type]
+    assert f"best that keeps the limits ({best:.2f})" in [text.get_text() for text in axes.get_legend().get_texts()]
     assert lines["random_expectation"][[0, -1]].tolist() == pytest.approx([judged.counted.mean(), best])  # type: ignore[index]
     assert sorted(np.unique(judged.counted)) == sorted(np.unique(oracle.column("val_pgd_acc")[allowed]))
+
+
+def test_only_known_costs_leave_architectures_out(table: Table, tmp_path: Path, command: Command) -> None:
+    macs = Oracle(table).column("macs")
+    limit = int(np.median(macs))
+    code, _, err = command(run.main, *words(table, tmp_path, f"constraint=macs<={limit},val_loss<=1.9"))
+    assert code == 0, err
+    left_out = int((macs > limit).sum())
+    assert f"nasbench-ar: macs<={limit}: {left_out} of 81 architectures are beyond it and left out of the space" in err
 
 
 def test_fronts_under_a_limit(table: Table, tmp_path: Path, command: Command) -> None:
