@@ -36,7 +36,9 @@ from experiments.run import complete
 from experiments.statistics import mean_interval
 from experiments.summary import as_markdown, number
 from nasbench_ar import METRICS, ConfigError, Constraint, Oracle, ResultsError, load, parse_constraints
+from nasbench_ar.errors import shown
 from nasbench_ar.files import write_atomically
+from nasbench_ar.metrics import metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -183,8 +185,13 @@ def _conditions(config: RunConfig) -> list[str]:
     return out
 
 
-def draw_matrix(rows: Sequence[Sequence[Cell]]) -> Axes:
-    """A heat map of mean percentiles, with the mean regret written into each cell."""
+def draw_matrix(rows: Sequence[Sequence[Cell]], among: str = "in the table") -> Axes:
+    """A heat map of mean percentiles, with the mean regret written into each cell.
+
+    Args:
+        rows: a row per objective.
+        among: what the percentiles are of, in words.
+    """
     import matplotlib.pyplot as plt
 
     shape = (len(rows), len(rows[0]))
@@ -208,7 +215,7 @@ def draw_matrix(rows: Sequence[Sequence[Cell]]) -> Axes:
     axes.set_xlabel("scored on")
     axes.set_ylabel("searched on")
     bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
-    bar.set_label("mean percentile in the table", fontsize=8)
+    bar.set_label(f"mean percentile {among}", fontsize=8)
     bar.ax.tick_params(labelsize=8)
     axes.set_title("in the cells: mean regret, in the unit of the metric scored on", fontsize=8, loc="left")
     return axes
@@ -218,9 +225,22 @@ def _folder(config: RunConfig, oracle: Oracle) -> Path:
     return Path(config.out) / oracle.name / "proxy" / config.searcher_name
 
 
-def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str]:
+def _rows(chosen: str, oracle: Oracle) -> list[str]:
+    possible = [m for m in oracle.metrics if METRICS[m].searchable]
+    names = [name.strip() for name in chosen.split(",")]
+    for k, name in enumerate(names):
+        if not metric(name).searchable:
+            raise ConfigError(f"search_on={shown(chosen)}: {name} may not guide a search; rows: {', '.join(possible)}")
+        if name not in possible:
+            raise ConfigError(f"table {oracle.name} has no {name}; rows: {', '.join(possible)}")
+        if name in names[:k]:
+            raise ConfigError(f"search_on={shown(chosen)}: {name} is there twice")
+    return names
+
+
+def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str | None]:
     """Take `search_on` out of the words."""
-    rest, chosen = [], ""
+    rest, chosen = [], None
     for word in arguments:
         key, _, value = word.partition("=")
         if key == "search_on":
@@ -242,7 +262,7 @@ def main(arguments: Sequence[str]) -> None:
     os.environ.setdefault("MPLBACKEND", "Agg")
     config = parse_command_line(words)
     oracle = load(config.table)
-    search_on = [name.strip() for name in chosen.split(",")] if chosen else searchable(oracle)
+    search_on = searchable(oracle) if chosen is None else _rows(chosen, oracle)
     rows = proxy_matrix(config, oracle, search_on)
     folder = _folder(config, oracle)
     text = as_text(rows, config, oracle)
@@ -251,7 +271,8 @@ def main(arguments: Sequence[str]) -> None:
         write_atomically(folder / "matrix.md", text.encode())
     except OSError as error:
         raise ResultsError(f"cannot write to {folder}: {error.strerror or error}") from error
-    plot.save_figure(draw_matrix(rows), folder / "matrix.png", note=plot.wrapped_title(oracle))
+    axes = draw_matrix(rows, "within the limits" if config.constraint else "in the table")
+    plot.save_figure(axes, folder / "matrix.png", note=plot.wrapped_title(oracle))
     print(text)
     print(f"{folder}: matrix.csv matrix.md matrix.png; the runs of each row in a folder beside them")
 

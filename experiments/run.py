@@ -263,8 +263,9 @@ def _report(config: RunConfig, oracle: Oracle, race: Race, store: RunStore, runs
     experiment = Experiment(config, oracle, race.objective, store.folder, runs, rows, lacking, judged)
     store.write("summary.csv", summary.as_csv(rows).encode())
     store.write("summary.md", as_text(experiment).encode())
+    header = _header(config)
     caption = f"{config.searcher_name}: {len(runs.seeds)} runs of {race.queries} queries. {oracle.name}: {oracle.title}"
-    store.write("summary.tex", summary.as_latex(summary.HEADER, list(map(summary.cells, rows)), caption).encode())
+    store.write("summary.tex", summary.as_latex(header, list(map(summary.cells, rows)), caption).encode())
     arrays = {"seeds": runs.seeds, "arch_index": runs.arch_index, "scores": runs.scores, "reported": runs.reported}
     if judged is not None:
         arrays |= judged.arrays
@@ -286,6 +287,10 @@ def _report(config: RunConfig, oracle: Oracle, race: Race, store: RunStore, runs
     return experiment
 
 
+def _header(config: RunConfig) -> tuple[str, ...]:
+    return summary.LIMITED_HEADER if config.constraint else summary.HEADER
+
+
 def as_text(experiment: Experiment) -> str:
     """The report that is printed and stored as `summary.md`."""
     runs, queries = experiment.runs, experiment.config.queries
@@ -295,7 +300,7 @@ def as_text(experiment: Experiment) -> str:
         "",
         f"Table {experiment.oracle.name}: {experiment.oracle.title}",
         "",
-        summary.as_markdown(summary.HEADER, list(map(summary.cells, experiment.rows))),
+        summary.as_markdown(_header(experiment.config), list(map(summary.cells, experiment.rows))),
     ]
     if experiment.lacking:
         lines.append(f"Not in this table: {', '.join(experiment.lacking)}.")

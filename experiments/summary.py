@@ -161,6 +161,7 @@ def plus_minus(mean: float, std: float) -> str:
 
 
 HEADER = ("Metric", "Mean ± std", "95 % interval", "Table optimum", "Published")
+LIMITED_HEADER = (*HEADER[:3], "Best within limits", HEADER[4])  # where constraints leave something out
 
 
 def cells(row: Row) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_ar.errors import ConfigError, shown
+from nasbench_ar.errors import ConfigError, MetricError, shown
 from nasbench_ar.metrics import metric, objective
 
 FloatArray = NDArray[np.float64]
@@ -57,8 +57,11 @@ class Constraint:
         return np.maximum(beyond, 0.0)
 
 
-def parse_constraints(text: str | Sequence[str] | None) -> tuple[Constraint, ...]:
-    """Read one constraint or several, separated by commas or as a sequence.
+ConstraintsLike = str | Sequence[str | Constraint] | None
+
+
+def parse_constraints(text: ConstraintsLike) -> tuple[Constraint, ...]:
+    """Read one constraint or several, separated by commas or as a sequence; what was read before stays as it is.
 
     Raises:
         ConfigError: on another form than `metric<=number` or `metric>=number`.
@@ -67,6 +70,9 @@ def parse_constraints(text: str | Sequence[str] | None) -> tuple[Constraint, ...
     words = [] if text is None else text.split(",") if isinstance(text, str) else list(text)
     out = []
     for word in words:
+        if isinstance(word, Constraint):
+            out.append(word)
+            continue
         match = _FORM.fullmatch(str(word))
         try:
             limit = float(match[3]) if match else np.nan
@@ -76,8 +82,14 @@ def parse_constraints(text: str | Sequence[str] | None) -> tuple[Constraint, ...
             raise ConfigError(
                 f"constraint={shown(word)}: expected metric<=number or metric>=number, several separated by commas"
             )
-        if metric(match[1]).split != "cost":
-            objective(match[1])  # refuses test metrics and what has no direction
+        found = metric(match[1])
+        if found.split == "test":
+            raise MetricError(
+                f"{found.name} is a test metric and may not limit a search: what is chosen by the test set "
+                "says nothing about unseen data. Use a validation metric or a cost"
+            )
+        if found.split != "cost":
+            objective(found.name)  # refuses what has no direction
         out.append(Constraint(match[1], match[2], limit))
     return tuple(out)
 

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture, ArchitectureLike
-from nasbench_ar.constraints import Constraint
+from nasbench_ar.constraints import ConstraintsLike, parse_constraints
 from nasbench_ar.errors import ConfigError, MetricError, MissingEntryError, SpaceError
 from nasbench_ar.fidelity import FidelitySession
 from nasbench_ar.metrics import CORRUPTIONS, METRICS, metric
@@ -163,7 +163,7 @@ class Oracle:
         return out
 
     def optimum(
-        self, name: str, *, seed: SeedChoice = "mean", constraints: Sequence[Constraint] = ()
+        self, name: str, *, seed: SeedChoice = "mean", constraints: ConstraintsLike = ()
     ) -> tuple[Architecture, float]:
         """The best architecture of the table by one metric, and its value; first index on ties.
 
@@ -180,18 +180,18 @@ class Oracle:
         if direction is None:
             raise MetricError(f"{name} has no better or worse, hence no optimum")
         values = self._trainings.column(name, seed)
-        if constraints:
-            values = np.where(self.feasible(constraints, seed=seed), values, np.nan)
+        if limits := parse_constraints(constraints):
+            values = np.where(self.feasible(limits, seed=seed), values, np.nan)
         if np.isnan(values).all():
-            limits = f" where {', '.join(map(str, constraints))}" if constraints else ""
-            raise MissingEntryError(f"table {self.name} has no value of {name} at all{limits}")
+            told = f" where {', '.join(map(str, limits))}" if limits else ""
+            raise MissingEntryError(f"table {self.name} has no value of {name} at all{told}")
         best = int(np.nanargmax(values) if direction else np.nanargmin(values))
         return self.space.architecture(best), float(values[best])
 
-    def feasible(self, constraints: Sequence[Constraint], *, seed: SeedChoice = "mean") -> NDArray[np.bool_]:
+    def feasible(self, constraints: ConstraintsLike, *, seed: SeedChoice = "mean") -> NDArray[np.bool_]:
         """(product_size,) bool: which indices keep every constraint; not those where its metric is missing."""
         out = np.ones(self.space.product_size, dtype=bool)
-        for constraint in constraints:
+        for constraint in parse_constraints(constraints):
             out &= constraint.excess(self._trainings.column(constraint.metric, seed)) == 0
         return out
 
@@ -282,7 +282,7 @@ class Oracle:
         budget: int,
         seed: SeedChoice = "mean",
         allow_test_objective: bool = False,
-        constraints: Sequence[Constraint] = (),
+        constraints: ConstraintsLike = (),
         observe: Observe | None = None,
     ) -> Session:
         """A budget of counted queries for one run of a searcher; see `Session`.
@@ -292,7 +292,7 @@ class Oracle:
             budget: unique architectures.
             seed: training seed to look up.
             allow_test_objective: let a test metric guide the search.
-            constraints: limits, from `constraints.parse_constraints`.
+            constraints: limits such as `macs<=10e9`; see `constraints.parse_constraints`.
             observe: what is seen of a value, given index and value; None for the value itself.
         """
         return Session(
@@ -312,7 +312,7 @@ class Oracle:
         budget: int,
         seed: SeedChoice = "mean",
         allow_test_objective: bool = False,
-        constraints: Sequence[Constraint] = (),
+        constraints: ConstraintsLike = (),
     ) -> VectorSession:
         """A budget of counted queries that answer several metrics; see `VectorSession`."""
         return VectorSession(
@@ -331,7 +331,7 @@ class Oracle:
         return FidelitySession(self, objective, budget=budget, unit=unit, seed=seed)
 
     def searchable_space(
-        self, *objectives: str, seed: SeedChoice = "mean", constraints: Sequence[Constraint] = ()
+        self, *objectives: str, seed: SeedChoice = "mean", constraints: ConstraintsLike = ()
     ) -> SearchSpace:
         """The space, restricted to architectures with all objectives and constrained metrics in this table.
 
@@ -341,11 +341,12 @@ class Oracle:
             MissingEntryError: when none has the metrics.
             ConfigError: when none keeps the limits on known costs.
         """
-        names = [*objectives, *(c.metric for c in constraints)]
+        parsed = parse_constraints(constraints)
+        names = [*objectives, *(c.metric for c in parsed)]
         present = self.available(*names, seed=seed)
         if not present.any():
             raise MissingEntryError(f"table {self.name} has no value of {' and '.join(dict.fromkeys(names))} at all")
-        limits = [c for c in constraints if c.known_cost]
+        limits = [c for c in parsed if c.known_cost]
         within = present & self.feasible(limits, seed=seed)
         if not within.any():
             ranges = {c.metric: self.column(c.metric)[present] for c in limits}

@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nasbench_ar.architecture import Architecture
-from nasbench_ar.constraints import parse_constraints
+from nasbench_ar.constraints import ConstraintsLike
 from nasbench_ar.errors import ConfigError, SpaceError
 from nasbench_ar.library import load
 from nasbench_ar.oracle import Oracle
@@ -149,7 +149,8 @@ def optuna_objective(
     *,
     budget: int,
     table: str | os.PathLike[str] | Oracle | None = None,
-    constraints: str | Sequence[str] | None = None,
+    constraints: ConstraintsLike = None,
+    allow_test_objective: bool = False,
 ) -> OptunaObjective:
     """The table as an objective of an Optuna study.
 
@@ -158,11 +159,12 @@ def optuna_objective(
         budget: unique architectures.
         table: a name, a folder, an oracle, or None for the best table at hand.
         constraints: limits such as `macs<=10e9`.
+        allow_test_objective: let a test metric guide the search.
 
     Raises:
-        NasbenchError: as `load`, `Oracle.session` and `parse_constraints`.
+        NasbenchError: as `load` and `Oracle.session`.
     """
-    return OptunaObjective(_session(objective, budget, table, constraints))
+    return OptunaObjective(_session(objective, budget, table, constraints, allow_test_objective))
 
 
 def nevergrad_problem(
@@ -170,25 +172,27 @@ def nevergrad_problem(
     *,
     budget: int,
     table: str | os.PathLike[str] | Oracle | None = None,
-    constraints: str | Sequence[str] | None = None,
+    constraints: ConstraintsLike = None,
+    allow_test_objective: bool = False,
 ) -> NevergradProblem:
     """The table as a loss for a Nevergrad optimiser; arguments as `optuna_objective`."""
-    return NevergradProblem(_session(objective, budget, table, constraints))
+    return NevergradProblem(_session(objective, budget, table, constraints, allow_test_objective))
 
 
 def _session(
     objective: str | Sequence[str] | None,
     budget: int,
     table: str | os.PathLike[str] | Oracle | None,
-    constraints: str | Sequence[str] | None,
+    constraints: ConstraintsLike,
+    allow_test: bool,
 ) -> CountedQueries[Any]:
     oracle = table if isinstance(table, Oracle) else load(table, quiet=True)
-    limits = parse_constraints(constraints)
+    more: Any = {"budget": budget, "constraints": constraints, "allow_test_objective": allow_test}
     if objective is None or isinstance(objective, str):
-        return oracle.session(objective, budget=budget, constraints=limits)
+        return oracle.session(objective, **more)
     if len(objective) == 1:
-        return oracle.session(objective[0], budget=budget, constraints=limits)
-    return oracle.vector_session(objective, budget=budget, constraints=limits)
+        return oracle.session(objective[0], **more)
+    return oracle.vector_session(objective, **more)
 
 
 def _nevergrad() -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture, ArchitectureLike
-from nasbench_ar.constraints import Constraint, violation
+from nasbench_ar.constraints import Constraint, ConstraintsLike, parse_constraints, violation
 from nasbench_ar.errors import BudgetExhaustedError, ConfigError, MetricError, MissingEntryError
 from nasbench_ar.metrics import METRICS, Metric
 from nasbench_ar.metrics import objective as searchable_metric
@@ -42,7 +42,7 @@ class CountedQueries(ABC, Generic[Value]):
 
     Raises:
         MetricError: when an objective is unknown, not in the table or not allowed.
-        ConfigError: when the budget is not a positive integer, or nothing keeps the constraints.
+        ConfigError: when the budget is not a positive integer, a constraint cannot be read, or nothing keeps them.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class CountedQueries(ABC, Generic[Value]):
         budget: int,
         seed: SeedChoice = "mean",
         allow_test_objective: bool = False,
-        constraints: Sequence[Constraint] = (),
+        constraints: ConstraintsLike = (),
     ) -> None:
         self._check_names(objectives)
         self.objectives = tuple(_objective(oracle, name, allow_test_objective) for name in objectives)
         if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
             raise ConfigError(f"budget={budget!r}: expected a positive number of queries")
         self.budget = budget
-        self.constraints = tuple(constraints)
+        self.constraints = parse_constraints(constraints)
         self.space = oracle.searchable_space(*objectives, seed=seed, constraints=self.constraints)
         self.history: dict[Architecture, Value] = {}
         self.repeats = 0
@@ -186,7 +186,7 @@ class Session(CountedQueries[float]):
         budget: int,
         seed: SeedChoice = "mean",
         allow_test_objective: bool = False,
-        constraints: Sequence[Constraint] = (),
+        constraints: ConstraintsLike = (),
         observe: Observe | None = None,
     ) -> None:
         super().__init__(

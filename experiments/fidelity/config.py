@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from experiments.config import Front, RunConfig
-from nasbench_ar.errors import ConfigError
+from nasbench_ar.errors import ConfigError, shown
 from nasbench_ar.training_cost import UNITS
 from searchers.fidelity import FIDELITY_SEARCHERS, FidelitySearcher
 
@@ -36,6 +36,8 @@ class FidelityConfig(RunConfig):
             ConfigError: naming the key, the value and what is allowed.
         """
         super().check()
+        if self.objective and "," in self.objective:
+            raise ConfigError(f"objective={shown(self.objective)}: epochs are bought for one metric; name one")
         if self.unit not in UNITS:
             raise ConfigError(f"unit={self.unit!r}: expected {' or '.join(UNITS)}")
         if self.budget is not None and not (math.isfinite(self.budget) and self.budget > 0):

@@ -155,6 +155,12 @@ def test_fronts_under_a_limit(table: Table, tmp_path: Path, command: Command) ->
     code, out, err = command(run.main, *base, "searcher=nsga2", TWO)
     assert code == 0, err
     assert "front, reference point and volumes are of what keeps it" in out
+    code, out, err = command(run.main, *words(table, tmp_path, "constraint=val_loss<=1.3"))
+    assert code == 0, err
+    assert "Best within limits" in out
+    assert "Table optimum" not in out
+    (written,) = tmp_path.glob("small/*/summary.tex")
+    assert "Best within limits" in written.read_text()
     pack = np.load(tmp_path / "small/val_pgd_acc+macs/nsga2/trajectories.npz")
     assert (Oracle(table).column("val_loss")[pack["exact_front"]] <= 1.3).all()
 

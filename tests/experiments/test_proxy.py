@@ -99,3 +99,25 @@ def test_errors(table: Table, tmp_path: Path, command: Command, word: str, messa
 
 def test_help(command: Command) -> None:
     assert "search_on=METRIC" in command(proxy.main, "--help")[1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("macs,macs", "macs is there twice"),
+        ("macs,test_pgd_acc", "test_pgd_acc may not guide a search; rows: macs, params, val_loss"),
+        ("", "unknown metric ''"),
+        ("macs,", "unknown metric ''"),
+    ],
+)
+def test_rows_that_cannot_be(rows: str, words: str, table: Table, tmp_path: Path, command: Command) -> None:
+    code, out, err = command(proxy.main, f"table={table.folder}", f"out={tmp_path}", f"search_on={rows}")
+    assert (code, out) == (2, "")
+    assert words in err
+    assert not list(tmp_path.glob("**/matrix.csv"))
+
+
+def test_the_colours_say_what_they_are_of() -> None:
+    rows = [[proxy.Cell("macs", "macs", np.zeros(1), np.full(1, 90.0))]]
+    (bar,) = proxy.draw_matrix(rows, "within the limits").figure.axes[1:]
+    assert bar.get_ylabel() == "mean percentile within the limits"

@@ -147,6 +147,26 @@ def test_test_metrics_are_refused_among_several(toy: Oracle) -> None:
     assert toy.vector_session(["val_pgd_acc", "test_pgd_acc"], budget=2, allow_test_objective=True).budget == 2
 
 
+def test_limits_may_be_words_wherever_they_are_taken(toy: Oracle) -> None:
+    words, parsed = "val_clean_acc>=60,macs<=1e9", parse_constraints("val_clean_acc>=60,macs<=1e9")
+    assert parse_constraints(["val_clean_acc>=60", parsed[1]]) == parsed
+    assert toy.session(budget=1, constraints=words).constraints == parsed
+    assert toy.vector_session(["val_pgd_acc", "macs"], budget=1, constraints=words).constraints == parsed
+    assert toy.searchable_space("val_pgd_acc", constraints=words) == toy.searchable_space(
+        "val_pgd_acc", constraints=parsed
+    )
+    assert toy.optimum("val_pgd_acc", constraints=words) == toy.optimum("val_pgd_acc", constraints=parsed)
+    np.testing.assert_array_equal(toy.feasible(words), toy.feasible(parsed))
+    with pytest.raises(ConfigError, match=r"constraint='macs<1': expected metric<=number"):
+        toy.session(budget=1, constraints="macs<1")
+
+
+def test_a_test_metric_limits_nothing_and_no_way_round_is_offered() -> None:
+    with pytest.raises(MetricError, match="test_pgd_acc is a test metric and may not limit a search") as raised:
+        parse_constraints("test_pgd_acc>=50")
+    assert "allow_test_objective" not in str(raised.value)
+
+
 def test_violations_are_shares_of_the_largest_excess_below_one_too() -> None:
     small, none = Constraint("val_loss", "<=", 1.0), Constraint("macs", "<=", 9.0)
     columns = [np.array([1.0, 1.25, 1.5]), np.array([1.0, 2.0, 3.0])]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nasbench_ar
-from nasbench_ar import ConfigError, Oracle, problems
+from nasbench_ar import ConfigError, MetricError, Oracle, problems
 
 
 @pytest.fixture
@@ -165,3 +165,11 @@ def test_every_way_to_name_a_table(toy: Oracle, capsys: pytest.CaptureFixture[st
         session = make(["val_loss", "macs"], budget=3, table=toy, constraints="val_loss<=90").session
         assert (session.remaining, [str(c) for c in session.constraints]) == (3, ["val_loss<=90"])
     assert capsys.readouterr() == ("", ""), "the user has not asked for a text"
+
+
+@pytest.mark.parametrize("problem", [problems.optuna_objective, problems.nevergrad_problem])
+def test_test_metrics_need_the_opt_in(problem: Any, toy: Oracle) -> None:
+    with pytest.raises(MetricError, match="allow_test_objective=true"):
+        problem("test_pgd_acc", budget=2, table=toy)
+    found = problem("test_pgd_acc", budget=2, table=toy, allow_test_objective=True)
+    assert found.session.objectives[0].name == "test_pgd_acc"

@@ -160,6 +160,7 @@ WRONG = [
     (("noise=run",), "unknown key 'noise'"),
     (("images=500",), "unknown key 'images'"),
     (("allow_test_objective=true",), "unknown key"),
+    (("objective=val_pgd_acc,macs",), "epochs are bought for one metric; name one"),
     (("unit=days",), "unit='days': expected epochs or gpu_days"),
     (("budget=-1",), "budget=-1.0: expected a positive number"),
     (("budget=2.5",), "epochs are whole"),
