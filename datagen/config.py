@@ -303,7 +303,7 @@ def parse_command_line(arguments: Sequence[str]) -> RunConfig:
         with initialize(version_base="1.3", config_path=None):
             composed = compose(config_name="datagen_run", overrides=words)
         config = OmegaConf.to_object(composed)
-    except (HydraException, OmegaConfBaseException, ValueError, TypeError, RecursionError) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ConfigError(_one_line(error)) from error
     assert isinstance(config, RunConfig)
     config.check()

@@ -33,10 +33,17 @@ from searchers.fidelity import FIDELITY_SEARCHERS
 
 CUSTOM = "custom"
 MOST_SEEDS = 2**32
+LARGEST_ARGUMENT = 2**63 - 1
+LONGEST_REASON = 300  # characters of Hydra's words
 MOST = 10_000_000  # numbers that the small commands take
 NOISES = ("none", "run", "query")
 TERMINATED = 143  # the shell's exit code for SIGTERM
 QUOTED_KEYS = ("table", "out", "name", "dask", "objective", "constraint")
+
+
+def is_folder_name(name: str) -> bool:
+    """Whether a word can name one visible folder: printable, without slashes, not beginning with a dot."""
+    return bool(name) and name.isprintable() and not set(name) & set("/\\") and not name.startswith(".")
 
 
 @dataclass
@@ -111,9 +118,12 @@ class RunConfig:
                 raise ConfigError(f"{key}={getattr(self, key)}: expected an integer of at least {least}")
         if self.seed + self.runs > MOST_SEEDS:
             raise ConfigError(f"seed={self.seed}: seeds must stay below {MOST_SEEDS}")
-        if not self.out or self.table == "":
+        if not self.out or self.table == "" or "\0" in self.out + (self.table or ""):
             raise ConfigError("out= and table= take a name or a folder; leave them out for their defaults")
         _ = self.parallel  # refuses what does not fit together
+        for key, value in self.arguments.items():
+            if isinstance(value, int) and abs(value) > LARGEST_ARGUMENT:  # neither arrays nor floats need hold it
+                raise ConfigError(f"searcher.{key}={shown(value)}: expected a number of at most 64 bits")
         if isinstance(self.table_seed, bool) or not (self.table_seed == "mean" or isinstance(self.table_seed, int)):
             raise ConfigError(f"table_seed={self.table_seed!r}: expected an integer or mean")
         if self.noise not in NOISES:
@@ -122,8 +132,8 @@ class RunConfig:
             raise ConfigError(
                 f"images={self.images}: expected a positive number, together with noise=run or noise=query"
             )
-        if self.name is not None and (not self.name or set(self.name) & set("/\\") or self.name.startswith(".")):
-            raise ConfigError(f"name={self.name!r}: expected a plain folder name")
+        if self.name is not None and not is_folder_name(self.name):
+            raise ConfigError(f"name={shown(self.name)}: expected a plain folder name")
 
 
 @dataclass(frozen=True)
@@ -211,7 +221,7 @@ def parse_command_line(arguments: Sequence[str], front: Front = RACES, **fixed: 
         with initialize(version_base="1.3", config_path=None):
             composed = compose(config_name=root, overrides=[*words])
         values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, OverflowError) as error:  # a whole number beyond all floats
         raise ConfigError(_first_line(error)) from error
     given = {word.lstrip("+~").split("=")[0] for word in words}
     values |= {key: value for key, value in fixed.items() if key not in given}
@@ -262,6 +272,8 @@ def _prepare(arguments: Sequence[str], front: Front) -> list[str]:
             f"cannot read {shown(' '.join(arguments), 300)}: words have the form key=value, and a value with special "
             f"characters stands in quotes, key='\"value\"' ({_first_line(error)})"
         ) from error
+    except ValueError as error:  # a number of thousands of digits
+        raise ConfigError(f"cannot read {shown(' '.join(arguments))}: {_first_line(error)}") from error
     for override in overrides:
         if override.is_delete():
             raise ConfigError(f"{override.input_line!r}: nothing can be removed from the configuration")
@@ -308,7 +320,7 @@ def _check_arguments(group: str, overrides: Sequence[Any], front: Front) -> None
 def _first_line(error: Exception) -> str:
     cause = error.__cause__ or error
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
+    text = (lines[0] if lines else type(error).__name__)[:LONGEST_REASON]
     key = next((line.removeprefix("full_key:").strip() for line in lines if line.startswith("full_key:")), "")
     return f"{key}: {text}" if key else text
 

@@ -105,6 +105,7 @@ def test_lists_of_architectures_need_no_quotes(text: str) -> None:
         (["archs=all", "profile=choice(digits,cifar10)"], "unknown profile"),
         (["archs=all", f"train.epochs={'9' * 5000}"], "^.{1,500}$"),
         (["archs=all", f"profile<{'9' * 5000}"], "^.{1,500}$"),
+        (["archs=all", f"train.lr={'9' * 400}"], "train.lr: int too large to convert to float"),
         (["archs=all", "lease=inf"], "lease=inf: expected a finite number"),
         (["archs=all", "train.lr=nan"], "train.lr=nan: expected a finite number"),
     ],

@@ -72,9 +72,20 @@ def test_a_class_of_ones_own_brings_no_foreign_defaults() -> None:
         (["engine=dask", "dask="], "dask= takes a scheduler's address or its file"),
         (["table_seed=best"], "table_seed='best': expected"),
         (["name=../up"], "name='../up': expected a plain folder name"),
+        (["name=\0"], r"name='\\x00': expected a plain folder name"),
+        (["name=two\nlines"], "expected a plain folder name"),
+        (["out=a\0b"], "out= and table= take a name or a folder"),
+        (["table=a\0b"], "out= and table= take a name or a folder"),
         (["runs"], "words have the form key=value"),
         (["--runs=3"], "words have the form key=value|unknown key"),
         (["runs=[1"], "words have the form key=value"),
+        ([f"runs:={'9' * 5000}"], "^.{1,800}$"),
+        ([f"runs={'9' * 5000}"], "^cannot read .{1,250}$"),
+        (
+            [f"searcher.learning_rate={'9' * 400}"],
+            r"^searcher.learning_rate=9{1,57}\.\.\.: expected .* at most 64 bits",
+        ),
+        ([f"searcher.steps=-{2**63}"], "searcher.steps=-9223372036854775808: expected a number of at most 64 bits"),
     ],
 )
 def test_wrong_words(words: list[str], message: str) -> None:

@@ -21,7 +21,7 @@ WORDS = Reader("command line: the small commands", ConfigError)
 
 GOOD = {
     "runs": ("1", "400", "0", "-1", "2.0", "1e3", "4294967296"),
-    "queries": ("5", "0", "1_000", "9" * 400),
+    "queries": ("5", "0", "1_000", "9" * 400, "9" * 5000),
     "seed": ("0", "7", "-1", "4294967295"),
     "jobs": ("-1", "2", "0", "-7"),
     "engine": ("loky", "dask", "mpi"),
@@ -37,7 +37,7 @@ GOOD = {
     "images": ("100", "0", "-5", "null"),
     "allow_test_objective": ("true", "1", "x"),
     "searcher": ("bananas", "random_search", "hyperband", "custom", "null", "[a]", "{_target_: x}", "bananas/../x"),
-    "searcher.members": ("3", "null", "x"),
+    "searcher.members": ("3", "9" * 400, "null", "x"),
     "searcher._target_": (
         "searchers.RandomSearch",
         "searchers.Searcher",
@@ -53,7 +53,7 @@ GOOD = {
         "searchers\n.A",
     ),
     "searcher.what": ("1",),
-    "budget": ("100", "1e9", "-1", "nan", "inf", "null", "[]"),
+    "budget": ("100", "1e9", "9" * 400, "-1", "nan", "inf", "null", "[]"),
     "unit": ("epochs", "gpu_days", "days"),
     "workers": ("1", "10000", "10001", "0"),
     "hydra.run.dir": ("/tmp/x",),
@@ -114,6 +114,7 @@ def is_config(config: Any, front: Front) -> None:
     assert issubclass(searcher_class(str(config.searcher["_target_"]), front.base), front.base)
     assert config.searcher_name
     assert not set(config.searcher_name) & set("/\\\0")
+    assert "\0" not in config.out + (config.table or "")
     assert config.parallel.processes() >= 1
     by_target = {target_of(cls): cls for cls in front.searchers.values()}
     if config.searcher["_target_"] in by_target:
