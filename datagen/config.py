@@ -27,7 +27,7 @@ from datagen.plain import quotable
 from datagen.profiles import PROFILES
 from nasbench_ar import SearchSpace
 from nasbench_ar.engine import ENGINES
-from nasbench_ar.errors import ConfigError, shown
+from nasbench_ar.errors import ConfigError, first_line, shown
 
 SOURCES = ("cifar10", "digits", "arrays")
 VALIDATIONS = ("cifar10.1", "held_out", "file")
@@ -304,7 +304,7 @@ def parse_command_line(arguments: Sequence[str]) -> RunConfig:
             composed = compose(config_name="datagen_run", overrides=words)
         config = OmegaConf.to_object(composed)
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise ConfigError(_one_line(error)) from error
+        raise ConfigError(first_line(error, LONGEST_REASON)) from error
     assert isinstance(config, RunConfig)
     config.check()
     return config
@@ -316,7 +316,7 @@ def _prepare(arguments: Sequence[str]) -> list[str]:
     try:
         overrides = OverridesParser.create().parse_overrides(words)
     except (HydraException, ValueError, RecursionError) as error:  # numbers of thousands of digits, for example
-        raise ConfigError(f"not of the form key=value: {_one_line(error)}") from error
+        raise ConfigError(f"not of the form key=value: {first_line(error, LONGEST_REASON)}") from error
     check_keys([override.key_or_group for override in overrides], known_keys())
     for override in overrides:
         if override.is_delete():
@@ -353,13 +353,6 @@ def _quoted(word: str) -> str:
         value = value.strip("[]")
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"{key}='{escaped}'"
-
-
-def _one_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error.__cause__ or error).splitlines() if line.strip()]
-    text = (lines[0] if lines else type(error).__name__)[:LONGEST_REASON]
-    key = next((line.removeprefix("full_key:").strip() for line in lines if line.startswith("full_key:")), "")
-    return f"{key}: {text}" if key else text
 
 
 def describe_keys(schema: Any = RunConfig, values: Mapping[str, Any] | None = None, prefix: str = "") -> str:

@@ -27,16 +27,16 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nasbench_ar.engine import Engine
-from nasbench_ar.errors import ConfigError, NasbenchError, shown
+from nasbench_ar.errors import ConfigError, NasbenchError, first_line, shown
 from searchers import ALL_SEARCHERS, Searcher, hyperparameters
 from searchers.fidelity import FIDELITY_SEARCHERS
 
 CUSTOM = "custom"
 MOST_SEEDS = 2**32
 LARGEST_ARGUMENT = 2**63 - 1
-LONGEST_REASON = 300  # characters of Hydra's words
 MOST = 10_000_000  # numbers that the small commands take
 NOISES = ("none", "run", "query")
+CONDITIONS = ("constraint", "noise", "images")  # keys of what a searcher may not choose, or does not see
 TERMINATED = 143  # the shell's exit code for SIGTERM
 QUOTED_KEYS = ("table", "out", "name", "dask", "objective", "constraint")
 
@@ -222,7 +222,7 @@ def parse_command_line(arguments: Sequence[str], front: Front = RACES, **fixed: 
             composed = compose(config_name=root, overrides=[*words])
         values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException, OverflowError) as error:  # a whole number beyond all floats
-        raise ConfigError(_first_line(error)) from error
+        raise ConfigError(first_line(error)) from error
     given = {word.lstrip("+~").split("=")[0] for word in words}
     values |= {key: value for key, value in fixed.items() if key not in given}
     config = front.schema(**values)
@@ -270,10 +270,10 @@ def _prepare(arguments: Sequence[str], front: Front) -> list[str]:
     except HydraException as error:
         raise ConfigError(
             f"cannot read {shown(' '.join(arguments), 300)}: words have the form key=value, and a value with special "
-            f"characters stands in quotes, key='\"value\"' ({_first_line(error)})"
+            f"characters stands in quotes, key='\"value\"' ({first_line(error)})"
         ) from error
     except ValueError as error:  # a number of thousands of digits
-        raise ConfigError(f"cannot read {shown(' '.join(arguments))}: {_first_line(error)}") from error
+        raise ConfigError(f"cannot read {shown(' '.join(arguments))}: {first_line(error)}") from error
     for override in overrides:
         if override.is_delete():
             raise ConfigError(f"{override.input_line!r}: nothing can be removed from the configuration")
@@ -315,14 +315,6 @@ def _check_arguments(group: str, overrides: Sequence[Any], front: Front) -> None
             raise ConfigError(
                 f"searcher {group} has no argument {argument!r}; it takes {', '.join(known) or 'none at all'}"
             )
-
-
-def _first_line(error: Exception) -> str:
-    cause = error.__cause__ or error
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    text = (lines[0] if lines else type(error).__name__)[:LONGEST_REASON]
-    key = next((line.removeprefix("full_key:").strip() for line in lines if line.startswith("full_key:")), "")
-    return f"{key}: {text}" if key else text
 
 
 HELP = """usage: {program} [key=value ...]

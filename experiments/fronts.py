@@ -32,7 +32,7 @@ from experiments.config import RunConfig
 from experiments.run import complete
 from experiments.statistics import mean_interval
 from experiments.store import Runs, RunStore
-from experiments.stored_config import check_marks, check_runs, checked_config, limits_of
+from experiments.stored_config import checked_config, limits_of, load_runs
 from experiments.summary import HEADER as SUMMARY_HEADER
 from experiments.summary import as_latex, as_markdown, number, plus_minus
 from nasbench_ar import METRICS, Oracle, parse_constraints
@@ -209,10 +209,8 @@ def stored_fronts(folder: Path, oracle: Oracle) -> Fronts:
     store = RunStore(folder)
     config = checked_config(folder)
     marks = config["fingerprint"]
-    check_marks(folder, marks, oracle)
+    runs = load_runs(store, marks, store.finished(), 1, oracle)
     cloud = Cloud.of(oracle, str(marks["objective"]).split(","), limits_of(marks), marks["table_seed"])
-    runs = store.load(store.finished(), 1)
-    check_runs(folder, marks, runs, oracle)
     return measure(str(config["name"]), cloud, runs)
 
 

@@ -32,7 +32,7 @@ from experiments.judged import Judged, judge
 from experiments.redraw import IMAGES, check_noise, images_of
 from experiments.runner import Race, build_searcher, open_session
 from experiments.store import Runs, RunStore
-from experiments.stored_config import check_runs
+from experiments.stored_config import load_runs
 from experiments.trajectory import incumbents
 from experiments.worker import ranges, run_and_store, run_group_and_store
 from nasbench_ar import METRICS, ConfigError, Oracle, load, parse_constraints
@@ -113,9 +113,8 @@ def complete(config: RunConfig, oracle: Oracle, parent: Path) -> tuple[Race, Run
     store.begin(_resolved(config, oracle, race, fingerprint), code if missing else None)
     if missing:
         _carry_out(race, missing, store, config.parallel, (fingerprint["table_hash"], fingerprint["source"]))
-    runs = store.load(wanted, config.queries)
-    check_runs(store.folder, fingerprint, runs, oracle)  # some may have been stored by another command, long ago
-    return race, store, runs
+    # checked, since some may have been stored by another command, long ago
+    return race, store, load_runs(store, fingerprint, wanted, config.queries, oracle)
 
 
 def _plan(config: RunConfig, oracle: Oracle) -> tuple[Race, dict[str, Any]]:

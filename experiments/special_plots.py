@@ -11,7 +11,7 @@ from experiments.contestants import is_plain, table_of
 from experiments.judged import judge
 from experiments.runner import Race
 from experiments.store import RunStore
-from experiments.stored_config import check_marks, check_runs, checked_config, limits_of
+from experiments.stored_config import checked_config, limits_of, load_runs
 from nasbench_ar import Oracle, ResultsError
 
 SHARED = ("table", "table_hash", "objective", "table_seed", "constraint", "noise", "images")
@@ -62,9 +62,7 @@ def _draw_judged(folders: Sequence[Path], configs: Sequence[dict[str, Any]], ora
             noise=str(marks.get("noise", "none")),
             images=int(marks.get("images", 1)),
         )
-        check_marks(folder, marks, oracle)
-        runs = store.load(store.finished(), race.queries)
-        check_runs(folder, marks, runs, oracle)
+        runs = load_runs(store, marks, store.finished(), race.queries, oracle)
         judged = judge(oracle, race, runs)
         curves.append(plot.Curve(str(config["name"]), judged.true))
         lines = judged.reference_lines(max(curve.best.shape[1] for curve in curves))

@@ -8,7 +8,7 @@ a number in a report.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,7 @@ def limits_of(marks: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(filter(None, str(marks.get("constraint", "")).split(",")))
 
 
-def check_marks(folder: Path, marks: Mapping[str, Any], oracle: Oracle) -> None:
+def _check_marks(folder: Path, marks: Mapping[str, Any], oracle: Oracle) -> None:
     """Make sure that a fingerprint can be of races on a table.
 
     Args:
@@ -152,7 +152,30 @@ def check_runs(folder: Path, marks: Mapping[str, Any], runs: Runs, oracle: Oracl
     Raises:
         ResultsError: names the first run that is not.
     """
-    check_marks(folder, marks, oracle)
+    _check_marks(folder, marks, oracle)
+    _check_values(folder, marks, runs, oracle)
+
+
+def load_runs(store: RunStore, marks: Mapping[str, Any], seeds: Sequence[int], queries: int, oracle: Oracle) -> Runs:
+    """Load runs, and make sure that they are of a table.
+
+    Args:
+        store: of the results.
+        marks: their fingerprint.
+        seeds: of the runs.
+        queries: as `RunStore.load`.
+        oracle: the table.
+
+    Raises:
+        ResultsError: as `RunStore.load` and `check_runs`; a fingerprint that cannot be, before anything is loaded.
+    """
+    _check_marks(store.folder, marks, oracle)
+    runs = store.load(seeds, queries)
+    _check_values(store.folder, marks, runs, oracle)
+    return runs
+
+
+def _check_values(folder: Path, marks: Mapping[str, Any], runs: Runs, oracle: Oracle) -> None:
     size = oracle.space.product_size
     true_values = not {"constraint", "noise"} & set(marks) and "," not in str(marks["objective"])
     column = oracle.column(str(marks["objective"]), seed=marks["table_seed"]) if true_values else None

@@ -27,7 +27,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments import noise, plot, published, summary, variants
-from experiments.config import RunConfig, help_text, main_with_errors, parse_command_line, parse_words, target_of
+from experiments.config import (
+    CONDITIONS,
+    RunConfig,
+    help_text,
+    main_with_errors,
+    parse_command_line,
+    parse_words,
+    target_of,
+)
 from experiments.run import Experiment, run_experiment
 from experiments.statistics import holm, paired_wilcoxon
 from nasbench_ar import METRICS, ConfigError, MetricError, Oracle, load
@@ -39,7 +47,6 @@ SIGNIFICANCE = 0.05
 PUBLISHED_LINE = "published"
 PREFIX = "published_"
 VARIANTS = ("corrected", "published", "both")
-PLAIN = ("constraint", "noise", "images")  # keys of `experiments.run` alone
 
 
 def run_all(config: RunConfig, oracle: Oracle, names: Sequence[str] = tuple(SEARCHERS)) -> list[Experiment]:
@@ -221,7 +228,7 @@ def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str, int]:
         key = word.partition("=")[0]
         if key.lstrip("+~").split(".")[0] in ("searcher", "name"):
             raise ConfigError(f"{word!r}: table2 runs every searcher; for one alone use python -m experiments.run")
-        if key.lstrip("+~") in PLAIN:
+        if key.lstrip("+~") in CONDITIONS:
             raise ConfigError(
                 f"{word!r}: table2 is the published comparison, without limits and noise; use python -m "
                 "experiments.run for each searcher, and experiments.plot"
@@ -237,7 +244,7 @@ def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str, int]:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
-        print(help_text("python -m experiments.table2", hidden=("searcher", "name", *PLAIN), searchers=False))
+        print(help_text("python -m experiments.table2", hidden=("searcher", "name", *CONDITIONS), searchers=False))
         print(f"table2 also takes variant={'|'.join(VARIANTS)} and published_bananas_runs=20")
         return
     words, variant, bananas_runs = _own_keys(arguments)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from experiments.config import Front, RunConfig
+from experiments.config import CONDITIONS, Front, RunConfig
 from nasbench_ar.errors import ConfigError, shown
 from nasbench_ar.training_cost import UNITS
 from searchers.fidelity import FIDELITY_SEARCHERS, FidelitySearcher
@@ -51,5 +51,5 @@ FRONT = Front(
     FIDELITY_SEARCHERS,
     FidelitySearcher,
     default="hyperband",
-    hidden=("queries", "allow_test_objective", "constraint", "noise", "images"),
+    hidden=("queries", "allow_test_objective", *CONDITIONS),
 )

@@ -13,7 +13,7 @@ from experiments.contestants import NOT_PLAIN, is_plain
 from experiments.plot import PUBLISHED
 from experiments.run import Experiment
 from experiments.store import CONFIG, RunStore
-from experiments.stored_config import check_marks, check_runs, checked_config
+from experiments.stored_config import checked_config, load_runs
 from nasbench_ar import Oracle, ResultsError
 from searchers import ALL_SEARCHERS
 
@@ -118,9 +118,7 @@ def read_experiment(folder: Path, oracle: Oracle) -> Experiment:
         target = str(config.searcher["_target_"])
     except (KeyError, TypeError, ValueError) as error:
         raise ResultsError(f"{folder / CONFIG} is damaged ({error!r}); remove the folder {folder}") from error
-    check_marks(folder, stored["fingerprint"], oracle)
-    runs = store.load(seeds, config.queries)
-    check_runs(folder, stored["fingerprint"], runs, oracle)
+    runs = load_runs(store, stored["fingerprint"], seeds, config.queries, oracle)
     rows, lacking = summary.summarise(
         oracle,
         runs.reported,
