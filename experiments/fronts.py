@@ -269,7 +269,6 @@ def as_text(fronts: Fronts, oracle: Oracle, queries: int, constraints: Sequence[
     if constraints:
         lines.append(f"Constraint {', '.join(constraints)}: front, reference point and volumes are of what keeps it.")
     lines.append(f"Repeated proposals (free): {runs.repeats.mean():.1f} a run.")
-    early = [(int(seed), why) for seed, why in zip(runs.seeds, runs.ended, strict=True) if why]
-    if early:
-        lines.append(f"{len(early)} runs ended early; the first, seed {early[0][0]}: {early[0][1]}.")
+    if runs.early:
+        lines.append(runs.early)
     return "\n".join(lines) + "\n"

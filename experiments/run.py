@@ -313,9 +313,8 @@ def as_text(experiment: Experiment) -> str:
             f"Queries of a run: {spent.min()} to {spent.max()}, mean {spent.mean():.1f}; {queries} were allowed."
         )
     lines.append(f"Repeated proposals (free): {runs.repeats.mean():.1f} a run.")
-    early = [(int(seed), why) for seed, why in zip(runs.seeds, runs.ended, strict=True) if why]
-    if early:
-        lines.append(f"{len(early)} runs ended early; the first, seed {early[0][0]}: {early[0][1]}.")
+    if runs.early:
+        lines.append(runs.early)
     return "\n".join(lines) + "\n"
 
 

@@ -128,7 +128,7 @@ def run_group(race: Race, seeds: Sequence[int], progress: Callable[[int], object
                 reason = _drive_batch(searchers[k], sessions[k])
                 known_in_a_row[k] = known_in_a_row[k] + 1 if sessions[k].spent == known else 0
                 if reason is None and known_in_a_row[k] >= STALL_LIMIT:
-                    reason = f"nothing new was proposed {STALL_LIMIT} batches in a row after {known} queries"
+                    reason = _stalled(sessions[k], "batches")
                 if reason is not None:
                     ended[k] = reason
             if progress is not None:
@@ -210,7 +210,7 @@ def drive(searcher: Searcher, session: Queries) -> str:
             return _reason(searcher, session, stop)
         known_in_a_row = known_in_a_row + 1 if architecture in session.history else 0
         if known_in_a_row >= STALL_LIMIT:
-            return f"nothing new was proposed {STALL_LIMIT} times in a row after {session.spent} queries"
+            return _stalled(session, "times")
         searcher.tell(architecture, session.score(architecture))
     return ""
 
@@ -228,13 +228,18 @@ def _drive_batch(searcher: Searcher, session: Queries) -> str | None:
     return None if session.remaining else ""
 
 
+def _stalled(session: Queries, unit: str) -> str:
+    return (
+        f"nothing new was proposed {STALL_LIMIT} {unit} in a row after {session.spent} queries "
+        f"and {session.repeats} repeats"
+    )
+
+
 def _reason(searcher: Searcher, session: Queries, stop: Exception) -> str:
     if searcher.stops_itself and session.spent >= getattr(searcher, "queries", 0):
         return ""
     if session.spent >= session.space.size:
         return f"every architecture of the space was queried after {session.spent} queries"
-    if isinstance(stop, SearchFinishedError) and searcher.stops_itself:
-        return ""
     return str(stop)
 
 

@@ -55,6 +55,12 @@ class Runs:
     repeats: NDArray[np.int64]
     ended: tuple[str, ...]
 
+    @property
+    def early(self) -> str:
+        """How many runs ended before their budget was spent, and why the first did; empty for none."""
+        early = [(int(seed), why) for seed, why in zip(self.seeds, self.ended, strict=True) if why]
+        return f"{len(early)} runs ended early; the first, seed {early[0][0]}: {early[0][1]}." if early else ""
+
 
 class RunStore:
     """One result folder.

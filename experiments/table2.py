@@ -152,6 +152,7 @@ def legend(experiments: Sequence[Experiment]) -> list[str]:
     ]
     if any(np.isnan(row.values).any() for e in experiments for row in e.rows):
         out.append("[n]: runs whose reported architecture has a value in this table; the mean is over those.")
+    out += [f"{e.config.searcher_name}: {e.runs.early}" for e in experiments if e.runs.early]
     if experiments[0].lacking:
         out.append(f"Not in this table: {', '.join(experiments[0].lacking)}.")
     if any(row.published for e in experiments for row in e.rows):

@@ -22,7 +22,8 @@ WHY = """Which published column is explained by what:
   distinct{evolution}.
 - BANANAS, published: five networks of 20 layers, trained from scratch on unscaled targets, fit what was observed worse
   than a constant does on average and rank the rest poorly (experiments.audit measures it), so that the ensemble adds
-  little to what mutating the best already does; with predictors that rank what is unseen, it gains{bananas}."""
+  little to what mutating the best already does; with predictors that rank what is unseen, it gains. The published
+  search also spends proposals on repeats and checks its budget only between rounds{bananas}."""
 
 
 def lines_of(corrected: Column, as_published: Column, names: list[str]) -> tuple[list[str], list[list[str]]]:
@@ -74,10 +75,10 @@ def explanation(corrected: Column, as_published: Column) -> str:
             if name in column:
                 row = next(row for row in column[name].rows if row.is_objective)
                 parts.append(f"{title} {summary.plus_minus(row.mean, row.std)}")
-        if name in as_published and name == "local_search":
+        if name in as_published:
             lengths = (as_published[name].runs.arch_index >= 0).sum(axis=1)
-            over = int((lengths > as_published[name].config.queries).sum())
-            parts.append(f"{over} of {len(lengths)} runs over budget, the longest with {lengths.max()} queries")
+            if over := int((lengths > as_published[name].config.queries).sum()):
+                parts.append(f"{over} of {len(lengths)} runs over budget, the longest with {lengths.max()} queries")
         return f" (here: {'; '.join(parts)})" if parts else ""
 
     return WHY.format(
@@ -109,6 +110,8 @@ def as_text(corrected: Column, as_published: Column, names: list[str]) -> str:
         + ("; in parentheses the difference from the paper's mean. " if _any_published(first) else ". ")
         + "[n]: runs whose reported architecture has a value in this table.",
     ]
+    for column in (corrected, as_published):
+        out += [f"{e.config.searcher_name}: {e.runs.early}" for e in column.values() if e.runs.early]
     if first.lacking:
         out.append(f"Not in this table: {', '.join(first.lacking)}.")
     out += ["", explanation(corrected, as_published)]

@@ -79,7 +79,7 @@ class Searcher(ABC):
             SearchFinishedError: when a searcher that `stops_itself` has stopped.
             SearchError: when the subclass proposes something outside the space.
         """
-        if not self._queue:
+        if not self._queue or len(self.history) >= self.space.size:
             self._fill_queue()
         return self._queue.popleft()
 

@@ -2,11 +2,16 @@
 
 The authors seed Python's and NumPy's generators but not the one that their predictors
 take initial weights and batches from, so that their runs cannot be repeated.  Here
-those come from the run's seed as well.  Where the description leaves a detail open,
-this module assumes: starts are unseen; a candidate may be collected twice; the spread
-of the ensemble is the population standard deviation; Thompson samples are drawn in
-one call of the legacy generator's `normal`; the last, smaller batch of an epoch counts.
+those come from the run's seed as well.  All else is theirs: starts may repeat; among
+equals the latest queried is the first parent; a pool is counted between parents and may
+hold an architecture twice; so may the ten that are queried; the budget is checked between
+rounds.  With the same predictions the same seed gives the same queries.
 
+Where the description leaves a detail open, this module assumes: an architecture is
+observed once, when it is first queried; the spread of the ensemble is the population
+standard deviation; the last, smaller batch of an epoch counts.
+
+`PublishedBananas.predict` is all that has to do with networks; a subclass may replace it.
 `searchers.bananas` has predictors that fit.
 """
 
@@ -19,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture
-from nasbench_ar.errors import SearchError
+from nasbench_ar.errors import SearchError, SearchFinishedError
 from nasbench_ar.space import SearchSpace
 from searchers.base import Searcher, check_at_least, check_number
 from searchers.published.base import PublishedSearcher
-from searchers.published.sampling import random_neighbour, sample_unseen
+from searchers.published.sampling import random_neighbour, sample
 
 if TYPE_CHECKING:
     from searchers.published.batched_mlp import Recipe
@@ -37,10 +42,13 @@ GPU_SHARE = 0.8
 class PublishedBananas(PublishedSearcher):
     """Train an ensemble from scratch, sample from its predictions, query the best ten.
 
+    It ends with a `SearchFinishedError` too where no parent has an unseen neighbour; the
+    authors' code fails there.
+
     Args:
         space: where to search.
         seed: seed of all randomness.
-        queries: unique architectures after which to stop.
+        queries: unique architectures after which no round begins; the last one may exceed it by up to 8 of 10.
         starts: random architectures to begin with (10: published).
         batch: architectures queried per round (10: published).
         members: networks in the ensemble (5: published).
@@ -52,7 +60,8 @@ class PublishedBananas(PublishedSearcher):
         penalty: factor on the L1 norm of the output weights (0.2: published).
         parents: best observed architectures that are mutated (50: published).
         mutations: random neighbours drawn per parent (10: published).
-        pool: candidates collected at most (100: published).
+        pool: no further parent is mutated once this many candidates are collected (100: published, so that
+            a pool holds up to 109).
         device: `"cpu"`, `"cuda"`, or `"auto"`: CUDA where there is one.
 
     A run's result depends on its seed alone, up to rounding: see `batched_mlp`.
@@ -99,7 +108,7 @@ class PublishedBananas(PublishedSearcher):
         self.device = _check_device(device)
         self._proposed: list[Architecture] = []
         self._candidates: list[Architecture] | None = None
-        self._predictions: NDArray[np.float64] | None = None
+        self._predictions: NDArray[np.float32] | None = None
 
     # -- proposals ------------------------------------------------------------
 
@@ -109,39 +118,38 @@ class PublishedBananas(PublishedSearcher):
             return untold
         if self.budget_spent:
             raise self._finished()
-        self._proposed = self._start() if len(self.history) < self.starts else self._round()
+        if self._starting:
+            self._proposed = [sample(self.space, self.python_rng) for _ in range(self.starts)]
+        else:
+            self._proposed = self._round()
         return self._proposed
 
-    def _start(self) -> list[Architecture]:
-        wanted = min(self.starts, self.queries, self.space.size) - len(self.history)
-        drawn: dict[Architecture, None] = dict.fromkeys(self.history)
-        known = len(drawn)
-        while len(drawn) < known + wanted:
-            drawn[sample_unseen(self.space, self.python_rng, drawn)] = None
-        return list(drawn)[known:]
+    @property
+    def _starting(self) -> bool:
+        return not self._proposed and len(self.history) < self.starts
 
     def _round(self) -> list[Architecture]:
         self.prepare_together([self])
-        candidates, predictions = self._collect(), self._predictions
+        candidates, predictions = self.candidates(), self._predictions
+        if predictions is None:
+            raise SearchFinishedError(
+                f"no unseen neighbour of the best {self.parents} was drawn after {len(self.history)} queries"
+            )
         self._candidates = self._predictions = None
-        if predictions is None:  # no candidates, in a small space; the authors' code would go on for ever
-            return [sample_unseen(self.space, self.python_rng, self.history)]
         sampled = self.numpy_rng.normal(predictions.mean(axis=0), predictions.std(axis=0))
-        best = dict.fromkeys(candidates[k] for k in np.argsort(sampled, kind="stable").tolist())
-        return list(best)[: min(self.batch, self.queries - len(self.history))]
+        return [candidates[k] for k in np.argsort(sampled, kind="stable")[: self.batch].tolist()]
 
-    def _collect(self) -> list[Architecture]:
-        """Unseen random neighbours of the best observed, best parents first; drawn once a round."""
+    def candidates(self) -> list[Architecture]:
+        """This round's pool: unseen random neighbours of the best observed, best parents first; drawn once."""
         if self._candidates is None:
-            best = sorted(self.history, key=self.history.__getitem__, reverse=True)  # earlier first, on ties
+            latest_first = list(reversed(self.history))
+            best = sorted(latest_first, key=self.history.__getitem__, reverse=True)
             self._candidates = []
             for parent in best[: self.parents]:
-                for _ in range(self.mutations):
-                    candidate = random_neighbour(self.space, self.python_rng, parent)
-                    if candidate not in self.history:
-                        self._candidates.append(candidate)
-                        if len(self._candidates) == self.pool:
-                            return self._candidates
+                drawn = [random_neighbour(self.space, self.python_rng, parent) for _ in range(self.mutations)]
+                self._candidates += [candidate for candidate in drawn if candidate not in self.history]
+                if len(self._candidates) >= self.pool:
+                    break
         return self._candidates
 
     # -- training, for many runs at once --------------------------------------
@@ -165,19 +173,32 @@ class PublishedBananas(PublishedSearcher):
         return [np.random.default_rng(stream) for stream in streams]
 
     def _needs_predictions(self) -> bool:
+        searching = not self._starting and len(self.history) < min(self.queries, self.space.size)
         told = all(a in self.history for a in self._proposed)
-        searching = self.starts <= len(self.history) < min(self.queries, self.space.size)
-        return told and searching and not self._queue and self._predictions is None and bool(self._collect())
+        return told and searching and not self._queue and self._predictions is None and bool(self.candidates())
 
     @classmethod
     def prepare_together(cls, searchers: Sequence[Searcher]) -> None:
-        """Train the ensembles of all runs that are due; those with equally many observations at once."""
+        """Predict for all runs that are due; for those with equally many observations at once."""
         by_count: dict[int, list[PublishedBananas]] = {}
         for searcher in searchers:
             if isinstance(searcher, PublishedBananas) and searcher._needs_predictions():
                 by_count.setdefault(len(searcher.history), []).append(searcher)
         for group in by_count.values():
-            _train(group)
+            for searcher, predictions in zip(group, cls.predict(group), strict=True):
+                searcher._predictions = predictions
+
+    @classmethod
+    def predict(cls, searchers: Sequence[PublishedBananas]) -> list[NDArray[np.float32]]:
+        """What each ensemble, trained on its run's `history`, predicts for the run's `candidates()`.
+
+        Args:
+            searchers: runs with equally many observations.
+
+        Returns:
+            For each run, (members, candidates) predictions of 100 - score.
+        """
+        return _train(searchers)
 
     def grouping(self, runs: int, processes: int) -> tuple[int, int]:
         """Groups of up to `CPU_GROUP` runs a process; on CUDA one at a time, as large as the free memory allows."""
@@ -191,14 +212,14 @@ class PublishedBananas(PublishedSearcher):
         return max(1, min(runs, int(GPU_SHARE * free) // per_run)), 1
 
 
-def _train(searchers: Sequence[PublishedBananas]) -> None:
+def _train(searchers: Sequence[PublishedBananas]) -> list[NDArray[np.float32]]:
     """Fit ensembles of runs with equally many observations, and predict their candidates."""
     from searchers.published.batched_mlp import BatchedMLP
 
     first = searchers[0]
     x = np.stack([_encoded(s, list(s.history)) for s in searchers])
     y = np.stack([100 - np.fromiter(s.history.values(), dtype=np.float64) for s in searchers]).astype(np.float32)
-    candidates = [_encoded(s, s._collect()) for s in searchers]
+    candidates = [_encoded(s, s.candidates()) for s in searchers]
     padded = np.zeros((len(searchers), max(map(len, candidates)), x.shape[2]), dtype=np.float32)
     for row, encoded in zip(padded, candidates, strict=True):
         row[: len(encoded)] = encoded
@@ -206,8 +227,7 @@ def _train(searchers: Sequence[PublishedBananas]) -> None:
     networks = BatchedMLP(x.shape[2], generators, first._recipe, first.device)
     networks.fit(x, y)
     predicted = networks.predict(padded)
-    for searcher, values, encoded in zip(searchers, predicted, candidates, strict=True):
-        searcher._predictions = values[:, : len(encoded)].astype(np.float64)
+    return [values[:, : len(encoded)] for values, encoded in zip(predicted, candidates, strict=True)]
 
 
 def _encoded(searcher: PublishedBananas, architectures: Sequence[Architecture]) -> NDArray[np.float32]:

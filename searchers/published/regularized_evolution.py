@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from nasbench_ar.architecture import Architecture
@@ -12,7 +13,10 @@ from searchers.published.sampling import random_neighbour, sample
 
 
 class PublishedRegularizedEvolution(SequentialSearcher):
-    """Mutate the winner of a tournament; the child replaces the oldest.
+    """Mutate the winner of a tournament; the child takes the slot of the oldest.
+
+    The slots are overwritten in turn, and a tournament draws slots, so that a list
+    which sheds its head and grows at its tail gives other winners.
 
     Unlike `searchers.regularized_evolution` it draws from NumPy's legacy generator, and
     its starts may repeat, so that up to a few members of the first population are twins.
@@ -40,11 +44,12 @@ class PublishedRegularizedEvolution(SequentialSearcher):
         while len(alive) < self.population and not self.budget_spent:
             alive.append(sample(self.space, self.python_rng))
             yield alive[-1]
-        while not self.budget_spent:
+        for oldest in itertools.cycle(range(self.population)):
+            if self.budget_spent:
+                return
             drawn = self.numpy_rng.choice(self.population, self.tournament)
             parent = max((alive[k] for k in drawn), key=self.history.__getitem__)  # the first drawn, on ties
             self.python_rng.random()  # compared with a mutation rate of 1: the draw is all it does
             child = random_neighbour(self.space, self.python_rng, parent)
             yield child
-            del alive[0]
-            alive.append(child)
+            alive[oldest] = child

@@ -108,7 +108,7 @@ def test_a_group_ends_with_the_space(tmp_path: Path) -> None:
 def test_a_group_that_repeats_itself_is_stopped(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "STALL_LIMIT", 5)
     (found,) = run_group(race(table, searcher=f"{__name__}.Stuck"), [0])
-    assert found.ended == "nothing new was proposed 5 batches in a row after 2 queries"
+    assert found.ended == "nothing new was proposed 5 batches in a row after 2 queries and 10 repeats"
 
 
 def test_published_bananas_from_the_command_line(table: Table, tmp_path: Path, command: Command) -> None:

@@ -48,7 +48,7 @@ def test_repeats_are_free_and_counted(table: Table, monkeypatch: pytest.MonkeyPa
     run = run_once(race(table, searcher=f"{__name__}.Repeater"), 0)
     assert run.arch_index.tolist() == [0, 1, 2]
     assert run.repeats == 49
-    assert run.ended == "nothing new was proposed 50 times in a row after 3 queries"
+    assert run.ended == "nothing new was proposed 50 times in a row after 3 queries and 49 repeats"
 
 
 def test_an_exhausted_space_ends_the_run(tmp_path: Path) -> None:

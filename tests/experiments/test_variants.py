@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from experiments import table2
+from experiments import runner, table2
 from nasbench_ar import Table
 from searchers import SEARCHERS
-from tests.experiments.conftest import Command
+from tests.experiments.conftest import Command, write_table
 
 CHEAP = ["published_bananas_runs=0", "jobs=1"]
 
@@ -30,6 +31,20 @@ def test_both_on_the_embedded_table(tmp_path: Path, command: Command) -> None:
     assert "over budget, the longest with" in out
     stem = tmp_path / "nares-figures"
     assert {f"table2-both.{end}" for end in ("md", "csv", "tex", "png")} <= {p.name for p in stem.iterdir()}
+
+
+def test_runs_that_came_to_a_stop_are_named(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a partial table the published evolution may meet nothing new for ever."""
+    monkeypatch.setattr(runner, "STALL_LIMIT", 12)
+    partial = write_table(tmp_path / "partial", absent=tuple(k for k in range(81) if k % 4))
+    words = [f"table={partial.folder}", "runs=3", "queries=21", f"out={tmp_path}", *CHEAP]
+    code, out, err = command(table2.main, *words, "variant=published")
+    assert code == 0, err
+    line = next(line for line in out.splitlines() if line.startswith("published_regularized_evolution: "))
+    found = re.search(r"(\d) runs ended early; .* 12 times in a row after (\d+) queries and (\d+) repeats", line)
+    assert found, line
+    assert 0 < int(found[2]) < 21
+    assert int(found[3]) >= 12
 
 
 def test_published_alone(table: Table, tmp_path: Path, command: Command) -> None:

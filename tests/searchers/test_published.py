@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import searchers
-from nasbench_ar import NARES, Architecture, SearchError, SearchFinishedError, SearchSpace
+from nasbench_ar import NARES, Architecture, SearchError, SearchFinishedError, SearchSpace, load
 from searchers import (
     PUBLISHED,
     PublishedLocalSearch,
@@ -154,6 +154,7 @@ def test_evolution_tournaments_mutations_and_deaths() -> None:
     alive = [(rng.choice(DEPTHS), rng.choice(WIDTHS)) for _ in range(3)]
     assert alive == [(1, 4), (1, 2), (1, 2)]  # 6, 4, 4: twins are allowed and counted once
     expected = list(alive)
+    oldest = 0
     while len(set(expected)) < 6:
         first, second = legacy.choice(3, 2)  # with replacement
         parent = alive[first] if SCORES[alive[first]] >= SCORES[alive[second]] else alive[second]
@@ -162,9 +163,9 @@ def test_evolution_tournaments_mutations_and_deaths() -> None:
         others = [v for v in (DEPTHS, WIDTHS)[position] if v != parent[position]]
         value = rng.choice(others)
         child = (value, parent[1]) if position == 0 else (parent[0], value)
-        alive = [*alive[1:], child]  # the oldest leaves, the child comes last
+        alive[oldest] = child  # in its slot; the others keep theirs
+        oldest = (oldest + 1) % 3
         expected.append(child)
-    assert expected[:7] == [(1, 4), (1, 2), (1, 2), (1, 2), (3, 2), (1, 4), (2, 2)]
     searcher = PublishedRegularizedEvolution(TOY, 1, queries=6, population=3, tournament=2)
     assert play(searcher) == expected
     assert len(searcher.history) == 6 < len(expected)
@@ -185,6 +186,32 @@ def test_evolution_takes_the_first_drawn_of_equals() -> None:
     for expected in (*alive, tuple(child)):
         assert searcher.ask() == expected
         searcher.tell(expected, flat[expected])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_evolution_of_the_published_size(seed: int) -> None:
+    """On the embedded table, written as a loop over global generators' twins, slots overwritten in turn."""
+    table = load("nares-figures")
+    scores = dict(zip(table.space, table.column("val_best_pgd_acc").tolist(), strict=True))
+    rng, legacy = random.Random(seed), np.random.RandomState(seed)
+    values = [(4, 5, 7, 9, 11), (8, 10, 12, 14, 16)] * 3
+    slots = [tuple(rng.choice(v) for v in values) for _ in range(30)]
+    expected = list(slots)
+    age = 0
+    while len(set(expected)) < 500:
+        winner = None
+        for slot in legacy.choice(30, 10):
+            if winner is None or scores[slots[slot]] > scores[winner]:  # type: ignore[index]
+                winner = slots[slot]
+        assert winner is not None
+        rng.random()
+        child = list(winner)
+        position = rng.randint(0, 5)
+        child[position] = rng.choice([v for v in values[position] if v != winner[position]])
+        slots[age % 30] = tuple(child)
+        expected.append(slots[age % 30])
+        age += 1
+    assert play(PublishedRegularizedEvolution(NARES, seed), scores) == expected
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if name != "published_bananas"])
