@@ -46,6 +46,7 @@ CORRUPTIONS = (
     "zoom_blur",
 )
 SEVERITIES = (1, 2, 3, 4, 5)
+CELLS_LIKE = {"acc": "test_corrupt_acc", "loss": "test_loss"}  # kind of corruption cells -> a metric of the same range
 
 
 @dataclass(frozen=True)

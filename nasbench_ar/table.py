@@ -1,4 +1,4 @@
-"""A table on disk, opened for reading: arrays are memory-mapped and read when first used.
+"""A table on disk, opened for reading: arrays are memory-mapped, and checked when first used.
 
 This is the storage level: rows are (architecture, seed) pairs, NaN marks a missing
 value.  Users ask the `Oracle` built on it, which knows architectures and never
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from nasbench_ar.errors import MetricError, SpaceError, TableError, shown
 from nasbench_ar.files import file_sha256
-from nasbench_ar.metrics import CORRUPTIONS, CURVES, METRICS, SEVERITIES
+from nasbench_ar.metrics import CELLS_LIKE, CORRUPTIONS, CURVES, METRICS, SEVERITIES
 from nasbench_ar.space import SearchSpace
 from nasbench_ar.table_writer import FORMAT, FORMAT_VERSION, NAME, NAME_RULE
 
@@ -88,7 +88,7 @@ class Table:
     @cached_property
     def arch_index(self) -> NDArray[np.int32]:
         """(rows,) int32 lexicographic index of each row's architecture."""
-        index = self._read("arch_index.npy", (self.rows,), np.dtype(np.int32), verify=True)
+        index = self._read("arch_index.npy", (self.rows,), np.dtype(np.int32))
         if not 0 <= index.min() <= index.max() < self.space.product_size:
             raise self._damaged("arch_index.npy", "holds indices outside the space")
         return index
@@ -96,7 +96,7 @@ class Table:
     @cached_property
     def seeds(self) -> NDArray[np.int64]:
         """(rows,) int64 training seed of each row."""
-        return self._read("seed.npy", (self.rows,), np.dtype(np.int64), verify=True)
+        return self._read("seed.npy", (self.rows,), np.dtype(np.int64))
 
     # -- columns -------------------------------------------------------------
 
@@ -116,7 +116,7 @@ class Table:
     def corruption_kinds(self) -> tuple[str, ...]:
         """`acc` and `loss`, as far as the table has cells per corruption."""
         stored = self._stored("corruptions/")
-        return tuple(kind for kind in ("acc", "loss") if kind in stored)
+        return tuple(kind for kind in CELLS_LIKE if kind in stored)
 
     @cached_property
     def flag_names(self) -> tuple[str, ...]:
@@ -137,23 +137,18 @@ class Table:
         return self.curve(self.curve_names[0]).shape[1] if self.curve_names else 0
 
     def scalar(self, name: str) -> NDArray[np.float64]:
-        """(rows,) float64 values of a stored metric, NaN where missing; hash-checked."""
+        """(rows,) float64 values of a stored metric, NaN where missing."""
         if name not in self.scalar_names:
             has = ", ".join(("macs", "params", *self.scalar_names))
             raise MetricError(f"table {self.name} has no {name}; it has {has}")
-        file = f"scalars/{name}.npy"
-        known = file in self._arrays
-        values = self._read(file, (self.rows,), np.dtype(np.float64), verify=True)
-        if not known:
-            self._check_values(file, name, values)
-        return values
+        return self._read_values(f"scalars/{name}.npy", name, (self.rows,))
 
     def curve(self, name: str) -> NDArray[np.float64]:
         """(rows, epochs) float64 memory map of a curve, NaN where missing."""
         if name not in self.curve_names:
             has = ", ".join(self.curve_names) or "none at all"
             raise MetricError(f"table {self.name} has no curve of {name} over the epochs; curves: {has}")
-        return self._read(f"curves/{name}.npy", (self.rows, None), np.dtype(np.float64))
+        return self._read_values(f"curves/{name}.npy", name, (self.rows, None))
 
     def corruptions(self, kind: str) -> NDArray[np.float64]:
         """(rows, 19, 5) float64 memory map, `kind` being `acc` (percent) or `loss`."""
@@ -161,7 +156,7 @@ class Table:
             has = ", ".join(self.corruption_kinds) or "none"
             raise MetricError(f"table {self.name} has no corruption cells of kind {shown(kind)}; it has {has}")
         shape = (self.rows, len(CORRUPTIONS), len(SEVERITIES))
-        return self._read(f"corruptions/{kind}.npy", shape, np.dtype(np.float64))
+        return self._read_values(f"corruptions/{kind}.npy", CELLS_LIKE[kind], shape)
 
     def flag(self, name: str) -> NDArray[np.bool_]:
         """(rows,) bool."""
@@ -178,23 +173,24 @@ class Table:
             raise MetricError(f"table {self.name} has no label {shown(name)}; labels: {has}")
         return self._read(f"labels/{name}.npy", (self.rows,), np.dtype(np.str_))
 
-    def _check_values(self, file: str, name: str, values: NDArray[np.float64]) -> None:
-        wrong = METRICS[name].impossible(values)
-        if wrong.any():
+    # -- files ---------------------------------------------------------------
+
+    def _read_values(self, file: str, name: str, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
+        """An array of a metric's values; only possible ones, even under the right hash."""
+        known = file in self._arrays
+        values = self._read(file, shape, np.dtype(np.float64))
+        if not known and (wrong := METRICS[name].impossible(values)).any():
             row = int(np.argwhere(wrong)[0][0])
             self._arrays.pop(file, None)
             raise self._damaged(file, f"row {row} holds {values[wrong][0]}, which {name} cannot be")
+        return values
 
-    # -- files ---------------------------------------------------------------
-
-    def _read(
-        self, file: str, shape: tuple[int | None, ...], dtype: np.dtype[Any], *, verify: bool = False
-    ) -> NDArray[Any]:
+    def _read(self, file: str, shape: tuple[int | None, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         if file in self._arrays:
             return self._arrays[file]
         path = self.folder / file
         try:
-            if verify and file_sha256(path) != self.meta["files"][file]["sha256"]:
+            if file_sha256(path) != self.meta["files"][file]["sha256"]:
                 raise self._damaged(file, "its content does not match the hash in meta.json")
             # Not np.load: that would also open archives and pickles.
             array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
@@ -246,11 +242,6 @@ class Table:
                 read(name)
         if len({self.curve(name).shape for name in self.curve_names}) > 1:
             raise self._damaged("curves", "they differ in length")
-        for name in self.curve_names:
-            self._check_values(f"curves/{name}.npy", name, self.curve(name))
-        for kind, like in (("acc", "test_corrupt_acc"), ("loss", "test_loss")):
-            if kind in self.corruption_kinds:
-                self._check_values(f"corruptions/{kind}.npy", like, self.corruptions(kind))
 
     def _damaged(self, file: str, what: str) -> TableError:
         return TableError(

@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 from nasbench_ar.architecture import ArchitectureLike
 from nasbench_ar.errors import TableError
 from nasbench_ar.files import file_sha256, fsync_folder, write_atomically
-from nasbench_ar.metrics import CORRUPTIONS, CURVES, METRICS, SEVERITIES
+from nasbench_ar.metrics import CELLS_LIKE, CORRUPTIONS, CURVES, METRICS, SEVERITIES
 from nasbench_ar.space import SearchSpace
 
 FORMAT = "nasbench-ar-table"
@@ -46,13 +46,15 @@ FORMAT_VERSION = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # a folder's name everywhere
 NAME_RULE = "use letters, digits, '.', '_' and '-', beginning with a letter or digit"
 _CHUNK_ROWS = 256
+_POSSIBLE = "a table holds finite values, and percentages from 0 to 100"
 
 
 class _RowFile:
-    """A `.npy` file that grows by rows; its header is settled on closing."""
+    """A `.npy` file of a metric's values that grows by rows; its header is settled on closing."""
 
-    def __init__(self, path: Path, row_shape: tuple[int, ...]) -> None:
+    def __init__(self, path: Path, metric: str, row_shape: tuple[int, ...]) -> None:
         path.parent.mkdir(exist_ok=True)
+        self.metric = metric
         self.row_shape = row_shape
         self.rows = 0
         self._pending: list[NDArray[np.float64]] = []
@@ -79,7 +81,10 @@ class _RowFile:
 
     def flush(self) -> None:
         if self._pending:
-            self._file.write(np.stack(self._pending).astype("<f8").tobytes())
+            values = np.stack(self._pending).astype("<f8")
+            if (wrong := METRICS[self.metric].impossible(values)).any():
+                raise TableError(f"a row has {values[wrong][0]}, which {self.metric} cannot be; {_POSSIBLE}")
+            self._file.write(values.tobytes())
             self._pending = []
 
     def close(self) -> None:
@@ -239,8 +244,7 @@ class TableWriter:
                 raise TableError(f"{name!r} is not a metric that a table stores; known: {', '.join(METRICS)}")
             if METRICS[name].impossible(np.asarray(scalars[name], dtype=np.float64)):
                 raise TableError(
-                    f"{name} is {scalars[name]} for {self.space.architecture(index)}, which it cannot be: a "
-                    "table holds finite values, and percentages from 0 to 100"
+                    f"{name} is {scalars[name]} for {self.space.architecture(index)}, which it cannot be; {_POSSIBLE}"
                 )
         self._check_curves(curves or {})
         row = len(self._index)
@@ -252,10 +256,12 @@ class TableWriter:
         _append(self._labels, dict(labels or {}), row, "")
         try:
             for name, curve in (curves or {}).items():
-                self._append_row(f"curves/{name}.npy", row, np.asarray(curve, dtype=np.float64))
+                self._append_row(f"curves/{name}.npy", name, row, np.asarray(curve, dtype=np.float64))
             for kind, cells in (("acc", corruption_acc), ("loss", corruption_loss)):
                 if cells is not None:
-                    self._append_row(f"corruptions/{kind}.npy", row, np.asarray(cells, dtype=np.float64))
+                    self._append_row(
+                        f"corruptions/{kind}.npy", CELLS_LIKE[kind], row, np.asarray(cells, dtype=np.float64)
+                    )
         except OSError as failure:
             raise self._failed(failure) from failure
 
@@ -268,11 +274,11 @@ class TableWriter:
             if np.shape(curve) != (self._epochs,):
                 raise TableError(f"curve {name} has shape {np.shape(curve)}; expected ({self._epochs},)")
 
-    def _append_row(self, file: str, row: int, values: NDArray[np.float64]) -> None:
+    def _append_row(self, file: str, metric: str, row: int, values: NDArray[np.float64]) -> None:
         if file.startswith("corruptions/") and values.shape != (len(CORRUPTIONS), len(SEVERITIES)):
             raise TableError(f"{file} got shape {values.shape}; expected {(len(CORRUPTIONS), len(SEVERITIES))}")
         if file not in self._row_files:
-            self._row_files[file] = _RowFile(self._staging / file, values.shape)
+            self._row_files[file] = _RowFile(self._staging / file, metric, values.shape)
         self._row_files[file].pad_to(row)
         self._row_files[file].append(values)
 

@@ -39,9 +39,9 @@ def test_late_columns_are_padded(tmp_path: Path) -> None:
 def test_more_rows_than_a_chunk(tmp_path: Path) -> None:
     with toy_writer(tmp_path / "t") as writer:
         for seed in range(700):
-            writer.add(TOY.architecture(0), seed=seed, scalars={}, curves={"train_acc": np.full(3, seed)})
+            writer.add(TOY.architecture(0), seed=seed, scalars={}, curves={"train_loss": np.full(3, seed)})
         assert len(writer) == 700
-    np.testing.assert_array_equal(Table(tmp_path / "t").curve("train_acc"), np.arange(700)[:, None] * np.ones(3))
+    np.testing.assert_array_equal(Table(tmp_path / "t").curve("train_loss"), np.arange(700)[:, None] * np.ones(3))
 
 
 # -- what the writer refuses -------------------------------------------------
@@ -58,6 +58,10 @@ def test_refused_rows(tmp_path: Path) -> None:
         ({"scalars": {"best_epoch": 0.5}}, TableError, "best_epoch is 0.5"),
         ({"curves": {"nonsense": np.ones(3)}}, TableError, "unknown curve 'nonsense'; known: train_loss"),
         ({"curves": {"train_acc": np.ones(3), "val_loss": np.ones(4)}}, TableError, r"curve val_loss has shape \(4,\)"),
+        ({"curves": {"train_acc": np.array([5.0, 101.0])}}, TableError, "a row has 101.0, which train_acc cannot be"),
+        ({"curves": {"val_loss": np.array([5.0, np.inf])}}, TableError, "a row has inf, which val_loss cannot be"),
+        ({"corruption_acc": np.full((19, 5), -1)}, TableError, "a row has -1.0, which test_corrupt_acc cannot be"),
+        ({"corruption_loss": np.full((19, 5), np.inf)}, TableError, "a row has inf, which test_loss cannot be"),
         ({"corruption_acc": np.ones((5, 19))}, TableError, r"got shape \(5, 19\); expected \(19, 5\)"),
     ]
     for k, (change, kind, message) in enumerate(refusals):
