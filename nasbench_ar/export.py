@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ import orjson
 from numpy.typing import NDArray
 
 from nasbench_ar.errors import ConfigError, TableError
-from nasbench_ar.files import open_atomically
+from nasbench_ar.files import open_atomically, sweep_partials
 from nasbench_ar.metrics import CURVES, METRICS
 from nasbench_ar.oracle import Oracle
 from nasbench_ar.record import corruption_cells
@@ -124,8 +125,10 @@ def write_release(table: Table, path: str | os.PathLike[str]) -> tuple[str, ...]
 
 
 def _write(path: str | os.PathLike[str], parts: Iterator[bytes]) -> None:
+    target = Path(path)
+    sweep_partials(target.parent, of=target.name)
     try:
-        with open_atomically(path) as stream:
+        with open_atomically(target) as stream:
             stream.writelines(parts)
     except TableError:
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import BinaryIO
 from nasbench_ar.process import Process, machine
 
 STALE_SECONDS = 24 * 3600  # a temporary file this old belongs to no living process anywhere
-_PARTIAL = re.compile(r"\..*\.([0-9a-f]{12})-(\d+)-[0-9a-f]{12}\.partial", re.DOTALL)
+_TEMPORARY = re.compile(r"\.(.*)\.([0-9a-f]{12})-(\d+)-[0-9a-f]{12}\.[a-z]+", re.DOTALL)
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
@@ -124,20 +125,48 @@ def _same(first: Path, second: Path) -> bool:
         return False
 
 
-def sweep_partials(folder: Path) -> int:
-    """Remove what killed processes left of unfinished files in `folder`: those of this machine, and old ones.
+def sweep_partials(folder: Path, *, of: str | None = None) -> int:
+    """Remove what killed processes left unfinished in `folder`: files and folders of this machine, and old ones.
+
+    Args:
+        folder: where to look.
+        of: only what was to become the file or folder of this name; for places where others have files too.
 
     Returns:
         How many were removed.
     """
     removed = 0
-    for path in folder.glob(".*.partial"):
-        match = _PARTIAL.fullmatch(path.name)
+    for path, target, writer in leftovers(folder, ".partial"):
         try:
             old = time.time() - path.stat().st_mtime > STALE_SECONDS
-            if old or (match and Process(match[1], int(match[2])).surely_dead()):
-                path.unlink(missing_ok=True)
+            if of in (None, target) and (old or (writer is not None and writer.surely_dead())):
+                remove(path)
                 removed += 1
         except OSError:  # another process was faster, or it is not ours to remove
             continue
     return removed
+
+
+def leftovers(folder: Path, suffix: str) -> list[tuple[Path, str | None, Process | None]]:
+    """Hidden files and folders with a suffix, what each was to become and who wrote it; None where the name is other.
+
+    Nothing where nobody may look.
+    """
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.startswith(".") and name.endswith(suffix))
+    except OSError:
+        return []
+    matches = [(folder / name, _TEMPORARY.fullmatch(name)) for name in names]
+    return [(path, m and m[1], m and Process(m[2], int(m[3]))) for path, m in matches]
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that it holds.
+
+    Raises:
+        OSError: when a part of it cannot be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

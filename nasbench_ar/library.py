@@ -4,19 +4,22 @@ Embedded tables travel inside the package.  Imported ones stand in
 `<home>/tables/<name>`, `home` being the environment variable `NASBENCH_AR_HOME`
 or else the user's cache folder.  Without a name, the authors' release (`nares`) is
 taken if it was imported, the embedded `nares-figures` otherwise, and one line on
-standard error says which.
+standard error says which.  Where the home cannot be entered, the embedded tables are
+all there is, and another line says so.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from pathlib import Path
 
 from nasbench_ar.errors import TableError, shown
+from nasbench_ar.files import sweep_partials
 from nasbench_ar.oracle import Oracle
 from nasbench_ar.table import Table
-from nasbench_ar.table_writer import NAME, NAME_RULE
+from nasbench_ar.table_writer import NAME, NAME_RULE, restore
 
 HOME_VARIABLE = "NASBENCH_AR_HOME"
 OFFICIAL = "nares"
@@ -36,8 +39,40 @@ def home() -> Path:
 
 def installed() -> dict[str, Path]:
     """Name -> folder of every table at hand."""
-    found = {path.parent.name: path.parent for path in sorted(home().glob("tables/[!.]*/meta.json"))}
-    return found | {path.parent.name: path.parent for path in sorted(_EMBEDDED.glob("*/meta.json"))}
+    return _imported() | {path.parent.name: path.parent for path in sorted(_EMBEDDED.glob("*/meta.json"))}
+
+
+def _imported() -> dict[str, Path]:
+    folder = home() / "tables"
+    restore(folder)
+    sweep_partials(folder)
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        _say_home_is_closed(folder, error.strerror or str(error))
+        return {}
+    return {name: folder / name for name in names if not name.startswith(".") and _holds_table(folder / name)}
+
+
+def _holds_table(folder: Path) -> bool:
+    try:
+        (folder / "meta.json").stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:  # it is closed to this user; opening it says so
+        return True
+    return True
+
+
+@functools.cache  # once a process
+def _say_home_is_closed(folder: Path, reason: str) -> None:
+    print(
+        f"nasbench-ar: warning: imported tables are out of reach ({folder}: {reason}), only embedded ones are at "
+        f"hand; set {HOME_VARIABLE} to a folder of your own",
+        file=sys.stderr,
+    )
 
 
 def imported_folder(name: str) -> Path:
@@ -57,7 +92,15 @@ def imported_folder(name: str) -> Path:
 def default_folder() -> Path:
     """Which table `load()` takes: the imported release if there is one, else the embedded one."""
     official = imported_folder(OFFICIAL)
-    return official if official.exists() else _EMBEDDED / FALLBACK
+    restore(official.parent, of=official.name)
+    try:
+        official.stat()
+    except FileNotFoundError:
+        return _EMBEDDED / FALLBACK
+    except OSError as error:
+        _say_home_is_closed(official.parent, error.strerror or str(error))
+        return _EMBEDDED / FALLBACK
+    return official
 
 
 def open_table(table: str | os.PathLike[str] | None = None) -> Table:
@@ -73,6 +116,7 @@ def open_table(table: str | os.PathLike[str] | None = None) -> Table:
         return Table(at_hand[table])
     folder = Path(os.path.expanduser(table))
     try:
+        restore(folder.parent, of=folder.name)
         if folder.is_dir():
             return Table(folder)
     except TableError:

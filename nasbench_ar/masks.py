@@ -24,11 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.errors import MetricError, TableError, shown
-from nasbench_ar.files import open_atomically
+from nasbench_ar.files import open_atomically, sweep_partials
 from nasbench_ar.npz import read_npz
 from nasbench_ar.table import Table
+from nasbench_ar.table_writer import MASKS_FILE
 
-FILE = "masks.npz"
+FILE = MASKS_FILE
+
 _PREFIX = "bits/"
 
 
@@ -80,6 +82,7 @@ class Masks:
         }
         arrays |= {_PREFIX + name: bits for name, bits in self.bits.items()}
         path = Path(folder) / FILE
+        sweep_partials(path.parent, of=FILE)
         try:
             with open_atomically(path) as stream:
                 np.savez(stream, allow_pickle=False, **arrays)

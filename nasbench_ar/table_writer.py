@@ -2,7 +2,8 @@
 
 Rows are (architecture, seed) pairs in any order.  Everything goes into a hidden
 folder beside the target, is flushed to the disk and then renamed, so that a reader
-never sees half a table and a failure leaves nothing behind.
+never sees half a table and a failure leaves nothing behind.  What a killed process
+left is removed, or put back, by the next one (`restore`).
 
     with TableWriter(folder, name="mine", space=space, ...) as writer:
         writer.add(architecture, seed=0, scalars={"val_pgd_acc": 37.1})
@@ -25,7 +26,7 @@ import json
 import os
 import re
 import shutil
-import uuid
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -37,7 +38,15 @@ from numpy.typing import NDArray
 
 from nasbench_ar.architecture import ArchitectureLike
 from nasbench_ar.errors import TableError
-from nasbench_ar.files import file_sha256, fsync_folder, write_atomically
+from nasbench_ar.files import (
+    file_sha256,
+    fsync_folder,
+    leftovers,
+    partial_path,
+    remove,
+    sweep_partials,
+    write_atomically,
+)
 from nasbench_ar.metrics import CELLS_LIKE, CORRUPTIONS, CURVES, METRICS, SEVERITIES
 from nasbench_ar.space import SearchSpace
 
@@ -45,7 +54,9 @@ FORMAT = "nasbench-ar-table"
 FORMAT_VERSION = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # a folder's name everywhere
 NAME_RULE = "use letters, digits, '.', '_' and '-', beginning with a letter or digit"
+MASKS_FILE = "masks.npz"  # beside the arrays, of the same rows; see `masks`
 _CHUNK_ROWS = 256
+_ASIDE = ".replaced"  # end of the name of a table for the instant in which it has left its place to a new one
 _POSSIBLE = "a table holds finite values, and percentages from 0 to 100"
 
 
@@ -114,8 +125,9 @@ class TableWriter:
         source: facts on what it was made from (file name, sha256, ...).
         differs: metric -> how its definition differs from the published one.
         notes: further lines that `info` prints.
-        replace: whether an existing table at `folder` may be replaced; anything
-            else that stands there is never touched.
+        replace: whether an existing table at `folder` may be replaced; files in it
+            that are not the table's stay there, and a folder that is no table is
+            never touched.
 
     Raises:
         TableError: when the name is none, or the target exists or cannot be written.
@@ -162,22 +174,32 @@ class TableWriter:
         self._labels: dict[str, list[str]] = {}
         self._row_files: dict[str, _RowFile] = {}
         self._epochs: int | None = None
-        if self.folder.exists():
-            if not replace:
-                raise TableError(
-                    f"{self.folder} exists already; choose another name or folder, or replace it "
-                    "explicitly (replace=True, --replace)"
-                )
-            if not (self.folder / "meta.json").is_file():
-                raise TableError(
-                    f"{self.folder} holds something else than a table and is not replaced; choose "
-                    "another folder, or remove it yourself"
-                )
-        self._staging = self.folder.parent / f".{self.folder.name}.{uuid.uuid4().hex[:12]}.partial"
         try:
+            restore(self.folder.parent, of=self.folder.name)
+            self._check_place()
+            sweep_partials(self.folder.parent, of=self.folder.name)
+            self._staging = partial_path(self.folder)
             self._staging.mkdir(parents=True)
+        except TableError:
+            raise
         except OSError as error:
-            raise TableError(f"cannot write a table at {self.folder}: {error.strerror or error}") from error
+            raise TableError(
+                f"cannot write a table at {self.folder}: {error.strerror or error}; choose a place where you may write"
+            ) from error
+
+    def _check_place(self) -> None:
+        if not self.folder.exists():
+            return
+        if not self._replace:
+            raise TableError(
+                f"{self.folder} exists already; choose another name or folder, or replace it "
+                "explicitly (replace=True, --replace)"
+            )
+        if not (self.folder / "meta.json").is_file():
+            raise TableError(
+                f"{self.folder} holds something else than a table and is not replaced; choose "
+                "another folder, or remove it yourself"
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -311,19 +333,33 @@ class TableWriter:
         self._publish()
 
     def _publish(self) -> None:
-        retired = None
+        aside = None
         if self._replace and self.folder.exists():
-            retired = self._staging.with_suffix(".replaced")
-            self.folder.rename(retired)
+            self._keep_files_of_others()
+            aside = self._staging.with_suffix(_ASIDE)
+            self.folder.rename(aside)
         try:
             self._staging.rename(self.folder)
-        except OSError:
-            if retired is not None:
-                retired.rename(self.folder)
+        except BaseException:
+            if aside is not None and not self.folder.exists():
+                aside.rename(self.folder)
             raise
         fsync_folder(self.folder.parent)
-        if retired is not None:
-            shutil.rmtree(retired, ignore_errors=True)
+        if aside is not None:
+            aside.rename(self._staging)  # from here on nobody puts it back
+            shutil.rmtree(self._staging, ignore_errors=True)
+
+    def _keep_files_of_others(self) -> None:
+        """Take along what somebody else put into the folder; old masks are of other rows."""
+        sweep_partials(self.folder, of=MASKS_FILE)
+        written = {"meta.json", MASKS_FILE, *_array_files(self.folder)}
+        for path in sorted(self.folder.rglob("*")):
+            file = path.relative_to(self.folder).as_posix()
+            target = self._staging / file
+            folder = path.is_dir() and not path.is_symlink()
+            if not folder and file not in written and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, target, follow_symlinks=False)
 
     def _failed(self, failure: OSError) -> TableError:
         if isinstance(failure, TableError):
@@ -331,6 +367,44 @@ class TableWriter:
         return TableError(
             f"writing the table at {self.folder} failed: {failure.strerror or failure}; nothing was changed there"
         )
+
+
+def restore(parent: Path, *, of: str | None = None) -> None:
+    """Put tables back in their places when a process was killed while it replaced them, and say so.
+
+    Args:
+        parent: the folder that holds the tables.
+        of: only the table of this name.
+    """
+    for aside, name, writer in leftovers(parent, _ASIDE):
+        if name is None or writer is None or of not in (None, name):
+            continue
+        place = parent / name
+        dead, vacant = writer.surely_dead(), not place.exists()
+        if not vacant:
+            if dead:
+                with suppress(OSError):
+                    remove(aside)
+            continue
+        said = f"{place} is being replaced, or a process on another machine was killed; the old table is {aside}"
+        if dead:
+            try:
+                aside.rename(place)
+            except FileNotFoundError:  # another process was faster
+                continue
+            except OSError as error:
+                said = f"{aside} is the old table of {place} and cannot be put back: {error.strerror or error}"
+            else:
+                said = f"a process was killed while it replaced {place}; the old table is back, replace it again"
+        print(f"nasbench-ar: warning: {said}", file=sys.stderr)
+
+
+def _array_files(folder: Path) -> list[str]:
+    """What a table says that it consists of; nothing where it is damaged."""
+    try:
+        return list(json.loads((folder / "meta.json").read_bytes())["files"])
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return []
 
 
 def _append(columns: dict[str, list[Any]], values: Mapping[str, Any], row: int, empty: Any) -> None:

@@ -13,6 +13,7 @@ import pytest
 import nasbench_ar
 from nasbench_ar import NARES, ConfigError, Oracle, SearchSpace, Table, TableError
 from nasbench_ar.export import to_dataframe, write_csv, write_release
+from nasbench_ar.files import partial_path
 from nasbench_ar.release import import_release
 from tests.nasbench_ar.conftest import TOY, toy_cells, toy_writer
 from tests.nasbench_ar.synthetic_release import make_record, write_jsonl
@@ -192,6 +193,15 @@ def test_a_full_disk_keeps_the_old_file(
         write(toy_table, target)
     assert target.read_text() == "old"
     assert not list(tmp_path.glob(".out*"))
+
+
+@pytest.mark.parametrize("write", [write_csv, write_release])
+def test_what_a_killed_export_left_goes_with_the_next_one(write: Any, toy_table: Table, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    for name in ("out", "other"):
+        Path(str(partial_path(tmp_path / name)).replace(f"-{os.getpid()}-", "-999999999-")).touch()
+    write(toy_table, target)
+    assert [path.name.split(".")[1] for path in tmp_path.glob(".*.partial")] == ["other"]
 
 
 @pytest.mark.parametrize("write", [write_csv, write_release])

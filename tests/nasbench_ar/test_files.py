@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nasbench_ar.files import STALE_SECONDS, partial_path, sweep_partials, write_atomically, write_first
+from nasbench_ar.files import STALE_SECONDS, partial_path, remove, sweep_partials, write_atomically, write_first
 from nasbench_ar.process import Process
 
 
@@ -96,3 +96,31 @@ def test_what_killed_writers_left_is_swept(tmp_path: Path, monkeypatch: pytest.M
     os.utime(old, (past, past))
     assert sweep_partials(tmp_path) == 2
     assert names(tmp_path) == sorted([mine.name, elsewhere.name, "entry.json", ".other.partial"])
+    os.utime(tmp_path / ".other.partial", (past, past))
+    assert sweep_partials(tmp_path) == 1
+    assert names(tmp_path) == sorted([mine.name, elsewhere.name, "entry.json"])
+
+
+def test_among_the_files_of_others_only_ones_own_are_swept(tmp_path: Path) -> None:
+    past = time.time() - STALE_SECONDS - 10
+    dead = [Path(str(partial_path(tmp_path / n)).replace(f"-{os.getpid()}-", "-999999999-")) for n in ("a", "a.b", "b")]
+    for path in (*dead, tmp_path / ".a.partial", tmp_path / ".a.tex.partial"):
+        path.touch()
+        os.utime(path, (past, past))
+    dead[0].unlink()
+    (dead[0] / "inner").mkdir(parents=True)
+    (dead[0] / "inner" / "file").touch()
+    assert sweep_partials(tmp_path, of="a") == 1
+    assert names(tmp_path) == sorted([dead[1].name, dead[2].name, ".a.partial", ".a.tex.partial"])
+    assert sweep_partials(tmp_path / "none", of="a") == 0
+
+
+def test_links_are_removed_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").touch()
+    (tmp_path / "link").symlink_to("folder")
+    remove(tmp_path / "link")
+    assert names(tmp_path) == ["folder"]
+    remove(tmp_path / "folder")
+    remove(tmp_path / "folder")
+    assert names(tmp_path) == []

@@ -1,10 +1,16 @@
+import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import nasbench_ar
-from nasbench_ar import TableError, library
+from nasbench_ar import NARES, TableError, library
+from nasbench_ar.__main__ import main
 from tests.nasbench_ar.conftest import write_toy
+from tests.nasbench_ar.synthetic_release import make_record, write_jsonl
 
 
 def test_home_follows_the_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,3 +89,76 @@ def test_unknown_tables() -> None:
 def test_names_that_could_lead_astray(name: str) -> None:
     with pytest.raises(TableError, match="cannot name a table"):
         library.imported_folder(name)
+
+
+# -- a home that is closed -----------------------------------------------------------
+
+
+@pytest.fixture(params=["other user's", "name too long", "a file"])
+def closed_home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / ("x" * 300 if request.param == "name too long" else "closed")
+    monkeypatch.setenv(library.HOME_VARIABLE, str(folder))
+    library._say_home_is_closed.cache_clear()
+    if request.param == "a file":
+        folder.touch()
+    if request.param == "other user's":
+
+        def refuse(call: Callable[..., Any]) -> Callable[..., Any]:
+            def refusing(path: Any = ".", *args: Any, **kwargs: Any) -> Any:
+                if isinstance(path, (str, os.PathLike)) and str(path).startswith(str(folder)):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+                return call(path, *args, **kwargs)
+
+            return refusing
+
+        for name in ("stat", "lstat", "listdir", "scandir", "mkdir"):  # root may enter any folder
+            monkeypatch.setattr(os, name, refuse(getattr(os, name)))
+    return folder
+
+
+def test_embedded_tables_go_on_without_the_home_and_say_so(
+    closed_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert nasbench_ar.load(quiet=True).name == "nares-figures"
+    assert sorted(library.installed()) == ["digits-729", "nares-figures"]
+    assert nasbench_ar.load("digits-729", quiet=True).name == "digits-729"
+    said = capsys.readouterr().err
+    assert said.startswith(f"nasbench-ar: warning: imported tables are out of reach ({closed_home / 'tables'}: ")
+    assert said.endswith(f"only embedded ones are at hand; set {library.HOME_VARIABLE} to a folder of your own\n")
+    assert len(said.splitlines()) == 1
+
+
+def test_commands_on_embedded_tables_work_without_the_home(
+    closed_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["info", "digits-729"]) == 0
+    assert main(["info"]) == 0
+    assert main(["query", "WRN-34-10", "macs"]) == 0
+    source = write_jsonl(tmp_path / "cifar10.jsonl", [make_record(NARES.from_arch_id(1), epochs=2)])
+    capsys.readouterr()
+    assert main(["import", str(source)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: cannot write a table at {closed_home / 'tables' / 'nares'}: ")
+    assert len(said.splitlines()) == 1
+
+
+def test_an_imported_table_that_is_closed_is_not_passed_over(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_toy(home / "tables" / "nares")
+    (home / "tables" / "stray").write_text("no table")
+    read, stat = Path.read_bytes, Path.stat
+
+    def refuse(call: Callable[..., Any]) -> Callable[..., Any]:
+        def refusing(path: Path, *args: Any, **kwargs: Any) -> Any:
+            if path.parent == home / "tables" / "nares":
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return call(path, *args, **kwargs)
+
+        return refusing
+
+    monkeypatch.setattr(Path, "read_bytes", refuse(read))
+    monkeypatch.setattr(Path, "stat", refuse(stat))
+    assert "nares" in library.installed()
+    assert "stray" not in library.installed()
+    for name in (None, "nares"):
+        with pytest.raises(TableError, match=r"cannot read .*meta\.json: Permission denied"):
+            nasbench_ar.open_table(name)

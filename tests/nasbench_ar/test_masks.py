@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nasbench_ar import MetricError, SearchSpace, Table, TableError, TableWriter
+from nasbench_ar.files import partial_path
 from nasbench_ar.masks import FILE, Masks, load_masks
 
 SPACE = SearchSpace((1, 2), (1, 2), stages=1, unit_channels=2, image_size=8)
@@ -109,6 +111,12 @@ def test_compressed_masks_are_refused(folder: Path) -> None:
 def test_a_place_that_cannot_be_written(folder: Path) -> None:
     with pytest.raises(TableError, match=r"cannot write .*masks\.npz"):
         masks().save(folder / "meta.json")
+
+
+def test_what_a_killed_process_left_goes_with_the_next_one(folder: Path) -> None:
+    Path(str(partial_path(folder / FILE)).replace(f"-{os.getpid()}-", "-999999999-")).touch()
+    masks().save(folder)
+    assert list(folder.glob(".*")) == []
 
 
 def test_the_table_does_not_mind(folder: Path) -> None:

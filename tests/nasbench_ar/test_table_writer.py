@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nasbench_ar import SpaceError, Table, TableError, TableWriter
+from nasbench_ar import SpaceError, Table, TableError, TableWriter, library
 from nasbench_ar import table_writer as writer_module
+from nasbench_ar.files import partial_path
 from tests.nasbench_ar.conftest import TOY, toy_writer, write_toy
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -233,3 +237,150 @@ def test_unwritable_place(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TableError, match=r"cannot write a table at .*Not a directory"):
         toy_writer(tmp_path / "file" / "table")
+
+
+# -- killed processes --------------------------------------------------------
+
+ROOT = Path(__file__).parents[2]
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.nasbench_ar.conftest import TOY, toy_writer
+
+folder, when = Path(sys.argv[1]), int(sys.argv[2])
+rename, count = Path.rename, 0
+
+def counted(self, target):
+    global count
+    if count == when:
+        os.kill(os.getpid(), signal.SIGKILL)
+    count += 1
+    return rename(self, target)
+
+Path.rename = counted
+with toy_writer(folder, replace=True) as writer:
+    writer.add(TOY.architecture(7), seed=0, scalars={})
+"""
+
+
+def kill_before_rename(folder: Path, when: int) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", KILLED, str(folder), str(when)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert hidden(folder)
+
+
+@pytest.mark.parametrize("when", [0, 1, 2])  # before the first rename, between the two, before the old one goes
+@pytest.mark.parametrize("then", ["load", "open by name", "open by folder", "write"])
+def test_a_replacement_that_was_killed(when: int, then: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = home / "tables" / "nares"
+    write_toy(folder)
+    kill_before_rename(folder, when)
+    assert folder.exists() == (when != 1)
+    if then == "write":
+        with pytest.raises(TableError, match="exists already"):
+            toy_writer(folder)
+        table = Table(folder)
+        toy_writer(folder, replace=True).__exit__(KeyboardInterrupt, None, None)
+    elif then == "load":
+        table = library.load(quiet=True).table
+    else:
+        table = library.open_table("nares" if then == "open by name" else folder)
+    assert (table.folder, table.rows) == (folder, 16 if when < 2 else 1)
+    table.verify()
+    said = capsys.readouterr().err
+    assert said.count(f"killed while it replaced {folder}; the old table is back, replace it again") == (when == 1)
+    if then in ("open by name", "write"):
+        assert not hidden(folder)
+
+
+def test_what_killed_writers_left_goes_when_the_next_one_comes(tmp_path: Path) -> None:
+    folder = tmp_path / "toy"
+    kill_before_rename(folder, 0)
+    (tmp_path / ".thesis.partial").write_text("not ours")
+    (tmp_path / ".toy.tex.partial").write_text("not ours")
+    living = partial_path(folder)
+    living.mkdir()
+    write_toy(folder)
+    assert sorted(hidden(folder)) == sorted([".thesis.partial", ".toy.tex.partial", living.name])
+
+
+def test_a_replacement_whose_end_nobody_can_know_is_said(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = home / "tables" / "nares"
+    write_toy(folder)
+    kill_before_rename(folder, 1)
+    monkeypatch.setattr("nasbench_ar.process.machine", lambda: "0" * 12)  # as seen from elsewhere
+    assert library.load(quiet=True).name == "nares-figures"
+    (aside,) = folder.parent.glob(".nares.*.replaced")
+    assert f"{folder} is being replaced, or a process on another machine was killed" in (
+        said := capsys.readouterr().err
+    )
+    assert f"the old table is {aside}\n" in said
+
+
+def test_a_table_that_cannot_be_put_back_is_said(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = home / "tables" / "nares"
+    write_toy(folder)
+    kill_before_rename(folder, 1)
+
+    def refuse(self: Path, target: Path) -> Path:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    library.load(quiet=True)
+    assert f"old table of {folder} and cannot be put back: Permission denied" in capsys.readouterr().err
+
+
+def test_interrupted_between_the_renames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "toy"
+    write_toy(folder)
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if self.name.endswith(".partial"):
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_toy(folder, replace=True)
+    assert Table(folder).rows == 16
+    assert not hidden(folder)
+
+
+# -- what others put into the folder -----------------------------------------
+
+
+def test_replacing_keeps_the_files_of_others(tmp_path: Path) -> None:
+    folder = tmp_path / "toy"
+    table = write_toy(folder)
+    (folder / "notes.txt").write_text("mine")
+    (folder / "figures").mkdir()
+    (folder / "figures" / "a.pdf").write_text("mine too")
+    (folder / "scalars" / "own.npy").write_text("and this")
+    (folder / "link").symlink_to("notes.txt")
+    (folder / "masks.npz").write_text("of other rows")
+    with toy_writer(folder, replace=True) as writer:
+        writer.add(TOY.architecture(7), seed=0, scalars={})
+    assert {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} == {
+        *Table(folder).meta["files"],
+        *("meta.json", "notes.txt", "figures/a.pdf", "scalars/own.npy", "link"),
+    }
+    assert (folder / "link").readlink() == Path("notes.txt")
+    assert (folder / "figures" / "a.pdf").read_text() == "mine too"
+    assert set(table.meta["files"]) > set(Table(folder).meta["files"])
+
+
+def test_replacing_a_damaged_table_keeps_what_is_there_besides(tmp_path: Path) -> None:
+    folder = tmp_path / "toy"
+    write_toy(folder)
+    (folder / "notes.txt").write_text("mine")
+    for content in ("", "[]", "{}", '{"files": 5}', "[" * 100_000):
+        (folder / "meta.json").write_text(content)
+        write_toy(folder, replace=True).verify()
+        assert (folder / "notes.txt").read_text() == "mine"
