@@ -33,7 +33,7 @@ from datagen.store import EntryStore
 from datagen.words import parse_words, run_command
 from nasbench_ar import METRICS, Table, TableWriter
 from nasbench_ar.errors import ConfigError, ResultsError, TableError
-from nasbench_ar.export import write_release
+from nasbench_ar.export import release_gaps, write_release
 from nasbench_ar.masks import FILE as MASKS_FILE
 from nasbench_ar.masks import Masks, load_masks
 
@@ -260,6 +260,7 @@ def export_release(stores: EntryStore | Sequence[EntryStore], out: Path, *, conf
     """
     with tempfile.TemporaryDirectory() as folder:
         exported = export_table(stores, Path(folder) / "table", conflicts=conflicts)
+        exported.notes.extend(release_gaps(exported.table))
         write_release(exported.table, out)
     return exported
 

@@ -113,7 +113,7 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from nasbench_ar.export import write_csv, write_release
+    from nasbench_ar.export import release_gaps, write_csv, write_release
 
     kind = args.format or args.out.suffix.removeprefix(".").lower()
     if kind not in ("csv", "jsonl"):
@@ -124,8 +124,9 @@ def _export(args: argparse.Namespace) -> int:
     if kind == "csv":
         write_csv(table, args.out, by=args.by)
         return 0
-    if lost := write_release(table, args.out):
-        print(f"nasbench-ar: the authors' format has no field for {', '.join(lost)}: left out", file=sys.stderr)
+    for gap in release_gaps(table):  # before anything is written, so that it can be stopped
+        print(f"nasbench-ar: {gap}", file=sys.stderr)
+    write_release(table, args.out)
     return 0
 
 

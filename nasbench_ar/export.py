@@ -26,7 +26,7 @@ from nasbench_ar.metrics import CURVES, METRICS
 from nasbench_ar.oracle import Oracle
 from nasbench_ar.record import corruption_cells
 from nasbench_ar.release_record import LABELS, TEST_METRICS
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.space import NARES, SearchSpace
 from nasbench_ar.table import Table
 
 if TYPE_CHECKING:
@@ -105,23 +105,47 @@ def write_csv(source: Oracle | Table, path: str | os.PathLike[str], *, by: Rows 
     _write(path, iter([text.encode()]))
 
 
-def write_release(table: Table, path: str | os.PathLike[str]) -> tuple[str, ...]:
+def write_release(table: Table, path: str | os.PathLike[str]) -> None:
     """Write a table in the authors' format: one JSON line per architecture, by arch_id.
 
-    What the table lacks is left out.  `test_best` has its objects in the order of
-    `train`; only where some of several trainings have no test values, its objects
-    name their seed.
-
-    Returns:
-        Metrics of the table for which the format has no field: those that follow
-        from per-epoch curves or corruption cells which the table does not hold, so
-        that an import of the file cannot restore them.
+    `gpu_type`, `timestamp` and `training_time` are null where the table has none, since
+    the authors' loader asks for the fields of every training; all else that the table
+    lacks is left out.  `test_best` has its objects in the order of `train`, empty ones
+    where there are no test values.  `release_gaps` tells what a file will lack.
 
     Raises:
         TableError: when the file cannot be written; an old one is then untouched.
     """
     _write(path, (orjson.dumps(record) + b"\n" for record in _records(table)))
-    return tuple(name for name in table.scalar_names if not _restorable(table, name))
+
+
+def release_gaps(table: Table) -> tuple[str, ...]:
+    """What a file of `write_release` lacks, a sentence each: of the table, and for the authors' loader.
+
+    Their loader reads files of networks with three stages whose trainings all have a
+    best epoch and the twelve curves.
+
+    Raises:
+        TableError: when the table is damaged.
+    """
+    gaps = []
+    if lost := [name for name in table.scalar_names if not _restorable(table, name)]:
+        gaps.append(f"the authors' format has no field for {', '.join(lost)}: left out")
+    nulls = dict.fromkeys((*LABELS, "training_time"), table.rows)
+    nulls |= {name: int((table.label(name) == "").sum()) for name in LABELS if name in table.label_names}
+    if "training_time_gpu_days" in table.scalar_names:
+        nulls["training_time"] = int(np.isnan(table.scalar("training_time_gpu_days")).sum())
+    if listed := [f"{name} (of {count} trainings)" for name, count in nulls.items() if count]:
+        gaps.append(f"null, since the table has no value: {', '.join(listed)}")
+    needed = [*(f"arch.{name}" for name in NARES.entry_names if name not in table.space.entry_names)]
+    if "best_epoch" not in table.scalar_names or np.isnan(table.scalar("best_epoch")).any():
+        needed.append("best_epoch")
+    for name, key in CURVES.items():
+        if name not in table.curve_names or np.isnan(table.curve(name)).any():
+            needed.append(key)
+    if needed:
+        gaps.append(f"the authors' loader cannot read the file, which lacks what it needs: {', '.join(needed)}")
+    return tuple(gaps)
 
 
 def _write(path: str | os.PathLike[str], parts: Iterator[bytes]) -> None:
@@ -154,29 +178,22 @@ def _records(table: Table) -> Iterator[dict[str, Any]]:
     starts = np.flatnonzero(np.diff(index, prepend=-1)).tolist()
     for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
         trainings = [int(row) for row in rows[start:end]]
-        record = {
+        yield {
             "arch_id": ids[start],
             "arch": dict(zip(space.entry_names, vectors[start], strict=True)),
             "MACs": macs[start] / 1e6,
             "Params": params[start] / 1e6,
             "train": [_train_object(table, row) for row in trainings],
+            "test_best": [_test_object(table, row) for row in trainings],
         }
-        tests = [_test_object(table, row) for row in trainings]
-        if all(tests):
-            record["test_best"] = tests
-        elif any(tests):
-            pairs = zip(trainings, tests, strict=True)
-            record["test_best"] = [{"seed": int(table.seeds[row]), **test} for row, test in pairs if test]
-        yield record
 
 
 def _train_object(table: Table, row: int) -> dict[str, Any]:
     out: dict[str, Any] = {"seed": int(table.seeds[row])}
     for name in LABELS:
-        if name in table.label_names and (text := str(table.label(name)[row])):
-            out[name] = text
-    scalars = {"training_time": "training_time_gpu_days", "best_epoch": "best_epoch"}
-    out |= _scalars(table, row, scalars)
+        out[name] = (str(table.label(name)[row]) or None) if name in table.label_names else None
+    out["training_time"] = None
+    out |= _scalars(table, row, {"training_time": "training_time_gpu_days", "best_epoch": "best_epoch"})
     if "best_epoch" in out:
         out["best_epoch"] = int(out["best_epoch"])
     for name, key in CURVES.items():

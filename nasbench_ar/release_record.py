@@ -5,8 +5,8 @@
      "test_best": [{"test_clean_acc": 87.5, ..., "corruptions": {"fog": {"1": {"acc": 86.1, "loss": 0.5}}}}]}
 
 MACs and Params are in millions, accuracies are percentages, training_time is in
-GPU-days.  Test values may be missing, one by one or all of them, and so may
-gpu_type, timestamp and training_time; everything else is required.
+GPU-days.  Test values may be missing, one by one or all of them; gpu_type, timestamp
+and training_time may be missing or null; everything else is required.
 """
 
 from __future__ import annotations
@@ -178,12 +178,12 @@ class RecordReader:
         scalars = {"best_epoch": float(best), **dict(zip(CURVES, curves[:, best].tolist(), strict=True))}
         maxima = curves.max(axis=1)
         scalars |= {name: float(maxima[row]) for name, row in _MAXIMA.items()}
-        if "training_time" in run:
+        if run.get("training_time") is not None:
             days = _number(f"{where}.training_time", run["training_time"])
             if days < 0:
                 raise RecordError(f"{where}.training_time is {days}; expected GPU-days, not negative")
             scalars["training_time_gpu_days"] = days
-        labels = {key: _text(f"{where}.{key}", run[key]) for key in LABELS if key in run}
+        labels = {key: _text(f"{where}.{key}", run[key]) for key in LABELS if run.get(key) is not None}
         corruptions = self._test_values(f"test_best[seed {seed}]", test, scalars)
         return Training(seed, scalars, labels, curves, corruptions, int(curves[_CW_ROW].argmax()) == best)
 

@@ -152,6 +152,12 @@ def test_info_shows_the_good_tables_beside_a_bad_one(home: Path, capsys: pytest.
 def test_export_says_what_the_format_cannot_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "nares-figures", str(tmp_path / "x.jsonl")]) == 0
     assert "no field for val_best_clean_acc, val_best_pgd_acc, val_best_cw_acc: left out" in capsys.readouterr().err
+    assert main(["export", "nares-figures", str(tmp_path / "absent" / "x.jsonl")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    *gaps, error = err.splitlines()  # said first, whatever becomes of the file
+    assert [line.startswith("nasbench-ar: ") for line in gaps] == [True] * 3
+    assert error.startswith("error: cannot write")
 
 
 @pytest.mark.parametrize(

@@ -429,11 +429,14 @@ def test_missing_test_values(source: Path) -> None:
     assert "test_corrupt_acc (4)" in note
 
 
-def test_missing_throughout(source: Path) -> None:
+@pytest.mark.parametrize("null", [False, True])
+def test_missing_throughout(null: bool, source: Path) -> None:
     bare = record(1)
     del bare["test_best"]
     for key in ("training_time", "gpu_type", "timestamp"):
-        del bare["train"][0][key]
+        bare["train"][0][key] = None
+        if not null:
+            del bare["train"][0][key]
     table = bring(write_jsonl(source, [bare]))
     assert table.corruption_kinds == ()
     assert table.label_names == ()
