@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and hashes of them."""
+"""Files that are there whole or not at all, hashes of them, and how large unpacked ones may be."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from typing import BinaryIO
 
 from nasbench_ar.process import Process, machine
 
+MOST_UNPACKED = 64 << 20  # bytes that any packed file may unpack to
+MOST_RATIO = 100  # beyond that, how many times its own size: images and numbers pack to a fifth, zeros to a thousandth
 STALE_SECONDS = 24 * 3600  # a temporary file this old belongs to no living process anywhere
 _TEMPORARY = re.compile(r"\.(.*)\.([0-9a-f]{12})-(\d+)-[0-9a-f]{12}\.[a-z]+", re.DOTALL)
 
@@ -23,6 +25,11 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
     """Hex SHA-256 of a file's bytes."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def most_unpacked(packed: int) -> int:
+    """Bytes that a packed file of so many may unpack to; more is a file made to fill the memory."""
+    return max(MOST_UNPACKED, MOST_RATIO * packed)
 
 
 def fsync_folder(folder: Path) -> None:

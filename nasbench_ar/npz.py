@@ -1,13 +1,13 @@
 """Archives of plain arrays, as `numpy.savez` writes them, read with suspicion.
 
 `numpy.load` reserves whatever memory a damaged header asks for, unpacks archives to any
-size, and lets through what a dozen libraries raise.  Here nothing is larger than the
-file, every checksum is compared, and all damage is one kind of error.
+size, and lets through what a dozen libraries raise.  Here sizes are compared with the
+file's before anything is read, every checksum is compared, and all damage is one kind
+of error.
 """
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import zipfile
@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench_ar.files import most_unpacked
+
 _SUFFIX = ".npy"
-MOST_DEFLATED = 1040  # bytes that one of a deflated file can stand for
 
 
 def read_npz(
@@ -39,8 +40,12 @@ def read_npz(
     try:
         with Path(path).open("rb") as stream, zipfile.ZipFile(stream) as pack:
             members = [m for m in pack.infolist() if only(m.filename.removesuffix(_SUFFIX))]
-            if sum(member.compress_size for member in members) > os.fstat(stream.fileno()).st_size:
+            size = os.fstat(stream.fileno()).st_size
+            if sum(member.compress_size for member in members) > size:
                 raise ValueError("its members overlap")
+            if (unpacked := sum(member.file_size for member in members)) > most_unpacked(size):
+                most = most_unpacked(size)
+                raise ValueError(f"it would unpack from {size:,} bytes to {unpacked:,}, more than the {most:,} allowed")
             arrays = {member.filename.removesuffix(_SUFFIX): _array(pack, member, compressed) for member in members}
     except (OSError, MemoryError):
         raise
@@ -54,15 +59,19 @@ def read_npz(
 def _array(pack: zipfile.ZipFile, member: zipfile.ZipInfo, compressed: bool) -> NDArray[Any]:
     if member.compress_type not in (zipfile.ZIP_STORED, *([zipfile.ZIP_DEFLATED] if compressed else [])):
         raise ValueError(f"{member.filename[:60]!r} is compressed")
-    if member.file_size > MOST_DEFLATED * max(member.compress_size, 1):
-        raise ValueError(f"{member.filename[:60]!r} is larger than anything that deflates to its size")
-    content = io.BytesIO(pack.read(member))
-    version = np.lib.format.read_magic(content)
-    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
-    if read is None:
-        raise ValueError(f"{member.filename[:60]!r} has version {version} of the .npy format")
-    shape, _, dtype = read(content)
-    if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(content.read()):
+    if member.compress_type == zipfile.ZIP_STORED and member.file_size != member.compress_size:
+        raise ValueError(f"{member.filename[:60]!r} has two sizes")
+    with pack.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+        if read is None:
+            raise ValueError(f"{member.filename[:60]!r} has version {version} of the .npy format")
+        shape, _, dtype = read(stream)
+        content = member.file_size - stream.tell()
+    if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != content:
         raise ValueError(f"{member.filename[:60]!r} does not hold {dtype} {shape}, as its header says")
-    content.seek(0)
-    return np.lib.format.read_array(content, allow_pickle=False)
+    with pack.open(member) as stream:  # once more, as going back in it would switch the checksum off
+        array = np.lib.format.read_array(stream, allow_pickle=False)
+        if stream.read(1):
+            raise ValueError(f"{member.filename[:60]!r} goes on after its end")
+    return array

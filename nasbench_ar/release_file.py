@@ -3,7 +3,8 @@
 What the file is follows from its first bytes, not from its name: JSON lines, or a
 tar archive that holds one `cifar10.jsonl`, either of them plain, gzip or xz.
 Nothing is ever extracted, yet an archive with links or with paths that lead out of
-a folder is refused: the authors' archive has none, so it cannot be theirs.
+a folder is refused: the authors' archive has none, so it cannot be theirs.  So is a
+file that unpacks to far more than numbers do.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from typing import IO, Any, BinaryIO
 from tqdm import tqdm
 
 from nasbench_ar.errors import TableError
+from nasbench_ar.files import most_unpacked
 
 MEMBER = "cifar10.jsonl"
 _BUFFER = 1 << 20
 _LONGEST_LINE = 1 << 26  # the authors' lines have some 10 kB
+_MOST_BLANK = 10_000  # the authors' file has none
 _AGAIN = "download the file again, or name another one; nothing was imported"
 
 # All that damaged bytes make the readers below raise; TableError is told apart before.
@@ -88,7 +91,7 @@ class ReleaseFile:
                 )
             )
             hashed = _HashedReader(raw, bar)
-            content = _decompressed(io.BufferedReader(hashed, _BUFFER))
+            content = self._decompressed(io.BufferedReader(hashed, _BUFFER), most_unpacked(size))
             start = content.peek(512)[:512]
             if not start:
                 raise self._refused(f"empty; {_AGAIN}")
@@ -136,15 +139,29 @@ class ReleaseFile:
         )
 
     def _numbered(self, stream: IO[bytes]) -> Generator[tuple[int, bytes], None, None]:
-        number = 0
+        number = blank = 0
         while line := stream.readline(_LONGEST_LINE):
             number += 1
             if len(line) == _LONGEST_LINE:
                 raise self._refused(f"line {number} is longer than {_LONGEST_LINE >> 20} MiB; {_AGAIN}")
             if not line.isspace():
                 yield number, line
+            elif (blank := blank + 1) > _MOST_BLANK:
+                raise self._refused(f"has more than {_MOST_BLANK:,} blank lines; {_AGAIN}")
         if not number:
             raise self._refused(f"{MEMBER} is empty; {_AGAIN}")
+
+    def _decompressed(self, stream: io.BufferedReader, most: int) -> io.BufferedReader:
+        magic = stream.peek(6)
+        unpacked: BinaryIO
+        if magic.startswith(b"\xfd7zXZ\x00"):
+            unpacked = lzma.LZMAFile(stream)  # noqa: SIM115 - `stream` is closed with the file below it
+        elif magic.startswith(b"\x1f\x8b"):
+            unpacked = gzip.GzipFile(fileobj=stream)
+        else:
+            return stream
+        too_large = self._refused(f"unpacks to more than {most:,} bytes, which the authors' file does not; {_AGAIN}")
+        return io.BufferedReader(_BoundedReader(unpacked, most, too_large), _BUFFER)
 
     def _refused(self, what: str) -> TableError:
         return TableError(f"{self.path}: {what}")
@@ -168,10 +185,21 @@ class _HashedReader(io.RawIOBase):
         return count
 
 
-def _decompressed(stream: io.BufferedReader) -> io.BufferedReader:
-    magic = stream.peek(6)
-    if magic.startswith(b"\xfd7zXZ\x00"):
-        return io.BufferedReader(lzma.LZMAFile(stream), _BUFFER)
-    if magic.startswith(b"\x1f\x8b"):
-        return io.BufferedReader(gzip.GzipFile(fileobj=stream), _BUFFER)
-    return stream
+class _BoundedReader(io.RawIOBase):
+    """Raises an error instead of giving more than `most` bytes."""
+
+    def __init__(self, stream: BinaryIO, most: int, error: TableError) -> None:
+        self._stream = stream
+        self._rest = most
+        self._error = error
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._stream.read(len(buffer))
+        self._rest -= len(content)
+        if self._rest < 0:
+            raise self._error
+        buffer[: len(content)] = content
+        return len(content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nasbench_ar import files
 from nasbench_ar.npz import read_npz
 
 
@@ -135,14 +137,50 @@ def test_compressed_archives_where_they_may_be(path: Path) -> None:
     assert read_npz(path, compressed=True, only=lambda name: name == "b").keys() == {"b"}
 
 
-def test_sizes_that_nothing_deflates_to(path: Path) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as pack:
-        pack.writestr("a.npy", npy("(1,)"))
-    content = path.read_bytes()
-    start = content.index(b"PK\x01\x02") + 24
-    path.write_bytes(content[:start] + struct.pack("<I", 2**31) + content[start + 4 :])
-    with pytest.raises(ValueError, match="larger than anything that deflates to its size"):
-        read_npz(path, compressed=True)
+def test_sizes_that_the_directory_only_claims(path: Path) -> None:
+    for method, size, message in (
+        (zipfile.ZIP_DEFLATED, 2**31, "from 176 bytes to 2,147,483,648, more than the 67,108,864 allowed"),
+        (zipfile.ZIP_DEFLATED, 2**20, "does not hold float64 \\(1,\\), as its header says"),
+        (zipfile.ZIP_STORED, 2**20, "'a.npy' has two sizes"),
+    ):
+        with zipfile.ZipFile(path, "w", method) as pack:
+            pack.writestr("a.npy", npy("(1,)"))
+        content = path.read_bytes()
+        start = content.index(b"PK\x01\x02") + 24
+        path.write_bytes(content[:start] + struct.pack("<I", size) + content[start + 4 :])
+        with pytest.raises(ValueError, match=message):
+            read_npz(path, compressed=True)
+
+
+def peak_memory(call: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_zeros_that_would_fill_the_memory_are_refused_unread(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez_compressed(path, a=np.zeros(2**20), b=np.zeros(2**20))
+    assert read_npz(path, compressed=True)["b"].shape == (2**20,)
+    monkeypatch.setattr(files, "MOST_UNPACKED", 2**20)
+    size = path.stat().st_size
+
+    def refused() -> None:
+        with pytest.raises(
+            ValueError, match=f"from {size:,} bytes to 16,777,[0-9]*, more than the {100 * size:,} allowed"
+        ):
+            read_npz(path, compressed=True)
+
+    assert peak_memory(refused) < 2**20
+    assert read_npz(path, compressed=True, only=lambda name: name == "c") == {}
+
+
+def test_an_array_is_in_memory_once(path: Path) -> None:
+    for save in (np.savez, np.savez_compressed):
+        save(path, a=np.random.default_rng(0).random(2**20))
+        assert peak_memory(lambda: read_npz(path, compressed=True)) < 1.5 * 2**23
 
 
 def test_a_file_that_is_not_there(path: Path) -> None:

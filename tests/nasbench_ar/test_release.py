@@ -15,7 +15,17 @@ import orjson
 import pytest
 
 import nasbench_ar
-from nasbench_ar import NARES, Oracle, SearchSpace, Table, TableError, release_file, release_record, table_writer
+from nasbench_ar import (
+    NARES,
+    Oracle,
+    SearchSpace,
+    Table,
+    TableError,
+    files,
+    release_file,
+    release_record,
+    table_writer,
+)
 from nasbench_ar.metrics import CORRUPTIONS, CURVES, METRICS
 from nasbench_ar.release import BEST_EPOCH_FLAG, import_release
 from tests.nasbench_ar.synthetic_release import as_lines, make_record, write_jsonl, write_tar
@@ -205,6 +215,41 @@ def test_endless_lines(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source.write_bytes(lines(1))
     with pytest.raises(TableError, match="line 1 is longer than"):
         bring(source)
+
+
+def test_blank_lines_without_end(source: Path, home: Path) -> None:
+    content = lines(1) + b"\n \n" * 5000 + lines(2).splitlines(True)[1]
+    source.write_bytes(content)
+    assert bring(source).rows == 2
+    source.write_bytes(content + b"\n")
+    with pytest.raises(TableError, match=r"cifar10\.jsonl: has more than 10,000 blank lines; download the file again"):
+        bring(source, name="other")
+    assert [path.name for path in (home / "tables").iterdir()] == ["nares"]
+
+
+@pytest.mark.parametrize("where", ["blank lines", "a member of blank lines", "another member", "behind the archive"])
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+def test_files_that_unpack_to_far_more_than_numbers(
+    where: str, pack: Callable[[bytes], bytes], tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_UNPACKED", 1_000_000)
+    monkeypatch.setattr(release_file, "_MOST_BLANK", 10**9)
+    filling = b"\n" * 2_000_000
+    members = {
+        "a member of blank lines": [("cifar10.jsonl", lines(1) + filling)],
+        "another member": [("cifar10.jsonl", lines(1)), ("readme", filling)],
+        "behind the archive": [("cifar10.jsonl", lines(1))],
+    }
+    path = tmp_path / "x"
+    if where == "blank lines":
+        path.write_bytes(pack(lines(1) + filling))
+    else:
+        plain = write_tar(path, members[where], mode="w").read_bytes()
+        path.write_bytes(pack(plain + filling * (where == "behind the archive")))
+    assert path.stat().st_size < 10_000
+    with pytest.raises(TableError, match="x: unpacks to more than 1,000,000 bytes, which the authors' file does not"):
+        bring(path)
+    assert nothing_left(home)
 
 
 def test_a_disk_that_fails(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
