@@ -12,3 +12,5 @@ entry holds.  Modules, from the network to the table: `model`, `data` (`cifar`,
 `status` (`progress`), `export` (`merge`, `rows`); beside them `plan` (`workload`,
 `cost_model`, `schedule`, `memory`) and `sharing`.
 """
+
+import nasbench_ar.interrupt  # noqa: F401

@@ -5,3 +5,5 @@ python -m experiments.table2 runs=400
 python -m experiments.plot results/nares-figures/bananas results/nares-figures/random_search
 python -m experiments.report
 """
+
+import nasbench_ar.interrupt  # noqa: F401
