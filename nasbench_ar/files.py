@@ -115,8 +115,6 @@ def write_first(path: str | os.PathLike[str], content: bytes) -> bool:
             # A network file system may report its own success so, when the first answer was lost.
             if not _same(partial, target):
                 return False
-        except FileNotFoundError:
-            raise
         except OSError:  # no hard links here
             if target.exists():
                 return False

@@ -153,7 +153,7 @@ class ReleaseFile:
 
     def _decompressed(self, stream: io.BufferedReader, most: int) -> io.BufferedReader:
         magic = stream.peek(6)
-        unpacked: BinaryIO
+        unpacked: io.BufferedIOBase
         if magic.startswith(b"\xfd7zXZ\x00"):
             unpacked = lzma.LZMAFile(stream)  # noqa: SIM115 - `stream` is closed with the file below it
         elif magic.startswith(b"\x1f\x8b"):
@@ -188,7 +188,7 @@ class _HashedReader(io.RawIOBase):
 class _BoundedReader(io.RawIOBase):
     """Raises an error instead of giving more than `most` bytes."""
 
-    def __init__(self, stream: BinaryIO, most: int, error: TableError) -> None:
+    def __init__(self, stream: io.BufferedIOBase, most: int, error: TableError) -> None:
         self._stream = stream
         self._rest = most
         self._error = error

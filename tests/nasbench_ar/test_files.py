@@ -26,6 +26,25 @@ def test_the_first_stays(tmp_path: Path) -> None:
     assert names(tmp_path) == ["f"]
 
 
+def test_where_there_is_a_first_one_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_first(tmp_path / "f", b"first")
+    monkeypatch.setattr(Path, "open", refusing(errno.ENOSPC))
+    assert not write_first(tmp_path / "f", b"second")
+
+
+def test_a_temporary_file_that_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = os.link
+
+    def late(source: Path, target: Path) -> None:
+        source.unlink()
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", late)
+    with pytest.raises(FileNotFoundError):
+        write_first(tmp_path / "f", b"first")
+    assert names(tmp_path) == []
+
+
 def test_of_many_at_once_one_is_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "exists", lambda path: False)  # nobody sees the others come
     with ThreadPoolExecutor(16) as pool:

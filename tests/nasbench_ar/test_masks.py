@@ -57,13 +57,23 @@ def test_bits_by_hand(folder: Path) -> None:
         found.standing("pgd")
 
 
+@pytest.mark.parametrize("images", [9, 15, 16])
+def test_the_last_byte_counts_as_far_as_there_are_images(images: int, folder: Path) -> None:
+    standing = np.ones((2, images), dtype=bool)
+    masks(images=images, bits={"clean": np.packbits(standing, axis=1)}).save(folder)
+    np.testing.assert_array_equal(load_masks(folder).standing("clean"), standing)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"arch_index": np.array([1, 2], dtype=np.int32)},
         {"seeds": np.array([7, 7])},
         {"images": 30},
+        {"images": 0, "bits": {"clean": BITS[:, :0]}},
+        {"images": 0, "bits": {}},
         {"bits": {"clean": BITS[:1]}},
+        {"bits": {"clean": BITS, "pgd": BITS[:, :1]}},
         {"bits": {"clean": BITS.astype(np.int64)}},
     ],
 )

@@ -61,6 +61,8 @@ def test_compressed_archives_are_refused_unread(path: Path) -> None:
         npy("(1000000000000,)"),
         npy("(-1, -1)"),
         npy("(0, 100000000000000000000)", b"\x00"),
+        npy("(0, -1)", b""),
+        npy("(-1, -8)", descr="'|u1'"),
         npy("(2,)"),
         npy("()", b""),
         npy("(1,)", descr="'|O'"),
@@ -101,10 +103,10 @@ def _encrypted(content: bytes) -> bytes:
 
 
 def _overlapping(content: bytes) -> bytes:
-    """The directory names the one member, of 1 MiB, a thousand times."""
+    """The directory names the one member three times."""
     start, end = content.index(b"PK\x01\x02"), content.index(b"PK\x05\x06")
-    directory = content[start:end] * 1000
-    tail = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 1000, 1000, len(directory), start, 0)
+    directory = content[start:end] * 3
+    tail = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 3, 3, len(directory), start, 0)
     return content[:start] + directory + tail
 
 
@@ -150,6 +152,27 @@ def test_sizes_that_the_directory_only_claims(path: Path) -> None:
         path.write_bytes(content[:start] + struct.pack("<I", size) + content[start + 4 :])
         with pytest.raises(ValueError, match=message):
             read_npz(path, compressed=True)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("size", [0, 1, 2**17])
+def test_checksums_are_compared_to_the_end(path: Path, save: Callable[..., None], size: int) -> None:
+    save(path, a=np.arange(size))
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 16] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="Bad CRC"):
+        read_npz(path, compressed=True)
+
+
+def test_a_member_that_ends_beyond_the_file(path: Path) -> None:
+    array = npy("(100,)", b"", descr="'|u1'")
+    pack(path, ("a.npy", array))
+    content = path.read_bytes()
+    start = content.index(b"PK\x01\x02") + 20
+    path.write_bytes(content[:start] + struct.pack("<II", len(array) + 100, len(array) + 100) + content[start + 8 :])
+    with pytest.raises(ValueError, match="^EOFError$"):  # it has no text of its own
+        read_npz(path)
 
 
 def peak_memory(call: Callable[[], object]) -> int:

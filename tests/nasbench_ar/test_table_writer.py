@@ -295,6 +295,16 @@ def test_a_replacement_that_was_killed(when: int, then: str, home: Path, capsys:
         assert not hidden(folder)
 
 
+def test_a_killed_replacement_outside_the_home(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, other = tmp_path / "toy", tmp_path / "other"
+    for place in (folder, other):
+        write_toy(place)
+        kill_before_rename(place, 1)
+    assert library.open_table(folder).rows == 16
+    assert f"{folder}; the old table is back" in capsys.readouterr().err
+    assert not other.exists()  # it is nobody's business yet
+
+
 def test_what_killed_writers_left_goes_when_the_next_one_comes(tmp_path: Path) -> None:
     folder = tmp_path / "toy"
     kill_before_rename(folder, 0)
@@ -336,21 +346,24 @@ def test_a_table_that_cannot_be_put_back_is_said(
     assert f"old table of {folder} and cannot be put back: Permission denied" in capsys.readouterr().err
 
 
-def test_interrupted_between_the_renames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("done", [False, True])
+def test_interrupted_at_the_second_rename(done: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "toy"
     write_toy(folder)
     rename = Path.rename
 
     def interrupted(self: Path, target: Path) -> Path:
-        if self.name.endswith(".partial"):
-            raise KeyboardInterrupt
-        return rename(self, target)
+        if not self.name.endswith(".partial"):
+            return rename(self, target)
+        if done:
+            rename(self, target)
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "rename", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write_toy(folder, replace=True)
-    assert Table(folder).rows == 16
-    assert not hidden(folder)
+    with pytest.raises(KeyboardInterrupt), toy_writer(folder, replace=True) as writer:
+        writer.add(TOY.architecture(7), seed=0, scalars={})
+    assert Table(folder).rows == (1 if done else 16)
+    assert not list(tmp_path.glob(".*.partial"))
 
 
 # -- what others put into the folder -----------------------------------------
