@@ -27,12 +27,14 @@ from typing import Any
 
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.constraints import ConstraintsLike
-from nasbench_ar.errors import ConfigError, SpaceError
+from nasbench_ar.errors import ConfigError, SpaceError, shown
 from nasbench_ar.library import load
 from nasbench_ar.oracle import Oracle
 from nasbench_ar.session import CountedQueries
 
 STALL_LIMIT = 10_000  # proposals in a row without anything new
+ENCODINGS = ("auto", "categorical", "ordinal")
+NUMERIC_SAMPLERS = ("CmaEsSampler", "QMCSampler")  # Optuna's that leave categories to random sampling
 
 
 class TableProblem:
@@ -65,25 +67,43 @@ class TableProblem:
 
 
 class OptunaObjective(TableProblem):
-    """What `study.optimize` takes; every entry is a categorical parameter, `D1`, `W1`, ...
+    """What `study.optimize` takes; every entry of the vector is one parameter of a trial.
+
+    A categorical parameter, `D1`, `W1`, ..., takes an entry's values.  An ordinal one,
+    `D1_rank`, `W1_rank`, ..., takes the value's rank from 0; the trial's user attribute
+    `architecture` then says which architecture it was.
 
     Values are in the objectives' own units: create the study with `directions`.  A trial
     outside the space (left out of a partial table, beyond a limit on a known cost) is
     pruned and costs nothing; one beyond a limit on a measured metric is pruned and has
     cost a query.
+
+    Attributes:
+        encoding: `categorical`, `ordinal`, or `auto`: ordinal for Optuna's samplers
+            that know numbers only (CMA-ES, QMC), categorical otherwise.
     """
+
+    def __init__(self, session: CountedQueries[Any], *, encoding: str = "auto") -> None:
+        if encoding not in ENCODINGS:
+            raise ConfigError(f"encoding={shown(encoding)}: expected one of {', '.join(ENCODINGS)}")
+        super().__init__(session)
+        self.encoding = encoding
 
     def __call__(self, trial: Any) -> Any:
         """The value of one trial; several in a tuple.
 
         Raises:
+            ConfigError: for a study of other directions, or a sampler that knows no categories.
             optuna.TrialPruned: for what is outside the space or beyond a limit.
             BudgetExhaustedError: for a new architecture after the budget was spent,
                 where a study goes on in spite of `stop`.
         """
         import optuna
 
-        architecture = Architecture(*(trial.suggest_categorical(name, choices) for name, choices in self._entries))
+        study = getattr(trial, "study", None)  # a FixedTrial has none
+        if study is not None:
+            self._check_directions(study)
+        architecture = self._suggested(trial, type(study.sampler).__name__ if study is not None else "")
         with self._lock:
             self._new(architecture)
             try:
@@ -91,12 +111,36 @@ class OptunaObjective(TableProblem):
             except SpaceError as error:
                 raise optuna.TrialPruned(str(error)) from None
             finally:
-                if self.finished:
+                if self.finished and study is not None:
                     with contextlib.suppress(RuntimeError):  # asked outside of optimize: nothing to stop
-                        trial.study.stop()
+                        study.stop()
             if not self.session.feasible(architecture):
                 raise optuna.TrialPruned(f"{architecture} breaks {', '.join(map(str, self.session.constraints))}")
         return value
+
+    def _check_directions(self, study: Any) -> None:
+        given = [direction.name.lower() for direction in study.directions]
+        if given != self.directions:
+            names = ", ".join(found.name for found in self.session.objectives)
+            one = f"direction={self.directions[0]!r}"
+            needed = one if len(self.directions) == 1 else f"directions={self.directions!r}"
+            raise ConfigError(
+                f"this study has directions={given!r}, which are wrong for {names}: "
+                f"create it with optuna.create_study({needed})"
+            )
+
+    def _suggested(self, trial: Any, sampler: str) -> Architecture:
+        numeric = sampler in NUMERIC_SAMPLERS
+        if numeric and self.encoding == "categorical":
+            raise ConfigError(
+                f"encoding='categorical': {sampler} samples categories at random; use 'auto' or 'ordinal'"
+            )
+        if self.encoding == "categorical" or (self.encoding == "auto" and not numeric):
+            return Architecture(*(trial.suggest_categorical(name, choices) for name, choices in self._entries))
+        ranks = [trial.suggest_int(f"{name}_rank", 0, len(choices) - 1) for name, choices in self._entries]
+        found = Architecture(*(choices[rank] for rank, (_, choices) in zip(ranks, self._entries, strict=True)))
+        trial.set_user_attr("architecture", str(found))
+        return found
 
 
 class NevergradProblem(TableProblem):
@@ -151,6 +195,7 @@ def optuna_objective(
     table: str | os.PathLike[str] | Oracle | None = None,
     constraints: ConstraintsLike = None,
     allow_test_objective: bool = False,
+    encoding: str = "auto",
 ) -> OptunaObjective:
     """The table as an objective of an Optuna study.
 
@@ -160,11 +205,15 @@ def optuna_objective(
         table: a name, a folder, an oracle, or None for the best table at hand.
         constraints: limits such as `macs<=10e9`.
         allow_test_objective: let a test metric guide the search.
+        encoding: how a study sees an entry of the vector, `auto`, `categorical` or
+            `ordinal`; see `OptunaObjective`.
 
     Raises:
+        ConfigError: on another encoding.
         NasbenchError: as `load` and `Oracle.session`.
     """
-    return OptunaObjective(_session(objective, budget, table, constraints, allow_test_objective))
+    session = _session(objective, budget, table, constraints, allow_test_objective)
+    return OptunaObjective(session, encoding=encoding)
 
 
 def nevergrad_problem(
@@ -175,7 +224,7 @@ def nevergrad_problem(
     constraints: ConstraintsLike = None,
     allow_test_objective: bool = False,
 ) -> NevergradProblem:
-    """The table as a loss for a Nevergrad optimiser; arguments as `optuna_objective`."""
+    """The table as a loss for a Nevergrad optimiser; these arguments are those of `optuna_objective`."""
     return NevergradProblem(_session(objective, budget, table, constraints, allow_test_objective))
 
 

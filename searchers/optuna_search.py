@@ -13,12 +13,12 @@ from typing import Any
 
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError
+from nasbench_ar.problems import ENCODINGS
 from nasbench_ar.space import SearchSpace
 from searchers.borrowed import BorrowedSearcher
 
 SAMPLERS = ("tpe", "gp", "cmaes", "nsga2", "qmc", "random")
 NUMERIC = ("cmaes", "qmc")  # these leave categories to random sampling
-ENCODINGS = ("auto", "categorical", "ordinal")
 
 
 class OptunaSearcher(BorrowedSearcher):

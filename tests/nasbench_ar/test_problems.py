@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -76,6 +78,90 @@ def test_a_study_that_repeats_itself_stops(toy: Oracle, optuna: Any, monkeypatch
     study.optimize(objective)
     assert (objective.session.spent, len(objective.session.history)) == (1, 1)
     assert sum(t.state.name == "COMPLETE" for t in study.trials) == 13
+
+
+@pytest.mark.parametrize(
+    ("metrics", "made", "remedy"),
+    [
+        ("val_pgd_acc", {}, r"create_study\(direction='maximize'\)"),
+        ("val_loss", {"direction": "maximize"}, r"create_study\(direction='minimize'\)"),
+        (
+            ["val_pgd_acc", "macs"],
+            {"directions": ["minimize", "maximize"]},
+            r"create_study\(directions=\['maximize', 'minimize'\]\)",
+        ),
+        (["val_pgd_acc", "macs"], {"direction": "maximize"}, r"create_study\(directions=\['maximize', 'minimize'\]\)"),
+        ("val_pgd_acc", {"directions": ["maximize", "maximize"]}, r"create_study\(direction='maximize'\)"),
+    ],
+)
+def test_a_study_of_the_wrong_direction_is_refused_at_once(
+    toy: Oracle, optuna: Any, metrics: Any, made: dict[str, Any], remedy: str
+) -> None:
+    objective = nasbench_ar.optuna_objective(metrics, budget=5, table=toy)
+    study = optuna.create_study(**made)
+    with pytest.raises(ConfigError, match=remedy):
+        study.optimize(objective)
+    assert (len(study.trials), objective.session.spent) == (1, 0)
+
+
+def sampled_jointly(optuna: Any, objective: Any, sampler: Any) -> Any:
+    """The study, after it has spent the budget; every warning of Optuna's is an error."""
+    messages: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = messages.append  # type: ignore[method-assign]
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logger = logging.getLogger("optuna")
+    logger.addHandler(handler)
+    try:
+        study = optuna.create_study(directions=objective.directions, sampler=sampler)
+        study.optimize(objective)
+    finally:
+        logger.removeHandler(handler)
+    assert [record.getMessage() for record in messages] == []
+    return study
+
+
+@pytest.mark.parametrize("sampler", ["CmaEsSampler", "QMCSampler"])
+def test_samplers_of_numbers_get_ranks(toy: Oracle, optuna: Any, sampler: str) -> None:
+    if sampler == "CmaEsSampler":
+        pytest.importorskip("cmaes")
+    objective = nasbench_ar.optuna_objective(budget=5, table=toy)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # QMC as such
+        made = getattr(optuna.samplers, sampler)(seed=1)
+    study = sampled_jointly(optuna, objective, made)
+    assert objective.session.spent == 5
+    best = study.best_trial
+    assert best.user_attrs["architecture"] == str(objective.session.best()[0])
+    ranks = [best.params[f"{name}_rank"] for name in toy.space.entry_names]
+    assert tuple(toy.space.choices(k)[rank] for k, rank in enumerate(ranks)) == objective.session.best()[0]
+
+
+def test_every_sampler_takes_ranks(toy: Oracle, optuna: Any) -> None:
+    objective = nasbench_ar.optuna_objective(budget=10, table=toy, encoding="ordinal")
+    sampled_jointly(optuna, objective, optuna.samplers.TPESampler(seed=0))
+    assert objective.session.spent == 10
+
+
+def test_categories_for_a_sampler_of_numbers_are_refused(toy: Oracle, optuna: Any) -> None:
+    pytest.importorskip("cmaes")
+    objective = nasbench_ar.optuna_objective(budget=10, table=toy, encoding="categorical")
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.CmaEsSampler(seed=1))
+    with pytest.raises(ConfigError, match="encoding='categorical': CmaEsSampler .*use 'auto' or 'ordinal'"):
+        study.optimize(objective)
+    assert objective.session.spent == 0
+
+
+def test_unknown_encodings_are_refused(toy: Oracle) -> None:
+    with pytest.raises(ConfigError, match="encoding='ranks': expected one of auto, categorical, ordinal"):
+        nasbench_ar.optuna_objective(budget=10, table=toy, encoding="ranks")
+
+
+def test_a_trial_of_no_study_has_categories(toy: Oracle, optuna: Any) -> None:
+    objective = nasbench_ar.optuna_objective(budget=1, table=toy)
+    found = toy.space.parse("1-1-2-3")
+    trial = optuna.trial.FixedTrial(dict(zip(toy.space.entry_names, found, strict=True)))
+    assert objective(trial) == toy.query(found, "val_pgd_acc")
 
 
 def test_ask_and_tell_is_told_that_the_budget_is_spent(toy: Oracle, optuna: Any) -> None:
