@@ -122,7 +122,7 @@ def compare(
 
 def _column(contest: Contest, name: str) -> tuple[FloatArray, bool]:
     oracle = contest.oracle
-    found = metric_of(name)
+    found = metric_of(name, oracle.metrics)
     directed = [m for m in oracle.metrics if METRICS[m].maximize is not None]
     if name not in directed:
         what = "has no better or worse" if name in oracle.metrics else f"is not in table {oracle.name}"

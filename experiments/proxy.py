@@ -115,7 +115,7 @@ def proxy_matrix(config: RunConfig, oracle: Oracle, search_on: Sequence[str]) ->
         NasbenchError: as `run.run_experiment`.
     """
     judges = [name for name in oracle.metrics if METRICS[name].maximize is not None]
-    folder, limits = _folder(config, oracle), parse_constraints(config.constraint)
+    folder, limits = _folder(config, oracle), parse_constraints(config.constraint, oracle.metrics)
     rows = []
     for objective in search_on:
         one = replace(config, objective=objective, name=objective)
@@ -229,7 +229,7 @@ def _rows(chosen: str, oracle: Oracle) -> list[str]:
     possible = [m for m in oracle.metrics if METRICS[m].searchable]
     names = [name.strip() for name in chosen.split(",")]
     for k, name in enumerate(names):
-        if not metric(name).searchable:
+        if not metric(name, possible).searchable:
             raise ConfigError(f"search_on={shown(chosen)}: {name} may not guide a search; rows: {', '.join(possible)}")
         if name not in possible:
             raise ConfigError(f"table {oracle.name} has no {name}; rows: {', '.join(possible)}")

@@ -125,7 +125,7 @@ def _plan(config: RunConfig, oracle: Oracle) -> tuple[Race, dict[str, Any]]:
         if several:
             raise ConfigError(f"noise={config.noise}: noise is for one objective; given were {objective}")
         check_noise(oracle, objective)
-        if any(not limit.known_cost for limit in parse_constraints(config.constraint)):
+        if any(not limit.known_cost for limit in parse_constraints(config.constraint, oracle.metrics)):
             raise ConfigError(
                 f"constraint={config.constraint} with noise={config.noise}: limits on measured metrics would need "
                 "noise of their own; with noise only macs and params can be limited"
@@ -138,7 +138,7 @@ def _plan(config: RunConfig, oracle: Oracle) -> tuple[Race, dict[str, Any]]:
         arguments=config.arguments,
         table_seed=config.table_seed,
         allow_test_objective=config.allow_test_objective,
-        constraints=tuple(map(str, parse_constraints(config.constraint))),
+        constraints=tuple(map(str, parse_constraints(config.constraint, oracle.metrics))),
         noise=config.noise,
         images=images_of(oracle, config.images) if config.noise != "none" else IMAGES,
     )

@@ -15,14 +15,14 @@ below that of every feasible architecture answers it (see `Session`).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.errors import ConfigError, MetricError, shown
-from nasbench_ar.metrics import metric, objective
+from nasbench_ar.metrics import METRICS, metric, objective
 
 FloatArray = NDArray[np.float64]
 KNOWN_COSTS = ("macs", "params")
@@ -60,8 +60,12 @@ class Constraint:
 ConstraintsLike = str | Sequence[str | Constraint] | None
 
 
-def parse_constraints(text: ConstraintsLike) -> tuple[Constraint, ...]:
+def parse_constraints(text: ConstraintsLike, among: Collection[str] = METRICS) -> tuple[Constraint, ...]:
     """Read one constraint or several, separated by commas or as a sequence; what was read before stays as it is.
+
+    Args:
+        text: the constraints.
+        among: metrics to suggest instead of an unknown one: those of the table at hand.
 
     Raises:
         ConfigError: on another form than `metric<=number` or `metric>=number`.
@@ -82,14 +86,14 @@ def parse_constraints(text: ConstraintsLike) -> tuple[Constraint, ...]:
             raise ConfigError(
                 f"constraint={shown(word)}: expected metric<=number or metric>=number, several separated by commas"
             )
-        found = metric(match[1])
+        found = metric(match[1], among)
         if found.split == "test":
             raise MetricError(
                 f"{found.name} is a test metric and may not limit a search: what is chosen by the test set "
                 "says nothing about unseen data. Use a validation metric or a cost"
             )
         if found.split != "cost":
-            objective(found.name)  # refuses what has no direction
+            objective(found.name, among=among)  # refuses what has no direction
         out.append(Constraint(match[1], match[2], limit))
     return tuple(out)
 

@@ -71,7 +71,9 @@ class FidelitySession:
         unit: str = "epochs",
         seed: SeedChoice = "mean",
     ) -> None:
-        self.objective = searchable_metric(objective or oracle.table.default_objective, allow_test=True)
+        self.objective = searchable_metric(
+            objective or oracle.table.default_objective, allow_test=True, among=oracle.metrics
+        )
         self.curve = _curve_of(oracle, self.objective.name)
         self.epochs = oracle.table.curve(self.curve).shape[1]
         self.space = _searchable(oracle, self.objective.name, self.curve, seed)

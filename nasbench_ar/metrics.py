@@ -15,7 +15,7 @@ is another number.  `test_*` metrics belong to the checkpoint of the best epoch.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,8 +170,12 @@ TABLE2_ROWS = (
 )
 
 
-def metric(name: str) -> Metric:
+def metric(name: str, among: Collection[str] = METRICS) -> Metric:
     """Look a metric up.
+
+    Args:
+        name: the metric, of the whole catalogue.
+        among: names to suggest instead of an unknown one: those of the table at hand.
 
     Raises:
         MetricError: when the catalogue has no such name; lists close ones, or all.
@@ -179,33 +183,37 @@ def metric(name: str) -> Metric:
     try:
         return METRICS[name]
     except (KeyError, TypeError):
-        close = difflib.get_close_matches(str(name), METRICS, n=3)
-        known = f"did you mean {' or '.join(close)}?" if close else f"known metrics: {', '.join(METRICS)}"
+        close = difflib.get_close_matches(str(name), among, n=3)
+        known = f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(among)}"
         raise MetricError(f"unknown metric {shown(name)}; {known}") from None
 
 
-def objective(name: str, *, allow_test: bool = False) -> Metric:
+def objective(name: str, *, allow_test: bool = False, among: Collection[str] = METRICS) -> Metric:
     """Look up a metric that is to guide a search.
 
     Args:
-        name: the metric.
+        name: the metric, of the whole catalogue.
         allow_test: opt-in for analyses, for instance to find the best result that
             any search could reach; never for a comparison of searchers.
+        among: names to suggest instead: those of the table at hand.
 
     Raises:
         MetricError: when the name is unknown, has no direction or no meaning as
             an objective, or is a test metric without the opt-in.
     """
-    found = metric(name)
+    found = metric(name, among)
     if found.searchable:
         return found
+    allowed = [m for m in among if METRICS[m].searchable]
     if found.split == "test":
         if allow_test:
             return found
+        validation = [m for m in allowed if METRICS[m].split == "val"]
+        alike = difflib.get_close_matches(name, validation, n=1, cutoff=0)
+        such = f" such as {alike[0]}" if alike else ""
         raise MetricError(
             f"{name} is a test metric and may not guide a search: a result chosen on the test set "
-            "says nothing about unseen data. Use a validation metric such as val_pgd_acc, or "
+            f"says nothing about unseen data. Use a validation metric{such}, or "
             "allow_test_objective=true for an analysis that is no comparison of searchers"
         )
-    allowed = ", ".join(m.name for m in METRICS.values() if m.searchable)
-    raise MetricError(f"{name} may not guide a search; allowed are {allowed}")
+    raise MetricError(f"{name} may not guide a search; allowed are {', '.join(allowed)}")

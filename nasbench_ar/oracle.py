@@ -32,7 +32,7 @@ from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.constraints import ConstraintsLike, parse_constraints
 from nasbench_ar.errors import ConfigError, MetricError, MissingEntryError, SpaceError
 from nasbench_ar.fidelity import FidelitySession
-from nasbench_ar.metrics import CORRUPTIONS, METRICS, metric
+from nasbench_ar.metrics import CORRUPTIONS, metric
 from nasbench_ar.record import training_record
 from nasbench_ar.session import Observe, Session, VectorSession
 from nasbench_ar.space import SearchSpace
@@ -65,13 +65,12 @@ class Oracle:
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names of all metrics this table can answer, in catalogue order."""
-        stored = {"macs", "params", *self.table.scalar_names}
-        return tuple(name for name in METRICS if name in stored)
+        return self.table.metrics
 
     def label(self, name: str) -> str:
         """What a report prints for a metric; says so where this table defines it otherwise."""
         differs = self.table.meta["differs"].get(name)
-        return metric(name).label + (f" ({differs})" if differs else "")
+        return metric(name, self.metrics).label + (f" ({differs})" if differs else "")
 
     # -- scalar values -------------------------------------------------------
 
@@ -176,11 +175,11 @@ class Oracle:
             MetricError: when the metric has no direction.
             MissingEntryError: when no architecture has a value.
         """
-        direction = metric(name).maximize
+        direction = metric(name, self.metrics).maximize
         if direction is None:
             raise MetricError(f"{name} has no better or worse, hence no optimum")
         values = self._trainings.column(name, seed)
-        if limits := parse_constraints(constraints):
+        if limits := parse_constraints(constraints, self.metrics):
             values = np.where(self.feasible(limits, seed=seed), values, np.nan)
         if np.isnan(values).all():
             told = f" where {', '.join(map(str, limits))}" if limits else ""
@@ -191,7 +190,7 @@ class Oracle:
     def feasible(self, constraints: ConstraintsLike, *, seed: SeedChoice = "mean") -> NDArray[np.bool_]:
         """(product_size,) bool: which indices keep every constraint; not those where its metric is missing."""
         out = np.ones(self.space.product_size, dtype=bool)
-        for constraint in parse_constraints(constraints):
+        for constraint in parse_constraints(constraints, self.metrics):
             out &= constraint.excess(self._trainings.column(constraint.metric, seed)) == 0
         return out
 
@@ -341,7 +340,7 @@ class Oracle:
             MissingEntryError: when none has the metrics.
             ConfigError: when none keeps the limits on known costs.
         """
-        parsed = parse_constraints(constraints)
+        parsed = parse_constraints(constraints, self.metrics)
         names = [*objectives, *(c.metric for c in parsed)]
         present = self.available(*names, seed=seed)
         if not present.any():

@@ -60,7 +60,7 @@ class CountedQueries(ABC, Generic[Value]):
         if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
             raise ConfigError(f"budget={budget!r}: expected a positive number of queries")
         self.budget = budget
-        self.constraints = parse_constraints(constraints)
+        self.constraints = parse_constraints(constraints, oracle.metrics)
         self.space = oracle.searchable_space(*objectives, seed=seed, constraints=self.constraints)
         self.history: dict[Architecture, Value] = {}
         self.repeats = 0
@@ -265,7 +265,7 @@ class VectorSession(CountedQueries[tuple[float, ...]]):
 
 
 def _objective(oracle: Oracle, name: str, allow_test: bool) -> Metric:
-    found = searchable_metric(name, allow_test=allow_test)
+    found = searchable_metric(name, allow_test=allow_test, among=oracle.metrics)
     if found.name not in oracle.metrics:
         searchable = [m for m in oracle.metrics if METRICS[m].searchable]
         raise MetricError(f"table {oracle.name} has no {name}; objectives it has: {', '.join(searchable)}")

@@ -107,6 +107,12 @@ class Table:
         return tuple(name for name in METRICS if name in stored)
 
     @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of all metrics the table can answer, in catalogue order."""
+        stored = {"macs", "params", *self.scalar_names}
+        return tuple(name for name in METRICS if name in stored)
+
+    @cached_property
     def curve_names(self) -> tuple[str, ...]:
         """Metrics stored as curves over the epochs, in the authors' order."""
         stored = self._stored("curves/")
@@ -139,8 +145,7 @@ class Table:
     def scalar(self, name: str) -> NDArray[np.float64]:
         """(rows,) float64 values of a stored metric, NaN where missing."""
         if name not in self.scalar_names:
-            has = ", ".join(("macs", "params", *self.scalar_names))
-            raise MetricError(f"table {self.name} has no {name}; it has {has}")
+            raise MetricError(f"table {self.name} has no {name}; it has {', '.join(self.metrics)}")
         return self._read_values(f"scalars/{name}.npy", name, (self.rows,))
 
     def curve(self, name: str) -> NDArray[np.float64]:

@@ -71,7 +71,7 @@ class Trainings:
 
     def _build_column(self, name: str, seed: SeedChoice) -> FloatArray:
         space = self.table.space
-        if metric(name).name in ("macs", "params"):  # known for every architecture, trained or not
+        if metric(name, self.table.metrics).name in ("macs", "params"):  # known for every architecture, trained or not
             count = space.macs_many if name == "macs" else space.params_many
             return count(np.arange(space.product_size)).astype(np.float64)
         values, index = self.at_end(name), self.table.arch_index
@@ -88,7 +88,7 @@ class Trainings:
 
     def at_end(self, name: str) -> FloatArray:
         """(rows,) float64 of a metric after the whole training."""
-        wanted = metric(name)
+        wanted = metric(name, self.table.metrics)
         if wanted.name in ("macs", "params"):
             space = self.table.space
             count = space.macs_many if wanted.name == "macs" else space.params_many
@@ -97,7 +97,7 @@ class Trainings:
 
     def at_epoch(self, rows: NDArray[np.int64], name: str, epoch: int) -> FloatArray:
         """(n,) float64 of a metric for some rows, had training stopped after `epoch`."""
-        wanted = metric(name)
+        wanted = metric(name, self.table.metrics)
         if wanted.curve is None and name != "best_epoch":
             raise MetricError(f"{name} was measured once, after training; it has no value by epoch")
         length = self.curve_length(wanted.curve or "val_cw_acc", epoch)

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,32 @@ def test_provenance(oracle: Oracle) -> None:
     assert meta["default_objective"] == "val_best_pgd_acc"
     assert "not the authors' release" in oracle.title
     assert oracle.space == NARES
+
+
+def test_hints_name_only_what_the_table_has(oracle: Oracle) -> None:
+    """Most names of the catalogue are not in this table: none of them may be offered."""
+    wrong: list[tuple[str, Callable[[], object]]] = [
+        ("val_pdg_acc", lambda: oracle.query("WRN-34-10", "val_pdg_acc")),
+        ("val_pdg_acc", lambda: oracle.query("WRN-34-10", "val_pdg_acc", seed="all")),
+        ("val_pdg_acc", lambda: oracle.query("WRN-34-10", "val_pdg_acc", epoch=3)),
+        ("nonsense", lambda: oracle.column("nonsense")),
+        ("test_pgd_lipp", lambda: oracle.label("test_pgd_lipp")),
+        ("val_pdg_acc", lambda: oracle.optimum("val_pdg_acc")),
+        ("macs", lambda: oracle.optimum("macs", constraints="val_clan_acc>=70")),
+        ("val_pdg_acc", lambda: oracle.session("val_pdg_acc", budget=5)),
+        ("test_pgd_acc", lambda: oracle.session("test_pgd_acc", budget=5)),
+        ("training_time_gpu_days", lambda: oracle.session("training_time_gpu_days", budget=5)),
+        ("val_pdg_acc", lambda: oracle.session(budget=5, constraints="val_pdg_acc>=30")),
+        ("macs", lambda: oracle.vector_session(["macs", "val_pdg_acc"], budget=5)),
+        ("val_pdg_acc", lambda: oracle.fidelity_session("val_pdg_acc", budget=5)),
+    ]
+    for name, ask in wrong:
+        with pytest.raises(nasbench_ar.MetricError) as raised:
+            ask()
+        message = str(raised.value)
+        offered = {word for word in re.findall(r"[a-z_0-9]+", message) if word in METRICS} - {name}
+        assert offered, message
+        assert offered <= set(oracle.metrics), message
 
 
 @pytest.mark.parametrize(
