@@ -54,7 +54,7 @@ def one_run(seed: int) -> tuple[float, float, Bananas]:
 
 def scikit_learn_fits(searcher: Bananas) -> float:
     """CPU seconds of the same fits by MLPRegressor."""
-    encoded = searcher.space.one_hot(searcher.space.indices(searcher.history))
+    encoded = searcher.space.one_hot(searcher.history)
     scores = np.array(list(searcher.history.values()))
     members = [
         MLPRegressor(

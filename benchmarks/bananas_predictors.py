@@ -54,8 +54,8 @@ def main() -> None:
                 }
                 for name, model in models.items():
                     start = time.perf_counter()
-                    model.fit(session.space.one_hot(seen), truth[seen])
-                    predicted[name] = model.predict(session.space.one_hot(unseen))
+                    model.fit(session.space.one_hot(indices=seen), truth[seen])
+                    predicted[name] = model.predict(session.space.one_hot(indices=unseen))
                     seconds[name] += time.perf_counter() - start
                 for name, values in predicted.items():
                     taus.setdefault((known, name), []).append(float(kendalltau(values, truth[unseen]).statistic))

@@ -78,7 +78,7 @@ def main() -> None:
     oracle = nasbench_ar.load("nares-figures", quiet=True)
     rng = np.random.default_rng(0)
     indices = rng.integers(oracle.space.size, size=100_000)
-    architectures = [oracle.space.architecture(int(i)) for i in indices]
+    architectures = [oracle.space.from_index(int(i)) for i in indices]
     texts = [str(a) for a in architectures]
 
     def singly(given: list[nasbench_ar.Architecture] | list[str]) -> Callable[[], object]:
@@ -92,7 +92,7 @@ def main() -> None:
     kinds: list[tuple[str, Callable[[], object], int]] = [
         ("query, architecture", singly(architectures), len(architectures)),
         ("query, text", singly(texts), len(texts)),
-        ("query_many, indices", lambda: oracle.query_many(indices, METRIC), len(indices)),
+        ("query_many, indices", lambda: oracle.query_many(indices=indices, name=METRIC), len(indices)),
         ("query_many, objects", lambda: oracle.query_many(architectures, METRIC), len(architectures)),
         ("session of 500", through_session, 500),
     ]

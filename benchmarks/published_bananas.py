@@ -52,7 +52,7 @@ def steps_per_network(recipe: Recipe, rounds: range = ROUNDS) -> int:
 def observations(runs: int, n: int) -> tuple[FloatArray, FloatArray]:
     """(runs, n, 30) random architectures and (runs, n) errors such as the table has."""
     rng = np.random.default_rng(n)
-    x = np.stack([NARES.one_hot(rng.integers(NARES.size, size=n)) for _ in range(runs)])
+    x = np.stack([NARES.one_hot(indices=rng.integers(NARES.size, size=n)) for _ in range(runs)])
     return x, rng.normal(62, 0.6, (runs, n)).astype(np.float32)
 
 

@@ -56,7 +56,7 @@ class CostModel:
 
 def layers_of(space: SearchSpace, indices: NDArray[np.integer[Any]]) -> FloatArray:
     """(n,) float64 convolutions on the longest way through each network."""
-    return 2.0 * space.vectors(indices)[:, 0::2].sum(axis=1) + 1
+    return 2.0 * space.vectors(indices=indices)[:, 0::2].sum(axis=1) + 1
 
 
 def from_entries(entries: Sequence[Entry], space: SearchSpace, load: Workload, name: str) -> CostModel:
@@ -75,7 +75,7 @@ def from_entries(entries: Sequence[Entry], space: SearchSpace, load: Workload, n
     if not timed:
         raise ConfigError(f"{name} has no entry to calibrate on; leave store= out, or give gpu_days=")
     indices = space.indices(entry.architecture for entry in timed)
-    macs, layers = space.macs_many(indices).astype(np.float64), layers_of(space, indices)
+    macs, layers = space.macs_many(indices=indices).astype(np.float64), layers_of(space, indices)
     found = {}
     for phase, passes, calls in (
         ("train", load.train_passes, load.train_calls),
@@ -125,7 +125,7 @@ def from_published(space: SearchSpace) -> CostModel:
 
     images = Images(50_000, 2_000, 10_000, 95 * 10_000, 32, 3, 10)
     load = workload(vars(TrainConfig()), vars(AttackConfig()), images, batch=500)
-    macs = float(space.macs_many(np.arange(space.product_size)).sum())
+    macs = float(space.macs_many(indices=np.arange(space.product_size)).sum())
     a, b = (
         PUBLISHED_GPU_DAYS[kind] * SECONDS_A_DAY / (passes * macs)
         for kind, passes in (("training", load.train_passes), ("evaluation", load.test_passes))

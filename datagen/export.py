@@ -209,7 +209,7 @@ def _write(
                 _collect(bits, row, str(listed.path), first=facts.rows == 1)
         writer.annotate(notes=tuple(facts.notes()), source={"left_out": sorted(facts.left_out)})
     if masks:
-        index = merged.space.indices(listed.architecture for listed in merged.listed)
+        index = merged.space.indices(listed.architecture for listed in merged.listed).astype(np.int32)
         seeds = np.array([listed.seed for listed in merged.listed], dtype=np.int64)
         packed = {attack: np.stack(rows) for attack, rows in bits.items()}
         Masks(index, seeds, int(data["test"]["images"]), packed).save(out)

@@ -156,7 +156,7 @@ class MemoryEstimate:
 
 def estimate_memory(space: SearchSpace, indices: NDArray[np.integer], settings: MemorySettings) -> MemoryEstimate:
     """GPU memory of trainings by the protocol, by index of their architectures."""
-    vectors, weights = space.vectors(indices), 4 * space.params_many(indices)
+    vectors, weights = space.vectors(indices=indices), 4 * space.params_many(indices=indices)
     pixels = space.image_channels * space.image_size**2
     on_device = settings.images * (pixels + 8)
     floats = 4 * pixels * BATCH_COPIES

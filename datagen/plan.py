@@ -111,7 +111,7 @@ def prepare(config: RunConfig, store: EntryStore | None, gpu_days: float) -> Tas
     done = np.array([store is not None and store.entry_path(a, s).exists() for a in chosen for s in seeds])
     load = workload(train, attack, images, config.batch)
     measured = [] if store is None else sample_entries(store)
-    macs = space.macs_many(indices).astype(np.float64)
+    macs = space.macs_many(indices=indices).astype(np.float64)
     if store is not None and measured:
         model = from_entries(measured, space, load, str(store.folder))
     elif gpu_days:
@@ -144,7 +144,7 @@ def report(task: Task, config: RunConfig, own: dict[str, Any]) -> dict[str, Any]
     Raises:
         ConfigError: when preemptions are so frequent that no training would end.
     """
-    macs, layers = task.space.macs_many(task.indices).astype(np.float64), layers_of(task.space, task.indices)
+    macs, layers = task.space.macs_many(indices=task.indices).astype(np.float64), layers_of(task.space, task.indices)
     train, test = task.model.seconds(task.load, macs, layers)
     left = ~task.done
     out: dict[str, Any] = {

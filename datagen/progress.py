@@ -110,7 +110,7 @@ def look(store: EntryStore, archs: str = "all", seeds: Sequence[int] | None = No
     """
     manifest, space = store.manifest(), store.space()
     chosen = select(archs, space)
-    macs = dict(zip(map(str, chosen), space.macs_many(space.indices(chosen)).tolist(), strict=True))
+    macs = dict(zip(map(str, chosen), space.macs_many(chosen).tolist(), strict=True))
     finished = _finished(store.folder / "entries")
     now = store.claims.now()
     alive = {key: holder for key, holder in store.claims.holders() if not store.claims.free(holder)}

@@ -106,7 +106,7 @@ def run(config: RunConfig) -> int:
         for line in found.lines:
             note(line)
         ids = {architecture: found.space.arch_id(architecture) for architecture in chosen}
-        macs = found.space.macs_many(found.space.indices(chosen)).tolist()
+        macs = found.space.macs_many(chosen).tolist()
         longest_first = sorted(zip(chosen, macs, strict=True), key=lambda pair: (-pair[1], ids[pair[0]]))
         trainings = [(architecture, seed) for architecture, _ in longest_first for seed in seeds]
         try:

@@ -46,7 +46,7 @@ def moves_down(oracle: Oracle, run: Run) -> tuple[int, int]:
     Its walk goes from query to query as long as each is a neighbour of the one before
     and differs in score.
     """
-    vectors = oracle.space.vectors(run.arch_index)
+    vectors = oracle.space.vectors(indices=run.arch_index)
     neighbours = (vectors[1:] != vectors[:-1]).sum(axis=1) == 1
     change = np.diff(run.scores)
     moves = neighbours & (change != 0)
@@ -108,12 +108,12 @@ def ensemble_facts(oracle: Oracle, ensembles: int) -> list[str]:
     out = []
     for size in SIZES:
         draws = [run[:size] for run in searches]
-        x = np.stack([space.one_hot(draw) for draw in draws])
+        x = np.stack([space.one_hot(indices=draw) for draw in draws])
         targets = np.stack([100 - truth[draw] for draw in draws]).astype(np.float32)
         streams = [np.random.default_rng([seed, member]) for seed in range(ensembles) for member in range(5)]
         networks = BatchedMLP(x.shape[2], streams, Recipe())
         networks.fit(x, targets)
-        every = np.repeat(space.one_hot(known)[None], ensembles, axis=0)
+        every = np.repeat(space.one_hot(indices=known)[None], ensembles, axis=0)
         published = 100 - np.concatenate([networks.predict(part) for part in np.array_split(every, 16, axis=1)], axis=2)
         corrected = np.stack([_corrected(oracle, draw, truth, known) for draw in draws])
         spread = np.mean([truth[draw].std() for draw in draws])
@@ -137,7 +137,7 @@ def _corrected(
     rounds = (len(draw) - searcher.starts) // searcher.batch
     with single_threaded():
         steps = searcher.first_steps + rounds * searcher.steps
-        searcher.predictor.fit(oracle.space.one_hot(draw), truth[draw], steps)
+        searcher.predictor.fit(oracle.space.one_hot(indices=draw), truth[draw], steps)
     return searcher.predict(known)
 
 
@@ -169,7 +169,7 @@ def table_facts(oracle: Oracle) -> list[str]:
         value = oracle.column(name)[oracle.space.index(chosen)]
         if METRICS[name].split == "test" and not np.isnan(value):
             out.append(f"{oracle.label(name)}: best {best[name][1]:.2f}, of the objective's optimum {value:.2f}")
-    macs = np.sort(NARES.macs_many(NARES.member_indices))
+    macs = np.sort(NARES.macs_many(indices=NARES.member_indices))
     out.append(
         f"pairs of equal MACs, whose order in the official numbering follows no rule: {(np.diff(macs) == 0).sum()}"
     )

@@ -248,7 +248,7 @@ def front_csv(fronts: Fronts, oracle: Oracle) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["arch_id", "arch", *cloud.objectives, "found"])
     for index, found in zip(cloud.front.tolist(), fronts.exact.mean(axis=0).tolist(), strict=True):
-        architecture = oracle.space.architecture(index)
+        architecture = oracle.space.from_index(index)
         values = map(repr, cloud.values[index].tolist())
         writer.writerow([oracle.space.arch_id(architecture), str(architecture), *values, f"{found:.6g}"])
     return out.getvalue()

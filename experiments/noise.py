@@ -81,7 +81,7 @@ def write_tied(oracle: Oracle, objective: str, images: int, path: Path) -> None:
     tied = tied[np.argsort(-column[tied], kind="stable")]
     lines = ["arch_id,arch,value,points_below"]
     for index in tied.tolist():
-        architecture, value = oracle.space.architecture(index), float(column[index])
+        architecture, value = oracle.space.from_index(index), float(column[index])
         below = float(np.nanmax(column)) - value
         lines.append(f"{oracle.space.arch_id(architecture)},{architecture},{value:.4g},{below:.4g}")
     try:
@@ -127,7 +127,7 @@ def selection_regret(oracle: Oracle, chooser: str, judge: str) -> tuple[Architec
     both = np.flatnonzero(~np.isnan(choose) & ~np.isnan(values))
     chosen = both[(choose[both] if METRICS[chooser].maximize else -choose[both]).argmax()]
     best = values[both].max() if METRICS[judge].maximize else values[both].min()
-    return oracle.space.architecture(int(chosen)), float(values[chosen]), float(abs(best - values[chosen]))
+    return oracle.space.from_index(int(chosen)), float(values[chosen]), float(abs(best - values[chosen]))
 
 
 def report(oracle: Oracle, objective: str, images: int = IMAGES, draws: int = 1000) -> str:

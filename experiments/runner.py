@@ -140,7 +140,7 @@ def _finished_run(searcher: Searcher, session: Queries, ended: str) -> Run:
     space = session.space
     return Run(
         seed=searcher.seed,
-        arch_index=space.indices(session.history),
+        arch_index=np.asarray(space.indices(session.history), dtype=np.int32),
         scores=np.array(session.first_values(), dtype=np.float32),
         reported=space.index(searcher.best()[0]),
         repeats=session.repeats,

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Sequence
 from typing import Self
 
+import numpy as np
+
 from nasbench_ar.errors import SpaceError, shown
+
+_NUMBER = re.compile(r"[0-9]+")
+_JOINED = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})*")
+_BRACKETED = re.compile(r"\[\s*[0-9]{1,9}((\s*,\s*|\s+)[0-9]{1,9})*\s*\]")
 
 NAMED = {"WRN-34-10": (5, 10, 5, 10, 5, 10), "WRN-70-16": (11, 16, 11, 16, 11, 16)}
 
@@ -33,6 +40,8 @@ class Architecture(tuple[int, ...]):
             values = tuple(operator.index(v) for v in vector)
         except TypeError:
             values = ()
+        if len(values) == 1:
+            raise _number_alone(values[0])
         if len(values) < 2 or len(values) % 2 or min(values) < 1:
             raise SpaceError(
                 f"not an architecture: {shown(vector)}; expected pairs of positive integers "
@@ -45,20 +54,20 @@ class Architecture(tuple[int, ...]):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `'5-10-5-10-5-10'`, or a known name such as `'WRN-34-10'`.
+        """Read `'5-10-5-10-5-10'`, `'[5 10 5 10 5 10]'` with or without commas, or a name such as `'WRN-34-10'`.
 
         Raises:
-            SpaceError: when the text is neither.
+            SpaceError: when the text is none of them.
         """
-        if text.upper() in NAMED:
-            return cls(*NAMED[text.upper()])
-        parts = text.strip().split("-")
-        if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
+        stripped = text.strip()
+        if stripped.upper() in NAMED:
+            return cls(*NAMED[stripped.upper()])
+        if not (_JOINED.fullmatch(stripped) or _BRACKETED.fullmatch(stripped)):
             raise SpaceError(
                 f"not an architecture: {shown(text)}; expected numbers joined by '-', such as "
-                f"'5-10-5-10-5-10', or one of {', '.join(NAMED)}"
+                f"'5-10-5-10-5-10', a vector such as '[5 10 5 10 5 10]', or one of {', '.join(NAMED)}"
             )
-        return cls(*map(int, parts))
+        return cls(*map(int, _NUMBER.findall(stripped)))
 
     @classmethod
     def of(cls, given: ArchitectureLike) -> Architecture:
@@ -71,6 +80,8 @@ class Architecture(tuple[int, ...]):
             return given
         if isinstance(given, str):
             return cls.parse(given)
+        if isinstance(given, (int, np.integer)) or (isinstance(given, np.ndarray) and not given.ndim):
+            raise _number_alone(given)
         try:
             entries = tuple(given)
         except TypeError:
@@ -100,6 +111,13 @@ class Architecture(tuple[int, ...]):
 
     def __repr__(self) -> str:
         return f"Architecture({', '.join(map(str, self))})"
+
+
+def _number_alone(number: object) -> SpaceError:
+    return SpaceError(
+        f"not an architecture: {shown(number)}; a number may be an arch_id (from 1, as reports print it) or an index "
+        "(from 0, lexicographic): say which by space.from_arch_id(...) or space.from_index(...)"
+    )
 
 
 WRN_34_10 = Architecture(*NAMED["WRN-34-10"])

@@ -62,7 +62,7 @@ def to_dataframe(source: Oracle | Table, *, by: Rows = "architecture") -> pd.Dat
     if by == "training":
         rows = _rows_by_arch_id(table)
         return pd.DataFrame(_identity(table.space, table.arch_index[rows]) | _training_columns(table, rows))
-    ids = table.space.arch_ids(np.unique(table.arch_index))
+    ids = table.space.arch_ids(indices=np.unique(table.arch_index))
     indices = table.space.arch_id_order[np.sort(ids) - 1]
     columns = _identity(table.space, indices)
     columns |= {name: oracle.column(name)[indices] for name in table.scalar_names}
@@ -71,13 +71,13 @@ def to_dataframe(source: Oracle | Table, *, by: Rows = "architecture") -> pd.Dat
 
 
 def _identity(space: SearchSpace, indices: NDArray[np.int32]) -> dict[str, Any]:
-    vectors = space.vectors(indices)
+    vectors = space.vectors(indices=indices)
     return {
-        "arch_id": space.arch_ids(indices).astype(np.int64),
+        "arch_id": space.arch_ids(indices=indices).astype(np.int64),
         "arch": ["-".join(map(str, vector)) for vector in vectors.tolist()],
         **{name: vectors[:, position] for position, name in enumerate(space.entry_names)},
-        "macs": space.macs_many(indices),
-        "params": space.params_many(indices),
+        "macs": space.macs_many(indices=indices),
+        "params": space.params_many(indices=indices),
     }
 
 
@@ -91,7 +91,7 @@ def _training_columns(table: Table, rows: NDArray[np.int64]) -> dict[str, Any]:
 
 def _rows_by_arch_id(table: Table) -> NDArray[np.int64]:
     """(rows,) int64: rows by arch_id; those of one architecture in the order of the table."""
-    return np.argsort(table.space.arch_ids(table.arch_index), kind="stable")
+    return np.argsort(table.space.arch_ids(indices=table.arch_index), kind="stable")
 
 
 def write_csv(source: Oracle | Table, path: str | os.PathLike[str], *, by: Rows = "architecture") -> None:
@@ -172,9 +172,9 @@ def _records(table: Table) -> Iterator[dict[str, Any]]:
     space = table.space
     rows = _rows_by_arch_id(table)
     index = table.arch_index[rows]
-    vectors = space.vectors(index).tolist()
-    macs, params = space.macs_many(index).tolist(), space.params_many(index).tolist()
-    ids = space.arch_ids(index).tolist()
+    vectors = space.vectors(indices=index).tolist()
+    macs, params = space.macs_many(indices=index).tolist(), space.params_many(indices=index).tolist()
+    ids = space.arch_ids(indices=index).tolist()
     starts = np.flatnonzero(np.diff(index, prepend=-1)).tolist()
     for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
         trainings = [int(row) for row in rows[start:end]]

@@ -77,7 +77,7 @@ class FidelitySession:
         self.curve = _curve_of(oracle, self.objective.name)
         self.epochs = oracle.table.curve(self.curve).shape[1]
         self.space = _searchable(oracle, self.objective.name, self.curve, seed)
-        self.cost = training_cost(oracle, unit, self.space.member_indices, epochs=self.epochs, seed=seed)
+        self.cost = training_cost(oracle, unit, indices=self.space.member_indices, epochs=self.epochs, seed=seed)
         self.budget = _checked_budget(budget, unit)
         self.history: dict[Architecture, FloatArray] = {}
         self.spent = 0.0
@@ -223,4 +223,4 @@ def _searchable(oracle: Oracle, objective: str, curve: str, seed: SeedChoice) ->
     if not len(present):
         which = "" if isinstance(seed, str) else f" among the trainings with seed {seed}"
         raise MissingEntryError(f"table {oracle.name} has no {objective} with a whole curve of {curve}{which}")
-    return oracle.space.restricted_to(present)
+    return oracle.space.restricted_to(indices=present)

@@ -76,7 +76,7 @@ class Grid:
             vector[position] = choices[digit]
         return tuple.__new__(Architecture, vector)
 
-    def digits(self, indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    def digits(self, *, indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """(n, dimensions) int64: position of each entry among its choices."""
         rest = np.asarray(indices, dtype=np.int64)
         out = np.empty((len(rest), self.dimensions), dtype=np.int64)
@@ -84,22 +84,22 @@ class Grid:
             rest, out[:, position] = np.divmod(rest, len(self.choices(position)))
         return out
 
-    def vectors(self, indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    def vectors(self, *, indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """(n, dimensions) int64 vectors of the given indices."""
-        digits = self.digits(indices)
+        digits = self.digits(indices=indices)
         columns = [np.array(self.choices(p))[digits[:, p]] for p in range(self.dimensions)]
         return np.stack(columns, axis=1)
 
-    def one_hot(self, indices: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+    def one_hot(self, *, indices: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         """(n, one_hot_size) float32: one block of 0/1 per entry, as BANANAS is fed (30 wide)."""
-        digits = self.digits(indices)
+        digits = self.digits(indices=indices)
         blocks = [np.eye(len(self.choices(p)), dtype=np.float32)[digits[:, p]] for p in range(self.dimensions)]
         return np.concatenate(blocks, axis=1)
 
-    def ordinal(self, indices: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+    def ordinal(self, *, indices: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         """(n, dimensions) float32 in [0, 1]: rank of each entry among its choices, scaled."""
         top = np.array([max(len(self.choices(p)) - 1, 1) for p in range(self.dimensions)])
-        return (self.digits(indices) / top).astype(np.float32)
+        return (self.digits(indices=indices) / top).astype(np.float32)
 
 
 def is_int(value: object) -> bool:

@@ -55,12 +55,12 @@ class Masks:
         """Names, such as `clean`, `pgd`, `cw` and `apgd-t`."""
         return tuple(self.bits)
 
-    def standing(self, attack: str, rows: Any = slice(None)) -> NDArray[np.bool_]:
+    def standing(self, attack: str, *, rows: Any = slice(None)) -> NDArray[np.bool_]:
         """(rows, images) bool, still classified correctly under an attack.
 
         Args:
             attack: one of `attacks`.
-            rows: of the table; all by default.
+            rows: which rows of the table, counted from 0; all by default. `arch_index` has their architectures.
 
         Raises:
             MetricError: when there is no such attack.

@@ -22,7 +22,7 @@ the table lacks raises `MissingEntryError`; it is never a zero or a NaN.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -30,12 +30,12 @@ from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.constraints import ConstraintsLike, parse_constraints
-from nasbench_ar.errors import ConfigError, MetricError, MissingEntryError, SpaceError
+from nasbench_ar.errors import ConfigError, MetricError, MissingEntryError
 from nasbench_ar.fidelity import FidelitySession
 from nasbench_ar.metrics import CORRUPTIONS, metric
 from nasbench_ar.record import training_record
 from nasbench_ar.session import Observe, Session, VectorSession
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.space import Many, Numbers, SearchSpace
 from nasbench_ar.table import Table
 from nasbench_ar.trainings import FloatArray, SeedChoice, Trainings, check_seed
 
@@ -115,36 +115,41 @@ class Oracle:
 
     def query_many(
         self,
-        architectures: Iterable[ArchitectureLike] | NDArray[np.integer[Any]],
-        name: str,
+        architectures: Many = None,
+        name: str = "",
         *,
+        indices: Numbers = None,
+        arch_ids: Numbers = None,
         seed: SeedChoice = "mean",
     ) -> FloatArray:
-        """(n,) float64 values of one metric for many architectures, or for (n,) indices.
+        """(n,) float64 values of one metric for many architectures.
+
+            oracle.query_many(["5-10-5-10-5-10", "4-8-4-8-4-8"], "val_best_pgd_acc")
+            oracle.query_many(arch_ids=[14935, 1], name="val_best_pgd_acc")
+
+        Args:
+            architectures: members of the space; in their place, numbers that say which they are:
+            name: a metric of the catalogue.
+            indices: (n,) lexicographic indices, from 0; the fastest.
+            arch_ids: (n,) official numbers, from 1.
+            seed: one training seed, or `"mean"` over all there are.
 
         Raises:
-            SpaceError: an index or architecture outside the space.
+            SpaceError: as `SearchSpace.indices`.
             MissingEntryError: when one of them has no value; the rest as `query`.
         """
-        if isinstance(architectures, np.ndarray) and architectures.dtype.kind in "iu" and architectures.ndim == 1:
-            indices = architectures
-            if len(indices) and not 0 <= indices.min() <= indices.max() < self.space.product_size:
-                raise SpaceError(
-                    f"indices {indices.min()} to {indices.max()} reach outside 0..{self.space.product_size - 1}; "
-                    "for one vector use query, for several an (n, entries) array"
-                )
-        else:
-            indices = self.space.indices(architectures)
-        values = self._trainings.column(name, seed)[indices]
+        found = self.space.indices(architectures, indices=indices, arch_ids=arch_ids)
+        values = self._trainings.column(name, seed)[found]
         absent = np.isnan(values)
         if absent.any():
-            raise self._trainings.missing(int(indices[absent.argmax()]), name, seed)
+            raise self._trainings.missing(int(found[absent.argmax()]), name, seed)
         return values
 
     def column(self, name: str, *, seed: SeedChoice = "mean") -> FloatArray:
         """(product_size,) float64 over all indices, read-only; NaN where the table has nothing.
 
-        For analyses over the whole table; `available` tells which values are real.
+        For analyses over the whole table; `available` tells which values are real.  The
+        arch_ids of its values are `space.arch_ids(indices=range(space.product_size))`.
         """
         return self._trainings.column(name, seed)
 
@@ -185,7 +190,7 @@ class Oracle:
             told = f" where {', '.join(map(str, limits))}" if limits else ""
             raise MissingEntryError(f"table {self.name} has no value of {name} at all{told}")
         best = int(np.nanargmax(values) if direction else np.nanargmin(values))
-        return self.space.architecture(best), float(values[best])
+        return self.space.from_index(best), float(values[best])
 
     def feasible(self, constraints: ConstraintsLike, *, seed: SeedChoice = "mean") -> NDArray[np.bool_]:
         """(product_size,) bool: which indices keep every constraint; not those where its metric is missing."""
@@ -247,7 +252,7 @@ class Oracle:
         rows = self._trainings.all_rows(index)
         if not len(rows):
             raise self._trainings.missing(index, "entry", "mean")
-        found = self.space.architecture(index)
+        found = self.space.from_index(index)
         return {
             "arch": found,
             "arch_id": self.space.arch_id(found),
@@ -351,4 +356,4 @@ class Oracle:
             ranges = {c.metric: self.column(c.metric)[present] for c in limits}
             told = ", ".join(f"{name} is {v.min():.6g} to {v.max():.6g}" for name, v in ranges.items())
             raise ConfigError(f"no architecture of table {self.name} keeps {', '.join(map(str, limits))}: {told}")
-        return self.space.restricted_to(np.flatnonzero(within))
+        return self.space.restricted_to(indices=np.flatnonzero(within))

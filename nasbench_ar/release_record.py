@@ -84,8 +84,8 @@ class RecordReader:
         self.epochs: int | None = None
         self.unknown: Counter[str] = Counter()
         every = np.arange(space.product_size)
-        self._macs = space.macs_many(every).tolist()
-        self._params = space.params_many(every).tolist()
+        self._macs = space.macs_many(indices=every).tolist()
+        self._params = space.params_many(indices=every).tolist()
         self._entries = space.entry_names
 
     def read(self, line: bytes) -> tuple[Architecture, list[Training]]:

@@ -12,15 +12,24 @@ of each stage.  This module builds no network.
     >>> len(space.neighbours(wrn))
     24
 
-Two numberings exist and must not be mixed: the *index*, 0-based, counts vectors in
-lexicographic order; the *arch_id*, 1-based, is the authors' rank by ascending MACs.
+Two numberings exist: the *index*, 0-based, counts vectors in lexicographic order; the
+*arch_id*, 1-based, is the authors' rank by ascending MACs, and what reports print.  So that
+they are not mixed, a number is never taken for an architecture.  `from_index` and
+`from_arch_id` turn one into an architecture, and whatever takes many architectures takes
+`indices=` or `arch_ids=` instead:
+
+    >>> space.indices(arch_ids=[1, 15625]).tolist(), space.arch_ids(indices=[0, 15624]).tolist()
+    ([0, 15624], [1, 15625])
+    >>> space.macs_many(arch_ids=[1, 15625]).tolist()
+    [3361936896, 38774320128]
+
 A smaller space, for tests or for a generator, is a constructor call:
 `SearchSpace(depth_choices=(1, 2), width_choices=(1, 2), unit_channels=4)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from importlib import resources
@@ -33,6 +42,9 @@ from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.cost import network_cost
 from nasbench_ar.errors import SpaceError, shown
 from nasbench_ar.grid import Grid, is_int, require_positive
+
+Many = Iterable[ArchitectureLike] | None
+Numbers = Iterable[int] | NDArray[np.integer[Any]] | None
 
 _MOST_COST = 2**62  # so that sums of costs stay within int64
 
@@ -98,17 +110,15 @@ class SearchSpace(Grid):
         return self.size
 
     def __contains__(self, architecture: object) -> bool:
-        if isinstance(architecture, (str, Sequence)):
-            try:
-                self.index(architecture)
-            except SpaceError:
-                return False
-            return True
-        return False
+        try:
+            self.index(architecture)  # type: ignore[arg-type]
+        except SpaceError:
+            return False
+        return True
 
     def __iter__(self) -> Iterator[Architecture]:
         """All architectures in lexicographic order."""
-        return (self.architecture(int(i)) for i in self.member_indices)
+        return (self.from_index(int(i)) for i in self.member_indices)
 
     @cached_property
     def member_indices(self) -> NDArray[np.int32]:
@@ -121,16 +131,16 @@ class SearchSpace(Grid):
     def _member_set(self) -> frozenset[int] | None:
         return None if self.members is None else frozenset(self.members)
 
-    def restricted_to(self, indices: Iterable[int]) -> SearchSpace:
-        """The same space with only the given members; indices and ids keep their meaning.
+    def restricted_to(
+        self, architectures: Many = None, *, indices: Numbers = None, arch_ids: Numbers = None
+    ) -> SearchSpace:
+        """The same space with only the given members; indices and arch_ids keep their meaning.
 
         Raises:
-            SpaceError: on an index outside the space, or when none is given.
+            SpaceError: as `indices`, or when none is given.
         """
-        chosen = tuple(sorted({int(i) for i in indices}))
-        if chosen and not 0 <= chosen[0] <= chosen[-1] < self.product_size:
-            bad = chosen[0] if chosen[0] < 0 else chosen[-1]
-            raise SpaceError(f"index {bad} is outside 0..{self.product_size - 1}")
+        given = self.indices(architectures, indices=indices, arch_ids=arch_ids)
+        chosen = tuple(np.unique(given).tolist())
         return replace(self, members=None if len(chosen) == self.product_size else chosen)
 
     def has_index(self, index: int) -> bool:
@@ -195,7 +205,7 @@ class SearchSpace(Grid):
                 )
         raise AssertionError("called for a vector of the space")
 
-    def architecture(self, index: int) -> Architecture:
+    def from_index(self, index: int) -> Architecture:
         """The architecture of a lexicographic index.
 
         Raises:
@@ -207,17 +217,60 @@ class SearchSpace(Grid):
             raise SpaceError(f"index {index} is left out of this restricted space")
         return self._unchecked(int(index))
 
-    def vectors(self, indices: NDArray[np.integer[Any]] | None = None) -> NDArray[np.int64]:
-        """(n, dimensions) int64 vectors of the given indices; of all members by default."""
-        return super().vectors(self.member_indices if indices is None else indices)
+    def indices(
+        self, architectures: Many = None, *, indices: Numbers = None, arch_ids: Numbers = None
+    ) -> NDArray[np.integer[Any]]:
+        """(n,) lexicographic indices of many architectures, given in one of three forms.
 
-    def indices(self, architectures: Iterable[ArchitectureLike]) -> NDArray[np.int32]:
-        """(n,) int32 lexicographic indices of many architectures.
+        Args:
+            architectures: objects, texts or vectors, such as the rows of an (n, dimensions) array.
+            indices: (n,) lexicographic indices, which are checked and returned.
+            arch_ids: (n,) official numbers.
 
         Raises:
-            SpaceError: when one of them is not a member.
+            SpaceError: when an architecture is not a member, a number outside the space, or
+                numbers are given that could be either.
         """
-        return np.fromiter((self.index(a) for a in architectures), dtype=np.int32)
+        if (architectures is not None) + (indices is not None) + (arch_ids is not None) != 1:
+            raise SpaceError("give one of the three: architectures, indices= or arch_ids=")
+        if indices is not None:
+            return _checked_numbers("indices", indices, 0, self.product_size - 1)
+        if arch_ids is not None:
+            return self.arch_id_order[_checked_numbers("arch_ids", arch_ids, 1, self.product_size) - 1]
+        if isinstance(architectures, (str, Architecture)):
+            raise SpaceError(f"{shown(architectures)} is one architecture; several are expected: put it into a list")
+        if _only_numbers(architectures):
+            raise SpaceError(
+                "whole numbers may be arch_ids (from 1, as reports print them) or indices (from 0, lexicographic): "
+                "say which by arch_ids= or indices=; a single vector goes into a list"
+            )
+        return np.fromiter(map(self.index, _several(architectures)), dtype=np.int32)
+
+    def vectors(
+        self, architectures: Many = None, *, indices: Numbers = None, arch_ids: Numbers = None
+    ) -> NDArray[np.int64]:
+        """(n, dimensions) int64 vectors of many architectures (see `indices`); of all members by default."""
+        if architectures is None and indices is None and arch_ids is None:
+            indices = self.member_indices
+        return super().vectors(indices=self.indices(architectures, indices=indices, arch_ids=arch_ids))
+
+    def digits(
+        self, architectures: Many = None, *, indices: Numbers = None, arch_ids: Numbers = None
+    ) -> NDArray[np.int64]:
+        """(n, dimensions) int64: position of each entry among its choices."""
+        return super().digits(indices=self.indices(architectures, indices=indices, arch_ids=arch_ids))
+
+    def one_hot(
+        self, architectures: Many = None, *, indices: Numbers = None, arch_ids: Numbers = None
+    ) -> NDArray[np.float32]:
+        """(n, one_hot_size) float32: one block of 0/1 per entry, as BANANAS is fed (30 wide)."""
+        return super().one_hot(indices=self.indices(architectures, indices=indices, arch_ids=arch_ids))
+
+    def ordinal(
+        self, architectures: Many = None, *, indices: Numbers = None, arch_ids: Numbers = None
+    ) -> NDArray[np.float32]:
+        """(n, dimensions) float32 in [0, 1]: rank of each entry among its choices, scaled."""
+        return super().ordinal(indices=self.indices(architectures, indices=indices, arch_ids=arch_ids))
 
     @cached_property
     def arch_id_order(self) -> NDArray[np.int32]:
@@ -230,7 +283,7 @@ class SearchSpace(Grid):
             with resources.as_file(resources.files("nasbench_ar") / "data/arch_id_order.npy") as path:
                 return np.load(path, allow_pickle=False).astype(np.int32)
         every = np.arange(self.product_size, dtype=np.int32)
-        return every[np.argsort(self.macs_many(every), kind="stable")]
+        return every[np.argsort(self.macs_many(indices=every), kind="stable")]
 
     @cached_property
     def _arch_id_of_index(self) -> NDArray[np.int32]:
@@ -238,9 +291,9 @@ class SearchSpace(Grid):
         ids[self.arch_id_order] = np.arange(1, self.product_size + 1)
         return ids
 
-    def arch_ids(self, indices: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
-        """(n,) int32 official numbers of many indices."""
-        return self._arch_id_of_index[indices]
+    def arch_ids(self, architectures: Many = None, *, indices: Numbers = None) -> NDArray[np.int32]:
+        """(n,) int32 official numbers of many architectures, or of their indices."""
+        return self._arch_id_of_index[self.indices(architectures, indices=indices)]
 
     def arch_id(self, architecture: ArchitectureLike) -> int:
         """The official number, from 1: rank by ascending MACs."""
@@ -254,7 +307,7 @@ class SearchSpace(Grid):
         """
         if not is_int(arch_id) or not 1 <= arch_id <= self.product_size:
             raise SpaceError(f"arch_id {shown(arch_id)} is outside 1..{self.product_size}")
-        return self.architecture(int(self.arch_id_order[arch_id - 1]))
+        return self.from_index(int(self.arch_id_order[arch_id - 1]))
 
     # -- sampling and neighbourhood ------------------------------------------
 
@@ -284,22 +337,26 @@ class SearchSpace(Grid):
 
     def params(self, architecture: ArchitectureLike) -> int:
         """Exact number of parameters."""
-        return int(self.params_many(np.array([self.index(architecture)]))[0])
+        return int(self.params_many([architecture])[0])
 
     def macs(self, architecture: ArchitectureLike) -> int:
         """Exact multiply-accumulates for one image, counted as the authors do (`cost`)."""
-        return int(self.macs_many(np.array([self.index(architecture)]))[0])
+        return int(self.macs_many([architecture])[0])
 
-    def params_many(self, indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-        """(n,) int64 parameters of many architectures by index."""
-        return self._costs(indices)[0]
+    def params_many(
+        self, architectures: Many = None, *, indices: Numbers = None, arch_ids: Numbers = None
+    ) -> NDArray[np.int64]:
+        """(n,) int64 parameters of many architectures (see `indices`)."""
+        return self._costs(self.indices(architectures, indices=indices, arch_ids=arch_ids))[0]
 
-    def macs_many(self, indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-        """(n,) int64 MACs of many architectures by index."""
-        return self._costs(indices)[1]
+    def macs_many(
+        self, architectures: Many = None, *, indices: Numbers = None, arch_ids: Numbers = None
+    ) -> NDArray[np.int64]:
+        """(n,) int64 MACs of many architectures (see `indices`)."""
+        return self._costs(self.indices(architectures, indices=indices, arch_ids=arch_ids))[1]
 
     def _costs(self, indices: NDArray[np.integer[Any]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        vectors = self.vectors(indices)
+        vectors = self.vectors(indices=indices)
         return network_cost(
             vectors[:, 0::2],
             vectors[:, 1::2],
@@ -327,6 +384,30 @@ class SearchSpace(Grid):
             given = sorted(map(str, data)) if isinstance(data, Mapping) else data
             raise SpaceError(f"a space needs exactly the keys {sorted(names)}; given: {shown(given, 300)}")
         return cls(**data)
+
+
+def _only_numbers(given: object) -> bool:
+    return is_int(given) or (isinstance(given, np.ndarray) and given.dtype.kind in "iu" and given.ndim < 2)
+
+
+def _several(architectures: Any) -> Iterable[ArchitectureLike]:
+    try:
+        return iter(architectures)
+    except TypeError:
+        raise SpaceError(f"{shown(architectures)}: expected several architectures, such as a list of them") from None
+
+
+def _checked_numbers(
+    field: str, given: Iterable[int] | NDArray[np.integer[Any]], low: int, high: int
+) -> NDArray[np.integer[Any]]:
+    numbers = given if isinstance(given, np.ndarray) else np.array(list(given))
+    if numbers.ndim == 1 and not len(numbers):
+        return np.zeros(0, dtype=np.int32)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
+        raise SpaceError(f"{field}=: expected whole numbers in one dimension; given: {numbers.dtype} {numbers.shape}")
+    if not low <= numbers.min() <= numbers.max() <= high:
+        raise SpaceError(f"{field}= reach from {numbers.min()} to {numbers.max()}, outside {low}..{high}")
+    return numbers
 
 
 def _short(architecture: Architecture) -> str:

@@ -260,13 +260,13 @@ class TableWriter:
         """
         index = self.space.index(architecture)
         if (index, seed) in self._known:
-            raise TableError(f"architecture {self.space.architecture(index)} with seed {seed} is there twice")
+            raise TableError(f"architecture {self.space.from_index(index)} with seed {seed} is there twice")
         for name in scalars:
             if name not in METRICS or name in ("macs", "params"):
                 raise TableError(f"{name!r} is not a metric that a table stores; known: {', '.join(METRICS)}")
             if METRICS[name].impossible(np.asarray(scalars[name], dtype=np.float64)):
                 raise TableError(
-                    f"{name} is {scalars[name]} for {self.space.architecture(index)}, which it cannot be; {_POSSIBLE}"
+                    f"{name} is {scalars[name]} for {self.space.from_index(index)}, which it cannot be; {_POSSIBLE}"
                 )
         self._check_curves(curves or {})
         row = len(self._index)

@@ -11,7 +11,7 @@ shown wherever a cost is.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,7 @@ class TrainingCost:
 
 
 def training_cost(
-    oracle: Oracle, unit: str, indices: NDArray[np.integer], *, epochs: int, seed: SeedChoice = "mean"
+    oracle: Oracle, unit: str, *, indices: NDArray[np.integer[Any]], epochs: int, seed: SeedChoice = "mean"
 ) -> TrainingCost:
     """Prices for a search among some architectures of a table.
 
@@ -55,7 +55,7 @@ def training_cost(
         unit: `epochs`, or `gpu_days`: the measured training time, shared equally by
             the epochs, where every one of the architectures has it; otherwise the
             estimate from MACs for all, since the two must not be mixed.
-        indices: (n,) the architectures.
+        indices: (n,) lexicographic indices of the architectures.
         epochs: how many a whole training has.
         seed: the training whose time counts, or `mean`.
 
@@ -82,5 +82,5 @@ def training_cost(
 
 def estimated_gpu_days(space: SearchSpace) -> NDArray[np.float64]:
     """(product_size,) float64 GPU-days of one epoch, proportional to MACs."""
-    total = NARES.macs_many(np.arange(NARES.product_size)).sum()
-    return space.macs_many(np.arange(space.product_size)) * (NARES_GPU_DAYS / NARES_EPOCHS / total)
+    total = NARES.macs_many(indices=np.arange(NARES.product_size)).sum()
+    return space.macs_many(indices=np.arange(space.product_size)) * (NARES_GPU_DAYS / NARES_EPOCHS / total)

@@ -73,7 +73,7 @@ class Trainings:
         space = self.table.space
         if metric(name, self.table.metrics).name in ("macs", "params"):  # known for every architecture, trained or not
             count = space.macs_many if name == "macs" else space.params_many
-            return count(np.arange(space.product_size)).astype(np.float64)
+            return count(indices=np.arange(space.product_size)).astype(np.float64)
         values, index = self.at_end(name), self.table.arch_index
         keep = ~np.isnan(values)
         if not isinstance(seed, str):
@@ -92,7 +92,7 @@ class Trainings:
         if wanted.name in ("macs", "params"):
             space = self.table.space
             count = space.macs_many if wanted.name == "macs" else space.params_many
-            return count(self.table.arch_index).astype(np.float64)
+            return count(indices=self.table.arch_index).astype(np.float64)
         return np.asarray(self.table.scalar(name))
 
     def at_epoch(self, rows: NDArray[np.int64], name: str, epoch: int) -> FloatArray:
@@ -125,7 +125,7 @@ class Trainings:
     def missing(self, index: int, name: str, seed: object) -> MissingEntryError:
         """The error for a value that is not there, saying what is."""
         table = self.table
-        which = table.space.architecture(index)
+        which = table.space.from_index(index)
         known = [int(s) for s in table.seeds[self.all_rows(index)]]
         if not known:
             return MissingEntryError(

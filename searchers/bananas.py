@@ -93,7 +93,7 @@ class Bananas(Searcher):
         self._encode = ENCODINGS[encoding]
         self._mutable = np.array([p for p in range(space.dimensions) if len(space.choices(p)) > 1])
         self._observed: dict[int, float] = {}
-        self._encoded = self._encode(space, np.empty(0, dtype=np.int64))
+        self._encoded = self._encode(space, indices=np.empty(0, dtype=np.int64))
         self.predictor = MLPEnsemble(
             self.rng,
             self._encoded.shape[1],
@@ -115,11 +115,11 @@ class Bananas(Searcher):
             candidates = self._draw_candidates()
             if not len(candidates):
                 return self.sample_unseen_batch(self.batch)
-            predictions = self.predictor.predict(self._encode(self.space, candidates)).astype(np.float64)
+            predictions = self.predictor.predict(self._encode(self.space, indices=candidates)).astype(np.float64)
         incumbent = max(self._observed.values())
         value = self._acquire(self.rng, predictions, self.exploration, incumbent)
         chosen = candidates[np.argsort(-value, kind="stable")[: self.batch]]
-        return [self.space.architecture(index) for index in chosen.tolist()]
+        return [self.space.from_index(index) for index in chosen.tolist()]
 
     def _tell(self, architecture: Architecture, score: float) -> None:
         self._observed[self.space.index(architecture)] = score
@@ -127,14 +127,14 @@ class Bananas(Searcher):
     def _fit(self) -> None:
         scores = np.fromiter(self._observed.values(), dtype=np.float64)
         new = np.array(list(self._observed)[len(self._encoded) :], dtype=np.int64)
-        self._encoded = np.concatenate([self._encoded, self._encode(self.space, new)])
+        self._encoded = np.concatenate([self._encoded, self._encode(self.space, indices=new)])
         self.predictor.fit(self._encoded, scores, self.steps if self._fitted else self.first_steps)
         self._fitted = True
 
     def predict(self, indices: NDArray[np.integer]) -> NDArray[np.float32]:
         """(members, n) float32 scores that the current ensemble predicts for (n,) indices."""
         with single_threaded():
-            return self.predictor.predict(self._encode(self.space, indices))
+            return self.predictor.predict(self._encode(self.space, indices=indices))
 
     def _draw_candidates(self) -> IndexArray:
         """(k,) indices of unseen architectures to choose from."""
@@ -153,7 +153,7 @@ class Bananas(Searcher):
     def _mutate(self, indices: IndexArray) -> IndexArray:
         """(n,) one random neighbour of each: a position, then another of its values, uniformly."""
         positions = self._mutable[self.rng.integers(len(self._mutable), size=len(indices))]
-        digits = self.space.digits(indices)
+        digits = self.space.digits(indices=indices)
         current = digits[np.arange(len(indices)), positions]
         choices = np.array([len(self.space.choices(p)) for p in range(self.space.dimensions)])
         shift = 1 + np.floor(self.rng.random(len(indices)) * (choices[positions] - 1)).astype(np.int64)
@@ -200,18 +200,18 @@ ACQUISITIONS: dict[str, Acquisition] = {
 }
 
 
-def _ordinal_and_costs(space: SearchSpace, indices: NDArray[np.integer]) -> NDArray[np.float32]:
+def _ordinal_and_costs(space: SearchSpace, *, indices: NDArray[np.integer]) -> NDArray[np.float32]:
     """(n, dimensions + 2) float32: ordinals, log-params and log-MACs, each scaled to [0, 1] over the space."""
     ends = np.array([0, space.product_size - 1])  # every entry smallest, every entry largest
-    columns = [space.ordinal(indices)]
+    columns = [space.ordinal(indices=indices)]
     for cost in (space.params_many, space.macs_many):
-        low, high = np.log(cost(ends))
-        columns.append(((np.log(cost(indices)) - low) / max(high - low, 1e-9)).astype(np.float32)[:, None])
+        low, high = np.log(cost(indices=ends))
+        columns.append(((np.log(cost(indices=indices)) - low) / max(high - low, 1e-9)).astype(np.float32)[:, None])
     return np.concatenate(columns, axis=1)
 
 
-# Encodings: (space, (n,) indices) -> (n, inputs) float32.
-ENCODINGS: dict[str, Callable[[SearchSpace, NDArray[np.integer]], NDArray[np.float32]]] = {
+# Encodings: (space, indices=(n,)) -> (n, inputs) float32.
+ENCODINGS: dict[str, Callable[..., NDArray[np.float32]]] = {
     "one_hot": SearchSpace.one_hot,
     "ordinal": SearchSpace.ordinal,
     "ordinal_costs": _ordinal_and_costs,

@@ -226,11 +226,11 @@ class SearcherConformance:
             assert found == expected, f"another trajectory when scores are replaced by {name} in the same order"
 
     def test_space_of_one(self) -> None:
-        searcher = self.make(SMALL.restricted_to([40]))
-        assert trajectory(searcher, 5) == [list(SMALL.architecture(40))], "a space of one has one trajectory"
+        searcher = self.make(SMALL.restricted_to(indices=[40]))
+        assert trajectory(searcher, 5) == [list(SMALL.from_index(40))], "a space of one has one trajectory"
 
     def test_restricted_space(self) -> None:
-        space = SMALL.restricted_to(range(0, 81, 4))
+        space = SMALL.restricted_to(indices=range(0, 81, 4))
         searcher = self.make(space)
         trajectory(searcher, space.size)
         assert set(searcher.history) == set(space), f"saw {len(searcher.history)} of {space.size}"
@@ -260,7 +260,7 @@ class SearcherConformance:
     def test_survives_scores_nobody_asked_for(self) -> None:
         searcher = self.make(SMALL)
         for index in range(0, 81, 9):
-            searcher.tell(SMALL.architecture(index), 1.0)
+            searcher.tell(SMALL.from_index(index), 1.0)
         assert len(trajectory(searcher, 60)) == 60
 
     def test_rejects_bad_scores(self) -> None:

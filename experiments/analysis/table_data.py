@@ -89,7 +89,7 @@ class TableData:
     @cached_property
     def vectors(self) -> NDArray[np.int64]:
         """(product_size, entries) int64 vectors by index."""
-        return self.oracle.space.vectors(np.arange(self.oracle.space.product_size))
+        return self.oracle.space.vectors(indices=np.arange(self.oracle.space.product_size))
 
     @cached_property
     def levels(self) -> tuple[tuple[int, ...], ...]:

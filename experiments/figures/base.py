@@ -72,7 +72,10 @@ def architectures(data: TableData, indices: NDArray[np.int64], *names: str) -> p
 
     space = data.oracle.space
     vectors = data.vectors[indices]
-    columns: dict[str, object] = {"arch_id": space.arch_ids(indices), "arch": ["-".join(map(str, v)) for v in vectors]}
+    columns: dict[str, object] = {
+        "arch_id": space.arch_ids(indices=indices),
+        "arch": ["-".join(map(str, v)) for v in vectors],
+    }
     columns |= {entry: vectors[:, position] for position, entry in enumerate(data.entries)}
     columns |= {name: data.column(name)[indices] for name in names}
     return pd.DataFrame(columns)

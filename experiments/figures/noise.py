@@ -59,7 +59,7 @@ def _pairs(data: TableData, index: Any, seeds: Any, values: Any) -> Any:
     frame = pd.DataFrame({"index": index, "seed": seeds, "value": values}).dropna().sort_values(["index", "seed"])
     frame["training"] = frame.groupby("index").cumcount()
     wide = frame[frame["training"] < 2].pivot(index="index", columns="training", values="value").dropna()
-    arch = [str(data.oracle.space.architecture(int(i))) for i in wide.index]
+    arch = [str(data.oracle.space.from_index(int(i))) for i in wide.index]
     return pd.DataFrame({"arch": arch, "first": wide[0].to_numpy(), "second": wide[1].to_numpy()})
 
 

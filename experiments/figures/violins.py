@@ -27,7 +27,7 @@ def by_level(data: TableData, names: Sequence[str]) -> dict[str, pd.DataFrame]:
     levels: list[dict[str, Any]] = []
     shapes: list[pd.DataFrame] = []
     steps: list[dict[str, Any]] = []
-    digits = data.oracle.space.digits(np.arange(len(data.kept)))
+    digits = data.oracle.space.digits(indices=np.arange(len(data.kept)))
     for name in names:
         values = data.column(name)
         low, high = np.nanquantile(values, (0.001, 0.999))

@@ -123,14 +123,14 @@ def columns(oracle: Oracle, table_seed: Any = "mean") -> list[Column]:
         if differs:
             label, about = f"{label} {OTHERWISE}", f"{about}; here: {differs}"
         out.append(_column(name, label, kind, values, metric.unit, better, about))
-    vectors = oracle.space.vectors(indices)
+    vectors = oracle.space.vectors(indices=indices)
     for position, name in enumerate(oracle.space.entry_names):
         about = f"{'width factor' if position % 2 else 'blocks'} of stage {position // 2 + 1}"
         out.append(_column(name, name, "entry", vectors[:, position], "", 0, about))
     for name in oracle.table.flag_names:
         about = "mark of the table on an architecture; its notes say what it means"
         out.append(_column(name, name.replace("_", " "), "flag", oracle.flag(name)[indices], "", 0, about))
-    ids = oracle.space.arch_ids(indices)
+    ids = oracle.space.arch_ids(indices=indices)
     out.append(_column("arch_id", "arch_id", "id", ids, "", 0, "official number: rank by ascending MACs"))
     return out
 

@@ -129,7 +129,7 @@ class FidelityConformance:
         searcher = self.make(SMALL)
         told: dict[Architecture, int] = {}
         for _ in range(60):
-            architecture, epoch = searcher.ask() or Training(SMALL.architecture(0), 0)
+            architecture, epoch = searcher.ask() or Training(SMALL.from_index(0), 0)
             told[architecture] = max(told.get(architecture, 0), epoch + 1)
             searcher.tell(architecture, epoch, climbing(architecture, epoch))
             known = {a: len(scores) for a, scores in searcher.history.items()}
@@ -137,7 +137,7 @@ class FidelityConformance:
             assert not searcher.pending
 
     def test_starts_everything_before_it_gives_up(self) -> None:
-        for space in (TINY, SMALL.restricted_to(range(0, 81, 4)), SMALL.restricted_to([40])):
+        for space in (TINY, SMALL.restricted_to(indices=range(0, 81, 4)), SMALL.restricted_to(indices=[40])):
             searcher = self.make(space)
             started = trajectory(searcher, _PATIENCE)
             assert len(started) < _PATIENCE, f"repeats itself for {_PATIENCE} trainings"
@@ -187,13 +187,13 @@ class FidelityConformance:
     def test_survives_scores_nobody_asked_for(self) -> None:
         searcher = self.make(SMALL)
         for index in range(0, 81, 9):
-            architecture = SMALL.architecture(index)
+            architecture = SMALL.from_index(index)
             searcher.tell(architecture, index % EPOCHS, climbing(architecture, index % EPOCHS))
         assert len(trajectory(searcher, 60)) == 60
 
     def test_rejects_bad_scores(self) -> None:
         searcher = self.make(SMALL)
-        architecture = SMALL.architecture(40)
+        architecture = SMALL.from_index(40)
         for epoch, scores in ((1, [1.0]), (0, [float("nan")]), (0, [None]), (EPOCHS, [1.0] * (EPOCHS + 1)), (0, 1.0)):
             try:
                 searcher.tell(architecture, epoch, scores)  # type: ignore[arg-type]

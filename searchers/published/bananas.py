@@ -206,7 +206,7 @@ class PublishedBananas(PublishedSearcher):
             return min(CPU_GROUP, -(-runs // processes)), processes
         import torch
 
-        inputs = self.space.one_hot(self.space.member_indices[:1]).shape[1]
+        inputs = self.space.one_hot(indices=self.space.member_indices[:1]).shape[1]
         free, _ = torch.cuda.mem_get_info(self.device)
         per_run = self.members * self._recipe.bytes_per_network(inputs, self.queries)
         return max(1, min(runs, int(GPU_SHARE * free) // per_run)), 1
@@ -231,7 +231,7 @@ def _train(searchers: Sequence[PublishedBananas]) -> list[NDArray[np.float32]]:
 
 
 def _encoded(searcher: PublishedBananas, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
-    return searcher.space.one_hot(searcher.space.indices(architectures))
+    return searcher.space.one_hot(architectures)
 
 
 def _check_device(device: str) -> str:

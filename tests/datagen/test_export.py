@@ -55,7 +55,7 @@ def test_a_table_has_what_the_entries_have(tmp_path: Path) -> None:
 
 def test_a_partial_store_with_two_seeds(tmp_path: Path) -> None:
     store = make_store(tmp_path / "store")
-    first, second = SPACE.architecture(3), SPACE.architecture(9)
+    first, second = SPACE.from_index(3), SPACE.from_index(9)
     for architecture, seed in ((first, 0), (first, 1), (second, 0)):
         store.save(make_entry(architecture, seed=seed, test_aa_standard_acc=12.0))
     exported = export_table(store, tmp_path / "mine", name="partial")

@@ -28,7 +28,7 @@ SCALARS = 16  # bytes of the loss and the like, which the forms leave out
 
 
 def vector(space: SearchSpace, name: str) -> np.ndarray:
-    return space.vectors(space.indices([name]))
+    return space.vectors([name])
 
 
 def step(classifier: Classifier, images: Tensor, *, attack: bool) -> Tensor:

@@ -190,7 +190,7 @@ def test_adding_equals_exporting_from_scratch(masks: bool, tmp_path: Path) -> No
             found = load_masks(table)
             assert (table / "masks.npz").read_bytes() == (tmp_path / f"scratch{end}/masks.npz").read_bytes()
             for row, index in enumerate(found.arch_index):
-                entry = make_entry(SPACE.architecture(int(index)), seed=int(found.seeds[row]), corruptions=True)
+                entry = make_entry(SPACE.from_index(int(index)), seed=int(found.seeds[row]), corruptions=True)
                 if entry.architecture in [ARCHS[k] for k in order if k > 3]:
                     np.testing.assert_array_equal(found.standing("cw")[row], entry.masks["cw"])
 

@@ -90,7 +90,9 @@ def test_wrong_archives(changes: dict[str, np.ndarray | None], message: str, tmp
 def test_published_totals_come_out_for_the_published_space() -> None:
     indices = np.arange(NARES.size)
     train, test = from_published(NARES).seconds(
-        workload(*paper_load(), PAPER, batch=500), NARES.macs_many(indices).astype(float), layers_of(NARES, indices)
+        workload(*paper_load(), PAPER, batch=500),
+        NARES.macs_many(indices=indices).astype(float),
+        layers_of(NARES, indices),
     )
     assert train.sum() / 86_400 == pytest.approx(13_100)
     assert test.sum() / 86_400 == pytest.approx(2_900)
@@ -105,11 +107,11 @@ def test_a_given_total_is_shared_out() -> None:
 def timed_entries(truth: CostModel, *, noise: float = 0.0) -> tuple[list[plan.Entry], plan.Workload]:
     load = workload(asdict(TrainConfig(epochs=3)), asdict(AttackConfig()), replace(PAPER, side=8), batch=500)
     indices = np.arange(SPACE.size)
-    train, test = truth.seconds(load, SPACE.macs_many(indices).astype(float), layers_of(SPACE, indices))
+    train, test = truth.seconds(load, SPACE.macs_many(indices=indices).astype(float), layers_of(SPACE, indices))
     factor = 1 + noise * np.where(indices % 2, 1, -1)
     entries = []
     for index, a, b in zip(indices, train * factor, test * factor, strict=True):
-        entry = make_entry(SPACE.architecture(int(index)))
+        entry = make_entry(SPACE.from_index(int(index)))
         entries.append(replace(entry, provenance={**entry.provenance, "train_seconds": a, "test_seconds": b}))
     return entries, load
 
@@ -125,7 +127,7 @@ def test_calibration_finds_the_coefficients() -> None:
     measured = timed_entries(truth, noise=0.4)[0]
     indices = SPACE.indices(entry.architecture for entry in measured)
     noisy = from_entries(measured, SPACE, load, "store")
-    predicted, _ = noisy.seconds(load, SPACE.macs_many(indices).astype(float), layers_of(SPACE, indices))
+    predicted, _ = noisy.seconds(load, SPACE.macs_many(indices=indices).astype(float), layers_of(SPACE, indices))
     assert predicted.sum() == pytest.approx(sum(entry.provenance["train_seconds"] for entry in measured))
     assert noisy.train_error is not None
     assert 0.2 < noisy.train_error < 0.6

@@ -56,7 +56,7 @@ def write_table(folder: Path, *, absent: tuple[int, ...] = (), shift: float = 0.
             scalars = {"val_pgd_acc": value, "val_loss": 3 - value / 20, "val_best_pgd_acc": value}
             if index % 3:
                 scalars["test_pgd_acc"] = value + 20
-            writer.add(SPACE.architecture(index), seed=0, scalars=scalars)
+            writer.add(SPACE.from_index(index), seed=0, scalars=scalars)
     return Table(folder)
 
 

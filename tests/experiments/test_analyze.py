@@ -37,7 +37,7 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Table:
                 scalars = {"val_pgd_acc": robust, "best_epoch": 1.0, "test_clean_acc": round(base + 40)}
                 scalars |= {"test_pgd_acc": robust + 10, "test_pgd_stable": robust + 30, "test_pgd_lip": 90 - robust}
                 writer.add(
-                    SPACE.architecture(index),
+                    SPACE.from_index(index),
                     seed=seed,
                     scalars=scalars,
                     curves={"val_pgd_acc": curve, "val_cw_acc": curve - 1, "train_loss": 3 - curve / 50},

@@ -55,7 +55,7 @@ class Stuck(Pair):
     """Proposes what is known."""
 
     def _ask(self) -> list[Architecture]:
-        return [SPACE.architecture(k) for k in range(2)]
+        return [SPACE.from_index(k) for k in range(2)]
 
 
 def race(table: Table, **changes: object) -> Race:

@@ -19,7 +19,7 @@ class Repeater(Searcher):
 
     def _ask(self) -> Architecture:
         self.turn = getattr(self, "turn", -1) + 1
-        return SPACE.architecture(self.turn % 3)
+        return SPACE.from_index(self.turn % 3)
 
 
 def race(table: Table, **changes: object) -> Race:

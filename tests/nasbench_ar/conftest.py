@@ -67,7 +67,7 @@ def write_toy(folder: Path, *, replace: bool = False) -> Table:
                     cells = toy_cells(index, seed)
                     scalars |= {"test_pgd_acc": 50.0 + index + seed, "test_corrupt_acc": cells.mean()}
                 writer.add(
-                    TOY.architecture(index),
+                    TOY.from_index(index),
                     seed=seed,
                     scalars=scalars,
                     curves=curves,

@@ -42,14 +42,29 @@ def test_bad_vectors(vector: tuple[object, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a", "5-", "5--10", "-5-10", "5-10-x", "5.0-10", "٥-10", "5-" + "9" * 5000, "WRN-28-10"]
+    "text",
+    [
+        *["", "a", "5-", "5--10", "-5-10", "5-10-x", "5.0-10", "٥-10", "5-" + "9" * 5000, "WRN-28-10"],
+        *["[]", "[5 10", "5 10]", "5 10", "[5,,10]", "[5 -10]", "[5-10]", "[5 10][5 10]", "[٥ 10]", "[5 10.0]"],
+    ],
 )
 def test_bad_texts(text: str) -> None:
     with pytest.raises(SpaceError, match="not an architecture"):
         Architecture.parse(text)
 
 
-@pytest.mark.parametrize("given", [None, 5, 5.5, np.int64(7)])
+@pytest.mark.parametrize("given", [5, np.int64(7), [7], np.array([7]), "14935"])
+def test_a_number_alone_says_neither_what_it_is(given: object) -> None:
+    with pytest.raises(SpaceError, match=r"arch_id .*or an index .*from_arch_id\(\.\.\.\) or space\.from_index"):
+        Architecture.of(given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["[5 10 5 10 5 10]", "[5, 10, 5, 10, 5, 10]", " [ 5,10 ,5  10 5 10 ] ", " WRN-34-10 "])
+def test_the_notation_that_reports_print(text: str) -> None:
+    assert Architecture.parse(text) == WRN_34_10
+
+
+@pytest.mark.parametrize("given", [None, 5.5])
 def test_of_refuses_what_is_no_vector(given: object) -> None:
     with pytest.raises(SpaceError, match="expected a vector"):
         Architecture.of(given)  # type: ignore[arg-type]

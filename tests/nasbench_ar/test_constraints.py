@@ -92,7 +92,7 @@ def test_feasibility_has_its_price(toy: Oracle) -> None:
 
 def test_what_is_seen_may_differ_from_what_is(toy: Oracle) -> None:
     session = toy.session(budget=3, observe=lambda index, value: value + index)
-    architecture = toy.space.architecture(4)
+    architecture = toy.space.from_index(4)
     assert session.score(architecture) == toy.query(architecture, "val_pgd_acc") + 4
 
 

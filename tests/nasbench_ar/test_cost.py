@@ -64,7 +64,7 @@ choices = st.lists(st.integers(1, 6), min_size=1, max_size=3, unique=True).map(s
 def test_random_spaces(depths, widths, stages, unit, side, image_channels) -> None:  # type: ignore[no-untyped-def]
     space = SearchSpace(depths, widths, stages, unit, side, image_channels, classes=7)
     for index in {0, space.product_size // 2, space.product_size - 1}:
-        architecture = space.architecture(index)
+        architecture = space.from_index(index)
         assert (space.params(architecture), space.macs(architecture)) == count(space, architecture)
 
 
@@ -91,9 +91,9 @@ def test_all_published_rows_to_the_last_digit_in_the_official_order() -> None:
         vectors, macs, params = pack["vectors"], pack["macs"], pack["params"]
     order = NARES.arch_id_order
     assert len(order) == 15625
-    np.testing.assert_array_equal(NARES.vectors(order), vectors)
-    np.testing.assert_array_equal(NARES.macs_many(order), macs)
-    np.testing.assert_array_equal(NARES.params_many(order), params)
+    np.testing.assert_array_equal(NARES.vectors(indices=order), vectors)
+    np.testing.assert_array_equal(NARES.macs_many(indices=order), macs)
+    np.testing.assert_array_equal(NARES.params_many(indices=order), params)
     assert (np.diff(macs) >= 0).all()
     assert (np.diff(macs) == 0).sum() == 172
     tied = np.flatnonzero(np.diff(macs) == 0)

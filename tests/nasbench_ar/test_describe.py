@@ -15,7 +15,7 @@ def full(tmp_path: Path) -> Table:
     with toy_writer(tmp_path / "t") as writer:
         for seed in range(11):
             writer.add(
-                TOY.architecture(seed % 2),
+                TOY.from_index(seed % 2),
                 seed=seed,
                 scalars={"val_loss": 1.0, "training_time_gpu_days": 0.5} | ({"val_pgd_acc": 2.0} if seed % 2 else {}),
                 curves={"val_loss": np.ones(3), "val_pgd_acc": np.ones(3)},
@@ -54,7 +54,7 @@ def test_every_line(full: Table) -> None:
 def test_what_a_table_lacks_is_named(tmp_path: Path) -> None:
     with toy_writer(tmp_path / "t") as writer:
         for seed in range(10):
-            writer.add(TOY.architecture(0), seed=seed, scalars={"val_pgd_acc": 1.0})
+            writer.add(TOY.from_index(0), seed=seed, scalars={"val_pgd_acc": 1.0})
     text = describe(Table(tmp_path / "t"))
     assert text.splitlines()[-4:] == ["  curves: none", "  corruptions: none", "  flags: none", "  labels: none"]
     assert "seeds 0, 1, 2, 3, 4, 5, 6, 7, 8, 9\n" in text
@@ -63,5 +63,5 @@ def test_what_a_table_lacks_is_named(tmp_path: Path) -> None:
 
 def test_long_texts_are_wrapped_and_indented(tmp_path: Path) -> None:
     with toy_writer(tmp_path / "t") as writer:
-        writer.add(TOY.architecture(0), seed=0, scalars={"val_pgd_acc": 1.0}, labels={"a-" * 30: "", "b-" * 30: ""})
+        writer.add(TOY.from_index(0), seed=0, scalars={"val_pgd_acc": 1.0}, labels={"a-" * 30: "", "b-" * 30: ""})
     assert describe(Table(tmp_path / "t")).splitlines()[-2:] == [f"  labels: {'a-' * 30},", f"    {'b-' * 30}"]

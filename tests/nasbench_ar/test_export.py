@@ -184,8 +184,8 @@ def test_a_table_without_curves_says_what_is_lost(tmp_path: Path) -> None:
 def test_gaps_of_other_tables(tmp_path: Path) -> None:
     with toy_writer(tmp_path / "t") as writer:
         scalars = {"val_pgd_acc": 1.0, "val_cw_acc": 2.0, "test_corrupt_acc": 3.0, "best_epoch": 1, "test_pgd_acc": 4}
-        writer.add(TOY.architecture(0), seed=0, scalars=scalars, curves={"val_cw_acc": np.ones(2)})
-        writer.add(TOY.architecture(1), seed=0, scalars={}, labels={"gpu_type": "x"})
+        writer.add(TOY.from_index(0), seed=0, scalars=scalars, curves={"val_cw_acc": np.ones(2)})
+        writer.add(TOY.from_index(1), seed=0, scalars={}, labels={"gpu_type": "x"})
     lost, nulls, needed = release_gaps(Table(tmp_path / "t"))
     assert lost == "the authors' format has no field for val_pgd_acc, test_corrupt_acc: left out"
     assert "gpu_type (of 1 trainings), timestamp (of 2 trainings), training_time (of 2 trainings)" in nulls

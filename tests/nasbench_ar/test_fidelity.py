@@ -24,7 +24,7 @@ from nasbench_ar import (
 from nasbench_ar.training_cost import estimated_gpu_days, training_cost
 from tests.nasbench_ar.conftest import EPOCHS, TOY, toy_curves, toy_writer
 
-A, B, C = (TOY.architecture(i) for i in (3, 4, 6))
+A, B, C = (TOY.from_index(i) for i in (3, 4, 6))
 
 
 def test_only_what_is_new_is_paid_for(toy: Oracle) -> None:
@@ -70,7 +70,7 @@ def test_no_order_of_queries_reveals_what_was_not_paid(
     session = toy.fidelity_session(budget=budget, unit=unit)
     paid: dict[int, int] = {}
     for index, epoch in queries:
-        architecture = TOY.architecture(index)
+        architecture = TOY.from_index(index)
         known = paid.get(index, 0)
         before = session.spent
         try:
@@ -83,7 +83,7 @@ def test_no_order_of_queries_reveals_what_was_not_paid(
             assert values.tolist() == toy.curve(architecture, "val_pgd_acc", epoch=epoch).tolist()
             assert values.base is None or len(values.base) <= paid[index]  # no view of what lies behind
         assert {TOY.index(a): len(v) for a, v in session.history.items()} == paid
-    per_epoch = [1.0 if unit == "epochs" else toy.gpu_days(TOY.architecture(i)) / EPOCHS for i in range(15)]
+    per_epoch = [1.0 if unit == "epochs" else toy.gpu_days(TOY.from_index(i)) / EPOCHS for i in range(15)]
     assert session.spent == pytest.approx(sum(n * per_epoch[i] for i, n in paid.items()))
     assert session.spent <= budget * (1 + 1e-9)
 
@@ -116,7 +116,7 @@ def test_a_maximum_over_epochs_is_searched_by_its_curve(toy: Oracle) -> None:
 
 
 def test_several_trainings(toy: Oracle) -> None:
-    first = TOY.architecture(0)  # seeds 0 and 3
+    first = TOY.from_index(0)  # seeds 0 and 3
     mean = (toy_curves(0, 0)["val_pgd_acc"] + toy_curves(0, 3)["val_pgd_acc"]) / 2
     assert toy.fidelity_session(budget=6).query(first, 5).tolist() == mean.tolist()
     one = toy.fidelity_session(budget=6, seed=3)
@@ -141,9 +141,9 @@ def test_gpu_days_are_measured_where_every_architecture_has_them(toy: Oracle) ->
     assert session.cost.label == "GPU-days, measured"
     session.query(A, 2)  # index 3: 4 days for 6 epochs
     assert session.spent == pytest.approx(2.0)
-    session.query(TOY.architecture(0), 5)  # the mean of 1 and 4 days
+    session.query(TOY.from_index(0), 5)  # the mean of 1 and 4 days
     assert session.spent == pytest.approx(4.5)
-    assert session.spent == pytest.approx(toy.gpu_days(A, epoch=2) + toy.gpu_days(TOY.architecture(0)))
+    assert session.spent == pytest.approx(toy.gpu_days(A, epoch=2) + toy.gpu_days(TOY.from_index(0)))
 
 
 def test_the_whole_budget_can_be_spent_in_days(toy: Oracle) -> None:
@@ -172,7 +172,7 @@ def test_the_estimate_adds_up_to_the_authors_total() -> None:
 
 def test_units(toy: Oracle) -> None:
     with pytest.raises(ConfigError, match="unit='days': expected epochs or gpu_days"):
-        training_cost(toy, "days", np.arange(3), epochs=6)
+        training_cost(toy, "days", indices=np.arange(3), epochs=6)
     assert toy.fidelity_session(budget=1).cost.label == "epochs"
 
 
@@ -203,7 +203,7 @@ def test_architectures_outside(toy: Oracle) -> None:
         with pytest.raises(SpaceError):
             ask("9-9-9-9", 0)
         with pytest.raises(SpaceError, match="left out"):
-            ask(TOY.architecture(15), 0)
+            ask(TOY.from_index(15), 0)
 
 
 def test_objectives_without_a_curve(toy: Oracle) -> None:
@@ -238,7 +238,7 @@ def test_days_of_one_training(tmp_path: Path) -> None:
         for index, seed, days in ((3, 0, 6.0), (3, 1, 12.0), (4, 0, 0.5)):
             curves = {"val_pgd_acc": np.arange(EPOCHS) + 10.0 * seed}
             scalars = {"val_pgd_acc": 1.0, "training_time_gpu_days": days}
-            writer.add(TOY.architecture(index), seed=seed, scalars=scalars, curves=curves)
+            writer.add(TOY.from_index(index), seed=seed, scalars=scalars, curves=curves)
     oracle = Oracle(Table(tmp_path / "t"))
     days = {seed: oracle.fidelity_session(budget=99, unit="gpu_days", seed=seed) for seed in (0, 1)}
     assert [session.price(A, 0) for session in days.values()] == [1.0, 2.0]
@@ -254,7 +254,7 @@ def test_why_days_are_estimated(tmp_path: Path, days: tuple[float, float], known
         for index, time in zip((3, 4), days, strict=True):
             curves = {"val_pgd_acc": np.ones(EPOCHS)}
             scalars = {"val_pgd_acc": 1.0, "training_time_gpu_days": time}
-            writer.add(TOY.architecture(index), seed=0, scalars=scalars, curves=curves)
+            writer.add(TOY.from_index(index), seed=0, scalars=scalars, curves=curves)
     session = Oracle(Table(tmp_path / "t")).fidelity_session(budget=99, unit="gpu_days")
     reason = f"; {known} of 2 architectures have a measured time" if known else ""
     assert session.cost.label == (

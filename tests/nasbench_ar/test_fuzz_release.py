@@ -26,11 +26,11 @@ LINES = Reader("release: bytes of JSON lines", TableError)
 PACKED = Reader("release: bytes of packed files", TableError)
 EPOCHS = 3
 
-RECORD = make_record(TOY.architecture(5), seeds=(0, 1), epochs=EPOCHS, space=TOY)
+RECORD = make_record(TOY.from_index(5), seeds=(0, 1), epochs=EPOCHS, space=TOY)
 FEW_CELLS = dict(list(RECORD["test_best"][0]["corruptions"].items())[:2])
 for test in RECORD["test_best"]:
     test["corruptions"] = FEW_CELLS  # otherwise nearly all damage would be to cells
-TEXT = b"".join(as_lines([RECORD, make_record(TOY.architecture(2), epochs=EPOCHS, space=TOY)]))
+TEXT = b"".join(as_lines([RECORD, make_record(TOY.from_index(2), epochs=EPOCHS, space=TOY)]))
 
 
 def bring(path: Path, folder: Path) -> Table:
@@ -42,7 +42,7 @@ def is_sound(table: Table) -> None:
     table.verify()
     oracle = Oracle(table)
     for row in range(table.rows):
-        architecture = TOY.architecture(int(table.arch_index[row]))
+        architecture = TOY.from_index(int(table.arch_index[row]))
         training = next(t for t in oracle.record(architecture)["trainings"] if t["seed"] == table.seeds[row])
         best = int(training["best_epoch"])
         for name, curve in training["curves"].items():

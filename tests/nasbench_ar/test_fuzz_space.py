@@ -35,17 +35,17 @@ def test_any_description_of_a_space(change: Damages, whole: SearchSpace) -> None
     def holds(space: SearchSpace) -> None:
         assert SearchSpace.from_dict(space.to_dict()) == space
         ends = np.array([0, space.product_size - 1])
-        assert (space.macs_many(ends) > 0).all()
-        assert (space.params_many(ends) > 0).all()
+        assert (space.macs_many(indices=ends) > 0).all()
+        assert (space.params_many(indices=ends) > 0).all()
         for index in ends.tolist():
-            assert space.index(space.architecture(index)) == index
+            assert space.index(space.from_index(index)) == index
 
     SPACE.check(lambda: SearchSpace.from_dict(given), holds)
 
 
 def _is_member(architecture: Architecture) -> None:
     assert type(architecture) is Architecture
-    assert NARES.architecture(NARES.index(architecture)) == architecture
+    assert NARES.from_index(NARES.index(architecture)) == architecture
     assert NARES.from_arch_id(NARES.arch_id(architecture)) == architecture
     assert Architecture.parse(str(architecture)) == architecture
 

@@ -46,7 +46,7 @@ def write_small(folder: Path) -> Table:
         for index, seed in ((0, 3), (0, 0), (2, 0), (7, 0), (15, 0)):
             best = int((cw := toy_curves(index, seed)["val_cw_acc"]).argmax())
             writer.add(
-                TOY.architecture(index),
+                TOY.from_index(index),
                 seed=seed,
                 scalars={"val_pgd_acc": 40.0 + index, "best_epoch": best}
                 | ({"training_time_gpu_days": 1.5} if index else {}),
@@ -72,7 +72,7 @@ def opened(folder: Path) -> Table:
     table = open_table(folder)
     table.verify()
     oracle = Oracle(table)
-    first = oracle.space.architecture(int(table.arch_index[0]))
+    first = oracle.space.from_index(int(table.arch_index[0]))
     record = oracle.record(first)
     assert record["trainings"]
     for name in ("val_pgd_acc", "best_epoch", "val_cw_acc", "training_time_gpu_days", "macs"):

@@ -19,10 +19,10 @@ def test_numbering() -> None:
     assert SMALL.product_size == 36
     assert SMALL.entry_names == ("D1", "W1", "D2", "W2")
     assert [SMALL.choices(k) for k in range(4)] == [(1, 3), (2, 5, 6), (1, 3), (2, 5, 6)]
-    every = SMALL.vectors(np.arange(36)).tolist()
+    every = SMALL.vectors(indices=np.arange(36)).tolist()
     assert every == [[a, b, c, d] for a in (1, 3) for b in (2, 5, 6) for c in (1, 3) for d in (2, 5, 6)]
     assert [SMALL._unchecked(k) for k in range(36)] == [tuple(vector) for vector in every]
-    assert SMALL.digits(np.array([0, 1, 3, 6, 18, 35])).tolist() == [
+    assert SMALL.digits(indices=np.array([0, 1, 3, 6, 18, 35])).tolist() == [
         [0, 0, 0, 0],
         [0, 0, 0, 1],
         [0, 0, 1, 0],
@@ -34,13 +34,13 @@ def test_numbering() -> None:
 
 def test_encodings() -> None:
     indices = np.array([0, 22, 35])  # 1-2-1-2, 3-2-3-5, 3-6-3-6
-    assert SMALL.ordinal(indices).tolist() == [[0, 0, 0, 0], [1, 0, 1, 0.5], [1, 1, 1, 1]]
-    assert SMALL.one_hot(indices).tolist() == [
+    assert SMALL.ordinal(indices=indices).tolist() == [[0, 0, 0, 0], [1, 0, 1, 0.5], [1, 1, 1, 1]]
+    assert SMALL.one_hot(indices=indices).tolist() == [
         [1, 0, 1, 0, 0, 1, 0, 1, 0, 0],
         [0, 1, 1, 0, 0, 0, 1, 0, 1, 0],
         [0, 1, 0, 0, 1, 0, 1, 0, 0, 1],
     ]
-    assert Grid((4,), (8, 9), 1).ordinal(np.array([0, 1])).tolist() == [[0, 0], [0, 1]]
+    assert Grid((4,), (8, 9), 1).ordinal(indices=np.array([0, 1])).tolist() == [[0, 0], [0, 1]]
 
 
 def test_the_largest_space() -> None:

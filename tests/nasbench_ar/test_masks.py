@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
         source={},
     ) as writer:
         for index in (2, 1):
-            writer.add(SPACE.architecture(index), seed=index + 5, scalars={"val_pgd_acc": 1.0})
+            writer.add(SPACE.from_index(index), seed=index + 5, scalars={"val_pgd_acc": 1.0})
     return tmp_path / "toy"
 
 
@@ -50,8 +50,8 @@ def test_bits_by_hand(folder: Path) -> None:
     assert (found.attacks, found.images) == (("clean", "apgd-t"), 11)
     assert np.flatnonzero(found.standing("clean")[0]).tolist() == [0, 2, 3, 9, 10]
     assert found.standing("clean").sum(axis=1).tolist() == [5, 11]
-    assert found.standing("clean", 1).tolist() == [True] * 11
-    assert found.standing("apgd-t", [0, 1]).sum() == 3
+    assert found.standing("clean", rows=1).tolist() == [True] * 11
+    assert found.standing("apgd-t", rows=[0, 1]).sum() == 3
     assert load_masks(Table(folder)).seeds.tolist() == [7, 6]
     with pytest.raises(MetricError, match="no masks of 'pgd'; there are clean, apgd-t"):
         found.standing("pgd")

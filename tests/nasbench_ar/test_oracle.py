@@ -1,15 +1,18 @@
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import nasbench_ar
 from nasbench_ar import MetricError, MissingEntryError, Oracle, SpaceError, Table
 from nasbench_ar.metrics import CORRUPTIONS, CURVES, METRICS
 from tests.nasbench_ar.conftest import EPOCHS, TOY, toy_cells, toy_curves, toy_writer, write_toy
 
-TWO_SEEDS, NO_TEST, NO_ENTRY = TOY.architecture(0), TOY.architecture(5), TOY.architecture(15)
-PLAIN = TOY.architecture(7)
+TWO_SEEDS, NO_TEST, NO_ENTRY = TOY.from_index(0), TOY.from_index(5), TOY.from_index(15)
+PLAIN = TOY.from_index(7)
 
 
 # -- values and their absence --------------------------------------------------
@@ -43,7 +46,7 @@ def test_missing_values_raise(toy: Oracle) -> None:
         (lambda: toy.query(PLAIN, "test_pgd_acc", seed=3), r"no training of 1-3-2-3 with seed 3; seeds: \[0\]"),
         (lambda: toy.query(PLAIN, "val_pgd_acc", seed=3, epoch=0), "with seed 3"),
         (lambda: toy.query_many([PLAIN, NO_TEST], "test_pgd_acc"), "for 1-3-1-3: it was not measured"),
-        (lambda: toy.query_many(np.array([7, 15]), "test_pgd_acc"), "no entry for 2-3-2-3"),
+        (lambda: toy.query_many(indices=[7, 15], name="test_pgd_acc"), "no entry for 2-3-2-3"),
         (lambda: toy.curve(NO_ENTRY, "val_pgd_acc"), "no entry for"),
         (lambda: toy.curve(PLAIN, "val_pgd_acc", seed=3), "with seed 3"),
         (lambda: toy.corruptions(NO_TEST), "no complete set of corruption acc for 1-3-1-3"),
@@ -76,8 +79,13 @@ def test_wrong_questions(toy: Oracle) -> None:
         (lambda: toy.corruptions(PLAIN, "loss"), MetricError, "no corruption cells of kind 'loss'; it has acc"),
         (lambda: toy.flag("x"), MetricError, "no flag 'x'; flags: odd"),
         (lambda: toy.optimum("best_epoch"), MetricError, "no better or worse"),
-        (lambda: toy.query_many(np.array([0, 16]), "macs"), SpaceError, r"reach outside 0\.\.15"),
-        (lambda: toy.query_many(np.array([-1]), "macs"), SpaceError, "reach outside"),
+        (lambda: toy.query_many(indices=[0, 16], name="macs"), SpaceError, r"indices= reach .*outside 0\.\.15"),
+        (lambda: toy.query_many(indices=[-1], name="macs"), SpaceError, "indices= reach from -1 to -1, outside"),
+        (lambda: toy.query_many(arch_ids=[1, 17], name="macs"), SpaceError, r"arch_ids= reach .*outside 1\.\.16"),
+        (lambda: toy.query_many(arch_ids=[0], name="macs"), SpaceError, r"outside 1\.\.16"),
+        (lambda: toy.query_many(name="macs"), SpaceError, "architectures, indices= or arch_ids="),
+        (lambda: toy.query_many([PLAIN], "macs", indices=[0]), SpaceError, "architectures, indices= or arch_ids="),
+        (lambda: toy.query_many([PLAIN]), MetricError, "choose from macs, params"),
         (lambda: toy.query_many(["9-9-9-9"], "macs"), SpaceError, "D1=9"),
     ]
     for ask, kind, message in asked:
@@ -143,7 +151,7 @@ def test_means_are_over_the_trainings_that_have_the_value(tmp_path: Path) -> Non
 @pytest.mark.parametrize("epoch", range(EPOCHS))
 def test_a_stopped_training(toy: Oracle, epoch: int) -> None:
     for index in range(1, 15):
-        architecture, curves = TOY.architecture(index), toy_curves(index, 0)
+        architecture, curves = TOY.from_index(index), toy_curves(index, 0)
         best = int(curves["val_cw_acc"][: epoch + 1].argmax())
         assert toy.query(architecture, "best_epoch", epoch=epoch) == best
         for name in CURVES:
@@ -205,21 +213,79 @@ def test_cost_is_shared_by_the_epochs(toy: Oracle) -> None:
 
 @pytest.mark.parametrize("seed", ["mean", 0])
 def test_many_equal_one_by_one(toy: Oracle, seed: Any) -> None:
-    architectures = [TOY.architecture(i) for i in (3, 0, 14, 3, 7)]
+    architectures = [TOY.from_index(i) for i in (3, 0, 14, 3, 7)]
     for name in ("test_pgd_acc", "val_cw_lip", "params", "training_time_gpu_days"):
         one_by_one = [toy.query(a, name, seed=seed) for a in architectures]
         for form in (
             architectures,
             [str(a) for a in architectures],
             np.array(architectures),
-            TOY.indices(architectures),
             iter(architectures),
         ):
             values = toy.query_many(form, name, seed=seed)
             assert values.dtype == np.float64
             assert values.tolist() == one_by_one
+        for numbers in ({"indices": TOY.indices(architectures)}, {"arch_ids": TOY.arch_ids(architectures)}):
+            assert toy.query_many(name=name, seed=seed, **numbers).tolist() == one_by_one
     assert toy.query_many([], "params").shape == (0,)
-    assert toy.query_many(np.array([], dtype=int), "params").shape == (0,)
+    assert toy.query_many(indices=[], name="params").shape == (0,)
+
+
+def _at_epoch_1(ask: Callable[[Any, int], object], given: Any) -> object:
+    return ask(given, 1)
+
+
+def test_no_call_takes_a_number_for_an_architecture(toy: Oracle) -> None:
+    """Of 7, no one can say whether it is arch_id 7 or index 7, which are different networks."""
+    session, vectors = toy.session(budget=5), toy.vector_session(["val_pgd_acc", "macs"], budget=5)
+    epochs = toy.fidelity_session(budget=5)
+    calls: list[Callable[[Any], object]] = [
+        lambda given: toy.query(given, "val_pgd_acc"),
+        lambda given: toy.query(given, "val_pgd_acc", seed="all"),
+        lambda given: toy.query_many(given, "val_pgd_acc"),
+        lambda given: toy.curve(given, "val_pgd_acc"),
+        toy.corruptions,
+        toy.record,
+        toy.seeds,
+        toy.gpu_days,
+        *(getattr(one, name) for one in (session, vectors) for name in ("query", "score", "feasible")),
+        *(partial(_at_epoch_1, getattr(epochs, name)) for name in ("query", "scores", "price", "affordable")),
+        epochs.known_epochs,
+        *(getattr(toy.space, name) for name in ("parse", "index", "arch_id", "neighbours", "macs", "params")),
+        *(getattr(toy.space, name) for name in ("indices", "arch_ids", "vectors", "digits", "one_hot", "ordinal")),
+        *(getattr(toy.space, name) for name in ("macs_many", "params_many", "restricted_to")),
+    ]
+    for call in calls:
+        for given in (7, np.int64(7), np.array(7), np.array([7]), [7]):
+            with pytest.raises(SpaceError, match=r"arch_ids? .*ind(ex|ices)"):
+                call(given)
+    problem = nasbench_ar.nevergrad_problem(budget=3, table=toy)
+    with pytest.raises(SpaceError, match="arch_id .* index"):
+        problem(7)
+    assert (session.spent, vectors.spent, epochs.spent, problem.session.spent) == (0, 0, 0, 0)
+
+
+def test_numbers_that_say_what_they_are(toy: Oracle) -> None:
+    space = toy.space
+    for architecture in space:
+        index, arch_id = space.index(architecture), space.arch_id(architecture)
+        assert space.from_index(index) == space.from_arch_id(arch_id) == architecture
+        for given in ({"indices": [index]}, {"arch_ids": np.array([arch_id])}, {"architectures": [architecture]}):
+            assert space.indices(**given).tolist() == [index]
+            assert space.vectors(**given).tolist() == [list(architecture)]
+            assert space.macs_many(**given).tolist() == toy.query_many(name="macs", **given).tolist()
+            assert list(space.restricted_to(**given)) == [architecture]
+        assert space.arch_ids([architecture]).tolist() == space.arch_ids(indices=[index]).tolist() == [arch_id]
+    with pytest.raises(SpaceError, match=r"indices=: expected whole numbers in one dimension; given: float64 \(2,\)"):
+        space.vectors(indices=[0.0, 1.0])  # type: ignore[list-item]
+    with pytest.raises(SpaceError, match="given: bool"):
+        toy.query_many(indices=np.ones(16, dtype=bool), name="macs")
+    with pytest.raises(SpaceError, match=r"given: int64 \(1, 2\)"):
+        space.one_hot(arch_ids=np.array([[1, 2]]))
+    with pytest.raises(SpaceError, match="one architecture; several are expected"):
+        toy.query_many("1-1-2-3", "macs")
+    with pytest.raises(SpaceError, match="expected several architectures"):
+        toy.query_many(2.5, "macs")  # type: ignore[arg-type]
 
 
 def test_columns_flags_and_availability(toy: Oracle) -> None:
@@ -233,13 +299,13 @@ def test_columns_flags_and_availability(toy: Oracle) -> None:
 
 
 def test_optimum(toy: Oracle) -> None:
-    assert toy.optimum("test_pgd_acc") == (TOY.architecture(14), 64.0)
-    assert toy.optimum("training_time_gpu_days") == (TOY.architecture(1), 2.0)
+    assert toy.optimum("test_pgd_acc") == (TOY.from_index(14), 64.0)
+    assert toy.optimum("training_time_gpu_days") == (TOY.from_index(1), 2.0)
     assert toy.optimum("test_pgd_acc", seed=3) == (TWO_SEEDS, 53.0)
-    assert toy.optimum("macs")[0] == TOY.architecture(0)
+    assert toy.optimum("macs")[0] == TOY.from_index(0)
     with pytest.raises(MissingEntryError, match="no value of test_pgd_acc at all"):
         toy.optimum("test_pgd_acc", seed=99)
-    values = [toy.query(TOY.architecture(i), "val_cw_loss") for i in range(15)]
+    values = [toy.query(TOY.from_index(i), "val_cw_loss") for i in range(15)]
     assert toy.optimum("val_cw_loss")[1] == min(values)
 
 
@@ -304,11 +370,11 @@ def test_order_of_rows_does_not_matter(tmp_path: Path) -> None:
             scalars = {n: v for n in table.scalar_names if not np.isnan(v := table.scalar(n)[row])}
             curves = {n: table.curve(n)[row] for n in table.curve_names}
             index, seed = int(table.arch_index[row]), int(table.seeds[row])
-            writer.add(TOY.architecture(index), seed=seed, scalars=scalars, curves=curves)
+            writer.add(TOY.from_index(index), seed=seed, scalars=scalars, curves=curves)
     shuffled = Oracle(Table(tmp_path / "b"))
     for name in toy.metrics:
         np.testing.assert_array_equal(shuffled.column(name), toy.column(name))
     assert shuffled.seeds(TWO_SEEDS) == (0, 3)
     for index in range(15):
-        a = TOY.architecture(index)
+        a = TOY.from_index(index)
         assert shuffled.query(a, "val_pgd_acc", epoch=3) == toy.query(a, "val_pgd_acc", epoch=3)

@@ -34,7 +34,7 @@ def test_a_study_spends_the_budget_and_stops(toy: Oracle, optuna: Any) -> None:
     assert set(study.best_params) == set(toy.space.entry_names)
     # index 15 has no entry in this table: pruned, not charged
     pruned = [t for t in study.trials if t.state == optuna.trial.TrialState.PRUNED]
-    assert all(tuple(t.params.values()) == tuple(toy.space.architecture(15)) for t in pruned)
+    assert all(tuple(t.params.values()) == tuple(toy.space.from_index(15)) for t in pruned)
 
 
 def test_a_loss_is_minimised_in_its_own_unit(toy: Oracle, optuna: Any) -> None:
@@ -63,10 +63,10 @@ def test_limits_prune(toy: Oracle, optuna: Any) -> None:
         found = nasbench_ar.Architecture(*trial.params.values())
         if trial.state == optuna.trial.TrialState.COMPLETE:
             assert toy.query(found, "val_clean_acc") >= 50
-        elif found != toy.space.architecture(15):
+        elif found != toy.space.from_index(15):
             assert trial.state == optuna.trial.TrialState.PRUNED
             assert toy.query(found, "val_clean_acc") < 50
-    assert len({tuple(t.params.values()) for t in study.trials} - {tuple(toy.space.architecture(15))}) == 8
+    assert len({tuple(t.params.values()) for t in study.trials} - {tuple(toy.space.from_index(15))}) == 8
 
 
 def test_a_study_that_repeats_itself_stops(toy: Oracle, optuna: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ def test_a_study_that_repeats_itself_stops(toy: Oracle, optuna: Any, monkeypatch
     objective = nasbench_ar.optuna_objective(budget=5, table=toy)
     study = optuna.create_study(directions=objective.directions)
     for _ in range(20):
-        study.enqueue_trial(dict(zip(toy.space.entry_names, toy.space.architecture(3), strict=True)))
+        study.enqueue_trial(dict(zip(toy.space.entry_names, toy.space.from_index(3), strict=True)))
     study.optimize(objective)
     assert (objective.session.spent, len(objective.session.history)) == (1, 1)
     assert sum(t.state.name == "COMPLETE" for t in study.trials) == 13
@@ -168,7 +168,7 @@ def test_ask_and_tell_is_told_that_the_budget_is_spent(toy: Oracle, optuna: Any)
     objective = nasbench_ar.optuna_objective(budget=1, table=toy)
     study = optuna.create_study(directions=objective.directions)
     for index in (3, 4):
-        study.enqueue_trial(dict(zip(toy.space.entry_names, toy.space.architecture(index), strict=True)))
+        study.enqueue_trial(dict(zip(toy.space.entry_names, toy.space.from_index(index), strict=True)))
     study.tell(trial := study.ask(), objective(trial))
     with pytest.raises(nasbench_ar.BudgetExhaustedError):
         objective(study.ask())
@@ -185,16 +185,16 @@ def test_a_nevergrad_optimiser_spends_the_budget(toy: Oracle) -> None:
     assert problem.session.spent == 12
     assert toy.query(found.args, "val_pgd_acc") == problem.session.best()[1]
     worst = -min(problem.session.history.values())
-    assert problem(*toy.space.architecture(15)) == worst + 1, "no entry in this table"
+    assert problem(*toy.space.from_index(15)) == worst + 1, "no entry in this table"
     known = next(iter(problem.session.history))
     assert problem(*known) == -problem.session.history[known]
 
 
 def test_several_nevergrad_losses(toy: Oracle) -> None:
     problem = nasbench_ar.nevergrad_problem(["val_pgd_acc", "macs"], budget=2, table=toy)
-    found = toy.space.architecture(2)
+    found = toy.space.from_index(2)
     assert problem(*found) == [-toy.query(found, "val_pgd_acc"), toy.space.macs(found)]
-    assert problem(*toy.space.architecture(15)) == [1 - toy.query(found, "val_pgd_acc"), toy.space.macs(found) + 1]
+    assert problem(*toy.space.from_index(15)) == [1 - toy.query(found, "val_pgd_acc"), toy.space.macs(found) + 1]
 
 
 def test_nevergrad_that_is_missing(toy: Oracle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,11 +204,11 @@ def test_nevergrad_that_is_missing(toy: Oracle, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_is_pruned_says_why(toy: Oracle, optuna: Any) -> None:
-    limits = [f"val_clean_acc>={np.floor(toy.query(toy.space.architecture(3), 'val_clean_acc')) + 1:g}", "val_loss<=95"]
+    limits = [f"val_clean_acc>={np.floor(toy.query(toy.space.from_index(3), 'val_clean_acc')) + 1:g}", "val_loss<=95"]
     objective = nasbench_ar.optuna_objective(budget=8, table=toy, constraints=limits)
     study = optuna.create_study(directions=objective.directions)
     for index, reason in ((3, f"1-1-2-3 breaks {limits[0]}, val_loss<=95$"), (15, "2-3-2-3 .*left out")):
-        study.enqueue_trial(dict(zip(toy.space.entry_names, toy.space.architecture(index), strict=True)))
+        study.enqueue_trial(dict(zip(toy.space.entry_names, toy.space.from_index(index), strict=True)))
         with pytest.raises(optuna.TrialPruned, match=reason):
             objective(study.ask())
 
@@ -217,14 +217,14 @@ def test_a_new_architecture_ends_a_row_of_known_ones(toy: Oracle, monkeypatch: p
     monkeypatch.setattr(problems, "STALL_LIMIT", 2)
     problem = nasbench_ar.nevergrad_problem(budget=5, table=toy)
     for index, finished in ((3, False), (3, False), (4, False), (4, False), (3, True)):
-        problem(*toy.space.architecture(index))
+        problem(*toy.space.from_index(index))
         assert problem.finished is finished, index
 
 
 def test_outside_before_anything_is_known(toy: Oracle) -> None:
-    assert nasbench_ar.nevergrad_problem(budget=2, table=toy)(*toy.space.architecture(15)) == 0
+    assert nasbench_ar.nevergrad_problem(budget=2, table=toy)(*toy.space.from_index(15)) == 0
     several = nasbench_ar.nevergrad_problem(["val_pgd_acc", "macs"], budget=2, table=toy)
-    assert several(*toy.space.architecture(15)) == [0, 0]
+    assert several(*toy.space.from_index(15)) == [0, 0]
 
 
 def test_choices_have_an_order_unless_told_otherwise(toy: Oracle) -> None:
@@ -240,7 +240,7 @@ def test_choices_have_an_order_unless_told_otherwise(toy: Oracle) -> None:
 
 
 def test_every_way_to_name_a_table(toy: Oracle, capsys: pytest.CaptureFixture[str]) -> None:
-    found = toy.space.architecture(3)
+    found = toy.space.from_index(3)
     for make in (nasbench_ar.optuna_objective, nasbench_ar.nevergrad_problem):
         for table in (toy, toy.table.folder, str(toy.table.folder)):
             for objective in (None, "val_loss", ["val_loss"]):

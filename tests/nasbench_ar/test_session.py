@@ -18,7 +18,7 @@ from nasbench_ar import (
 )
 from tests.nasbench_ar.conftest import TOY, toy_writer
 
-A, B, C = (TOY.architecture(i) for i in (3, 4, 6))
+A, B, C = (TOY.from_index(i) for i in (3, 4, 6))
 
 
 def test_only_new_architectures_are_paid_for(toy: Oracle) -> None:
@@ -66,7 +66,7 @@ def test_simulated_cost(toy: Oracle, tmp_path: Path) -> None:
     session.query(B)
     assert session.gpu_days == 4.0 + 5.0
     one = toy.session("val_pgd_acc", budget=5, seed=3)
-    one.query(TOY.architecture(0))
+    one.query(TOY.from_index(0))
     assert one.gpu_days == 4.0
     with toy_writer(tmp_path / "t") as writer:
         writer.add(A, seed=0, scalars={"val_pgd_acc": 1.0, "training_time_gpu_days": 1.0})
@@ -82,7 +82,7 @@ def test_the_space_is_what_the_table_can_answer(toy: Oracle) -> None:
     session = toy.session("test_pgd_acc", budget=3, allow_test_objective=True)
     assert len(session.space) == 14
     with pytest.raises(SpaceError, match="left out of this space"):
-        session.query(TOY.architecture(5))
+        session.query(TOY.from_index(5))
     assert session.spent == 0
     rng = np.random.default_rng(0)
     assert all(session.space.sample(rng) in session.space for _ in range(50))

@@ -54,7 +54,7 @@ def test_round_trip(toy_table: Table) -> None:
 def test_equal_numbers_have_equal_hashes_wherever_they_stand(tmp_path: Path, toy_table: Table) -> None:
     assert write_toy(tmp_path / "elsewhere").content_hash == toy_table.content_hash
     with toy_writer(tmp_path / "other") as writer:
-        writer.add(TOY.architecture(0), seed=0, scalars={"val_pgd_acc": 1.0})
+        writer.add(TOY.from_index(0), seed=0, scalars={"val_pgd_acc": 1.0})
     assert Table(tmp_path / "other").content_hash != toy_table.content_hash
 
 
@@ -81,7 +81,7 @@ def test_unknown_columns(toy_table: Table) -> None:
 
 def test_columns_of_a_table_that_has_none(tmp_path: Path) -> None:
     with toy_writer(tmp_path / "t") as writer:
-        writer.add(TOY.architecture(0), seed=0, scalars={})
+        writer.add(TOY.from_index(0), seed=0, scalars={})
     bare = Table(tmp_path / "t")
     assert bare.epochs == 0
     asked: list[tuple[Callable[[str], Any], str]] = [
@@ -100,7 +100,7 @@ def test_columns_of_a_table_that_has_none(tmp_path: Path) -> None:
 def test_impossible_losses_of_corruptions(tmp_path: Path) -> None:
     cells = np.ones((19, 5))
     with toy_writer(tmp_path / "t") as writer:
-        writer.add(TOY.architecture(0), seed=0, scalars={}, corruption_loss=cells)
+        writer.add(TOY.from_index(0), seed=0, scalars={}, corruption_loss=cells)
     table = Table(tmp_path / "t")
     table.verify()
     cells[3, 2] = np.inf

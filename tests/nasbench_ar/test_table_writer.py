@@ -28,10 +28,10 @@ def hidden(folder: Path) -> list[str]:
 
 def test_late_columns_are_padded(tmp_path: Path) -> None:
     with toy_writer(tmp_path / "t") as writer:
-        writer.add(TOY.architecture(0), seed=0, scalars={})
-        writer.add(TOY.architecture(1), seed=0, scalars={"val_pgd_acc": 1.0}, curves={"val_pgd_acc": np.ones(2)})
-        writer.add(TOY.architecture(2), seed=0, scalars={}, flags={"f": True}, labels={"l": "x"})
-        writer.add(TOY.architecture(3), seed=0, scalars={})
+        writer.add(TOY.from_index(0), seed=0, scalars={})
+        writer.add(TOY.from_index(1), seed=0, scalars={"val_pgd_acc": 1.0}, curves={"val_pgd_acc": np.ones(2)})
+        writer.add(TOY.from_index(2), seed=0, scalars={}, flags={"f": True}, labels={"l": "x"})
+        writer.add(TOY.from_index(3), seed=0, scalars={})
     table = Table(tmp_path / "t")
     np.testing.assert_array_equal(table.scalar("val_pgd_acc"), [np.nan, 1.0, np.nan, np.nan])
     np.testing.assert_array_equal(table.curve("val_pgd_acc"), [[np.nan] * 2, [1.0] * 2, [np.nan] * 2, [np.nan] * 2])
@@ -43,7 +43,7 @@ def test_late_columns_are_padded(tmp_path: Path) -> None:
 def test_more_rows_than_a_chunk(tmp_path: Path) -> None:
     with toy_writer(tmp_path / "t") as writer:
         for seed in range(700):
-            writer.add(TOY.architecture(0), seed=seed, scalars={}, curves={"train_loss": np.full(3, seed)})
+            writer.add(TOY.from_index(0), seed=seed, scalars={}, curves={"train_loss": np.full(3, seed)})
         assert len(writer) == 700
     np.testing.assert_array_equal(Table(tmp_path / "t").curve("train_loss"), np.arange(700)[:, None] * np.ones(3))
 
@@ -52,7 +52,7 @@ def test_more_rows_than_a_chunk(tmp_path: Path) -> None:
 
 
 def test_refused_rows(tmp_path: Path) -> None:
-    good = TOY.architecture(0)
+    good = TOY.from_index(0)
     refusals: list[tuple[dict[str, Any], type[Exception], str]] = [
         ({"architecture": (9, 9, 9, 9)}, SpaceError, "D1=9"),
         ({"scalars": {"macs": 1.0}}, TableError, "'macs' is not a metric that a table stores"),
@@ -84,7 +84,7 @@ def test_refused_rows(tmp_path: Path) -> None:
 
 def test_annotations(tmp_path: Path) -> None:
     with toy_writer(tmp_path / "t") as writer:
-        writer.add(TOY.architecture(0), seed=0, scalars={})
+        writer.add(TOY.from_index(0), seed=0, scalars={})
         writer.annotate(title="final", notes=("b", "c"), source={"sha256": "0"})
     meta = Table(tmp_path / "t").meta
     assert meta["title"] == "final"
@@ -99,7 +99,7 @@ def test_an_existing_table_is_kept_unless_told_otherwise(tmp_path: Path, toy_tab
     with pytest.raises(TableError, match=r"exists already.*--replace"):
         toy_writer(toy_table.folder)
     with toy_writer(toy_table.folder, replace=True) as writer:
-        writer.add(TOY.architecture(7), seed=0, scalars={})
+        writer.add(TOY.from_index(7), seed=0, scalars={})
     assert Table(toy_table.folder).arch_index.tolist() == [7]
     assert not hidden(toy_table.folder)
 
@@ -107,7 +107,7 @@ def test_an_existing_table_is_kept_unless_told_otherwise(tmp_path: Path, toy_tab
 def test_a_table_that_appeared_meanwhile_is_kept(tmp_path: Path) -> None:
     def race() -> None:
         with toy_writer(tmp_path / "t") as slow:
-            slow.add(TOY.architecture(7), seed=0, scalars={})
+            slow.add(TOY.from_index(7), seed=0, scalars={})
             write_toy(tmp_path / "t")
 
     with pytest.raises(TableError, match=r"failed: .*not empty; nothing was changed there"):
@@ -222,7 +222,7 @@ def test_a_failure_while_closing_does_not_hide_the_first_one(tmp_path: Path, mon
 
 
 def _add_and_raise(writer: TableWriter, error: BaseException) -> None:
-    writer.add(TOY.architecture(0), seed=0, scalars={}, curves={"train_acc": np.ones(3)})
+    writer.add(TOY.from_index(0), seed=0, scalars={}, curves={"train_acc": np.ones(3)})
     raise error
 
 
@@ -259,7 +259,7 @@ def counted(self, target):
 
 Path.rename = counted
 with toy_writer(folder, replace=True) as writer:
-    writer.add(TOY.architecture(7), seed=0, scalars={})
+    writer.add(TOY.from_index(7), seed=0, scalars={})
 """
 
 
@@ -361,7 +361,7 @@ def test_interrupted_at_the_second_rename(done: bool, tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(Path, "rename", interrupted)
     with pytest.raises(KeyboardInterrupt), toy_writer(folder, replace=True) as writer:
-        writer.add(TOY.architecture(7), seed=0, scalars={})
+        writer.add(TOY.from_index(7), seed=0, scalars={})
     assert Table(folder).rows == (1 if done else 16)
     assert not list(tmp_path.glob(".*.partial"))
 
@@ -379,7 +379,7 @@ def test_replacing_keeps_the_files_of_others(tmp_path: Path) -> None:
     (folder / "link").symlink_to("notes.txt")
     (folder / "masks.npz").write_text("of other rows")
     with toy_writer(folder, replace=True) as writer:
-        writer.add(TOY.architecture(7), seed=0, scalars={})
+        writer.add(TOY.from_index(7), seed=0, scalars={})
     assert {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} == {
         *Table(folder).meta["files"],
         *("meta.json", "notes.txt", "figures/a.pdf", "scalars/own.npy", "link"),

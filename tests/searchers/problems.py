@@ -27,7 +27,7 @@ def spaces(draw: st.DrawFn, largest: int = 144) -> SearchSpace:
         return space
     order = draw(st.integers(0, 9999).map(random.Random))
     members = order.sample(range(space.product_size), math.ceil(share * space.product_size))
-    return space.restricted_to(sorted(members))
+    return space.restricted_to(indices=sorted(members))
 
 
 @st.composite

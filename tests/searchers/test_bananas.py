@@ -32,7 +32,7 @@ def test_rounds_are_ten_and_ten() -> None:
 def test_candidates_are_unseen_neighbours_of_the_best() -> None:
     searcher = started(parents=2, mutations=10, pool=12)
     best = sorted(searcher.history, key=searcher.history.__getitem__)[-2:]
-    candidates = [NARES.architecture(int(i)) for i in searcher._draw_candidates()]
+    candidates = [NARES.from_index(int(i)) for i in searcher._draw_candidates()]
     assert 0 < len(set(candidates)) == len(candidates) <= 12
     assert all(any(c in NARES.neighbours(parent) for parent in best) for c in candidates)
 
@@ -95,7 +95,7 @@ def test_acquisitions_against_closed_forms() -> None:
 def test_encodings_have_one_row_each_and_stay_in_range() -> None:
     widths = {"one_hot": 30, "ordinal": 6, "ordinal_costs": 8}
     for name, width in widths.items():
-        encoded = ENCODINGS[name](NARES, NARES.member_indices[::97])
+        encoded = ENCODINGS[name](NARES, indices=NARES.member_indices[::97])
         assert encoded.shape == (len(NARES.member_indices[::97]), width)
         assert encoded.dtype == np.float32
         assert encoded.min() >= 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,9 @@ import searchers
 from nasbench_ar import NARES, Architecture, SearchError, SearchSpace, SpaceError, SpaceExhaustedError
 from searchers import SEARCHERS, RandomSearch, Searcher
 from searchers.base import check_at_least
+from searchers.fidelity import RandomFull
 from searchers.testing import SMALL, TINY
+from searchers.vector import VectorRandomSearch
 
 
 class Scripted(Searcher):
@@ -30,7 +32,7 @@ class Scripted(Searcher):
         return self.script.pop(0)
 
 
-A, B, C = (TINY.architecture(k) for k in (0, 5, 9))
+A, B, C = (TINY.from_index(k) for k in (0, 5, 9))
 
 
 def test_batches_are_handed_out_one_by_one() -> None:
@@ -82,6 +84,20 @@ def test_tell_takes_strings_and_refuses_strangers() -> None:
         searcher.tell("1-1-1-7", 0.5)
 
 
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda given: RandomSearch(TINY, 0).tell(given, 0.5),
+        lambda given: VectorRandomSearch(TINY, 0).tell(given, (0.5, 1.0)),
+        lambda given: RandomFull(TINY, 0, 9).tell(given, 0, [0.5]),
+    ],
+)
+def test_tell_takes_no_number_for_an_architecture(tell: Callable[[Any], None]) -> None:
+    for given in (7, np.int64(7), [7], "7"):
+        with pytest.raises(SpaceError, match="arch_id .* index"):
+            tell(given)
+
+
 @pytest.mark.parametrize("seed", [-1, 1.5, "0", True, None])
 def test_seed_must_be_an_integer(seed: Any) -> None:
     with pytest.raises(SearchError, match="seed"):
@@ -95,7 +111,7 @@ def test_space_must_be_a_space() -> None:
 
 def test_sample_unseen_finds_the_last_one() -> None:
     searcher = RandomSearch(NARES, 0)
-    last = NARES.architecture(4711)
+    last = NARES.from_index(4711)
     searcher.history = {a: 0.0 for a in NARES if a != last}
     assert searcher.sample_unseen() == last
     searcher.history[last] = 0.0
@@ -130,9 +146,9 @@ def test_a_position_with_one_choice_is_never_mutated() -> None:
 
 
 def test_an_isolated_architecture_gets_any_member() -> None:
-    space = SMALL.restricted_to([0, 40])
+    space = SMALL.restricted_to(indices=[0, 40])
     searcher = RandomSearch(space, 0)
-    assert {searcher.random_neighbour(space.architecture(0)) for _ in range(40)} == set(space)
+    assert {searcher.random_neighbour(space.from_index(0)) for _ in range(40)} == set(space)
 
 
 @pytest.mark.parametrize("value", [0, 2.5, True, "3"])

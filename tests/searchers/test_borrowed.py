@@ -74,7 +74,7 @@ def test_nevergrad_has_its_own_randomness() -> None:
 
 
 def test_nevergrad_keeps_to_a_restricted_space() -> None:
-    space = SMALL.restricted_to(range(0, 81, 4))
+    space = SMALL.restricted_to(indices=range(0, 81, 4))
     searcher = NevergradSearcher(space, 0, optimizer="TwoPointsDE", patience=3)
     assert len(trajectory(searcher, space.size)) == space.size
 
@@ -101,10 +101,10 @@ def test_optuna_is_told_everything() -> None:
     searcher = OptunaSearcher(SMALL, 0, sampler="random")
     asked = searcher.ask()
     searcher.tell(asked, 1.0)
-    searcher.tell(SMALL.architecture(7), 2.0)  # nobody asked for it
+    searcher.tell(SMALL.from_index(7), 2.0)  # nobody asked for it
     study: Any = searcher._study
     assert [t.value for t in study.trials] == [1.0, 2.0]
-    assert tuple(study.best_params.values()) == tuple(SMALL.architecture(7))
+    assert tuple(study.best_params.values()) == tuple(SMALL.from_index(7))
 
 
 class Loop(BorrowedSearcher):
@@ -112,7 +112,7 @@ class Loop(BorrowedSearcher):
 
     def _propose(self) -> Architecture:
         self.turn = getattr(self, "turn", 0) + 1
-        return SMALL.architecture(8 * (self.turn % 2))
+        return SMALL.from_index(8 * (self.turn % 2))
 
     def _reject(self, architecture: Architecture) -> None:
         self.rejected = [*getattr(self, "rejected", []), architecture]
@@ -180,17 +180,17 @@ def test_optimisers_that_lack_a_package(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_patience_ends_loops() -> None:
-    space = SMALL.restricted_to(range(8))  # index 8 is outside
+    space = SMALL.restricted_to(indices=range(8))  # index 8 is outside
     searcher = Loop(space, 0, patience=4)
     proposals = []
     for _ in range(6):
         proposals.append(searcher.ask())
         searcher.tell(proposals[-1], hilly(proposals[-1]))
-    inside = space.architecture(0)
+    inside = space.from_index(0)
     # rejected, inside (new); then rejected, inside, rejected, inside, that is 4 without anything new; then random
     assert proposals[0] == inside
     assert [p == inside for p in proposals] == [True, True, True, False, True, True]
-    assert set(searcher.rejected) == {SMALL.architecture(8)}
+    assert set(searcher.rejected) == {SMALL.from_index(8)}
     assert searcher.reported == proposals
 
 
@@ -235,21 +235,21 @@ class Recorder:
 
 
 def test_nevergrad_is_told_losses() -> None:
-    searcher = NevergradSearcher(SMALL.restricted_to([7, 8, 9]), 0, optimizer="RandomSearch", patience=5)
+    searcher = NevergradSearcher(SMALL.restricted_to(indices=[7, 8, 9]), 0, optimizer="RandomSearch", patience=5)
     searcher._optimizer = recorder = Recorder(searcher._optimizer)
     for index, score in ((8, 3.0), (7, -2.0)):
-        searcher.tell(SMALL.architecture(index), score)  # nobody asked for it
+        searcher.tell(SMALL.from_index(index), score)  # nobody asked for it
     asked = searcher.ask()
     outside = [loss for architecture, loss in recorder.told if architecture not in searcher.space]
     assert outside
     assert set(outside) == {3.0}, "one worse than the worst told, which is -2"
     searcher.tell(asked, 9.0)
     inside = [pair for pair in recorder.told if pair[0] in searcher.space]
-    assert inside == [(SMALL.architecture(8), -3.0), (SMALL.architecture(7), 2.0), (asked, -9.0)]
+    assert inside == [(SMALL.from_index(8), -3.0), (SMALL.from_index(7), 2.0), (asked, -9.0)]
 
 
 def test_nevergrad_before_anything_is_told() -> None:
-    searcher = NevergradSearcher(SMALL.restricted_to([7, 8]), 0, optimizer="RandomSearch", patience=3)
+    searcher = NevergradSearcher(SMALL.restricted_to(indices=[7, 8]), 0, optimizer="RandomSearch", patience=3)
     searcher._optimizer = recorder = Recorder(searcher._optimizer)
     searcher.ask()
     assert {loss for _, loss in recorder.told} == {1.0}
@@ -304,7 +304,7 @@ def test_what_optuna_is_made_of(name: str, cls: str, given: dict[str, Any], monk
 
 def test_ranks_are_read_back_as_choices() -> None:
     searcher = OptunaSearcher(SMALL, 0, sampler="random", encoding="ordinal")
-    for architecture in (SMALL.architecture(0), SMALL.architecture(80), SMALL.architecture(31)):
+    for architecture in (SMALL.from_index(0), SMALL.from_index(80), SMALL.from_index(31)):
         searcher.tell(architecture, 1.0)
         ranks = [SMALL.choices(k).index(value) for k, value in enumerate(architecture)]
         assert list(searcher._study.trials[-1].params.values()) == ranks

@@ -61,7 +61,7 @@ class Stubborn(Searcher):
     """Proposes one architecture for ever."""
 
     def _ask(self) -> Architecture:
-        return self.space.architecture(int(self.space.member_indices[0]))
+        return self.space.from_index(int(self.space.member_indices[0]))
 
 
 class Global(Searcher):

@@ -54,7 +54,7 @@ def _dominates(p: tuple[float, float], q: tuple[float, float]) -> bool:
 
 
 def test_restricted_spaces_are_kept_to() -> None:
-    space = SMALL.restricted_to(range(0, 81, 3))
+    space = SMALL.restricted_to(indices=range(0, 81, 3))
     searcher = NSGA2(space, 2, population=5)
     for _ in range(space.size):
         proposed = searcher.ask()
@@ -123,7 +123,7 @@ def test_tournaments_prefer_the_better_place() -> None:
 
 def test_it_beats_random_search_on_a_smooth_front() -> None:
     vectors = NARES.vectors()
-    points = np.stack([np.log(vectors).sum(axis=1), -NARES.macs_many(NARES.member_indices) / 1e10], axis=1)
+    points = np.stack([np.log(vectors).sum(axis=1), -NARES.macs_many(indices=NARES.member_indices) / 1e10], axis=1)
     volumes = []
     for cls in (NSGA2, VectorRandomSearch):
         found = []

@@ -282,7 +282,7 @@ def test_importing_searchers_imports_no_torch() -> None:
 
 
 def test_what_a_restricted_space_leaves_out_is_drawn_again() -> None:
-    space = TOY.restricted_to([0, 1, 8])  # (1, 1), (1, 2) and, without a neighbour, (3, 4)
+    space = TOY.restricted_to(indices=[0, 1, 8])  # (1, 1), (1, 2) and, without a neighbour, (3, 4)
     rng = random.Random(0)
     assert {sample(space, rng) for _ in range(50)} == set(space)
     assert {random_neighbour(space, rng, Architecture(1, 1)) for _ in range(20)} == {(1, 2)}
@@ -305,7 +305,7 @@ class TestPublishedRegularizedEvolution(SearcherConformance):
 
     def test_restricted_space(self) -> None:
         """It knows no way but mutation out of what it can reach."""
-        space = SMALL.restricted_to(range(81 - 9, 81))
+        space = SMALL.restricted_to(indices=range(81 - 9, 81))
         searcher = self.make(space)
         while len(searcher.history) < space.size:
             proposed = searcher.ask()

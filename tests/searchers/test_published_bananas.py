@@ -304,8 +304,8 @@ def test_predictors_see_errors_and_predict_the_candidates() -> None:
     assert (searcher.python_rng.getstate(), searcher._predictions) == before
     networks = BatchedMLP(30, searcher.generators(), searcher._recipe)
     history = NARES.indices(searcher.history)
-    networks.fit(NARES.one_hot(history)[None], errors[None])
-    expected = networks.predict(NARES.one_hot(NARES.indices(searcher.candidates()))[None])[0]
+    networks.fit(NARES.one_hot(indices=history)[None], errors[None])
+    expected = networks.predict(NARES.one_hot(searcher.candidates())[None])[0]
     assert searcher._predictions is not None
     assert expected.shape == (3, len(searcher.candidates()))
     np.testing.assert_allclose(searcher._predictions, expected, rtol=1e-4, atol=1e-5)
@@ -411,5 +411,5 @@ class TestPublishedBananas(SearcherConformance):
 
     def test_restricted_space(self) -> None:
         """It knows no way but mutation, so that every member needs a neighbour."""
-        space = SMALL.restricted_to(range(81 - 27, 81))
+        space = SMALL.restricted_to(indices=range(81 - 27, 81))
         assert len(trajectory(self.make(space), space.size)) == 27

@@ -19,7 +19,7 @@ def test_neighbours_are_those_of_the_space() -> None:
     space = SearchSpace(depth_choices=(1, 2, 3), width_choices=(1, 4), stages=2)
     table = neighbour_table([len(space.choices(p)) for p in range(4)])
     for index in range(space.size):
-        assert table[index].tolist() == [space.index(n) for n in space.neighbours(space.architecture(index))]
+        assert table[index].tolist() == [space.index(n) for n in space.neighbours(space.from_index(index))]
 
 
 def test_optima_and_basins_by_hand() -> None:

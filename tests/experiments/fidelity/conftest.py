@@ -37,7 +37,7 @@ def write_climbing(folder: Path) -> Table:
             curve = final[index] * done / (done + SPACE.vectors()[index].sum() / 10)
             curves = {} if index == 7 else {"val_pgd_acc": curve}
             scalars = {"val_pgd_acc": curve[-1], "test_pgd_acc": curve[-1] + 20}
-            writer.add(SPACE.architecture(index), seed=0, scalars=scalars, curves=curves)
+            writer.add(SPACE.from_index(index), seed=0, scalars=scalars, curves=curves)
     return Table(folder)
 
 

@@ -62,14 +62,14 @@ def test_machines_and_money(name: str, race: Race, objective: str, unit: str, ma
         revealed: list[float] = []
         rows = zip(found.arch_index.tolist(), found.epoch.tolist(), found.spent, found.incumbent.tolist(), strict=True)
         for index, epoch, spent, incumbent in rows:
-            architecture = race.space.architecture(index)
+            architecture = race.space.from_index(index)
             assert architecture in race.space
             assert epoch >= paid.get(index, 0), "nothing is paid twice"
             paid[index] = epoch + 1
             revealed += [sign * race.scores[architecture, k] for k in range(epoch + 1)]
             assert spent == pytest.approx(sum(epochs * per_epoch[i] for i, epochs in paid.items()))
             assert incumbent in paid
-            best = [sign * race.scores[race.space.architecture(incumbent), k] for k in range(paid[incumbent])]
+            best = [sign * race.scores[race.space.from_index(incumbent), k] for k in range(paid[incumbent])]
             assert max(best) == max(revealed), "the incumbent has the best value revealed so far"
         assert found.spent[-1] <= budget * (1 + 1e-9)
         assert found.why or found.spent[-1] >= budget - np.nanmax(per_epoch)

@@ -36,7 +36,7 @@ def oracle(tmp_path: Path) -> Oracle:
 def story(trace: Trace) -> list[tuple[Architecture, int, float, float]]:
     """(architecture, epoch, began, ended) in the order of the ends."""
     rows = zip(trace.arch_index, trace.epoch, trace.began, trace.ended, strict=True)
-    return [(FOUR.architecture(int(i)), int(epoch), float(began), float(ended)) for i, epoch, began, ended in rows]
+    return [(FOUR.from_index(int(i)), int(epoch), float(began), float(ended)) for i, epoch, began, ended in rows]
 
 
 def test_asha_promotes_in_the_order_in_which_trainings_end(oracle: Oracle) -> None:
@@ -52,7 +52,7 @@ def test_asha_promotes_in_the_order_in_which_trainings_end(oracle: Oracle) -> No
         (A, 1, 3.0, 6.0),
     ]
     assert trace.spent.tolist() == [1, 2, 5, 6, 7, 8, 11]
-    assert [FOUR.architecture(int(i)) for i in trace.incumbent] == [B, C, A, A, A, A, A]
+    assert [FOUR.from_index(int(i)) for i in trace.incumbent] == [B, C, A, A, A, A, A]
     assert session.spent == 11
     assert trace.why == "all 4 architectures of the space have been started"
 
@@ -91,14 +91,14 @@ def test_the_last_training_goes_as_far_as_the_budget(oracle: Oracle) -> None:
     assert story(trace) == [(A, 1, 0, 2), (B, 1, 2, 4), (C, 1, 4, 6), (D, 0, 6, 7)]
     assert trace.spent[-1] == session.spent == 7
     assert trace.why == ""
-    assert FOUR.architecture(int(trace.incumbent[-1])) == B
+    assert FOUR.from_index(int(trace.incumbent[-1])) == B
 
 
 def test_the_incumbent_has_the_best_value_seen_at_any_epoch(tmp_path: Path) -> None:
     falling = scripted_oracle(tmp_path / "falling", {A: [50.0, 3.0], B: [20.0, 30.0]}, DAYS)
     session = falling.fidelity_session(budget=4)
     trace = simulate(RandomFull(session.space, 0, 2), session, 1)
-    assert FOUR.architecture(int(trace.incumbent[-1])) == A
+    assert FOUR.from_index(int(trace.incumbent[-1])) == A
 
 
 def test_a_budget_below_one_epoch_is_refused(oracle: Oracle) -> None:
@@ -111,7 +111,7 @@ class Repeating(FidelitySearcher):
     """Trains one architecture, again and again."""
 
     def _ask(self) -> Training:
-        return Training(self.space.architecture(0), 0)
+        return Training(self.space.from_index(0), 0)
 
 
 def test_repeats_are_free_and_end_at_last(oracle: Oracle) -> None:

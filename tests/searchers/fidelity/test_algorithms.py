@@ -97,7 +97,7 @@ class Ordered(Asha):
 
 
 def test_ashas_promotions() -> None:
-    a, b, c, d, e = (TINY.architecture(k) for k in range(5))
+    a, b, c, d, e = (TINY.from_index(k) for k in range(5))
     searcher = Ordered(TINY, 0, 4, eta=2)
     assert searcher.levels == [1, 2, 4]
     script: list[tuple[tuple[Architecture, int], list[float]]] = [
@@ -109,10 +109,10 @@ def test_ashas_promotions() -> None:
         ((d, 1), [3, 5]),  # d and b are the best two of four; b is there already
         ((d, 3), [3, 5, 5, 5]),  # the higher rung comes first
         ((e, 0), [9]),
-        ((TINY.architecture(5), 0), [0]),  # five, hence two: e, which is next, and d
+        ((TINY.from_index(5), 0), [0]),  # five, hence two: e, which is next, and d
     ]
     expected = [training for training, _ in script]
-    assert expected.pop() == (TINY.architecture(5), 0)
+    assert expected.pop() == (TINY.from_index(5), 0)
     for training, scores in script[:-1]:
         proposed = searcher.ask()
         assert proposed == training
@@ -121,7 +121,7 @@ def test_ashas_promotions() -> None:
 
 
 def test_asha_looks_at_the_higher_rung_first() -> None:
-    a, b, c, d = (TINY.architecture(k) for k in range(4))
+    a, b, c, d = (TINY.from_index(k) for k in range(4))
     searcher = Ordered(TINY, 0, 4, eta=2)
     for architecture, scores in ((a, [1.0, 1.0]), (b, [2.0, 2.0]), (c, [9.0]), (d, [0.0])):
         searcher.tell(architecture, len(scores) - 1, scores)
@@ -130,7 +130,7 @@ def test_asha_looks_at_the_higher_rung_first() -> None:
 
 
 def test_asha_does_not_wait_nor_promote_twice() -> None:
-    a, b, c = (TINY.architecture(k) for k in range(3))
+    a, b, c = (TINY.from_index(k) for k in range(3))
     searcher = Ordered(TINY, 0, 4, eta=2)
     assert [searcher.ask() for _ in range(3)] == [(a, 0), (b, 0), (c, 0)]
     searcher.tell(b, 0, [1.0])
@@ -138,7 +138,7 @@ def test_asha_does_not_wait_nor_promote_twice() -> None:
     assert searcher.ask() == (b, 1)  # although a has not ended
     searcher.tell(a, 0, [5.0])
     assert searcher.ask() == (a, 1)  # one of three, and a is the best now; b's promotion stays
-    assert searcher.ask() == (TINY.architecture(3), 0)
+    assert searcher.ask() == (TINY.from_index(3), 0)
 
 
 def test_ashas_stopping_rate_raises_the_lowest_rung() -> None:
@@ -171,7 +171,7 @@ def test_best_is_the_best_score_at_any_epoch() -> None:
     searcher = RandomFull(TINY, 0, 3)
     with pytest.raises(SearchError, match="nothing was told"):
         searcher.best()
-    a, b = TINY.architecture(0), TINY.architecture(1)
+    a, b = TINY.from_index(0), TINY.from_index(1)
     searcher.tell(a, 2, [1, 7, 2])
     searcher.tell(b, 0, [6])
     assert searcher.best() == (a, 7)

@@ -13,7 +13,7 @@ from nasbench_ar.errors import SpaceExhaustedError
 from searchers.fidelity import FidelitySearcher, Training
 from searchers.testing import SMALL, TINY
 
-A, B = SMALL.architecture(3), SMALL.architecture(4)
+A, B = SMALL.from_index(3), SMALL.from_index(4)
 
 
 class Scripted(FidelitySearcher):
@@ -55,7 +55,7 @@ def test_what_is_told_is_kept_and_heard() -> None:
     assert searcher.ask() == Training(A, 2)
     assert searcher.ask() == Training(B, 0)
     assert searcher.pending == {A: 2, B: 0}
-    assert [searcher.known_epochs(a) for a in (A, B, SMALL.architecture(5))] == [3, 1, 0]
+    assert [searcher.known_epochs(a) for a in (A, B, SMALL.from_index(5))] == [3, 1, 0]
     searcher.tell(str(A), 2, [1, 5, 3])
     assert (searcher.pending, searcher.known_epochs(A)) == ({B: 0}, 3)
     searcher.tell(B, 0, np.array([5.0]))
@@ -133,22 +133,22 @@ def test_waiting() -> None:
 
 
 def test_samples_are_new_until_there_are_none() -> None:
-    searcher = Scripted(Training(TINY.architecture(2), 0), space=TINY)
+    searcher = Scripted(Training(TINY.from_index(2), 0), space=TINY)
     searcher.ask()
-    searcher.tell(TINY.architecture(0), 0, [1.0])
+    searcher.tell(TINY.from_index(0), 0, [1.0])
     drawn = set()
     for _ in range(TINY.size - 2):
         drawn.add(found := searcher.sample_unseen())
         searcher.pending[found] = 0
-    assert drawn == set(TINY) - {TINY.architecture(0), TINY.architecture(2)}
+    assert drawn == set(TINY) - {TINY.from_index(0), TINY.from_index(2)}
     with pytest.raises(SpaceExhaustedError, match=f"^all {TINY.size} architectures of the space have been started$"):
         searcher.sample_unseen()
 
 
 def test_batches_are_as_large_as_asked_or_possible() -> None:
     searcher = Scripted(space=TINY)
-    searcher.tell(TINY.architecture(0), 0, [1.0])
+    searcher.tell(TINY.from_index(0), 0, [1.0])
     for count in (1, 3, TINY.size - 1, TINY.size, 1000):
         batch = searcher.sample_unseen_batch(count)
         assert len(set(batch)) == len(batch) == min(count, TINY.size - 1)
-        assert TINY.architecture(0) not in batch
+        assert TINY.from_index(0) not in batch

@@ -55,7 +55,7 @@ class Repeating(FidelitySearcher):
     """Trains one architecture again and again."""
 
     def _ask(self) -> Training:
-        return Training(self.space.architecture(int(self.space.member_indices[0])), 0)
+        return Training(self.space.from_index(int(self.space.member_indices[0])), 0)
 
 
 class TooFar(FidelitySearcher):
