@@ -349,7 +349,7 @@ def _quoted(word: str) -> str:
         return word
     if value[:1] in "'\"":
         return word
-    if key in ("archs", "seeds"):
+    if key == "seeds":
         value = value.strip("[]")
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"{key}='{escaped}'"

@@ -10,6 +10,7 @@ from nasbench_ar import Architecture, SearchSpace
 from nasbench_ar.errors import ConfigError, SpaceError, shown
 
 MOST_SEEDS = 10_000  # in one range
+_COMMA = re.compile(r",(?![^\[]*\])")  # not within brackets
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 
 
@@ -18,17 +19,16 @@ def select(text: str, space: SearchSpace) -> list[Architecture]:
 
     Args:
         text: `all` (by arch_id), or a comma list of architectures such as
-            `5-10-5-10-5-10` or `WRN-34-10`, arch_ids such as `17`, ranges of them such as
-            `1-100`, and files with one of these a line (`#` begins a comment).
+            `5-10-5-10-5-10`, `[5 10 5 10 5 10]` or `WRN-34-10`, arch_ids such as `17`,
+            ranges of them such as `1-100`, and files with one of these a line (`#` begins a comment).
         space: what must contain them.
 
     Raises:
         ConfigError: when a part is none of these; SpaceError: not in the space.
     """
     chosen: dict[Architecture, None] = {}
-    for part in text.split(","):
-        if part.strip():
-            chosen |= dict.fromkeys(_part(part.strip(), space))
+    for part in _parts(text, space):
+        chosen |= dict.fromkeys(_part(part, space))
     if not chosen:
         raise ConfigError(f"archs={shown(text, 200)} names no architecture")
     return list(chosen)
@@ -50,6 +50,17 @@ def select_seeds(text: str) -> list[int]:
             )
         chosen.update(range(first, last + 1))
     return sorted(chosen)
+
+
+def _parts(text: str, space: SearchSpace) -> list[str]:
+    """What stands between commas, but for those of a vector in brackets; other brackets are Hydra's, around a list."""
+    parts: list[str] = []
+    for part in map(str.strip, _COMMA.split(text)):
+        numbers = part[1:-1].replace(",", " ").split()
+        vector = len(numbers) == space.dimensions and all(map(str.isdecimal, numbers))
+        listed = part.startswith("[") and part.endswith("]") and not vector
+        parts += map(str.strip, part[1:-1].split(",")) if listed else [part]
+    return [part for part in parts if part]
 
 
 def _part(part: str, space: SearchSpace, *, within: Path | None = None) -> list[Architecture]:

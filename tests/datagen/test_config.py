@@ -68,9 +68,14 @@ def test_everything_can_be_overridden() -> None:
     assert (config.archs, config.data.corruptions) == ("1-100,WRN-34-10", "some/folder")
 
 
-@pytest.mark.parametrize("text", ["a,b", "[a,b]", "'a,b'", '"a,b"'])
+@pytest.mark.parametrize("text", ["a,b", "'a,b'", '"a,b"'])
 def test_lists_of_architectures_need_no_quotes(text: str) -> None:
     assert parse_command_line([f"archs={text}"]).archs == "a,b"
+
+
+@pytest.mark.parametrize("text", ["[a,b]", "[5 10 5 10 5 10]", "[5, 10, 5, 10, 5, 10],1"])
+def test_brackets_are_not_hydras(text: str) -> None:
+    assert parse_command_line([f"archs={text}"]).archs == text
 
 
 @pytest.mark.parametrize(

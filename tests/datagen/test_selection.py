@@ -21,6 +21,20 @@ def test_architectures_and_names() -> None:
     assert names("WRN-70-16, 4-8-4-8-4-8,WRN-34-10") == ["11-16-11-16-11-16", "4-8-4-8-4-8", "5-10-5-10-5-10"]
 
 
+def test_vectors_as_reports_print_them(tmp_path: Path) -> None:
+    vector, same = "[5 14 11 16 11 12]", "[5, 14,11,16, 11,12]"
+    assert names(vector) == names(same) == ["5-14-11-16-11-12"]
+    assert names(f"WRN-34-10,{same},1,{vector}") == ["5-10-5-10-5-10", "5-14-11-16-11-12", "4-8-4-8-4-8"]
+    (tmp_path / "list.txt").write_text(f"{vector}  # the best\n[4, 8, 4, 8, 4, 8]\n")
+    assert names(str(tmp_path / "list.txt")) == ["5-14-11-16-11-12", "4-8-4-8-4-8"]
+
+
+def test_a_list_in_brackets_is_a_list() -> None:
+    assert names("[1,2,3]") == names("1-3")
+    assert names("[1-2,3,4,5,6,7]") == names("1-7")
+    assert names("[1-2, WRN-34-10]") == [*names("1-2"), "5-10-5-10-5-10"]
+
+
 def test_numbers_and_ranges() -> None:
     assert names("1") == ["4-8-4-8-4-8"]
     assert names("15625") == ["11-16-11-16-11-16"]
@@ -51,6 +65,8 @@ def test_with_one_stage_two_numbers_are_an_architecture() -> None:
         ("0", ConfigError, "arch_ids run from 1 to 15625"),
         ("5-3", ConfigError, "the smaller one first"),
         ("1-15626", ConfigError, "arch_ids run from 1 to 15625"),
+        ("[5 14 11 16 11 13]", SpaceError, "W3=13 is not one of"),
+        ("[]", ConfigError, "names no architecture"),
         (",", ConfigError, "names no architecture"),
         ("nowhere.txt", ConfigError, "no such file, and no such architecture"),
         ("some/where", ConfigError, "no such file"),
