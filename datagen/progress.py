@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from datagen import plain
 from datagen.claims import Holder
 from datagen.failures import Failure, read_failure
 from datagen.selection import select
 from datagen.store import PROGRESS, EntryStore, training_key
-from nasbench_ar.errors import ResultsError
+from nasbench_ar import Architecture, SearchSpace
+from nasbench_ar.errors import ResultsError, SpaceError
 
 HOUR_SECONDS = 3600.0
+_KEY = re.compile(r"([0-9]+(?:-[0-9]+)+)-seed([0-9]{1,18})")
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ class Status:
         last_hour: what was finished in the last hour, or since the first entry.
         overall: what was finished after the first entry, until the last.
         remaining_macs: of all running and missing trainings.
+        space: number of architectures of the space, where only some of them are counted.
     """
 
     store: str
@@ -89,6 +96,7 @@ class Status:
     last_hour: Rate
     overall: Rate
     remaining_macs: int
+    space: int | None = None
 
     @property
     def ends(self) -> float | None:
@@ -97,29 +105,30 @@ class Status:
         return self.now + self.remaining_macs / rate if rate and self.remaining_macs else None
 
 
-def look(store: EntryStore, archs: str = "all", seeds: Sequence[int] | None = None) -> Status:
+def look(store: EntryStore, archs: str | None = None, seeds: Sequence[int] | None = None) -> Status:
     """Take stock of a store.
 
     Args:
         store: which.
-        archs: as in `datagen.run`.
-        seeds: those asked for; None takes those of which the store has anything.
+        archs: as in `datagen.run`; None takes what commands asked for, and whatever the store has anything of.
+        seeds: those to count; None takes those that commands asked for or the store has anything of.
 
     Raises:
         NasbenchError: when there is no store, or `archs` is not of its space.
     """
     manifest, space = store.manifest(), store.space()
-    chosen = select(archs, space)
-    macs = dict(zip(map(str, chosen), space.macs_many(chosen).tolist(), strict=True))
     finished = _finished(store.folder / "entries")
     now = store.claims.now()
     alive = {key: holder for key, holder in store.claims.holders() if not store.claims.free(holder)}
     failures = _failures(store.folder / "failures")
     begun = set(_names(store.folder / "work"))
-    if seeds is None:
-        seeds = sorted({seed for key in (*finished, *alive, *failures, *begun) if (seed := _seed(key)) is not None})
+    known = _by_seed({*finished, *alive, *failures, *begun, *store.asked()}, space)
+    seeds = seeds or sorted(known) or [0]
+    every = None if archs is None else select(archs, space)
     counts, running, failed, remaining, ends = {}, [], [], 0, []
-    for seed in seeds or [0]:
+    for seed in seeds:
+        chosen = known.get(seed, []) if every is None else every
+        macs = dict(zip(map(str, chosen), space.macs_many(chosen).tolist(), strict=True))
         count = dict.fromkeys(("asked", "done", "running", "failed", "missing", "begun"), 0)
         for arch, cost in macs.items():
             key = training_key(arch, seed)
@@ -152,6 +161,7 @@ def look(store: EntryStore, archs: str = "all", seeds: Sequence[int] | None = No
         last_hour=rate_until(ends, now, HOUR_SECONDS),
         overall=rate_until(ends, max((end for end, _ in ends), default=now), float("inf")),
         remaining_macs=remaining,
+        space=space.size if archs is None else None,
     )
 
 
@@ -218,6 +228,12 @@ def _progress(path: Path) -> tuple[int | None, int | None]:
         return None, None
 
 
-def _seed(key: str) -> int | None:
-    seed = key.rpartition("-seed")[2]
-    return int(seed) if seed.isdigit() else None
+def _by_seed(keys: Iterable[str], space: SearchSpace) -> dict[int, list[Architecture]]:
+    """Seed -> architectures by arch_id; without names that are of no training in the space."""
+    found: dict[int, list[Architecture]] = {}
+    for key in keys:
+        named = _KEY.fullmatch(key)
+        with suppress(SpaceError):
+            if named:
+                found.setdefault(int(named[2]), []).append(space.parse(named[1]))
+    return {seed: [chosen[k] for k in np.argsort(space.arch_ids(chosen))] for seed, chosen in found.items()}

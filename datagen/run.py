@@ -109,6 +109,7 @@ def run(config: RunConfig) -> int:
         macs = found.space.macs_many(chosen).tolist()
         longest_first = sorted(zip(chosen, macs, strict=True), key=lambda pair: (-pair[1], ids[pair[0]]))
         trainings = [(architecture, seed) for architecture, _ in longest_first for seed in seeds]
+        store.record_asked(trainings)
         try:
             tally = _carry_out(engine, order, store, trainings, several_seeds=len(seeds) > 1)
         finally:

@@ -3,10 +3,10 @@
     python -m datagen.status store=entries
     python -m datagen.status store=entries archs=1-100 seeds=0,1 json=true
 
-Keys: `store`; `archs` as in `datagen.run` (every architecture of the store's space);
-`seeds` (those of which the store has anything); `lease` (seconds, as the workers have
-it); `json` (false: tables for people).  Nothing is written but, for a moment, an empty
-file in `claims/`, whose time is the file server's.
+Keys: `store`; `archs` as in `datagen.run`, and `seeds` (both: what commands of `datagen.run`
+asked for, and whatever else the store has anything of; `archs=all` counts the whole space);
+`lease` (seconds, as the workers have it); `json` (false: tables for people).  Nothing is
+written but, for a moment, an empty file in `claims/`, whose time is the file server's.
 
 Entries are counted by their names and the times of their files, and not read; workers
 may go on meanwhile.  Estimates weigh every training by the MACs of its network.
@@ -29,7 +29,7 @@ from datagen.store import LEASE_SECONDS, EntryStore
 from datagen.words import parse_words, run_command
 from nasbench_ar.errors import ConfigError
 
-DEFAULTS = {"store": "entries", "archs": "all", "seeds": "", "lease": str(LEASE_SECONDS), "json": False}
+DEFAULTS = {"store": "entries", "archs": "", "seeds": "", "lease": str(LEASE_SECONDS), "json": False}
 MOST_LINES = 20
 
 
@@ -102,8 +102,12 @@ def as_text(status: Status) -> str:
         lines.append(f"estimated end: {end}, in {left}, at the rate of the {basis} and by MACs")
     elif status.remaining_macs:
         lines.append("estimated end: unknown until files of two trainings differ in their times")
-    else:
+    elif any(count["asked"] for count in status.counts.values()):
         lines.append("nothing is missing")
+    else:
+        lines.append("nothing was asked for yet")
+    if status.space is not None:
+        lines.append(f"counted is what was asked for; archs=all counts all {status.space} architectures of the space")
     return "\n".join(lines)
 
 
@@ -141,7 +145,7 @@ def describe(words: Sequence[str]) -> str:
     if not 0 < lease < math.inf:
         raise ConfigError(f"lease={quotable(given['lease'])}: expected a number of seconds above 0")
     store = EntryStore(given["store"], lease)
-    status = look(store, given["archs"], select_seeds(given["seeds"]) if given["seeds"] else None)
+    status = look(store, given["archs"] or None, select_seeds(given["seeds"]) if given["seeds"] else None)
     return json.dumps(as_json(status), indent=1) if given["json"] else as_text(status)
 
 

@@ -3,6 +3,7 @@
     manifest.json                     protocol, dataset and their hashes
     entries/5-10-5-10-5-10-seed0.json one file a training
     failures/...                      why a training has no entry (`failures`)
+    asked/...                         which trainings commands asked for, one a line (`datagen.status`)
     claims/...                        who is working on which (`claims`)
     work/5-10-5-10-5-10-seed0/        its checkpoints, and progress.json while it runs
 
@@ -13,10 +14,11 @@ entry, once there, is never replaced, and of two results for one training the fi
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -225,6 +227,24 @@ class EntryStore:
     def _finished(self, key: str) -> bool:
         return (self.folder / "entries" / f"{key}.json").exists()
 
+    # -- what is to be done ------------------------------------------------------
+
+    def record_asked(self, trainings: Iterable[tuple[Architecture, int]]) -> None:
+        """Keep which trainings a command asked for; the same ones again are one file.
+
+        Raises:
+            WriteError: when nothing can be written.
+        """
+        content = "".join(f"{key}\n" for key in sorted(training_key(*training) for training in trainings)).encode()
+        path = self.folder / "asked" / f"{hashlib.sha256(content).hexdigest()[:16]}.txt"
+        with self._writing(path):
+            write_first(path, content)
+
+    def asked(self) -> set[str]:
+        """`<arch>-seed<seed>` of all trainings that commands asked for, as far as that was kept."""
+        paths = (self.folder / "asked").glob("[!.]*.txt")
+        return {line for path in paths for line in path.read_text(encoding="utf-8", errors="replace").splitlines()}
+
     # -- work ------------------------------------------------------------------
 
     def record_progress(self, architecture: Architecture, seed: int, epoch: int, epochs: int) -> None:
@@ -245,7 +265,7 @@ class EntryStore:
 
     def tidy(self, command: str) -> None:
         """Remove what killed workers left behind: unfinished files, claims of a command, and what entries outdate."""
-        for folder in (self.folder, *(self.folder / name for name in ("entries", "failures", "claims"))):
+        for folder in (self.folder, *(self.folder / name for name in ("entries", "failures", "asked", "claims"))):
             sweep_partials(folder)
         self.claims.sweep(command=command, finished=self._finished)
         for failure in (self.folder / "failures").glob("[!.]*.json"):

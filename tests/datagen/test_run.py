@@ -17,7 +17,7 @@ from datagen import generate
 from datagen.checkpoint import load_checkpoint
 from datagen.config import parse_command_line
 from datagen.evaluate import Batches
-from datagen.store import EntryStore
+from datagen.store import EntryStore, training_key
 from nasbench_ar import METRICS, Architecture, Oracle, Table, TrainingError
 from nasbench_ar.metrics import CORRUPTIONS, CURVES
 from tests.datagen.conftest import TINY, Command, stripes, write_arrays
@@ -92,7 +92,9 @@ def test_more_architectures_and_seeds_join_the_store(words: list[str], tmp_path:
     assert code == 0
     assert "3 of 3 trainings have an entry" in out
     assert command(*words, "seed=1")[0] == 0
-    entries = EntryStore(tmp_path / "store").entries()
+    store = EntryStore(tmp_path / "store")
+    assert store.asked() == {training_key(entry.architecture, entry.seed) for entry in store.entries()}
+    entries = store.entries()
     assert [(entry.arch_id, entry.seed) for entry in entries if entry.architecture == SMALLEST] == [(1, 0), (1, 1)]
     assert len(entries) == 4
 

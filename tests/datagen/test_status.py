@@ -52,8 +52,33 @@ def macs(*arch_ids: int) -> int:
     return sum(SPACE.macs(architecture(arch_id)) for arch_id in arch_ids)
 
 
-def test_counts_rates_and_the_estimated_end(store: EntryStore) -> None:
+def test_what_was_asked_for_is_counted_and_the_space_on_request(store: EntryStore, command: Command) -> None:
+    traces = {"asked": 8, "done": 4, "running": 1, "failed": 1, "missing": 2, "begun": 1}
+    assert look(store).counts == {0: traces}, "of an old store, which does not know what it was asked for"
+    for seeds in ([0], [0, 2], [0]):
+        store.record_asked([(architecture(arch_id), seed) for arch_id in (3, 9, 10) for seed in seeds])
     found = look(store)
+    nothing = dict.fromkeys(traces, 0)
+    assert found.counts == {0: traces | {"asked": 10, "missing": 4}, 2: nothing | {"asked": 3, "missing": 3}}
+    assert found.remaining_macs == macs(5, 7, 8, 9, 10, 3, 9, 10)
+    assert look(store, seeds=[2, 5]).counts == {2: nothing | {"asked": 3, "missing": 3}, 5: nothing}
+    assert look(store, "all").counts[2] == nothing | {"asked": 16, "missing": 16}
+    assert "archs=all counts all 16 architectures of the space" in command(f"store={store.folder}", main=status.main)[1]
+    assert "archs=all" not in command(f"store={store.folder}", "archs=all", main=status.main)[1]
+
+
+def test_files_of_what_was_asked_for_may_be_damaged(store: EntryStore) -> None:
+    store.record_asked([(architecture(9), 0)])
+    (store.folder / "asked/half.txt").write_bytes(
+        b"\xff\n9-9-9-9-seed0\n1-1-1-1-seed\n\n1-1-1-1-seed99999999999999999999\n"
+    )
+    (store.folder / "asked/.x.partial").write_text(f"{architecture(10)}-seed0\n")
+    (store.folder / "entries/9-9-9-9-seed0.json").write_text("of no architecture of the space")
+    assert look(store).counts[0]["asked"] == 9
+
+
+def test_counts_rates_and_the_estimated_end(store: EntryStore) -> None:
+    found = look(store, "all")
     assert found.counts == {0: {"asked": 16, "done": 4, "running": 1, "failed": 1, "missing": 10, "begun": 1}}
     assert found.remaining_macs == macs(5, *range(7, 17))
     assert found.last_hour.trainings == 3
@@ -104,7 +129,7 @@ def test_the_table(store: EntryStore, command: Command) -> None:
     lines = [line.split() for line in out.splitlines()]
     assert lines[0][-4:-2] == ["profile", "toy,"]
     assert lines[2] == ["seed", "asked", "done", "running", "failed", "missing"]
-    assert lines[3] == ["0", "16", "4", "1", "1", "10", "(1", "of", "the", "missing", "begun)"]
+    assert lines[3] == ["0", "8", "4", "1", "1", "2", "(1", "of", "the", "missing", "begun)"]
     assert f"{architecture(5)} seed 0: epoch 42 of 100 stored; node7, process {os.getpid()}, on cuda:1 since" in out
     assert f"{architecture(6)} seed 0: failed attempts 2, interruptions 1; again" in out
     assert "last hour: 3 trainings in 60 min" in out
@@ -113,7 +138,7 @@ def test_the_table(store: EntryStore, command: Command) -> None:
 
 
 def test_json(store: EntryStore, command: Command) -> None:
-    code, out, _ = command(f"store={store.folder}", "json=true", main=status.main)
+    code, out, _ = command(f"store={store.folder}", "archs=all", "json=true", main=status.main)
     assert code == 0
     found: dict[str, Any] = json.loads(out)
     assert found["counts"]["0"]["done"] == 4
@@ -128,7 +153,7 @@ def test_files_of_one_time_tell_no_speed(tmp_path: Path, command: Command) -> No
     for arch_id in (1, 2, 3):
         store.save(make_entry(architecture(arch_id)))
         os.utime(store.entry_path(architecture(arch_id), 0), (0, 0))  # as an unpacked archive may have it
-    printed = command(f"store={store.folder}", main=status.main)[1]
+    printed = command(f"store={store.folder}", "archs=all", main=status.main)[1]
     assert "an hour" not in printed
     assert "estimated end: unknown" in printed
 
@@ -137,8 +162,9 @@ def test_a_finished_store_and_an_empty_one(tmp_path: Path, command: Command) -> 
     store = make_store(tmp_path / "store")
     assert (
         "estimated end: unknown until files of two trainings differ in their times"
-        in command(f"store={store.folder}", main=status.main)[1]
+        in command(f"store={store.folder}", "archs=all", main=status.main)[1]
     )
+    assert "nothing was asked for yet" in command(f"store={store.folder}", main=status.main)[1]
     store.save(make_entry(architecture(1)))
     out = command(f"store={store.folder}", "archs=1", main=status.main)[1]
     assert "nothing is missing" in out
