@@ -1,7 +1,7 @@
 """The command line: bring tables in, look at them, ask them, take them out.
 
     python -m nasbench_ar import nares.txz          # the authors' release, once
-    python -m nasbench_ar info                      # what is installed
+    python -m nasbench_ar info                      # what is installed; --all tells everything
     python -m nasbench_ar query WRN-34-10 val_best_pgd_acc
     python -m nasbench_ar export nares nares.csv
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     args = _parser().parse_args(arguments)
     try:
-        code: int = args.run(args)
+        code: int = args.run(args) or 0
         sys.stdout.flush()
     except NasbenchError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m nasbench_ar", description="Tables of NASBench-AR.")
     parser.add_argument("--version", action="version", version=f"nasbench-ar {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(metavar="COMMAND")
+    parser.set_defaults(run=lambda _: print(parser.format_help(), end=""))
 
     bring = commands.add_parser("import", help="convert the authors' release (nares.txz) into a table")
     bring.add_argument("path", metavar="PATH", help="nares.txz, another tar with cifar10.jsonl, or that file")
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
     info = commands.add_parser("info", help="what is installed and what is in it")
     info.add_argument("table", metavar="TABLE", nargs="?", help="name or folder (default: all that are installed)")
+    info.add_argument("--all", action="store_true", help="all about every table, not a summary")
     info.add_argument("--verify", action="store_true", help="also compare every array with its hash")
     info.set_defaults(run=_info)
 
@@ -91,24 +93,30 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _info(args: argparse.Namespace) -> int:
-    from nasbench_ar.describe import describe
+    from nasbench_ar.describe import describe, summary
 
     if args.table is not None:
         print(describe(open_table(args.table), verify=args.verify))
         return 0
     at_hand = installed()
-    print("installed tables:")
-    for name, folder in at_hand.items():
-        print(f"  {name}: {folder}" + (" (what load() takes)" if folder == default_folder() else ""))
+    whole = args.all or args.verify
+    taken = {name: " (what load() takes)" if folder == default_folder() else "" for name, folder in at_hand.items()}
+    if whole:
+        print("installed tables:")
+        for name, folder in at_hand.items():
+            print(f"  {name}: {folder}{taken[name]}")
+        print()
     code = 0
     for name in at_hand:
-        print()
         try:
-            print(describe(open_table(name), verify=args.verify))
+            table = open_table(name)
+            print(describe(table, verify=args.verify) if whole else summary(table, note=taken[name]))
         except NasbenchError as error:  # one bad table must not hide the others
             print(f"{name}: cannot be used")
             print(f"error: {error}", file=sys.stderr)
             code = 2
+        print()
+    print("more of one: python -m nasbench_ar info NAME; of all: info --all")
     return code
 
 

@@ -11,6 +11,7 @@ from nasbench_ar.oracle import Oracle
 from nasbench_ar.table import Table
 
 _WIDTH = 100
+_SCREEN = 79
 
 
 def describe(table: Table, *, verify: bool = False) -> str:
@@ -30,6 +31,33 @@ def describe(table: Table, *, verify: bool = False) -> str:
     return "\n".join(lines)
 
 
+def summary(table: Table, *, note: str = "") -> str:
+    """What a table is in a few lines of a screen.
+
+    Args:
+        table: the table.
+        note: ends the first line.
+
+    Raises:
+        TableError: when a part that is needed is damaged.
+    """
+    curves = f"curves of {table.epochs} epochs" if table.curve_names else "no curves"
+    cells = f"corruptions: {', '.join(table.corruption_kinds)}" if table.corruption_kinds else "no corruptions"
+    return "\n".join(
+        [
+            f"{table.name}: {_size(table)}{note}",
+            *textwrap.wrap(table.title, _SCREEN, initial_indent="  ", subsequent_indent="  "),
+            f"  folder: {table.folder}",
+            _entry("objective", f"{table.default_objective}; {curves}, {cells}", _SCREEN),
+            _entry("metrics", ", ".join(table.metrics), _SCREEN),
+        ]
+    )
+
+
+def _size(table: Table) -> str:
+    return f"{len(np.unique(table.arch_index))} architectures, {table.rows} trainings"
+
+
 def _origin(table: Table) -> list[str]:
     meta = table.meta
     source = ", ".join(f"{key} {value}" for key, value in meta["source"].items())
@@ -42,12 +70,11 @@ def _origin(table: Table) -> list[str]:
 def _extent(table: Table) -> list[str]:
     space = table.space
     depths, widths = (", ".join(map(str, values)) for values in (space.depth_choices, space.width_choices))
-    present = len(np.unique(table.arch_index))
     seeds = np.unique(table.seeds)
     listed = ", ".join(map(str, seeds[:10])) + (", ..." if len(seeds) > 10 else "")
     return [
         _entry("space", f"{space.product_size} architectures: {space.stages} stages, depths {depths}, widths {widths}"),
-        _entry("content", f"{present} architectures, {table.rows} trainings, seeds {listed}"),
+        _entry("content", f"{_size(table)}, seeds {listed}"),
         _entry("default objective", table.default_objective),
     ]
 
@@ -68,7 +95,5 @@ def _columns(table: Table) -> list[str]:
     return out
 
 
-def _entry(key: str, text: str) -> str:
-    return textwrap.fill(
-        f"{key}: {text}", _WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
-    )
+def _entry(key: str, text: str, width: int = _WIDTH) -> str:
+    return textwrap.fill(f"{key}: {text}", width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nasbench_ar import Table
-from nasbench_ar.describe import describe
+from nasbench_ar.describe import describe, summary
 from tests.nasbench_ar.conftest import TOY, toy_writer
 
 
@@ -48,6 +48,16 @@ def test_every_line(full: Table) -> None:
         "  flags: late (1), odd (5)",
         "  labels: gpu_type, host",
         f"  verified: {len(full.meta['files'])} arrays equal their hashes",
+    ]
+
+
+def test_a_summary_of_few_lines(full: Table) -> None:
+    assert summary(full, note=" (the best)").splitlines() == [
+        "toy: 2 architectures, 11 trainings (the best)",
+        "  toy numbers",
+        f"  folder: {full.folder}",
+        "  objective: val_pgd_acc; curves of 3 epochs, corruptions: acc",
+        "  metrics: macs, params, training_time_gpu_days, val_loss, val_pgd_acc",
     ]
 
 

@@ -1,5 +1,6 @@
 import argparse
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -127,7 +128,7 @@ def test_every_word_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_info_on_all(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_toy(home / "tables" / "toy")
-    assert main(["info"]) == 0
+    assert main(["info", "--all"]) == 0
     out, _ = capsys.readouterr()
     assert out.startswith("installed tables:\n  ")
     assert f"  toy: {home / 'tables' / 'toy'}\n" in out
@@ -135,6 +136,31 @@ def test_info_on_all(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert out.count("(what load() takes)") == 1
     assert "flags: odd (7)" in out
     assert "Val PGD20 (ten steps) [%]" in out
+
+
+def test_info_fits_a_screen(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info"]) == 0
+    out, _ = capsys.readouterr()
+    lines = out.splitlines()
+    folders = [line for line in lines if "/data/" in line]
+    assert len(lines) <= 24
+    assert all(len(line) < 80 for line in lines if line not in folders)
+    for name in ("digits-729", "nares-figures"):
+        oracle = nasbench_ar.load(name, quiet=True)
+        assert f"\n{name}: " in f"\n{out}"
+        assert f"  folder: {oracle.table.folder}" in folders
+        part = out[out.index(f"{name}: ") :].split("\n\n")[0]
+        assert set(oracle.metrics) <= set(re.findall("[a-z0-9_]+", part))
+    assert out.count("(what load() takes)") == 1
+    assert "info --all" in lines[-1]
+
+
+def test_alone_it_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "usage: python -m nasbench_ar" in out
+    assert all(f"\n    {name} " in out for name in ("import", "info", "export", "query"))
 
 
 def test_info_shows_the_good_tables_beside_a_bad_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,6 +172,8 @@ def test_info_shows_the_good_tables_beside_a_bad_one(home: Path, capsys: pytest.
     assert "default objective: val_best_pgd_acc" in out
     assert err.startswith("error: the table at")
     (home / "tables" / "nares").mkdir()  # not a table, yet load() stumbles over it
+    assert main(["info", "--all"]) == 2
+    (table.folder / "arch_index.npy").write_bytes(b"")
     assert main(["info"]) == 2
 
 
@@ -188,7 +216,7 @@ def test_errors_are_one_line(arguments: list[str], message: str, capsys: pytest.
     assert len(err.splitlines()) <= 2  # `query` says first which table it asks
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["query", "5-10"], ["export", "a", "b", "--format", "xml"]])
+@pytest.mark.parametrize("arguments", [["nonsense"], ["query", "5-10"], ["export", "a", "b", "--format", "xml"]])
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
