@@ -7,3 +7,6 @@ python -m experiments.report
 """
 
 import nasbench_ar.interrupt  # noqa: F401
+from nasbench_ar.packages import check_not_hidden
+
+check_not_hidden("searchers")

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     args = _parser().parse_args(arguments)
     try:
-        code: int = args.run(args) or 0
+        code: int = args.run(args)
         sys.stdout.flush()
     except NasbenchError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -46,10 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m nasbench_ar", description="Tables of NASBench-AR.")
+    parser = argparse.ArgumentParser(
+        prog="python -m nasbench_ar",
+        description="Tables of NASBench-AR.",
+        epilog="Races, searchers and trainings: python -m experiments, searchers or datagen list what they have.",
+    )
     parser.add_argument("--version", action="version", version=f"nasbench-ar {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND")
-    parser.set_defaults(run=lambda _: print(parser.format_help(), end=""))
+    parser.set_defaults(run=lambda _: _help(parser))
 
     bring = commands.add_parser("import", help="convert the authors' release (nares.txz) into a table")
     bring.add_argument("path", metavar="PATH", help="nares.txz, another tar with cifar10.jsonl, or that file")
@@ -79,6 +83,15 @@ def _parser() -> argparse.ArgumentParser:
     query.add_argument("--seed", type=int, help="one training seed (default: mean over all)")
     query.set_defaults(run=_query)
     return parser
+
+
+def _help(parser: argparse.ArgumentParser) -> int:
+    from nasbench_ar.packages import OURS, hidden
+
+    parser.print_help()
+    for line in filter(None, map(hidden, OURS)):
+        print(f"\n{line}")
+    return 0
 
 
 def _import(args: argparse.Namespace) -> int:
