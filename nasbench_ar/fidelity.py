@@ -86,6 +86,13 @@ class FidelitySession:
         self._seed = seed
         self._sign = 1.0 if self.objective.maximize else -1.0
 
+    def __repr__(self) -> str:
+        best = "{1:.6g} by {0}".format(*self.best()) if self.history else ""
+        return (
+            f"FidelitySession({self.objective.name} of {self._oracle.name}: "
+            f"{self.spent:.6g} of {self.budget:.6g} {self.cost.unit}{best and f', best {best}'})"
+        )
+
     @property
     def remaining(self) -> float:
         """What may still be spent."""

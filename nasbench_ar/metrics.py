@@ -154,7 +154,18 @@ def _cost_metrics() -> Iterable[Metric]:
     yield Metric("training_time_gpu_days", "Training time", "cost", "GPU-days", False, text)
 
 
-METRICS: dict[str, Metric] = {m.name: m for m in (*_cost_metrics(), *_val_metrics(), *_test_metrics())}
+class _Catalogue(dict[str, Metric]):
+    """Shows its names only: all that the metrics tell would fill several screens of a notebook."""
+
+    def __repr__(self) -> str:
+        named = {
+            split: [m.name for m in self.values() if m.split == split] for split in ("cost", "val", "train", "test")
+        }
+        lines = [f"  {split}: {', '.join(names)}" for split, names in named.items()]
+        return "\n".join([f"{len(self)} metrics; METRICS[name] tells more", *lines])
+
+
+METRICS: dict[str, Metric] = _Catalogue((m.name, m) for m in (*_cost_metrics(), *_val_metrics(), *_test_metrics()))
 
 # Rows of Table 2 from top to bottom.
 TABLE2_ROWS = (

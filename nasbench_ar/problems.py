@@ -54,6 +54,9 @@ class TableProblem:
         self._worst: list[float] = []
         self._lock = threading.Lock()  # a study may run several threads
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.session})"
+
     @property
     def finished(self) -> bool:
         """Whether the budget or the space is spent, or nothing new was proposed 10,000 times in a row."""

@@ -74,6 +74,19 @@ class CountedQueries(ABC, Generic[Value]):
         if measured := [c for c in self.constraints if not c.known_cost]:
             self._prepare_constraints(measured)
 
+    def __repr__(self) -> str:
+        names = ", ".join(found.name for found in self.objectives)
+        limits = f" where {', '.join(map(str, self.constraints))}" if self.constraints else ""
+        so_far = f", {self._so_far()}" if self.history else ""
+        return (
+            f"{type(self).__name__}({names} of {self._oracle.name}{limits}: "
+            f"{self.spent} of {self.budget} queries{so_far})"
+        )
+
+    @abstractmethod
+    def _so_far(self) -> str:
+        """What the queries have found, in a few words."""
+
     @classmethod
     def _check_names(cls, names: Sequence[str]) -> None:
         """Refuse numbers of objectives that the subclass has no use for."""
@@ -200,6 +213,10 @@ class Session(CountedQueries[float]):
         self.objective = self.objectives[0]
         self._observe = observe
 
+    def _so_far(self) -> str:
+        architecture, value = self.best()
+        return f"best {value:.6g} by {architecture}"
+
     def _look_up(self, found: Architecture) -> float:
         value: float = self._oracle.query(found, self.objective.name, seed=self._seed)
         return value if self._observe is None else self._observe(self.space.index(found), value)
@@ -238,10 +255,26 @@ class VectorSession(CountedQueries[tuple[float, ...]]):
         ConfigError: for fewer than two objectives, or one that is named twice.
     """
 
+    def __repr__(self) -> str:
+        names = ", ".join(found.name for found in self.objectives)
+        limits = f" where {', '.join(map(str, self.constraints))}" if self.constraints else ""
+        so_far = f", {self._so_far()}" if self.history else ""
+        return (
+            f"{type(self).__name__}({names} of {self._oracle.name}{limits}: "
+            f"{self.spent} of {self.budget} queries{so_far})"
+        )
+
+    @abstractmethod
+    def _so_far(self) -> str:
+        """What the queries have found, in a few words."""
+
     @classmethod
     def _check_names(cls, names: Sequence[str]) -> None:
         if isinstance(names, str) or len(names) < 2 or len(set(names)) < len(names):
             raise ConfigError(f"objectives={names!r}: expected two or more different metrics")
+
+    def _so_far(self) -> str:
+        return f"{len(self.front())} on the front"
 
     def _look_up(self, found: Architecture) -> tuple[float, ...]:
         return tuple(self._oracle.query(found, o.name, seed=self._seed) for o in self.objectives)

@@ -99,6 +99,12 @@ class SearchSpace(Grid):
         )
         return params[0], macs[0]
 
+    def __repr__(self) -> str:
+        words = [f"{name}={value!r}" for name, value in self.to_dict().items()]
+        if self.members is not None:  # thousands of numbers would hide the rest
+            words.append(f"{self.size} of {self.product_size} architectures")
+        return f"SearchSpace({', '.join(words)})"
+
     # -- size and membership -------------------------------------------------
 
     @property

@@ -66,6 +66,15 @@ class Searcher(ABC):
         self.history: dict[Architecture, float] = {}
         self._queue: deque[Architecture] = deque()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(seed={self.seed}: {self._so_far()})"
+
+    def _so_far(self) -> str:
+        if not self.history:
+            return "nothing told yet"
+        architecture, score = self.best()
+        return f"{len(self.history)} told, best {score:.6g} by {architecture}"
+
     # -- for whoever runs the search -----------------------------------------
 
     def ask(self) -> Architecture:

@@ -41,6 +41,9 @@ class VectorSearcher(Searcher):
         super().__init__(space, seed)
         self.vectors: dict[Architecture, tuple[float, ...]] = {}
 
+    def _so_far(self) -> str:
+        return f"{len(self.vectors)} told, {len(self.front())} on the front"
+
     def tell(self, architecture: ArchitectureLike, score: float | Sequence[float]) -> None:
         """Report the scores of one architecture.
 

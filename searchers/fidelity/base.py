@@ -69,6 +69,9 @@ class FidelitySearcher(ABC):
         self.pending: dict[Architecture, int] = {}
         self._deck: list[Architecture] = []
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(seed={self.seed}: {len(self.history)} told, {len(self.pending)} running)"
+
     # -- for whoever runs the search -----------------------------------------
 
     def ask(self) -> Training | None:

@@ -100,6 +100,13 @@ def test_every_row_of_table_2_is_filled_and_directions_hold() -> None:
             assert found.maximize is not None
 
 
+def test_the_catalogue_shows_its_names_by_split() -> None:
+    lines = repr(METRICS).splitlines()
+    assert lines[0] == f"{len(METRICS)} metrics; METRICS[name] tells more"
+    shown = {split.strip(): names.split(", ") for split, names in (line.split(": ") for line in lines[1:])}
+    assert shown == {s: [m.name for m in METRICS.values() if m.split == s] for s in ("cost", "val", "train", "test")}
+
+
 def test_searchable() -> None:
     assert objective("val_pgd_acc").label == "Val PGD20"
     assert objective("val_best_pgd_acc").curve == "val_pgd_acc"

@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import nasbench_ar
 from nasbench_ar import (
     BudgetExhaustedError,
     ConfigError,
@@ -92,6 +93,26 @@ def test_the_space_is_what_the_table_can_answer(toy: Oracle) -> None:
 def test_bad_budgets(toy: Oracle, budget: Any) -> None:
     with pytest.raises(ConfigError, match="expected a positive number of queries"):
         toy.session("val_pgd_acc", budget=budget)
+
+
+def test_what_a_notebook_shows(toy: Oracle) -> None:
+    session = toy.session("val_pgd_acc", budget=3)
+    assert repr(session) == "Session(val_pgd_acc of toy: 0 of 3 queries)"
+    session.query(A)
+    session.query(A)
+    best = f"best {session.best()[1]:.6g} by {A}"
+    assert repr(session) == f"Session(val_pgd_acc of toy: 1 of 3 queries, {best})"
+    vectors = toy.vector_session(["val_pgd_acc", "macs"], budget=4)
+    vectors.query(A)
+    assert repr(vectors) == "VectorSession(val_pgd_acc, macs of toy: 1 of 4 queries, 1 on the front)"
+    epochs = toy.fidelity_session("val_pgd_acc", budget=7)
+    epochs.query(A, 2)
+    assert repr(epochs) == f"FidelitySession(val_pgd_acc of toy: 3 of 7 epochs, best {epochs.best()[1]:.6g} by {A})"
+    limited = toy.session("val_pgd_acc", budget=3, constraints="macs<=1e9")
+    assert repr(limited) == "Session(val_pgd_acc of toy where macs<=1000000000: 0 of 3 queries)"
+    assert repr(nasbench_ar.optuna_objective("val_pgd_acc", budget=3, table=toy)) == (
+        "OptunaObjective(Session(val_pgd_acc of toy: 0 of 3 queries))"
+    )
 
 
 def test_bad_objectives(toy: Oracle) -> None:

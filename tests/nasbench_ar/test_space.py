@@ -130,6 +130,12 @@ def test_bad_numbers(index: object) -> None:
         NARES.from_arch_id(0 if index == 15625 or index == -1 else index)  # type: ignore[arg-type]
 
 
+def test_a_notebook_shows_how_many_members_and_not_which() -> None:
+    assert repr(NARES).endswith("classes=10)")
+    assert eval(repr(NARES)) == NARES
+    assert repr(NARES.restricted_to(indices=range(3000))) == f"{repr(NARES)[:-1]}, 3000 of 15625 architectures)"
+
+
 def test_left_out_members() -> None:
     small = NARES.restricted_to(indices=[3, 1])
     assert small.members == (1, 3)

@@ -63,6 +63,20 @@ def test_best_is_the_first_of_the_best() -> None:
     assert searcher.best() == (B, 3.0)
 
 
+def test_what_a_notebook_shows() -> None:
+    searcher = Scripted(TINY, 7)
+    assert repr(searcher) == "Scripted(seed=7: nothing told yet)"
+    searcher.tell(A, 1.25)
+    searcher.tell(B, 2.5)
+    assert repr(searcher) == f"Scripted(seed=7: 2 told, best 2.5 by {B})"
+    vector = VectorRandomSearch(TINY, 3)
+    vector.tell(A, (1.0, 2.0))
+    assert repr(vector) == "VectorRandomSearch(seed=3: 1 told, 1 on the front)"
+    fidelity = RandomFull(TINY, 3, 9)
+    fidelity.tell(A, 0, [0.5])
+    assert repr(fidelity) == "RandomFull(seed=3: 1 told, 0 running)"
+
+
 def test_history_keeps_first_order_and_last_score() -> None:
     searcher = RandomSearch(TINY, 0)
     for architecture, score in ((A, 1.0), (B, 3.0), (A, 2.0)):
