@@ -165,20 +165,23 @@ def _loky(function: Callable[..., T], tasks: Sequence[Task], jobs: int, restarts
     """A pool breaks when one of its workers is killed, and is then made anew for what is unfinished."""
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
+    from joblib.parallel import LokyBackend
 
     code = pack(function)
     left = dict(enumerate(tasks))
     breaks = Breaks(restarts, len(tasks))
+    backend = LokyBackend()
+    backend.configure = functools.partial(backend.configure, initializer=_end_with, initargs=(os.getpid(),))
     while left:
         parallel = Parallel(
-            n_jobs=min(jobs, len(left)),
-            backend="loky",
+            n_jobs=jobs,  # also for a single task that is left: it may kill the process that runs it
+            backend=backend,
             return_as="generator_unordered",
             batch_size=1,  # a long task must not hold back one that was put beside it
             max_nbytes=None,  # no files for large arguments, which a killed command would leave behind
         )
         call = delayed(_call)
-        results = parallel(call(os.getpid(), sys.path, number, code, pack(task)) for number, task in list(left.items()))
+        results = parallel(call(sys.path, number, code, pack(task)) for number, task in list(left.items()))
         try:
             for number, result in results:
                 del left[number]
@@ -193,10 +196,8 @@ def _loky(function: Callable[..., T], tasks: Sequence[Task], jobs: int, restarts
                 results.close()
 
 
-def _call(parent: int, path: list[str], number: int, code: bytes, task: bytes) -> tuple[int, Any]:
+def _call(path: list[str], number: int, code: bytes, task: bytes) -> tuple[int, Any]:
     """Runs in the worker, which may be older than the latest folders to import from."""
-    if os.getppid() == parent:
-        _end_with_parent()
     sys.path += [folder for folder in path if folder not in sys.path]
     return number, call_packed(code, task, lambda: "a worker process")
 
@@ -233,10 +234,8 @@ def call_packed(code: bytes, task: bytes, who: Callable[[], str]) -> Any:
         ) from error
 
 
-@functools.cache
-def _end_with_parent() -> None:
-    """End this process, a worker, when its parent is killed: loky's workers would go on, and hold what they have."""
-    parent = os.getppid()
+def _end_with(parent: int) -> None:
+    """Runs first in a worker: end it when its command is killed; loky's workers would go on, and hold what they have."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -37,6 +37,15 @@ def die_at_first(number: int, folder: Path, victims: frozenset[int], times: int 
     return number
 
 
+def die_late_at_first(number: int, folder: Path) -> int:
+    """The first call for number 1 kills its process when number 0 has long been done; returns where it ran."""
+    if number and not (folder / "died").exists():
+        (folder / "died").touch()
+        time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()
+
+
 def die(number: int) -> None:
     """Every call kills its process."""
     os.kill(os.getpid(), signal.SIGKILL)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import random
+import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +20,8 @@ import pytest
 from nasbench_ar import ConfigError, EngineError
 from nasbench_ar.engine import Breaks, Engine
 from tests.dask_cluster import Cluster, scheduler
-from tests.nasbench_ar.engine_tasks import die, die_at_first, fail_at, log_start, process_id, square
+from tests.nasbench_ar.engine_tasks import die, die_at_first, die_late_at_first, fail_at, log_start, process_id, square
+from tests.nasbench_ar.killed_command import MOMENTS
 
 TASKS = [(number,) for number in range(12)]
 
@@ -91,6 +96,13 @@ def test_a_task_that_always_kills_its_worker(name: str, restarts: int, capfd: py
     assert capfd.readouterr().err.count("submitted again") == restarts
 
 
+def test_the_last_task_of_a_killed_worker_runs_in_a_worker_again(tmp_path: Path) -> None:
+    found = list(Engine(jobs=2).run(die_late_at_first, [(0, tmp_path), (1, tmp_path)]))
+    assert (tmp_path / "died").exists()
+    assert len(found) == 2
+    assert os.getpid() not in found
+
+
 def test_breaks_count_from_the_last_result() -> None:
     breaks = Breaks(1, 3)
     breaks.another("first")
@@ -162,6 +174,76 @@ def test_workers_end_with_a_killed_command(name: str, tmp_path: Path) -> None:
     while any(map(_is_alive, workers)) and time.monotonic() < until:
         time.sleep(0.1)
     assert not any(map(_is_alive, workers))
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
+
+
+class Command:
+    """A command that is killed, and everything that it started."""
+
+    def __init__(self, *words: object) -> None:
+        self.mark = f"NASBENCH_AR_TEST={uuid.uuid4().hex}"
+        name, _, value = self.mark.partition("=")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.nasbench_ar.killed_command", *map(str, words)],
+            env={**os.environ, name: value},
+            stderr=subprocess.DEVNULL,
+        )
+
+    def others(self) -> list[int]:
+        """Living processes of the command besides itself."""
+        return [process for process in map(int, filter(str.isdigit, os.listdir("/proc"))) if self._is_mine(process)]
+
+    def _is_mine(self, process: int) -> bool:
+        try:
+            marks = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+        except OSError:  # it has ended, or is somebody else's
+            return False
+        return process != self.process.pid and self.mark.encode() in marks and _is_alive(process)
+
+    def leaves_nobody(self, seconds: float = 60.0) -> bool:
+        """Whether all others end within some time after the command."""
+        self.process.wait()
+        until = time.monotonic() + seconds
+        while (left := self.others()) and time.monotonic() < until:
+            time.sleep(0.1)
+        for process in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        return not left
+
+
+@needs_proc
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_workers_end_with_a_command_that_is_killed_while_they_start(moment: str, tmp_path: Path) -> None:
+    command = Command(tmp_path, moment)
+    assert command.process.wait(60) == -signal.SIGKILL
+    assert command.leaves_nobody()
+    assert not list(tmp_path.iterdir()) or moment == "a task is handed in"
+
+
+@needs_proc
+@pytest.mark.slow
+def test_no_worker_is_left_after_any_of_24_kills(tmp_path: Path) -> None:
+    chance = random.Random(15)
+    begun = 0
+    for number in range(24):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        command = Command(folder)
+        until = time.monotonic() + 60
+        while not command.others() and time.monotonic() < until:
+            time.sleep(0.002)
+        if number % 4 == 0:  # otherwise at any moment until then, or in the middle of a task
+            while not any(folder.iterdir()) and time.monotonic() < until:
+                time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, 3.0) if number % 4 != 1 else 0.0)
+        command.process.kill()
+        assert command.leaves_nobody(), f"kill {number}"
+        begun += bool(list(folder.iterdir()))
+    print(f"24 kills, {begun} of them after the first task had begun")
+    assert 6 <= begun < 24
 
 
 def _is_alive(process: int) -> bool:
