@@ -33,6 +33,7 @@ from datagen.worker import Order, Outcome, note
 from nasbench_ar import Architecture
 from nasbench_ar.engine import Engine
 from nasbench_ar.errors import NasbenchError, ResultsError, TrainingError, WriteError
+from nasbench_ar.process import require_open_files
 
 POLL_SECONDS = 5.0
 FAILURES_IN_A_ROW = 10  # a broken device must not use up the attempts of every training
@@ -209,6 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(help_text())
         return 0
     try:
+        require_open_files()
         return run(parse_command_line(words))
     except NasbenchError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -28,6 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nasbench_ar.engine import Engine
 from nasbench_ar.errors import ConfigError, NasbenchError, first_line, shown
+from nasbench_ar.process import require_open_files
 from searchers import ALL_SEARCHERS, Searcher, hyperparameters
 from searchers.fidelity import FIDELITY_SEARCHERS
 
@@ -353,6 +354,7 @@ def main_with_errors(main: Any, arguments: Sequence[str] | None = None) -> int:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that workers end too
     try:
+        require_open_files()
         main(list(sys.argv[1:] if arguments is None else arguments))
     except NasbenchError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -24,8 +24,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from nasbench_ar.errors import ConfigError, EngineError, shown
+from nasbench_ar.process import OPEN_FILES, require_open_files
 
 ENGINES = ("loky", "dask")
+_FILES_A_WORKER = {"loky": 1, "dask": 10}  # that the command has open, measured
 _LONGEST_PLACE = 1000  # characters of an address or a path
 T = TypeVar("T")
 Task = tuple[Any, ...]
@@ -101,19 +103,20 @@ class Engine:
             tasks: the arguments of each call.
 
         Raises:
-            EngineError: workers were killed `restarts + 1` times in a row, or the
-                scheduler or what workers need cannot be found.
+            EngineError: workers were killed `restarts + 1` times in a row, the scheduler or what
+                workers need cannot be found, or this process may open too few files for them.
             Exception: the first that a task raises; those not begun are dropped.
         """
         if not tasks:
             return iter(())
+        jobs = self._at_most(tasks)
+        if jobs > 1 and self.dask is None:
+            each = _FILES_A_WORKER[self.name]
+            require_open_files(OPEN_FILES + each * jobs, f"a command with {jobs} workers of engine={self.name}")
         if self.name == "dask":
             from nasbench_ar import dask_engine
 
-            return dask_engine.run(
-                function, tasks, address=self.dask, jobs=self._at_most(tasks), restarts=self.restarts
-            )
-        jobs = self._at_most(tasks)
+            return dask_engine.run(function, tasks, address=self.dask, jobs=jobs, restarts=self.restarts)
         return (function(*task) for task in tasks) if jobs == 1 else _loky(function, tasks, jobs, self.restarts)
 
     def _at_most(self, tasks: Sequence[Task]) -> int:
@@ -235,7 +238,7 @@ def call_packed(code: bytes, task: bytes, who: Callable[[], str]) -> Any:
 
 
 def _end_with(parent: int) -> None:
-    """Runs first in a worker: end it when its command is killed; loky's workers would go on, and hold what they have."""
+    """Runs first in a worker: ends it when its command is killed; loky's workers would go on and keep what they hold."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -1,4 +1,4 @@
-"""Whether the process that left something behind on a shared disk is still alive."""
+"""Processes: whether one that left something behind on a shared disk is still alive, and what this one may do."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+
+from nasbench_ar.errors import EngineError
+
+OPEN_FILES = 64  # of a command, with some room
 
 
 @dataclass(frozen=True)
@@ -67,3 +71,21 @@ def _stat(pid: int) -> tuple[str, int] | None:
         return None
     fields = text.rpartition(")")[2].split()  # the name before it may contain anything
     return fields[0], int(fields[19])
+
+
+def require_open_files(need: int = OPEN_FILES, who: str = "a command") -> None:
+    """Make sure that this process may open enough files at once.
+
+    Raises:
+        EngineError: when it may not.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if allowed != resource.RLIM_INFINITY and allowed < need:
+        raise EngineError(
+            f"a process may have only {allowed} files open here (ulimit -n), and {who} needs up to {need}: "
+            f"raise the limit, say with ulimit -n {max(need, 1024)}"
+        )

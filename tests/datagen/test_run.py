@@ -21,6 +21,7 @@ from datagen.store import EntryStore, training_key
 from nasbench_ar import METRICS, Architecture, Oracle, Table, TrainingError
 from nasbench_ar.metrics import CORRUPTIONS, CURVES
 from tests.datagen.conftest import TINY, Command, stripes, write_arrays
+from tests.open_files import open_files
 
 SMALLEST = Architecture(1, 1, 1, 1)
 IMAGES_VARIABLE = "NASBENCH_AR_IMAGES"
@@ -388,3 +389,10 @@ def test_on_a_gpu_in_mixed_precision(words: list[str], tmp_path: Path, command: 
     assert entry.provenance["peak_memory_mib"] > 0
     assert entry.test["test_aa_acc"] <= entry.test["test_clean_acc"]
     assert max(entry.curves["train_acc"]) > 40
+
+
+def test_few_open_files_are_one_line(words: list[str], command: Command) -> None:
+    with open_files(20):
+        code, out, err = command(*words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: a process may have only 20 files open here (ulimit -n)")

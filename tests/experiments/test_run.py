@@ -18,6 +18,7 @@ from experiments import run
 from nasbench_ar import Architecture, SearchSpace, Table
 from searchers import Searcher
 from tests.experiments.conftest import Command, write_table
+from tests.open_files import open_files
 
 FILES = {"summary.csv", "summary.md", "summary.tex", "config.yaml", "trajectories.npz", "trajectory.png"}
 
@@ -268,3 +269,10 @@ def test_cheap_searchers_never_import_torch(table: Table, tmp_path: Path) -> Non
     arguments = words(table, tmp_path)
     code = f"import sys\nfrom experiments import run\nrun.main({arguments!r})\nsys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_few_open_files_are_one_line(table: Table, tmp_path: Path, command: Command) -> None:
+    with open_files(20):
+        code, out, err = command(run.main, f"table={table.folder}", "queries=10", "runs=2", f"out={tmp_path}")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: a process may have only 20 files open here (ulimit -n)")

@@ -22,6 +22,7 @@ from nasbench_ar.engine import Breaks, Engine
 from tests.dask_cluster import Cluster, scheduler
 from tests.nasbench_ar.engine_tasks import die, die_at_first, die_late_at_first, fail_at, log_start, process_id, square
 from tests.nasbench_ar.killed_command import MOMENTS
+from tests.open_files import open_files
 
 TASKS = [(number,) for number in range(12)]
 
@@ -140,6 +141,15 @@ def test_processes(cluster: Cluster) -> None:
 def test_values_that_do_not_fit(words: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Engine(**words)
+
+
+@pytest.mark.parametrize(("name", "need"), [("loky", 64 + 12), ("dask", 64 + 120)])
+def test_workers_need_open_files(name: str, need: int) -> None:
+    with open_files(need - 1), pytest.raises(EngineError, match=f"12 workers of engine={name} needs up to {need}: "):
+        Engine(name, jobs=20).run(square, TASKS)
+    with open_files(need):
+        Engine(name, jobs=20).run(square, TASKS)
+        assert list(Engine(jobs=1).run(square, TASKS[:2])) == [0, 1]
 
 
 def test_code_that_workers_do_not_have(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

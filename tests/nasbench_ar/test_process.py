@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from nasbench_ar.process import Process, machine
+from nasbench_ar.errors import EngineError
+from nasbench_ar.process import OPEN_FILES, Process, machine, require_open_files
+from tests.open_files import open_files
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
 
@@ -95,3 +97,14 @@ def test_nothing_is_known_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
     this = Process.this()
     assert this.started is None
     assert not this.surely_dead()
+
+
+def test_few_open_files_are_refused_with_what_to_do() -> None:
+    with open_files(OPEN_FILES - 1), pytest.raises(EngineError, match=r"only 63 files open here \(ulimit -n\), and a"):
+        require_open_files()
+    with open_files(OPEN_FILES):
+        require_open_files()
+        with pytest.raises(EngineError, match="9 workers needs up to 100: raise the limit, say with ulimit -n 1024"):
+            require_open_files(100, "a command with 9 workers")
+        with pytest.raises(EngineError, match="ulimit -n 5000$"):
+            require_open_files(5000)
