@@ -4,10 +4,13 @@
         ...  # train
 
 The ledger of a card is a file in the machine's temporary folder,
-`nasbench-ar-<user>/<card>.json`.  Whoever changes it holds a lock (`flock`, which the
-system takes from a process that dies), and drops the tickets of dead processes.  Whoever
-does not fit waits, in the order of coming, so that small trainings do not pass over a
-large one for ever.
+`nasbench-ar-<user>/<card>.json`.  That folder must belong to the user, and nobody else may
+enter it: in a temporary folder anybody may put links and files under a name that can be
+guessed.  (A folder of the login session, XDG_RUNTIME_DIR, would vanish when the user logs
+out while trainings go on.)  A process that changes the ledger holds a lock (`flock`, which
+the system takes from a process that dies), and drops the tickets of dead processes.  A
+training that does not fit waits, in the order of coming, so that small trainings do not
+pass over a large one for ever.
 
 A training that needs more than the whole card waits until it has the card alone and then
 tries: estimates err, and it reports itself when memory runs out.  The ledger knows the
@@ -19,6 +22,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import tempfile
 import time
 import uuid
@@ -160,8 +164,9 @@ def ledger_path(card: str) -> Path:
 def _locked(path: Path) -> Iterator[list[Ticket]]:
     """The tickets of living processes, to be changed; nobody else sees or changes them meanwhile."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with path.with_suffix(".lock").open("a") as lock:
+        _make_private(path.parent)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+        with open(os.open(path.with_suffix(".lock"), flags, 0o600), "r+b") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             tickets = [ticket for ticket in _read(path) if not ticket.owner.surely_dead()]
             yield tickets
@@ -170,6 +175,17 @@ def _locked(path: Path) -> Iterator[list[Ticket]]:
         if isinstance(error, ResultsError):
             raise
         raise ResultsError(f"cannot keep account of the GPU in {path}: {error.strerror or error}") from error
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder for this user alone, or check that it is one."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()  # of a link itself
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise ResultsError(
+            f"{folder} is not a folder of yours alone, as the account of the GPU needs: remove it, or set TMPDIR to "
+            "another folder for all your commands"
+        )
 
 
 def _read(path: Path) -> list[Ticket]:

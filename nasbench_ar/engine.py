@@ -238,7 +238,7 @@ def call_packed(code: bytes, task: bytes, who: Callable[[], str]) -> Any:
 
 
 def _end_with(parent: int) -> None:
-    """Runs first in a worker: ends it when its command is killed; loky's workers would go on and keep what they hold."""
+    """Runs first in a worker: ends it when its command is killed, where loky alone would have it stay."""
 
     def watch() -> None:
         while os.getppid() == parent:

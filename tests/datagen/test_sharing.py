@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -182,7 +183,7 @@ def test_without_file_locks_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_ledger_that_cannot_be_used_is_one_error(tmp_path: Path) -> None:
     path = ledger_path("card")
-    path.parent.mkdir()
+    path.parent.mkdir(mode=0o700)
     far = '[{"token": "a", "owner": {"machine": "m", "pid": 99999999999, "started": null}, "bytes": 1, "held": true}]'
     for content in ("[{]", "[" * 100_000, "[{}]", far, far.replace("99999999999", "9").replace("1,", '"1",')):
         path.write_text(content)
@@ -194,6 +195,59 @@ def test_a_ledger_that_cannot_be_used_is_one_error(tmp_path: Path) -> None:
     path.parent.write_text("")
     with pytest.raises(ResultsError, match="cannot keep account of the GPU"), reserve("card", 1, CAPACITY, print):
         pass
+
+
+def try_to_share() -> None:
+    with reserve("card", 1, CAPACITY, print):
+        pass
+
+
+def test_a_folder_that_somebody_else_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    somebody = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: somebody)
+    folder = ledger_path("card").parent
+    folder.mkdir(mode=0o700)
+    with pytest.raises(ResultsError, match=f"{folder} is not a folder of yours alone.*, or set TMPDIR"):
+        try_to_share()
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o777])
+def test_a_folder_that_others_may_write_is_refused(mode: int) -> None:
+    folder = ledger_path("card").parent
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(ResultsError, match="is not a folder of yours alone"):
+        try_to_share()
+    assert not list(folder.iterdir())
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    folder, elsewhere = ledger_path("card").parent, tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    folder.symlink_to(elsewhere)
+    with pytest.raises(ResultsError, match="is not a folder of yours alone"):
+        try_to_share()
+    folder.unlink()
+    folder.mkdir(mode=0o700)
+    (folder / "card.lock").symlink_to(elsewhere / "lock")
+    with pytest.raises(ResultsError, match="cannot keep account of the GPU"):
+        try_to_share()
+    (folder / "card.lock").unlink()
+    (folder / "card.json").symlink_to(elsewhere / "account")
+    try_to_share()
+    assert not (folder / "card.json").is_symlink()
+    assert not list(elsewhere.iterdir())
+
+
+def test_the_folder_is_private(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.umask(0)
+    try:
+        try_to_share()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(ledger_path("card").parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(ledger_path("card").with_suffix(".lock").stat().st_mode) == 0o600
 
 
 def test_a_processor_is_not_shared() -> None:
