@@ -23,6 +23,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from datagen import plain
 from datagen.plain import quotable
 from datagen.profiles import PROFILES
 from nasbench_ar import SearchSpace
@@ -269,6 +270,31 @@ class RunConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for provenance."""
         return asdict(self)
+
+
+_KINDS = {bool: plain.truth, int: plain.count, float: plain.number, str: plain.line}
+
+
+def check_protocol(content: Mapping[str, Any]) -> None:
+    """Make sure that a stored protocol has every setting of training and attacks, with values that a run can have.
+
+    Raises:
+        KeyError, TypeError, ValueError: when it has not; a ConfigError is one.
+    """
+    settings: dict[str, Any] = {}
+    for part, schema in (("train", TrainConfig), ("attack", AttackConfig)):
+        found = {}
+        for key, default in asdict(schema()).items():
+            value = content[part][key]
+            try:
+                if isinstance(default, list):
+                    found[key] = list(map(plain.number, value))
+                else:
+                    found[key] = _KINDS[type(default)](value)
+            except ValueError as error:
+                raise ValueError(f"{part}.{key}: {error}") from None
+        settings[part] = schema(**found)
+    RunConfig(archs="all", **settings).check()
 
 
 def _require(key: str, value: object, allowed: str, holds: bool) -> None:

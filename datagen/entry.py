@@ -159,6 +159,9 @@ def _provenance(content: Any) -> dict[str, Any]:
     """As it is, with what tables and plans read from it checked."""
     for name in ("train_seconds", "test_seconds"):
         plain.number(content[name])
+    if content["peak_memory_mib"] is not None:
+        plain.number(content["peak_memory_mib"])
+    plain.count(content["evaluation_batch"])
     for value in (content["timestamp"], content["hardware"]["device"], content["hardware"]["name"]):
         plain.line(value)
     return dict(content)

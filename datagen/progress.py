@@ -196,6 +196,8 @@ def _finished(folder: Path) -> dict[str, float]:
                         continue
     except FileNotFoundError:  # the first is not finished yet
         pass
+    except OSError as error:
+        raise _unreadable(folder, error) from error
     return found
 
 
@@ -204,6 +206,12 @@ def _names(folder: Path) -> list[str]:
         return os.listdir(folder)
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, error: OSError) -> ResultsError:
+    return ResultsError(f"cannot read {error.filename or folder}: {error.strerror or error}")
 
 
 def _failures(folder: Path) -> dict[str, Failure]:

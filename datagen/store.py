@@ -23,12 +23,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from datagen import plain
 from datagen.claims import Claims
+from datagen.config import check_protocol
 from datagen.entry import Entry, read_entry
 from datagen.failures import Failure, read_failure
 from datagen.identity import content_hash, differences, hash_matches
 from nasbench_ar.architecture import Architecture
-from nasbench_ar.errors import ResultsError, SpaceError, WriteError, shown
+from nasbench_ar.errors import ResultsError, WriteError, shown
 from nasbench_ar.files import STALE_SECONDS, sweep_partials, write_atomically, write_first
 from nasbench_ar.space import SearchSpace
 
@@ -122,18 +124,20 @@ class EntryStore:
                 raise ResultsError(f"{path} is damaged: {part} does not match its hash; restore it")
         if not isinstance(content.get("profile"), str):
             raise ResultsError(f"{path} is damaged: profile={shown(content.get('profile'))} is no name; restore it")
+        try:
+            _check(content)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            problem = f"{type(error).__name__}: {plain.one_line(error)}"
+            raise ResultsError(f"{path} is damaged: {problem}; restore it") from error
         return content
 
     def space(self) -> SearchSpace:
         """The search space of the entries.
 
         Raises:
-            ResultsError: when the manifest does not describe one.
+            ResultsError: as `manifest`.
         """
-        try:
-            return SearchSpace.from_dict(self.manifest()["protocol"]["space"])
-        except (SpaceError, KeyError, TypeError) as error:
-            raise ResultsError(f"{self.folder / MANIFEST} is damaged: {error}; restore it") from error
+        return SearchSpace.from_dict(self.manifest()["protocol"]["space"])
 
     # -- entries ---------------------------------------------------------------
 
@@ -152,7 +156,7 @@ class EntryStore:
             ResultsError: when there is one and it is damaged.
         """
         path = self.entry_path(architecture, seed)
-        if not path.exists():
+        if not os.path.lexists(path):  # a link that leads nowhere is in the way all the same
             return False
         read_entry(path)
         return True
@@ -290,3 +294,15 @@ class EntryStore:
                 f"writing {path} failed: {error.strerror or error}; what is finished is kept, the same command "
                 "goes on from there"
             ) from error
+
+
+def _check(manifest: Mapping[str, Any]) -> None:
+    """Whether everything is there that plans and tables take from a manifest."""
+    protocol, dataset = manifest["protocol"], manifest["dataset"]
+    check_protocol(protocol)
+    SearchSpace.from_dict(protocol["space"])
+    plain.line(dataset["name"])
+    for purpose in ("train", "val", "test"):
+        plain.line(dataset[purpose]["from"])
+        plain.count(dataset[purpose]["images"])
+    dataset["corruptions"]  # None where there are none

@@ -67,6 +67,8 @@ def make_entry(
             "timestamp": "2024-05-06",
             "train_seconds": 4320.0,
             "test_seconds": 10.0,
+            "peak_memory_mib": None,
+            "evaluation_batch": 500,
             "hardware": {"device": device, "name": "NVIDIA Toy" if device == "cuda" else "CPU Toy"},
         },
     )

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from datagen import sharing
 from datagen.claims import Holder
 from datagen.entry import Entry, read_entry
+from datagen.export import definitions
 from datagen.failures import Failure, read_failure
 from datagen.identity import content_hash
 from datagen.merge import Merged, merge
@@ -24,6 +25,7 @@ from datagen.progress import Status, look
 from datagen.sharing import Ticket
 from datagen.status import as_json, as_text
 from datagen.store import EntryStore
+from datagen.workload import images_of_store, workload
 from nasbench_ar import Architecture, ResultsError, SearchSpace
 from nasbench_ar.metrics import CURVES
 from nasbench_ar.process import Process
@@ -158,9 +160,18 @@ def test_merging_with_a_damaged_store(
 # -- manifest --------------------------------------------------------------------
 
 
+def plan_with_manifest(store: EntryStore) -> tuple[dict[str, Any], SearchSpace]:
+    """What plans and tables ask of a manifest."""
+    manifest, space = store.manifest(), store.space()
+    definitions(manifest)
+    protocol = manifest["protocol"]
+    workload(protocol["train"], protocol["attack"], images_of_store(manifest), batch=500)
+    return manifest, space
+
+
 def use_manifest(store: EntryStore) -> tuple[dict[str, Any], SearchSpace, list[Entry], Status]:
     """All that is asked of a manifest."""
-    return store.manifest(), store.space(), store.entries(), look(store)
+    return *plan_with_manifest(store), store.entries(), look(store)
 
 
 def manifest_holds(found: tuple[dict[str, Any], SearchSpace, list[Entry], Status]) -> None:
@@ -194,7 +205,7 @@ def test_manifests_with_other_values(files: Files, change: Damages) -> None:
         for part in ("protocol", "dataset"):
             assert content_hash(manifest[part]) == manifest[f"{part}_sha256"]
 
-    MANIFEST.check(lambda: (store.manifest(), store.space()), holds, names=files.folder)
+    MANIFEST.check(lambda: plan_with_manifest(store), holds, names=files.folder)
 
 
 # -- what accompanies work ----------------------------------------------------------

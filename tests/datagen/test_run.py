@@ -396,3 +396,17 @@ def test_few_open_files_are_one_line(words: list[str], command: Command) -> None
         code, out, err = command(*words)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("error: a process may have only 20 files open here (ulimit -n)")
+
+
+def test_a_loop_of_links_in_place_of_an_entry_fails_that_training_alone(
+    words: list[str], command: Command, tmp_path: Path
+) -> None:
+    loop = tmp_path / "store/entries/1-1-1-2-seed0.json"
+    assert command(*words)[0] == 0
+    loop.symlink_to(loop.name)
+    code, out, err = command(*words, "archs=1-1-1-1,1-1-1-2")
+    assert code == 1
+    assert f"failed: 1-1-1-2: cannot read {loop}: Too many levels of symbolic links" in out
+    assert "1 of 2 trainings have an entry" in out
+    assert "Traceback" not in err
+    assert loop.is_symlink()

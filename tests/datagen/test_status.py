@@ -212,6 +212,16 @@ def test_wrong_words(store: EntryStore, command: Command, word: str, message: st
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("place", ["entries", "work", "entries/1-1-1-1-seed3.json"])
+def test_a_loop_of_links_is_one_line(store: EntryStore, command: Command, place: str) -> None:
+    path = store.folder / place
+    if path.exists():
+        path.rename(store.folder / "elsewhere")
+    path.symlink_to(path.name)
+    code, out, err = command(f"store={store.folder}", main=status.main)
+    assert (code, out, err) == (2, "", f"error: cannot read {path}: Too many levels of symbolic links\n")
+
+
 def test_it_starts_without_pytorch(store: EntryStore) -> None:
     code = "import sys; from datagen import status; status.main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
     root = Path(__file__).resolve().parents[2]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,11 @@ def rewritten(**changes: Any) -> bytes:
     return json.dumps({"sha256": content_hash(content), **content}).encode()
 
 
+def without(name: str, **changes: Any) -> dict[str, Any]:
+    """The provenance of an entry, less something."""
+    return {key: value for key, value in {**make_entry(A).provenance, **changes}.items() if key != name}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -57,6 +64,9 @@ def rewritten(**changes: Any) -> bytes:
         (b'{"format": "else"}', "is no entry"),
         (make_entry(A).to_bytes().replace(b'"seed": 0', b'"seed": 1'), "does not match its hash"),
         (rewritten(format_version=9), "has format version 9; this release reads 1"),
+        (rewritten(provenance=without("peak_memory_mib")), "is no whole entry .KeyError: 'peak_memory_mib'"),
+        (rewritten(provenance=without("evaluation_batch")), "is no whole entry .KeyError: 'evaluation_batch'"),
+        (rewritten(provenance=without("", peak_memory_mib="5")), "is no whole entry .*'5' is no finite number"),
         (rewritten(arch="1-2-3"), "is no whole entry .*pairs of positive integers"),
         (rewritten(best_epoch=99), "best_epoch is outside"),
         (rewritten(curves={}), "is no whole entry .KeyError"),
@@ -162,6 +172,61 @@ def test_a_manifest_without_a_profile(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"profile"', b'"was"'))
     with pytest.raises(ResultsError, match="profile=None is no name"):
         EntryStore(path.parent).manifest()
+
+
+def signed_manifest(folder: Path, change: Callable[[dict[str, Any]], None]) -> EntryStore:
+    """A store whose manifest has other content and the right hashes."""
+    store = make_store(folder)
+    path = folder / "manifest.json"
+    content = json.loads(path.read_bytes())
+    change(content)
+    for part in ("protocol", "dataset"):
+        content[f"{part}_sha256"] = content_hash(content[part])
+    path.write_text(json.dumps(content))
+    return store
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["protocol"]["train"].pop("steps"), "KeyError: 'steps'"),
+        (lambda c: c["protocol"]["attack"].pop("pgd_steps"), "KeyError: 'pgd_steps'"),
+        (lambda c: c["protocol"].pop("attack"), "KeyError: 'attack'"),
+        (lambda c: c["protocol"]["train"].update(batch=0), "train.batch=0: expected an integer of at least 2"),
+        (lambda c: c["protocol"]["train"].update(batch=2.5), "train.batch: 2.5 is no whole number"),
+        (lambda c: c["protocol"]["train"].update(lr="0.1"), "train.lr: '0.1' is no finite number"),
+        (lambda c: c["protocol"]["train"].update(flip=1), "train.flip: 1 is neither true nor false"),
+        (lambda c: c["protocol"]["train"].update(lr_drops=[0.5, "a"]), "train.lr_drops: 'a' is no finite number"),
+        (lambda c: c["protocol"]["train"].update(lr_drops=0.5), "TypeError: 'float' object is not iterable"),
+        (lambda c: c["protocol"]["space"].pop("image_size"), "a space needs exactly the keys"),
+        (lambda c: c["dataset"].pop("name"), "KeyError: 'name'"),
+        (lambda c: c["dataset"].pop("val"), "KeyError: 'val'"),
+        (lambda c: c["dataset"]["test"].update(images="40"), "'40' is no whole number"),
+        (lambda c: c["dataset"]["train"].pop("from"), "KeyError: 'from'"),
+        (lambda c: c["dataset"].pop("corruptions"), "KeyError: 'corruptions'"),
+    ],
+)
+def test_a_manifest_that_lacks_what_commands_need(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    store = signed_manifest(tmp_path / "store", change)
+    with pytest.raises(ResultsError, match=f"manifest.json is damaged: .*{re.escape(message)}.*; restore it"):
+        store.manifest()
+
+
+def test_whole_numbers_do_for_numbers(tmp_path: Path) -> None:
+    signed_manifest(tmp_path / "store", lambda c: c["protocol"]["train"].update(lr=1)).manifest()
+
+
+def test_links_that_lead_nowhere_are_no_entries_and_not_replaced(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    path = store.entry_path(A, 0)
+    path.parent.mkdir()
+    for target, reason in ((path.name, "Too many levels of symbolic links"), ("nothing", "No such file or directory")):
+        path.symlink_to(target)
+        with pytest.raises(ResultsError, match=f"cannot read {path}: {reason}"):
+            store.has(A, 0)
+        path.unlink()
 
 
 def test_no_store(tmp_path: Path) -> None:
