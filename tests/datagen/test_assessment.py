@@ -113,6 +113,23 @@ def test_a_sound_evaluation_raises_no_flag() -> None:
 
 
 @pytest.mark.parametrize(
+    ("only_compact", "only_cw", "flagged"),
+    [(0, 0, False), (4, 0, False), (5, 0, True), (5, 1, False), (7, 1, True), (1, 7, False), (26, 10, True)],
+)
+def test_autoattack_may_leave_more_than_cw_by_twice_the_noise(only_compact: int, only_cw: int, flagged: bool) -> None:
+    """Of n images on which the two disagree, chance gives one side n / 2 with a standard deviation of sqrt(n) / 2."""
+    given = masks(clean=100, pgd=80)
+    given["cw"] = (np.arange(100) >= only_compact) & (np.arange(100) < 60)
+    given["apgd-t"] = np.arange(100) < 60 - only_cw
+    assert sanity_checks(given, DETAILS)["aa_above_cw"] == flagged
+
+
+def test_what_is_just_within_bounds_is_not_flagged() -> None:
+    assert not any(sanity_checks(masks(pgd=80), {**DETAILS, "zero_gradient_share": 1.0}).values())
+    assert sanity_checks(masks(), {**DETAILS, "zero_gradient_share": 1.001})["zero_gradients"]
+
+
+@pytest.mark.parametrize(
     ("given", "details", "flag"),
     [
         (masks(clean=49), DETAILS, "robust_above_clean"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,17 @@ def test_a_changed_weight(tmp_path: Path) -> None:
     save_checkpoint(path, state())
     content = torch.load(path, weights_only=True)
     content["network"]["a"][0, 0] += 1
+    torch.save(content, path)
+    with pytest.raises(ResultsError, match="does not match its digest"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("change", [lambda w: w.view(torch.int32), lambda w: w.reshape(3, 2), torch.Tensor.flatten])
+def test_the_same_bytes_as_another_type_or_in_another_shape(tmp_path: Path, change: Callable[..., torch.Tensor]) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, state())
+    content = torch.load(path, weights_only=True)
+    content["network"]["a"] = change(content["network"]["a"]).clone()
     torch.save(content, path)
     with pytest.raises(ResultsError, match="does not match its digest"):
         load_checkpoint(path)

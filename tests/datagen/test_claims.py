@@ -161,6 +161,35 @@ def test_of_two_who_take_over_at_once_one_notices(claims: Claims, monkeypatch: p
             rival[0].check()
 
 
+@pytest.mark.parametrize("later", ["a rival's claim", "nothing"])
+def test_who_takes_over_looks_whether_it_has_the_claim(
+    claims: Claims, monkeypatch: pytest.MonkeyPatch, later: str
+) -> None:
+    take(claims, "rival")
+    rivals = claims.path(KEY).read_bytes()
+    age(claims, 101)
+    whole = claims_module.write_atomically
+
+    def overtaken(path: Path, content: bytes) -> None:
+        whole(path, content)
+        if later == "nothing":
+            path.unlink()
+        else:
+            path.write_bytes(rivals)
+
+    monkeypatch.setattr(claims_module, "write_atomically", overtaken)
+    found = claims.take(KEY, device="cpu", command="mine")
+    if later == "nothing":
+        assert isinstance(found, Claim)
+        assert found.renew()
+    else:
+        assert isinstance(found, Holder)
+        assert found.command == "rival"
+    holder = claims.holder(KEY)
+    assert holder
+    assert holder.command == ("mine" if later == "nothing" else "rival")
+
+
 def test_a_claim_that_cannot_be_written(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
     with take(claims) as claim:
         full = OSError(28, "No space left on device")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import time
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from datagen.entry import Entry, read_entry
 from datagen.identity import content_hash
 from datagen.store import EntryStore
 from nasbench_ar import Architecture, ResultsError, SearchSpace
+from nasbench_ar.files import STALE_SECONDS
 from nasbench_ar.metrics import CURVES
 from tests.datagen.synthetic_entries import DATASET, PROTOCOL, SPACE, make_entry, make_store
 
@@ -227,6 +230,18 @@ def test_links_that_lead_nowhere_are_no_entries_and_not_replaced(tmp_path: Path)
         with pytest.raises(ResultsError, match=f"cannot read {path}: {reason}"):
             store.has(A, 0)
         path.unlink()
+
+
+def test_only_old_requests_to_end_are_tidied_away(tmp_path: Path) -> None:
+    """A worker of another command may still have to see a new one."""
+    store = make_store(tmp_path / "store")
+    for name, age in ((".new.stop", 0), (".recent.stop", STALE_SECONDS - 60), (".old.stop", STALE_SECONDS + 60)):
+        marker = store.claims.folder / name
+        marker.parent.mkdir(exist_ok=True)
+        marker.touch()
+        os.utime(marker, (time.time() - age,) * 2)
+    store.tidy("mine")
+    assert sorted(path.name for path in store.claims.folder.iterdir()) == [".new.stop", ".recent.stop"]
 
 
 def test_no_store(tmp_path: Path) -> None:
