@@ -81,7 +81,7 @@ def read_contest(folders: Sequence[Path], shared: Sequence[str] = SHARED) -> Con
             raise ResultsError(f"{folder} is given twice; give each result folder once")
         store = RunStore(folder)
         config = checked_config(folder)
-        runs = store.load(store.finished(), 1)
+        runs = store.load(store.stored(), 1)
         if not len(runs.seeds):
             raise ResultsError(f"{folder} holds no finished run")
         configs.append(config)

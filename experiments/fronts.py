@@ -163,30 +163,30 @@ def run_fronts(config: RunConfig, oracle: Oracle) -> str:
         NasbenchError: as `run.run_experiment`.
     """
     objectives = [word.strip() for word in (config.objective or "").split(",")]
-    race, store, runs = complete(config, oracle, Path(config.out) / oracle.name / "+".join(objectives))
-    cloud = Cloud.of(oracle, objectives, race.constraints, race.table_seed)
-    fronts = measure(config.searcher_name, cloud, runs)
-    text = as_text(fronts, oracle, race.queries, race.constraints)
-    store.write("summary.csv", summary_csv(fronts).encode())
-    store.write("summary.md", text.encode())
-    caption = f"{fronts.name}: {len(runs.seeds)} runs of {race.queries} queries. {oracle.name}: {oracle.title}"
-    store.write("summary.tex", as_latex(HEADER, _cells(fronts), caption).encode())
-    store.write("front.csv", front_csv(fronts, oracle).encode())
-    pack = io.BytesIO()
-    np.savez_compressed(
-        pack,
-        seeds=runs.seeds,
-        arch_index=runs.arch_index,
-        hypervolume=fronts.volumes,
-        on_front=fronts.on_front,
-        exact_front=cloud.front,
-        exact_found=fronts.exact,
-    )
-    store.write("trajectories.npz", pack.getvalue())
-    plot.save_figure(draw_volumes([fronts]), store.folder / "hypervolume.png", note=plot.wrapped_title(oracle))
-    from experiments.front_picture import draw_front
+    with complete(config, oracle, Path(config.out) / oracle.name / "+".join(objectives)) as (race, store, runs):
+        cloud = Cloud.of(oracle, objectives, race.constraints, race.table_seed)
+        fronts = measure(config.searcher_name, cloud, runs)
+        text = as_text(fronts, oracle, race.queries, race.constraints)
+        store.write("summary.csv", summary_csv(fronts).encode())
+        store.write("summary.md", text.encode())
+        caption = f"{fronts.name}: {len(runs.seeds)} runs of {race.queries} queries. {oracle.name}: {oracle.title}"
+        store.write("summary.tex", as_latex(HEADER, _cells(fronts), caption).encode())
+        store.write("front.csv", front_csv(fronts, oracle).encode())
+        pack = io.BytesIO()
+        np.savez_compressed(
+            pack,
+            seeds=runs.seeds,
+            arch_index=runs.arch_index,
+            hypervolume=fronts.volumes,
+            on_front=fronts.on_front,
+            exact_front=cloud.front,
+            exact_found=fronts.exact,
+        )
+        store.write("trajectories.npz", pack.getvalue())
+        plot.save_figure(draw_volumes([fronts]), store.folder / "hypervolume.png", note=plot.wrapped_title(oracle))
+        from experiments.front_picture import draw_front
 
-    plot.save_figure(draw_front(fronts, oracle), store.folder / "front.png", note=plot.wrapped_title(oracle))
+        plot.save_figure(draw_front(fronts, oracle), store.folder / "front.png", note=plot.wrapped_title(oracle))
     names = "summary.csv summary.md summary.tex front.csv trajectories.npz hypervolume.png front.png config.yaml"
     return f"{text}\n{store.folder}: {names}"
 
@@ -209,7 +209,7 @@ def stored_fronts(folder: Path, oracle: Oracle) -> Fronts:
     store = RunStore(folder)
     config = checked_config(folder)
     marks = config["fingerprint"]
-    runs = load_runs(store, marks, store.finished(), 1, oracle)
+    runs = load_runs(store, marks, store.stored(), 1, oracle)
     cloud = Cloud.of(oracle, str(marks["objective"]).split(","), limits_of(marks), marks["table_seed"])
     return measure(str(config["name"]), cloud, runs)
 

@@ -23,7 +23,7 @@ from experiments.config import main_with_errors
 from experiments.contestants import read_contest
 from experiments.statistics import t_quantile
 from experiments.trajectory import expected_best_of_n, incumbents
-from nasbench_ar import METRICS, Oracle, ResultsError
+from nasbench_ar import METRICS, Oracle, ResultsError, WriteError
 from nasbench_ar.files import write_atomically
 
 if TYPE_CHECKING:
@@ -163,7 +163,8 @@ def save_figure(axes: Axes, path: Path, *, note: str) -> None:
         note: the line.
 
     Raises:
-        ResultsError: on another ending, or when the file cannot be written.
+        ResultsError: on another ending.
+        WriteError: when the file cannot be written.
     """
     import matplotlib.pyplot as plt
 
@@ -185,7 +186,8 @@ def write_figure(figure: Figure, path: Path, *, dpi: int = 200) -> None:
         dpi: dots per inch of a PNG, and of what is rasterised elsewhere.
 
     Raises:
-        ResultsError: on another ending, or when the file cannot be written.
+        ResultsError: on another ending.
+        WriteError: when the file cannot be written.
     """
     buffer = io.BytesIO()
     kind = path.suffix.removeprefix(".").lower()
@@ -195,7 +197,7 @@ def write_figure(figure: Figure, path: Path, *, dpi: int = 200) -> None:
     try:
         write_atomically(path, buffer.getvalue())
     except OSError as error:
-        raise ResultsError(f"cannot write {path}: {error.strerror or error}") from error
+        raise WriteError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def objective_axis(oracle: Oracle, objective: str) -> str:

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import searchers
 from nasbench_ar import checkout
@@ -17,6 +18,11 @@ _LIBRARIES = ("numpy", "scipy", "scikit-learn", "joblib", "hydra-core", "matplot
 def versions() -> dict[str, str]:
     """Python, this toolkit and the libraries it stands on."""
     return checkout.versions(_LIBRARIES)
+
+
+def code() -> dict[str, Any]:
+    """What computes runs now: commit and versions."""
+    return {"git_commit": git_commit(), "versions": versions()}
 
 
 def source_digest(cls: type) -> str:

@@ -119,8 +119,9 @@ def proxy_matrix(config: RunConfig, oracle: Oracle, search_on: Sequence[str]) ->
     rows = []
     for objective in search_on:
         one = replace(config, objective=objective, name=objective)
-        _, _, runs = complete(one, oracle, folder)
-        rows.append([score(oracle, runs.reported, objective, judge, config.table_seed, limits) for judge in judges])
+        with complete(one, oracle, folder) as (_, _, runs):
+            reported = runs.reported
+        rows.append([score(oracle, reported, objective, judge, config.table_seed, limits) for judge in judges])
     return rows
 
 

@@ -18,7 +18,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,7 @@ from experiments.config import RunConfig, help_text, main_with_errors, parse_com
 from experiments.judged import Judged, judge
 from experiments.redraw import IMAGES, check_noise, images_of
 from experiments.runner import Race, build_searcher, open_session
-from experiments.store import Runs, RunStore
+from experiments.store import Runs, RunStore, note, writing_reports
 from experiments.stored_config import load_runs
 from experiments.trajectory import incumbents
 from experiments.worker import ranges, run_and_store, run_group_and_store
@@ -89,12 +90,19 @@ def run_experiment(config: RunConfig, oracle: Oracle | None = None) -> Experimen
     oracle = oracle or load(config.table, quiet=True)
     if "," in (config.objective or ""):
         raise ConfigError(f"objective={config.objective}: several objectives are for python -m experiments.run alone")
-    race, store, runs = complete(config, oracle, Path(config.out) / oracle.name)
-    return _report(config, oracle, race, store, runs)
+    with complete(config, oracle, Path(config.out) / oracle.name) as (race, store, runs):
+        experiment = _judged(config, oracle, race, store, runs)
+        _write_report(experiment, race, store)
+    return experiment
 
 
-def complete(config: RunConfig, oracle: Oracle, parent: Path) -> tuple[Race, RunStore, Runs]:
+@contextmanager
+def complete(config: RunConfig, oracle: Oracle, parent: Path) -> Iterator[tuple[Race, RunStore, Runs]]:
     """Carry out the runs that are missing; the runs asked for lie in a folder below `parent`.
+
+    What is done with them belongs into the block: until it ends, no other configuration can
+    have the folder.  A report that cannot be written ends the block, with a note where no
+    run was missing.
 
     Raises:
         NasbenchError: as `run_experiment`.
@@ -102,19 +110,19 @@ def complete(config: RunConfig, oracle: Oracle, parent: Path) -> tuple[Race, Run
     config.check()
     race, fingerprint = _plan(config, oracle)
     store = RunStore(parent / config.searcher_name)
-    store.claim(fingerprint, overwrite=config.overwrite)
-    wanted = range(config.seed, config.seed + config.runs)
-    done = set(store.finished())
-    missing = [seed for seed in wanted if seed not in done]
-    _note(f"{config.searcher_name}: {race.objective}, seeds {wanted[0]}..{wanted[-1]}, {race.queries} queries each")
-    if done:
-        _note(f"{len(done)} runs are stored in {store.folder} already, {len(wanted) - len(missing)} of those asked for")
-    code = {"git_commit": provenance.git_commit(), "versions": provenance.versions()}
-    store.begin(_resolved(config, oracle, race, fingerprint), code if missing else None)
-    if missing:
-        _carry_out(race, missing, store, config.parallel, (fingerprint["table_hash"], fingerprint["source"]))
-    # checked, since some may have been stored by another command, long ago
-    return race, store, load_runs(store, fingerprint, wanted, config.queries, oracle)
+    resolved = _resolved(config, oracle, race, fingerprint)
+    with store.claim(resolved, overwrite=config.overwrite):
+        wanted = range(config.seed, config.seed + config.runs)
+        note(f"{config.searcher_name}: {race.objective}, seeds {wanted[0]}..{wanted[-1]}, {race.queries} queries each")
+        missing = store.missing(wanted)
+        with writing_reports(computed=bool(missing)):
+            store.begin(resolved, provenance.code() if missing else None)
+        if missing:
+            _carry_out(race, missing, store, config.parallel, (fingerprint["table_hash"], fingerprint["source"]))
+        # checked, since some may have been stored by another command, long ago
+        runs = load_runs(store, fingerprint, wanted, config.queries, oracle)
+        with writing_reports(computed=bool(missing)):
+            yield race, store, runs
 
 
 def _plan(config: RunConfig, oracle: Oracle) -> tuple[Race, dict[str, Any]]:
@@ -194,10 +202,10 @@ def _note_left_out(race: Race, oracle: Oracle, size: int) -> None:
     lacking = oracle.space.size - int(oracle.available(*needed, seed=race.table_seed).sum())
     if lacking:
         names = " and ".join(needed)
-        _note(f"{lacking} of {oracle.space.size} architectures have no {names} here and are left out of the space")
+        note(f"{lacking} of {oracle.space.size} architectures have no {names} here and are left out of the space")
     if beyond := oracle.space.size - lacking - size:
         limits = ", ".join(str(limit) for limit in parse_constraints(race.constraints) if limit.known_cost)
-        _note(f"{limits}: {beyond} of {oracle.space.size} architectures are beyond it and left out of the space")
+        note(f"{limits}: {beyond} of {oracle.space.size} architectures are beyond it and left out of the space")
 
 
 def _resolved(config: RunConfig, oracle: Oracle, race: Race, fingerprint: dict[str, Any]) -> dict[str, Any]:
@@ -221,7 +229,7 @@ def _resolved(config: RunConfig, oracle: Oracle, race: Race, fingerprint: dict[s
 def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, engine: Engine, same: tuple[str, str]) -> None:
     from tqdm import tqdm
 
-    store = RunStore(store.folder.resolve())  # workers may have been started in another folder
+    store = RunStore(store.folder.resolve(), store.mark)  # workers may have been started in another folder
     bar = partial(tqdm, total=len(seeds), unit="run", desc=race.searcher.rpartition(".")[2], dynamic_ncols=True)
     if not searcher_class(race.searcher).lockstep:
         with bar() as progress:
@@ -232,7 +240,7 @@ def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, engine: Engine
     size, at_a_time = prototype.grouping(len(seeds), engine.processes())
     groups = [seeds[k : k + size] for k in range(0, len(seeds), size)]
     at_a_time = min(at_a_time, len(groups))
-    _note(f"lock-step groups of up to {size} runs: {len(groups)}, {at_a_time} at a time")
+    note(f"lock-step groups of up to {size} runs: {len(groups)}, {at_a_time} at a time")
     here = engine.name == "loky"  # bars of other machines' workers would be seen by nobody
     tasks = [(race, group, store, *same, k % at_a_time if here else None) for k, group in enumerate(groups)]
     if engine.dask is None:
@@ -245,7 +253,7 @@ def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, engine: Engine
                 progress.update(runs)
 
 
-def _report(config: RunConfig, oracle: Oracle, race: Race, store: RunStore, runs: Runs) -> Experiment:
+def _judged(config: RunConfig, oracle: Oracle, race: Race, store: RunStore, runs: Runs) -> Experiment:
     known = {target_of(cls): name for name, cls in ALL_SEARCHERS.items()}.get(race.searcher)
     plain = not race.constraints and race.noise == "none"
     limits = parse_constraints(race.constraints)
@@ -259,7 +267,12 @@ def _report(config: RunConfig, oracle: Oracle, race: Race, store: RunStore, runs
         constraints=limits,
     )
     judged = None if plain else judge(oracle, race, runs)
-    experiment = Experiment(config, oracle, race.objective, store.folder, runs, rows, lacking, judged)
+    return Experiment(config, oracle, race.objective, store.folder, runs, rows, lacking, judged)
+
+
+def _write_report(experiment: Experiment, race: Race, store: RunStore) -> None:
+    config, oracle, runs = experiment.config, experiment.oracle, experiment.runs
+    rows, judged = experiment.rows, experiment.judged
     store.write("summary.csv", summary.as_csv(rows).encode())
     store.write("summary.md", as_text(experiment).encode())
     header = _header(config)
@@ -283,7 +296,6 @@ def _report(config: RunConfig, oracle: Oracle, race: Race, store: RunStore, runs
         **lines,  # type: ignore[arg-type]
     )
     plot.save_figure(axes, store.folder / "trajectory.png", note=plot.wrapped_title(oracle))
-    return experiment
 
 
 def _header(config: RunConfig) -> tuple[str, ...]:
@@ -316,10 +328,6 @@ def as_text(experiment: Experiment) -> str:
     if runs.early:
         lines.append(runs.early)
     return "\n".join(lines) + "\n"
-
-
-def _note(text: str) -> None:
-    print(f"nasbench-ar: {text}", file=sys.stderr)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -138,11 +138,14 @@ def run_group(race: Race, seeds: Sequence[int], progress: Callable[[int], object
 
 def _finished_run(searcher: Searcher, session: Queries, ended: str) -> Run:
     space = session.space
+    reported = searcher.best()[0]
+    if reported not in session.history:
+        raise SearchError(f"{type(searcher).__name__} reports {reported}, which it never queried")
     return Run(
         seed=searcher.seed,
         arch_index=np.asarray(space.indices(session.history), dtype=np.int32),
         scores=np.array(session.first_values(), dtype=np.float32),
-        reported=space.index(searcher.best()[0]),
+        reported=space.index(reported),
         repeats=session.repeats,
         ended=ended,
     )

@@ -38,7 +38,7 @@ def plot_special(folders: Sequence[Path], out: Path) -> None:
         differing = [key for key in SHARED if config["fingerprint"].get(key) != first.get(key)]
         if differing:
             raise ResultsError(f"{folder} and {folders[0]} differ in {', '.join(differing)}: they share no axis")
-        if not RunStore(folder).finished():
+        if not RunStore(folder).stored():
             raise ResultsError(f"{folder} holds no finished run")
     oracle = Oracle(table_of(folders[0], configs[0]))
     if "," in str(first["objective"]):
@@ -62,7 +62,7 @@ def _draw_judged(folders: Sequence[Path], configs: Sequence[dict[str, Any]], ora
             noise=str(marks.get("noise", "none")),
             images=int(marks.get("images", 1)),
         )
-        runs = load_runs(store, marks, store.finished(), race.queries, oracle)
+        runs = load_runs(store, marks, store.stored(), race.queries, oracle)
         judged = judge(oracle, race, runs)
         curves.append(plot.Curve(str(config["name"]), judged.true))
         lines = judged.reference_lines(max(curve.best.shape[1] for curve in curves))

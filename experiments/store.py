@@ -7,17 +7,29 @@
 
 The same command started again computes only what is missing.  Whatever decides a
 run's result is part of the *fingerprint*: another one is refused, not mixed in.
+
+A folder belongs to the configuration whose `config.yaml` was there first; only one of
+several commands can write it.  While a command works it holds a lock on the folder, which
+the system drops when the command ends, however it ends.  A folder without a finished run
+that nobody holds is free for another configuration.  Where a file system has no such
+locks, and for workers that outlive their command, every run is checked twice: it is
+stored only where `config.yaml` has the fingerprint it was computed under, and its file
+carries a digest of that fingerprint, without which it is not read.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import io
+import json
 import os
 import shutil
-import time
+import sys
 import uuid
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +39,123 @@ import yaml
 from numpy.typing import NDArray
 
 from experiments.runner import Run
-from nasbench_ar.errors import ResultsError, shown
-from nasbench_ar.files import write_atomically
+from nasbench_ar.errors import ResultsError, WriteError, shown
+from nasbench_ar.files import sweep_partials, write_atomically, write_first
 from nasbench_ar.npz import read_npz
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 CONFIG = "config.yaml"
-STALE_SECONDS = 3600  # a temporary file this old belongs to no living process
+RUN_FILES = "seed-*.npz"
+MARK = "fingerprint"  # array of a run file
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads no aliases: a few lines of them stand for more than any memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError(f"it has an alias, *{shown(self.peek_event().anchor)[1:-1]}, which no command writes")
+        return super().compose_node(parent, index)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes no aliases where two entries are the same object."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _as_yaml(config: Mapping[str, Any]) -> bytes:
+    return yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True).encode()
+
+
+class _Lock:
+    """A lock on a folder itself, which needs no file and ends with the process; none where the system has none."""
+
+    def __init__(self, folder: Path, held: ExitStack) -> None:
+        self._handle: int | None = None
+        if fcntl is not None:
+            try:
+                self._handle = os.open(folder, os.O_RDONLY)
+            except OSError:
+                return
+            held.callback(os.close, self._handle)
+
+    def take_alone(self) -> bool:
+        """Whether nobody else has it now."""
+        try:
+            if self._handle is not None:
+                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # this file system has no locks
+            pass
+        return True
+
+    def share(self) -> None:
+        """Wait until nobody has it alone, and keep anybody from taking it so."""
+        try:
+            if self._handle is not None:
+                fcntl.flock(self._handle, fcntl.LOCK_SH)
+        except OSError:
+            pass
+
+    def is_of(self, folder: Path) -> bool:
+        """Whether the folder is still the one that was locked, and not one that has replaced it."""
+        try:
+            return self._handle is None or os.path.samestat(os.fstat(self._handle), folder.stat())
+        except OSError:
+            return False
+
+
+def mark_of(fingerprint: Mapping[str, Any]) -> str:
+    """Hex SHA-256 of a fingerprint; equal ones have equal digests, 1 and 1.0 for instance."""
+    return hashlib.sha256(json.dumps(_canonical(fingerprint)).encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _canonical(value[key]) for key in sorted(value, key=str)}
+    if isinstance(value, (list, tuple)):
+        return [_canonical(item) for item in value]
+    if isinstance(value, str) or value is None:
+        return value
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        return ["number", hex(int(value))]  # which has no limit on its digits
+    return ["other", repr(value)]
+
+
+@functools.lru_cache(maxsize=64)
+def _mark_in(folder: Path, state: tuple[int, ...]) -> str:
+    """`state` changes with the file: it is read once by a worker that stores hundreds of runs."""
+    return RunStore(folder)._mark_here()
+
+
+@contextmanager
+def writing_reports(*, computed: bool) -> Iterator[None]:
+    """Reports of runs that were all stored before need not be written: a note says that they were not.
+
+    Args:
+        computed: whether runs were computed now; what cannot be written is an error then.
+
+    Raises:
+        WriteError: see `computed`.
+    """
+    try:
+        yield
+    except WriteError as error:
+        if computed:
+            raise
+        note(f"no report files: {error}")
+
+
+def note(text: str) -> None:
+    """Tell on standard error what a command does."""
+    print(f"nasbench-ar: {text}", file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -65,28 +188,75 @@ class Runs:
 class RunStore:
     """One result folder.
 
+    Attributes:
+        folder: where it is.
+        mark: digest of the fingerprint that runs are stored under; empty for that of `config.yaml`.
+
     Raises:
         ResultsError: whenever the folder cannot be read or written.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], mark: str = "") -> None:
         self.folder = Path(folder)
+        self.mark = mark
 
-    def claim(self, fingerprint: Mapping[str, Any], *, overwrite: bool = False) -> None:
-        """Make sure that the folder holds runs of this configuration, or none.
+    def claim(self, config: Mapping[str, Any], *, overwrite: bool = False) -> ExitStack:
+        """Make the folder this configuration's, or make sure that it is.
+
+        Args:
+            config: the resolved configuration, with its `fingerprint`.
+            overwrite: remove what is stored of another configuration, with its reports.
+
+        Returns:
+            A context; until it ends no other configuration can have the folder.
 
         Raises:
-            ResultsError: when runs of another configuration are there; lists the
-                differences.  With `overwrite` they and their reports are removed instead.
+            ResultsError: when the folder is another configuration's; lists the differences.
         """
-        stored = self.read_config() if (self.folder / CONFIG).exists() else None
-        if stored is None and any((self.folder / "runs").glob("*")):
-            raise ResultsError(f"{self.folder} holds runs without a {CONFIG}; use another out= or name=")
-        if stored is None or stored["fingerprint"] == fingerprint:
-            return
-        if self.finished() and not overwrite:
-            raise ResultsError(self._differences(stored["fingerprint"], fingerprint))
-        self._remove()
+        self.mark = mark_of(config["fingerprint"])
+        while True:
+            try:
+                (self.folder / "runs").mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise self._unwritable(error) from error
+            with ExitStack() as held:
+                lock = _Lock(self.folder, held)
+                alone = lock.take_alone()
+                if alone:
+                    self._settle(config, overwrite=overwrite)
+                lock.share()
+                there = lock.is_of(self.folder)
+                stored = self._stored_config() if there else None
+                if stored is not None and mark_of(stored["fingerprint"]) == self.mark:
+                    return held.pop_all()
+                if stored is not None and not alone:
+                    raise ResultsError(
+                        f"a command at work in {self.folder} has another configuration "
+                        f"({_differences(stored['fingerprint'], config['fingerprint'])}); use another name= or out=, "
+                        "or wait until it is done"
+                    )
+
+    def _settle(self, config: Mapping[str, Any], *, overwrite: bool) -> None:
+        """Write `config.yaml`, or remove what keeps it from being written."""
+        stored = self._stored_config()
+        if stored is None:
+            if any((self.folder / "runs").glob("*")):
+                raise ResultsError(f"{self.folder} holds runs without a {CONFIG}; use another out= or name=")
+            try:
+                write_first(self.folder / CONFIG, _as_yaml({**config, "computed_by": []}))
+            except OSError as error:
+                raise self._unwritable(error) from error
+        elif mark_of(stored["fingerprint"]) != self.mark:
+            if self.finished() and not overwrite:
+                raise ResultsError(
+                    f"{self.folder} holds results of another configuration "
+                    f"({_differences(stored['fingerprint'], config['fingerprint'])}); "
+                    "use another name= or out=, or overwrite=true to remove them"
+                )
+            self._remove()
+
+    def _unwritable(self, error: OSError) -> WriteError:
+        return WriteError(f"cannot write results to {self.folder}: {error.strerror or error}")
 
     def _remove(self) -> None:
         """Take the folder away as a whole before deleting it, so that no old file can pass for a new one."""
@@ -98,7 +268,7 @@ class RunStore:
         shutil.rmtree(retired, ignore_errors=True)
 
     def begin(self, config: Mapping[str, Any], code: Mapping[str, Any] | None) -> None:
-        """Write `config.yaml`, before runs are computed or for a report of stored ones.
+        """Write `config.yaml` of a claimed folder, before runs are computed or for a report of stored ones.
 
         Args:
             config: the resolved configuration, with its `fingerprint`.
@@ -106,36 +276,22 @@ class RunStore:
                 the list `computed_by`, which grows when a later command, on other
                 versions, computes further runs.
         """
-        try:
-            (self.folder / "runs").mkdir(parents=True, exist_ok=True)
-            for stale in (self.folder / "runs").glob(".*.partial"):
-                if time.time() - stale.stat().st_mtime > STALE_SECONDS:
-                    stale.unlink(missing_ok=True)  # left behind by a killed process
-        except OSError as error:
-            raise ResultsError(f"cannot write results to {self.folder}: {error.strerror or error}") from error
-        before = self.read_config().get("computed_by", []) if (self.folder / CONFIG).exists() else []
+        for folder in (self.folder, self.folder / "runs"):
+            sweep_partials(folder)
+        stored = self._stored_config() or {}
+        before = stored.get("computed_by", [])
         computed_by = before if code is None or dict(code) in before else [*before, dict(code)]
-        content = {**config, "computed_by": computed_by}
-        self.write(CONFIG, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
+        self.write(CONFIG, _as_yaml({**config, "computed_by": computed_by}))
 
-    def _differences(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-        old, new = _flat(old), _flat(new)
-        changed = [
-            f"{' '.join(str(key).split())[:60]} was {shown(old.get(key))}, is {shown(new.get(key))}"
-            for key in [*new, *(key for key in old if key not in new)]
-            if old.get(key) != new.get(key)
-        ]
-        more = f"; and {len(changed) - 8} more" if len(changed) > 8 else ""
-        return (
-            f"{self.folder} holds results of another configuration ({'; '.join(changed[:8])}{more}); "
-            "use another name= or out=, or overwrite=true to remove them"
-        )
+    def _stored_config(self) -> dict[str, Any] | None:
+        """As `read_config`; None where there is none."""
+        return self.read_config() if os.path.lexists(self.folder / CONFIG) else None
 
     def read_config(self) -> dict[str, Any]:
         """The stored `config.yaml`."""
         path = self.folder / CONFIG
         try:
-            config = yaml.safe_load(path.read_bytes())
+            config = yaml.load(path.read_bytes(), Loader=_Loader)
         except FileNotFoundError:
             raise ResultsError(f"{self.folder} holds no results: there is no {CONFIG} in it") from None
         except MemoryError:
@@ -157,32 +313,70 @@ class RunStore:
         """Whether a run is stored, whole."""
         return zipfile.is_zipfile(self._path(seed))
 
+    def stored(self) -> list[int]:
+        """Seeds of all stored runs, ascending; for reports, which refuse files that are not whole."""
+        words = [path.stem.removeprefix("seed-") for path in (self.folder / "runs").glob(RUN_FILES)]
+        seeds = [int(word) for word in words if word.isascii() and word.isdigit() and len(word) < 12]
+        return sorted(seed for seed in set(seeds) if self._path(seed).exists())
+
     def finished(self) -> list[int]:
-        """Seeds of all whole stored runs, ascending; files that are not whole are left out."""
-        seeds = []
-        for path in (self.folder / "runs").glob("seed-*.npz"):
-            digits = path.stem.removeprefix("seed-")
-            if digits.isdecimal() and zipfile.is_zipfile(path):
-                seeds.append(int(digits))
-        return sorted(seeds)
+        """Those that need not be computed any more: files that are not whole are left out."""
+        return [seed for seed in self.stored() if self.has(seed)]
+
+    def missing(self, wanted: Sequence[int]) -> list[int]:
+        """Those of the wanted seeds that must be computed; says how many there are already, and what is not whole."""
+        done, stored = set(self.finished()), self.stored()
+        missing = [seed for seed in wanted if seed not in done]
+        if done:
+            note(
+                f"{len(done)} runs are stored in {self.folder} already, {len(wanted) - len(missing)} of those asked for"
+            )
+        for seed in sorted(set(stored) & set(missing)):
+            note(f"{self._path(seed)} is not whole; this run is carried out again")
+        return missing
 
     def save(self, run: Run) -> None:
-        """Store one run, atomically."""
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
+        """Store one run, atomically.
+
+        Raises:
+            ResultsError: when the folder has become another configuration's, or cannot be written.
+        """
+        self._save(
+            run.seed,
             arch_index=run.arch_index,
             scores=run.scores,
             reported=np.int32(run.reported),
             repeats=np.int64(run.repeats),
             ended=np.str_(run.ended),
         )
-        path = self._path(run.seed)
-        self.write(f"runs/{path.name}", buffer.getvalue())
+
+    def _save(self, seed: int, /, **arrays: Any) -> None:
+        try:
+            state = (self.folder / CONFIG).stat()
+            here = _mark_in(self.folder, (state.st_ino, state.st_mtime_ns, state.st_size))
+        except FileNotFoundError:
+            here = self._mark_here()  # which says what is missing
+        if self.mark not in ("", here):
+            raise ResultsError(
+                f"{self.folder} has become another configuration's while this one was at work in it; "
+                "start the command again with another name= or out="
+            )
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays, **{MARK: np.str_(here)})
+        self.write(f"runs/{self._path(seed).name}", buffer.getvalue())
+
+    def _mark_here(self) -> str:
+        """Digest of the fingerprint in `config.yaml`."""
+        return mark_of(self.read_config()["fingerprint"])
 
     def load(self, seeds: Iterable[int], queries: int) -> Runs:
-        """Read stored runs into common arrays of at least `queries` columns."""
-        runs = [self._read(seed) for seed in sorted(seeds)]
+        """Read stored runs into common arrays of at least `queries` columns.
+
+        Raises:
+            ResultsError: names the first run that is damaged, or of another configuration than `config.yaml`.
+        """
+        mark = self._mark_here()
+        runs = [self._read(seed, mark) for seed in sorted(seeds)]
         width = max([queries, *(len(run.scores) for run in runs)])
         arch_index = np.full((len(runs), width), -1, dtype=np.int32)
         scores = np.full((len(runs), width), np.nan, dtype=np.float32)
@@ -198,10 +392,10 @@ class RunStore:
             ended=tuple(run.ended for run in runs),
         )
 
-    def _read(self, seed: int) -> Run:
+    def _read(self, seed: int, mark: str) -> Run:
         path = self._path(seed)
         try:
-            pack = read_npz(path)
+            pack = self._pack(seed, mark)
             if "incumbent" in pack:
                 raise ResultsError(
                     f"{self.folder} holds runs of experiments.fidelity; experiments.fidelity.compare takes them"
@@ -212,18 +406,39 @@ class RunStore:
                 raise ValueError("arch_index repeats itself, or is negative")
             if not np.isfinite(scores).all():
                 raise ValueError("a score is not finite")
+            if reported not in arch_index:
+                raise ValueError("the architecture it reports was never queried")
             return Run(seed, arch_index, scores, reported, repeats, text_of(pack, "ended"))
         except ResultsError:
             raise
         except (OSError, ValueError) as error:
             raise ResultsError(f"{path} is damaged ({error}); remove it and run the command again") from error
 
+    def _pack(self, seed: int, mark: str) -> dict[str, NDArray[Any]]:
+        """The arrays of a stored run.
+
+        Raises:
+            ResultsError: when it was computed under another fingerprint.
+            OSError, ValueError: as `read_npz`.
+        """
+        pack = read_npz(self._path(seed))
+        if text_of(pack, MARK) != mark:
+            raise ResultsError(
+                f"{self._path(seed)} was computed under another configuration than {CONFIG} beside it names; "
+                "remove it and run the command again"
+            )
+        return pack
+
     def write(self, name: str, content: bytes) -> None:
-        """Write one file of the folder, atomically."""
+        """Write one file of the folder, atomically.
+
+        Raises:
+            WriteError: when it cannot be written.
+        """
         try:
             write_atomically(self.folder / name, content)
         except OSError as error:
-            raise ResultsError(
+            raise WriteError(
                 f"writing {self.folder / name} failed: {error.strerror or error}; finished runs are kept, "
                 "the same command goes on from there"
             ) from error
@@ -265,6 +480,17 @@ def text_of(pack: Mapping[str, NDArray[Any]], name: str) -> str:
     if text.dtype.kind != "U" or text.shape or not str(text).isprintable():
         raise ValueError(f"{name} is no line of text")
     return str(text)
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """What two fingerprints differ in, on one line."""
+    old, new = _flat(old), _flat(new)
+    changed = [
+        f"{' '.join(str(key).split())[:60]} was {shown(old.get(key))}, is {shown(new.get(key))}"
+        for key in [*new, *(key for key in old if key not in new)]
+        if old.get(key) != new.get(key)
+    ]
+    return "; ".join(changed[:8]) + (f"; and {len(changed) - 8} more" if len(changed) > 8 else "")
 
 
 def _flat(fingerprint: Mapping[str, Any]) -> dict[str, Any]:

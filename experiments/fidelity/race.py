@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from experiments.fidelity.config import FidelityConfig
 from experiments.fidelity.results import Results, read_results
 from experiments.fidelity.runner import FidelityRace, build_searcher, open_session, run_once
 from experiments.fidelity.store import TraceStore
+from experiments.store import note, writing_reports
 from experiments.worker import check_same
 from nasbench_ar import ConfigError, FidelitySession, Oracle, load
 from nasbench_ar.engine import Engine
@@ -38,23 +38,22 @@ def run_experiment(config: FidelityConfig, oracle: Oracle | None = None) -> Resu
     folder = results_folder(config, oracle) / config.searcher_name
     store = TraceStore(folder)
     fingerprint = _fingerprint(config, oracle, race)
-    store.claim(fingerprint, overwrite=config.overwrite)
-    wanted = range(config.seed, config.seed + config.runs)
-    done = set(store.finished())
-    missing = [seed for seed in wanted if seed not in done]
-    _note(
-        f"{config.searcher_name}: {race.objective}, seeds {wanted[0]}..{wanted[-1]}, "
-        f"{race.budget:.6g} {session.cost.label} each, {race.workers} at a time"
-    )
-    if done:
-        _note(f"{len(done)} runs are stored in {folder} already, {len(wanted) - len(missing)} of those asked for")
-    code = {"git_commit": provenance.git_commit(), "versions": provenance.versions()}
-    store.begin(_resolved(config, oracle, race, session, fingerprint), code if missing else None)
-    if missing:
-        _carry_out(race, missing, store, config.parallel, (fingerprint["table_hash"], fingerprint["source"]))
-    results = read_results(folder, wanted, oracle)
-    write_report([results], store, "summary")
-    store.write("table2.csv", summary.as_csv(table2(results)).encode())
+    resolved = _resolved(config, oracle, race, session, fingerprint)
+    with store.claim(resolved, overwrite=config.overwrite):
+        wanted = range(config.seed, config.seed + config.runs)
+        note(
+            f"{config.searcher_name}: {race.objective}, seeds {wanted[0]}..{wanted[-1]}, "
+            f"{race.budget:.6g} {session.cost.label} each, {race.workers} at a time"
+        )
+        missing = store.missing(wanted)
+        with writing_reports(computed=bool(missing)):
+            store.begin(resolved, provenance.code() if missing else None)
+        if missing:
+            _carry_out(race, missing, store, config.parallel, (fingerprint["table_hash"], fingerprint["source"]))
+        results = read_results(folder, wanted, oracle)
+        with writing_reports(computed=bool(missing)):
+            write_report([results], store, "summary")
+            store.write("table2.csv", summary.as_csv(table2(results)).encode())
     return results
 
 
@@ -102,7 +101,7 @@ def _plan(config: FidelityConfig, oracle: Oracle) -> tuple[FidelityRace, Fidelit
         )
     if space.size < oracle.space.size:
         left_out = oracle.space.size - space.size
-        _note(f"{left_out} of {oracle.space.size} architectures have no curve of {objective} and are left out")
+        note(f"{left_out} of {oracle.space.size} architectures have no curve of {objective} and are left out")
     race = FidelityRace(
         table=str(oracle.table.folder.resolve()),
         objective=objective,
@@ -161,7 +160,7 @@ def _carry_out(
 ) -> None:
     from tqdm import tqdm
 
-    store = TraceStore(store.folder.resolve())  # a worker may have been started in another folder
+    store = TraceStore(store.folder.resolve(), store.mark)  # a worker may have been started in another folder
     with tqdm(total=len(seeds), unit="run", desc=race.searcher.rpartition(".")[2], dynamic_ncols=True) as bar:
         for _ in engine.run(_run_and_store, [(race, seed, store, *same) for seed in seeds]):
             bar.update()
@@ -171,7 +170,3 @@ def _run_and_store(race: FidelityRace, seed: int, store: TraceStore, table_hash:
     if not store.has(seed):
         check_same(race.table, table_hash, searcher_class(race.searcher, FidelitySearcher), source)
         store.save_trace(run_once(race, seed))
-
-
-def _note(text: str) -> None:
-    print(f"nasbench-ar: {text}", file=sys.stderr)

@@ -172,7 +172,7 @@ def read_results(folder: Path, seeds: Sequence[int] | None = None, oracle: Oracl
     """
     store = TraceStore(folder)
     config = checked_config(folder, fidelity=True)
-    traces = store.traces(store.finished() if seeds is None else seeds)
+    traces = store.traces(store.stored() if seeds is None else seeds)
     if not traces:
         raise ResultsError(f"{folder} holds no finished run")
     oracle = oracle or Oracle(table_of(folder, config))

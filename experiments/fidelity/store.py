@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from experiments.fidelity.runner import Trace
 from experiments.store import RunStore, columns_of, numbers_of, text_of
 from nasbench_ar.errors import ResultsError
-from nasbench_ar.npz import read_npz
 
 _ARRAYS: dict[str, type[np.generic]] = {
     "arch_index": np.int32,
@@ -33,24 +31,24 @@ class TraceStore(RunStore):
     """
 
     def save_trace(self, trace: Trace) -> None:
-        """Store one run, atomically."""
-        buffer = io.BytesIO()
-        arrays: dict[str, Any] = {f.name: np.asarray(getattr(trace, f.name)) for f in fields(trace)}
-        np.savez(buffer, **arrays)
-        self.write(f"runs/{self._path(trace.seed).name}", buffer.getvalue())
+        """Store one run, atomically; as `save`."""
+        self._save(trace.seed, **{f.name: np.asarray(getattr(trace, f.name)) for f in fields(trace)})
 
     def traces(self, seeds: Iterable[int]) -> list[Trace]:
-        """Read stored runs, ascending by seed."""
-        return [self._read_trace(seed) for seed in sorted(seeds)]
+        """Read stored runs, ascending by seed; refuses what `load` does."""
+        mark = self._mark_here()
+        return [self._read_trace(seed, mark) for seed in sorted(seeds)]
 
-    def _read_trace(self, seed: int) -> Trace:
+    def _read_trace(self, seed: int, mark: str) -> Trace:
         path = self._path(seed)
         try:
-            pack = read_npz(path)
+            pack = self._pack(seed, mark)
             arrays = dict(zip(_ARRAYS, columns_of(pack, **_ARRAYS), strict=True))
             _check_course(arrays)
             [repeats] = numbers_of(pack, repeats=np.int64)
             return Trace(seed=seed, **arrays, repeats=repeats, why=text_of(pack, "why"))
+        except ResultsError:
+            raise
         except (OSError, ValueError) as error:
             raise ResultsError(f"{path} is damaged ({error}); remove it and run the command again") from error
 

@@ -91,7 +91,7 @@ def _unfit(path: Path, config: dict[str, Any], oracle: Oracle) -> str | None:
             return NOT_PLAIN
     except KeyError as error:
         raise ResultsError(f"{path / CONFIG} is damaged: {error} is missing; remove the folder {path}") from error
-    return None if RunStore(path).finished() else "no finished run"
+    return None if RunStore(path).stored() else "no finished run"
 
 
 def read_experiment(folder: Path, oracle: Oracle) -> Experiment:
@@ -102,7 +102,7 @@ def read_experiment(folder: Path, oracle: Oracle) -> Experiment:
     """
     store = RunStore(folder)
     stored = checked_config(folder)
-    seeds = store.finished()
+    seeds = store.stored()
     try:
         config = RunConfig(
             table=oracle.name,

@@ -11,7 +11,7 @@ import pytest
 
 from experiments.config import main_with_errors
 from experiments.runner import Run
-from experiments.store import RunStore
+from experiments.store import MARK, RunStore, mark_of
 from nasbench_ar import METRICS, Oracle, SearchSpace, Table, TableWriter
 from nasbench_ar.library import HOME_VARIABLE
 
@@ -89,13 +89,23 @@ def store_runs(
         "queries": max(map(len, queried.values())),
         **changes,
     }
-    store.begin({"name": folder.name, "table_folder": str(table.folder), "fingerprint": fingerprint}, None)
+    config = {"name": folder.name, "table_folder": str(table.folder), "fingerprint": fingerprint}
+    store.claim(config, overwrite=True).close()
     for seed, indices in queried.items():
         scores = column[list(indices)]
         best = int((scores if METRICS[objective].maximize else -scores).argmax())
         own = (reported or {}).get(seed, indices[best])
         store.save(Run(seed, np.array(indices, dtype=np.int32), scores, own, 0))
     return folder
+
+
+def sign_runs(folder: Path) -> None:
+    """Let stored runs be of a `config.yaml` that was edited since."""
+    mark = mark_of(RunStore(folder).read_config()["fingerprint"])
+    for path in (folder / "runs").iterdir():
+        with np.load(path) as pack:
+            arrays = dict(pack)
+        np.savez(path, **arrays | {MARK: np.str_(mark)})
 
 
 @pytest.fixture

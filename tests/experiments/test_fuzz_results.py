@@ -18,7 +18,7 @@ from experiments.page.stored import read_races
 from experiments.special_plots import is_special
 from experiments.store import CONFIG, Runs, RunStore
 from nasbench_ar import Oracle, ResultsError, Table
-from tests.experiments.conftest import SPACE, store_runs, write_table
+from tests.experiments.conftest import SPACE, sign_runs, store_runs, write_table
 from tests.fuzzing import ArrayDamage, Damages, Files, Reader, array_damage, byte_damage, document_damage, to_json
 
 CONFIG_BYTES = Reader("results: config.yaml, bytes", ResultsError)
@@ -47,6 +47,7 @@ def stored(table: Table, objective: str, **more: Any) -> Files:
     config |= facts | {"table": "small", "allow_test_objective": False, "searcher": {"_target_": TARGET, "size": 5}}
     config["computed_by"] = [{"git_commit": "abc", "versions": {"numpy": "2.0"}}]
     (folder / CONFIG).write_bytes(to_json(config))  # which is YAML too, and read faster
+    sign_runs(folder)
     return Files(folder, CONFIG, RUN)
 
 
@@ -69,7 +70,7 @@ def are_runs(runs: Runs, oracle: Oracle) -> None:
         assert all(SPACE.has_index(k) for k in index[queried].tolist())
         np.testing.assert_array_equal(scores[queried], column[index[queried]])
         assert np.isnan(scores[~queried]).all()
-    assert all(SPACE.has_index(k) for k in runs.reported.tolist())
+    assert all(k in index for k, index in zip(runs.reported.tolist(), runs.arch_index, strict=True))
     assert (runs.repeats >= 0).all()
     assert all(why.isprintable() for why in runs.ended)
 
@@ -118,8 +119,8 @@ def test_any_config_to_go_on_from(files: Files, change: Damages) -> None:
     store = RunStore(files.folder)
 
     def read() -> dict[str, Any]:
-        store.claim(whole["fingerprint"])
-        store.begin(whole, {"git_commit": "def"})
+        with store.claim(whole):
+            store.begin(whole, {"git_commit": "def"})
         return store.read_config()
 
     def goes_on(config: dict[str, Any]) -> None:
@@ -148,9 +149,9 @@ def test_any_bytes_for_a_run(files: Files, table: Table, change: Damages) -> Non
 
 
 @RUN_ARRAYS.fuzz(
-    name=st.sampled_from(["arch_index", "scores", "reported", "repeats", "ended", "other"]),
+    name=st.sampled_from(["arch_index", "scores", "reported", "repeats", "ended", "fingerprint", "other"]),
     change=array_damage(),
-    absent=st.sampled_from([None] * 8 + ["scores", "reported", "ended"]),
+    absent=st.sampled_from([None] * 8 + ["scores", "reported", "ended", "fingerprint"]),
 )
 def test_any_other_arrays_for_a_run(
     files: Files, table: Table, name: str, change: ArrayDamage, absent: str | None

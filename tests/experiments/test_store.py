@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,10 +17,11 @@ import pytest
 
 from experiments import store as store_module
 from experiments.runner import Run
-from experiments.store import RunStore
-from nasbench_ar import ResultsError
+from experiments.store import RunStore, mark_of
+from nasbench_ar import ResultsError, files
 
-CONFIG = {"name": "x", "fingerprint": {"queries": 5, "searcher": {"_target_": "a.B"}}}
+CONFIG: dict[str, Any] = {"name": "x", "fingerprint": {"queries": 5, "searcher": {"_target_": "a.B"}}}
+OTHER: dict[str, Any] = {"name": "x", "fingerprint": {"queries": 7, "searcher": {"_target_": "a.B"}}}
 
 
 def run(seed: int, length: int = 3) -> Run:
@@ -32,8 +37,8 @@ def run(seed: int, length: int = 3) -> Run:
 
 def prepared(folder: Path) -> RunStore:
     store = RunStore(folder)
-    store.claim(CONFIG["fingerprint"])  # type: ignore[arg-type]
-    store.begin(CONFIG, {"git_commit": "abc"})
+    with store.claim(CONFIG):
+        store.begin(CONFIG, {"git_commit": "abc"})
     return store
 
 
@@ -67,13 +72,15 @@ def test_config_tells_every_code_that_computed_runs(tmp_path: Path) -> None:
 def test_another_configuration_is_refused_with_the_differences(tmp_path: Path) -> None:
     store = prepared(tmp_path)
     store.save(run(0))
-    other: dict[str, Any] = {"name": "x", "fingerprint": CONFIG["fingerprint"] | {"queries": 7}}
     with pytest.raises(ResultsError, match=r"queries was 5, is 7.*overwrite=true"):
-        store.claim(other["fingerprint"])
+        store.claim(OTHER)
     assert store.finished() == [0]
     (tmp_path / "summary.md").write_text("old")
-    store.claim(other["fingerprint"], overwrite=True)
-    assert not tmp_path.exists(), "old reports go with the runs they are about"
+    with store.claim(OTHER, overwrite=True):
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "runs"], (
+            "old reports go with their runs"
+        )
+    assert store.read_config() == OTHER | {"computed_by": []}
 
 
 def test_old_results_that_cannot_be_removed_stay_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,31 +92,142 @@ def test_old_results_that_cannot_be_removed_stay_whole(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(ResultsError, match="cannot remove the old results in .*Permission denied"):
-        store.claim({"queries": 7}, overwrite=True)
+        store.claim(OTHER, overwrite=True)
     assert store.finished() == [0]
     assert store.read_config()["fingerprint"] == CONFIG["fingerprint"]
 
 
 def test_a_configuration_without_a_finished_run_may_change(tmp_path: Path) -> None:
     store = prepared(tmp_path / "x")
-    store.claim({"queries": 7})
-    assert not (tmp_path / "x" / "config.yaml").exists()
+    store.claim(OTHER).close()
+    assert store.read_config()["fingerprint"]["queries"] == 7
+
+
+def test_a_folder_at_work_is_of_one_configuration(tmp_path: Path) -> None:
+    first, same, other = (RunStore(tmp_path / "x") for _ in range(3))
+    with first.claim(CONFIG):
+        with same.claim(CONFIG):
+            pass
+        for overwrite in (False, True):
+            with pytest.raises(ResultsError, match=r"a command at work in .*queries was 5, is 7\); use another name="):
+                other.claim(OTHER, overwrite=overwrite)
+        first.save(run(0))
+    with pytest.raises(ResultsError, match="overwrite=true to remove them"):
+        other.claim(OTHER)
+
+
+def test_of_two_claimants_one_wins_even_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one writes its configuration after this one has seen that there is none."""
+    monkeypatch.setattr(store_module, "fcntl", None)
+    write_first = store_module.write_first
+
+    def late(path: Path, content: bytes) -> bool:
+        monkeypatch.setattr(store_module, "write_first", write_first)
+        winner = RunStore(tmp_path)
+        winner.claim(OTHER)
+        winner.save(run(0))
+        return write_first(path, content)
+
+    monkeypatch.setattr(store_module, "write_first", late)
+    with pytest.raises(ResultsError, match="queries was 7, is 5"):
+        RunStore(tmp_path).claim(CONFIG)
+    assert RunStore(tmp_path).load([0], 3).seeds.tolist() == [0]
+
+
+def test_a_folder_that_was_replaced_before_it_was_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the two locks another command takes over, so that the lock is on a folder that is gone."""
+    share = store_module._Lock.share
+
+    def late(lock: Any) -> None:
+        monkeypatch.setattr(store_module._Lock, "share", share)
+        store_module.fcntl.flock(lock._handle, store_module.fcntl.LOCK_UN)
+        RunStore(tmp_path / "x").claim(OTHER).close()
+        RunStore(tmp_path / "x").claim(CONFIG).close()
+        share(lock)
+
+    monkeypatch.setattr(store_module._Lock, "share", late)
+    with RunStore(tmp_path / "x").claim(CONFIG), pytest.raises(ResultsError, match="at work"):
+        RunStore(tmp_path / "x").claim(OTHER)
+
+
+def test_a_killed_claimant_does_not_keep_the_folder(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from experiments.store import RunStore; "
+        f"held = RunStore(sys.argv[1]).claim({CONFIG!r}); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert RunStore(tmp_path).read_config()["fingerprint"] == CONFIG["fingerprint"]
+    with RunStore(tmp_path).claim(OTHER):
+        assert RunStore(tmp_path).read_config()["fingerprint"] == OTHER["fingerprint"]
+
+
+def test_runs_are_stored_under_their_own_configuration_only(tmp_path: Path) -> None:
+    store = prepared(tmp_path)
+    store.save(run(0))
+    (tmp_path / "config.yaml").write_text("fingerprint: {queries: 7}")  # by a command that has taken over
+    with pytest.raises(ResultsError, match="has become another configuration's while this one was at work"):
+        store.save(run(1))
+    (tmp_path / "config.yaml").unlink()
+    with pytest.raises(ResultsError, match=r"there is no config\.yaml"):
+        store.save(run(1))
+    assert store.stored() == [0]
+
+
+def test_a_run_of_another_configuration_is_not_read(tmp_path: Path) -> None:
+    store, other = prepared(tmp_path / "x"), RunStore(tmp_path / "y")
+    store.save(run(0))
+    with other.claim(OTHER):
+        other.save(run(1))
+    (tmp_path / "y/runs/seed-000001.npz").rename(tmp_path / "x/runs/seed-000001.npz")
+    with pytest.raises(ResultsError, match=r"seed-000001\.npz was computed under another configuration .*remove it"):
+        store.load([0, 1], 3)
+
+
+def test_equal_fingerprints_have_equal_digests() -> None:
+    def mark(value: Any) -> str:
+        return mark_of({"a": {"b": value}, "c": [value]})
+
+    assert mark(1) == mark(1.0)
+    assert mark_of({"a": 1, "b": 2}) == mark_of({"b": 2, "a": 1})
+    different = [1, 2, -1, 0.5, math.inf, "1", None, [1], {"1": 1}, 2**70, 16**5000]
+    assert len({mark(value) for value in different}) == len(different)
+
+
+def test_a_configuration_has_no_aliases(tmp_path: Path) -> None:
+    sizes = [1, 2]
+    config = {"searcher": {"sizes": sizes}, "fingerprint": {"searcher": {"sizes": sizes}}}
+    RunStore(tmp_path).claim(config).close()
+    assert "&" not in (tmp_path / "config.yaml").read_text()
+    assert RunStore(tmp_path).read_config()["fingerprint"] == {"searcher": {"sizes": [1, 2]}}
+    lines = ["x0: &x0 [1, 1]", *(f"x{k}: &x{k} [{', '.join([f'*x{k - 1}'] * 9)}]" for k in range(1, 30))]
+    (tmp_path / "config.yaml").write_text("\n".join([*lines, "fingerprint: {a: *x29}"]))
+    with pytest.raises(
+        ResultsError, match=r"cannot read .*config\.yaml: it has an alias, \*x0, which no command writes"
+    ):
+        RunStore(tmp_path).read_config()
+    (tmp_path / "config.yaml").write_text(f"fingerprint: &{'x' * 5000} {{a: *{'x' * 5000}}}")
+    with pytest.raises(ResultsError) as caught:
+        RunStore(tmp_path).claim(CONFIG)
+    assert len(str(caught.value)) < 500
 
 
 def test_only_arguments_that_differ_are_named(tmp_path: Path) -> None:
     store = prepared(tmp_path)
     store.save(run(0))
     with pytest.raises(ResultsError, match=r"configuration \(searcher\._target_ was 'a\.B', is 'a\.C'\)"):
-        store.claim({"queries": 5, "searcher": {"_target_": "a.C"}})
+        store.claim({"fingerprint": {"queries": 5, "searcher": {"_target_": "a.C"}}})
 
 
 def test_stale_temporary_files_are_removed(tmp_path: Path) -> None:
     store = prepared(tmp_path)
-    for name, age in ((".seed-000001.npz.a.partial", 7200), (".seed-000002.npz.b.partial", 0)):
-        (tmp_path / "runs" / name).write_bytes(b"half")
-        os.utime(tmp_path / "runs" / name, (time.time() - age,) * 2)
+    for name, age in ((".config.yaml.a.partial", 90_000), ("runs/.seed-000001.npz.a.partial", 90_000)):
+        (tmp_path / name).write_bytes(b"half")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    living = files.partial_path(tmp_path / "runs/seed-000002.npz")
+    living.write_bytes(b"half")
     store.begin(CONFIG, None)
-    assert [p.name for p in (tmp_path / "runs").iterdir()] == [".seed-000002.npz.b.partial"]
+    assert sorted(tmp_path.rglob("*.partial")) == [living]
 
 
 def test_runs_without_a_config_are_refused(tmp_path: Path) -> None:
@@ -160,6 +278,8 @@ def test_damaged_config(tmp_path: Path, content: str) -> None:
         ({"repeats": np.float64(0)}, "repeats is no number"),
         ({"ended": np.str_("two\nlines")}, "ended is no line of text"),
         ({"ended": np.int64(5)}, "ended is no line of text"),
+        ({"fingerprint": np.int64(5)}, "fingerprint is no line of text"),
+        ({"reported": np.int32(7)}, "the architecture it reports was never queried"),
     ],
 )
 def test_runs_that_cannot_be(tmp_path: Path, change: dict[str, Any], message: str) -> None:
@@ -186,7 +306,7 @@ def test_differences_are_told_in_one_line(tmp_path: Path) -> None:
     store = prepared(tmp_path)
     store.save(run(0))
     with pytest.raises(ResultsError, match="and 12 more") as caught:
-        store.claim({f"key\n{k}": "x" * 1000 for k in range(18)})
+        store.claim({"fingerprint": {f"key\n{k}": "x" * 1000 for k in range(18)}})
     assert len(str(caught.value).splitlines()) == 1
     assert len(str(caught.value)) < 2000
 
@@ -196,14 +316,21 @@ def test_no_results_there(tmp_path: Path) -> None:
         RunStore(tmp_path / "nothing").read_config()
 
 
-def test_half_a_file_does_not_count_as_a_run(tmp_path: Path) -> None:
+def test_half_a_file_does_not_count_as_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = prepared(tmp_path)
     store.save(run(0))
     store.save(run(1))
     path = tmp_path / "runs/seed-000001.npz"
     path.write_bytes(path.read_bytes()[:100])
     (tmp_path / "runs/.seed-000002.npz.abc.partial").write_bytes(b"half")
+    (tmp_path / "runs/seed-000003 (copy).npz").write_bytes(b"half")
     assert store.finished() == [0]
+    assert store.stored() == [0, 1]
+    capsys.readouterr()
+    assert store.missing(range(3)) == [1, 2]
+    said = capsys.readouterr().err
+    assert f"1 runs are stored in {tmp_path} already, 1 of those asked for" in said
+    assert said.splitlines()[1:] == [f"nasbench-ar: {path} is not whole; this run is carried out again"]
     with pytest.raises(ResultsError, match="damaged"):
         store.load([1], 3)
 

@@ -12,12 +12,13 @@ import yaml
 
 from experiments.contestants import read_contest
 from experiments.fronts import stored_fronts
-from experiments.page.stored import read_experiment
+from experiments.page.stored import read_experiment, read_races
 from experiments.runner import Run
+from experiments.special_plots import plot_special
 from experiments.store import CONFIG, RunStore
 from experiments.stored_config import checked_config
 from nasbench_ar import Oracle, ResultsError, Table
-from tests.experiments.conftest import store_runs
+from tests.experiments.conftest import sign_runs, store_runs
 
 
 @pytest.fixture
@@ -29,6 +30,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     config = RunStore(folder).read_config()
     change(config)
     (folder / CONFIG).write_text(yaml.safe_dump(config))
+    sign_runs(folder)
 
 
 def test_what_was_stored_is_read(folder: Path) -> None:
@@ -121,7 +123,7 @@ def test_runs_of_the_other_command(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arch_index", "reported", "wrong"),
-    [([0, 81], 0, "architectures"), ([0, 1], 81, "architectures"), ([1, 0], 0, "scores")],
+    [([0, 81], 0, "architectures"), ([81, 0], 81, "architectures"), ([1, 0], 0, "scores")],
 )
 def test_runs_that_are_not_of_the_table(folder: Path, arch_index: list[int], reported: int, wrong: str) -> None:
     store = RunStore(folder)
@@ -129,3 +131,43 @@ def test_runs_that_are_not_of_the_table(folder: Path, arch_index: list[int], rep
     store.save(Run(0, np.array(arch_index, dtype=np.int32), scores, reported, 0))
     with pytest.raises(ResultsError, match=rf"the run of seed 0 in .*mine has {wrong} that table small has not"):
         read_contest([folder])
+
+
+def plain(folder: Path) -> None:
+    """Leaves a folder that `read_experiment` takes."""
+    searcher = {"_target_": "searchers.RandomSearch"}
+    told = {"objective": "val_pgd_acc", "queries": 2, "table_seed": "mean", "allow_test_objective": False}
+    edit(folder, lambda c: c.update(told | {"searcher": searcher}))
+
+
+READERS: dict[str, Callable[[Path, Oracle], Any]] = {
+    "compare and plot": lambda folder, oracle: read_contest([folder]),
+    "report": lambda folder, oracle: read_races(folder.parent, oracle),
+    "plot of fronts": lambda folder, oracle: plot_special([folder], folder.parent / "x.png"),
+    "plot of noisy runs": lambda folder, oracle: plot_special([folder], folder.parent / "x.png"),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("damage", ["cut short", "empty", "reported"])
+def test_every_reader_refuses_a_run_that_is_not_whole(reader: str, damage: str, folder: Path, table: Table) -> None:
+    """None leaves it out: a report on fewer runs than there are would look like any other."""
+    plain(folder)
+    if reader == "plot of fronts":
+        edit(
+            folder,
+            lambda c: [c.update(objective="val_pgd_acc,macs"), c["fingerprint"].update(objective=c["objective"])],
+        )
+    if reader == "plot of noisy runs":
+        edit(folder, lambda c: c["fingerprint"].update(noise="run", images=50, searcher=dict(c["searcher"])))
+    READERS[reader](folder, Oracle(table))
+    path = folder / "runs/seed-000004.npz"
+    if damage == "reported":
+        with np.load(path) as pack:
+            np.savez(path, **{**pack, "reported": np.int32(5)})
+    else:
+        path.write_bytes(path.read_bytes()[:100] if damage == "cut short" else b"")
+    with pytest.raises(
+        ResultsError, match=r"mine/runs/seed-000004\.npz is damaged \(.*\); remove it and run the command"
+    ):
+        READERS[reader](folder, Oracle(table))

@@ -48,7 +48,7 @@ def stored(folder: Path, oracle: Oracle) -> TraceStore:
     facts |= {"budget": 6, "unit": "epochs", "workers": 1}
     marks = facts | {"table_hash": oracle.table.content_hash, "searcher": {"_target_": "a.B"}}
     config = facts | {"name": "asha", "table_folder": str(oracle.table.folder), "epochs": 3, "fingerprint": marks}
-    store.begin(config, None)
+    store.claim(config).close()
     for seed in (2, 5):
         store.save_trace(trace(seed))
     return store
@@ -94,13 +94,13 @@ def test_any_bytes_for_a_run(files: Files, change: Damages) -> None:
     BYTES.check(lambda: asked(files.folder), are_sound, names=files.folder)
 
 
-_NAMES = ("arch_index", "epoch", "began", "ended", "spent", "incumbent", "repeats", "why", "other")
+_NAMES = ("arch_index", "epoch", "began", "ended", "spent", "incumbent", "repeats", "why", "fingerprint", "other")
 
 
 @ARRAYS.fuzz(
     name=st.sampled_from(_NAMES),
     change=array_damage(),
-    absent=st.sampled_from([None] * 8 + ["epoch", "spent", "why"]),
+    absent=st.sampled_from([None] * 8 + ["epoch", "spent", "why", "fingerprint"]),
 )
 def test_any_other_arrays_for_a_run(files: Files, name: str, change: ArrayDamage, absent: str | None) -> None:
     with np.load(io.BytesIO(files[RUN])) as pack:
@@ -144,3 +144,22 @@ def test_other_epochs_than_the_table_has(oracle: Oracle, tmp_path: Path) -> None
     (store.folder / CONFIG).write_bytes(to_json(config))
     with pytest.raises(ResultsError, match="trainings have 4 epochs, table scripted has 3"):
         read_results(store.folder)
+
+
+def test_no_run_is_left_out_that_is_not_whole_or_of_another_configuration(oracle: Oracle, tmp_path: Path) -> None:
+    store = stored(tmp_path / "asha", oracle)
+    path = tmp_path / "asha" / RUN
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])
+    assert store.finished() == [5]
+    with pytest.raises(ResultsError, match=r"seed-000002\.npz is damaged"):
+        read_results(store.folder)
+    path.write_bytes(whole)
+    assert [t.seed for t in read_results(store.folder).traces] == [2, 5]
+    config = store.read_config()
+    config["budget"] = config["fingerprint"]["budget"] = 7
+    (store.folder / CONFIG).write_bytes(to_json(config))
+    with pytest.raises(ResultsError, match=r"seed-000002\.npz was computed under another configuration"):
+        read_results(store.folder)
+    with pytest.raises(ResultsError, match="has become another configuration's"):
+        store.save_trace(trace(3))
