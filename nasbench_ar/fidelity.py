@@ -32,6 +32,7 @@ from nasbench_ar.metrics import METRICS
 from nasbench_ar.metrics import objective as searchable_metric
 from nasbench_ar.space import SearchSpace
 from nasbench_ar.training_cost import training_cost
+from nasbench_ar.trainings import unknown_seed
 
 if TYPE_CHECKING:
     from nasbench_ar.oracle import Oracle
@@ -221,6 +222,8 @@ def _searchable(oracle: Oracle, objective: str, curve: str, seed: SeedChoice) ->
     epoch, so that its architecture is left out.
     """
     table = oracle.table
+    if not isinstance(seed, str) and seed not in table.seeds:
+        raise unknown_seed(table, seed)
     absent = np.isnan(np.asarray(table.curve(curve)))
     counted = np.ones(table.rows, dtype=bool) if isinstance(seed, str) else np.asarray(table.seeds) == seed
     whole = np.zeros(oracle.space.product_size, dtype=bool)

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.constraints import ConstraintsLike, parse_constraints
-from nasbench_ar.errors import ConfigError, MetricError, MissingEntryError
+from nasbench_ar.errors import ConfigError, MetricError
 from nasbench_ar.fidelity import FidelitySession
 from nasbench_ar.metrics import CORRUPTIONS, metric
 from nasbench_ar.record import training_record
@@ -188,7 +188,7 @@ class Oracle:
             values = np.where(self.feasible(limits, seed=seed), values, np.nan)
         if np.isnan(values).all():
             told = f" where {', '.join(map(str, limits))}" if limits else ""
-            raise MissingEntryError(f"table {self.name} has no value of {name} at all{told}")
+            raise self._trainings.nothing([name], seed, told)
         best = int(np.nanargmax(values) if direction else np.nanargmin(values))
         return self.space.from_index(best), float(values[best])
 
@@ -349,7 +349,7 @@ class Oracle:
         names = [*objectives, *(c.metric for c in parsed)]
         present = self.available(*names, seed=seed)
         if not present.any():
-            raise MissingEntryError(f"table {self.name} has no value of {' and '.join(dict.fromkeys(names))} at all")
+            raise self._trainings.nothing(names, seed)
         limits = [c for c in parsed if c.known_cost]
         within = present & self.feasible(limits, seed=seed)
         if not within.any():

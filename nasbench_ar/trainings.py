@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Literal
 
@@ -135,6 +136,22 @@ class Trainings:
         if not isinstance(seed, str) and seed not in known:
             return MissingEntryError(f"table {table.name} has no training of {which} with seed {seed}; seeds: {known}")
         return MissingEntryError(f"table {table.name} has no {name} for {which}: it was not measured")
+
+    def nothing(self, names: Sequence[str], seed: object, where: str = "") -> MissingEntryError:
+        """The error where no architecture has a value, saying which training seeds there are."""
+        if not isinstance(seed, str) and seed not in self.table.seeds:
+            return unknown_seed(self.table, seed)
+        trained = "" if isinstance(seed, str) else f" in trainings with seed {seed}"
+        wanted = " and ".join(dict.fromkeys(names))
+        return MissingEntryError(f"table {self.table.name} has no value of {wanted} at all{trained}{where}")
+
+
+def unknown_seed(table: Table, seed: object) -> MissingEntryError:
+    """The error for a training seed that a table has not, saying which it has."""
+    known = np.unique(table.seeds).tolist()
+    more = f" and {len(known) - 20} more" if len(known) > 20 else ""
+    listed = ", ".join(map(str, known[:20])) + more
+    return MissingEntryError(f"table {table.name} has no training with seed {seed}; seeds: {listed}, or mean")
 
 
 def check_seed(seed: object, allowed: tuple[str, ...]) -> None:
