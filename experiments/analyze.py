@@ -40,8 +40,8 @@ from experiments.figures import (
 from experiments.figures.base import Figure, Numbers
 from experiments.figures.style import print_style
 from experiments.plot import write_figure
+from experiments.store import write_file
 from nasbench_ar import ConfigError, MissingEntryError, ResultsError, load
-from nasbench_ar.files import write_atomically
 
 FIGURES: dict[str, Figure] = {
     figure.name: figure
@@ -91,10 +91,7 @@ def write(figure: Figure, numbers: Numbers, out: Path, dpi: int = DPI) -> list[P
     paths = []
     for part, table in numbers.tables.items():
         path = out / (f"{figure.stem}_{part}.csv" if part else f"{figure.stem}.csv")
-        try:
-            write_atomically(path, table.to_csv(index=False, lineterminator="\n").encode())
-        except OSError as error:
-            raise ResultsError(f"cannot write {path}: {error.strerror or error}") from error
+        write_file(path, table.to_csv(index=False, lineterminator="\n").encode())
         paths.append(path)
     drawing = figure.draw(numbers)
     with print_style():
@@ -116,12 +113,10 @@ def main(arguments: Sequence[str]) -> None:
         print(help_text())
         return
     defaults: dict[str, str | int] = {"table": "", "figures": "all", "out": "figures", "leave_out": "", "dpi": DPI}
-    given = parse_words(arguments, defaults | {"val_images": 0, "test_images": 0})
+    given = parse_words(arguments, defaults | {"val_images": 0, "test_images": 0}, {"dpi": (LEAST_DPI, MOST_DPI)})
     chosen = choose_figures(given["figures"])
     if not given["out"]:
         raise ConfigError("out=: expected a folder for the figures")
-    if not LEAST_DPI <= given["dpi"] <= MOST_DPI:
-        raise ConfigError(f"dpi={given['dpi']}: expected a number from {LEAST_DPI} to {MOST_DPI}")
     oracle = load(given["table"] or None)
     images = {split: given[f"{split}_images"] for split in ("val", "test") if given[f"{split}_images"]}
     data = TableData.of(oracle, leave_out_flags(given["leave_out"]), images)

@@ -2,6 +2,7 @@
 
     python -m experiments.compare results/nares-figures/bananas results/nares-figures/local_search
     python -m experiments.compare FOLDER FOLDER ... [key=value ...]
+    python -m experiments.compare results/nares-figures/*       # what is no experiment is left out
 
 keys and defaults:
   metric=objective             what is compared: the objective, or any metric of the table at the architecture
@@ -33,10 +34,11 @@ from numpy.typing import NDArray
 from experiments import compare_figures, compare_text, plot
 from experiments.compare_parts import course, pairs_at, profiles, ranking, standing
 from experiments.comparison import Comparison, Course, Pair
-from experiments.config import main_with_errors, parse_words
-from experiments.contestants import BUDGET, SHARED, Contest, found_after, read_contest
-from nasbench_ar import METRICS, ConfigError, MetricError, ResultsError
-from nasbench_ar.files import write_atomically
+from experiments.config import MOST, main_with_errors, parse_words
+from experiments.contestants import BUDGET, SHARED, Contest, experiments_among, found_after, read_contest
+from experiments.store import write_file
+from nasbench_ar import METRICS, ConfigError, MetricError
+from nasbench_ar.errors import WriteError
 from nasbench_ar.metrics import metric as metric_of
 
 FloatArray = NDArray[np.float64]
@@ -197,7 +199,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[str]:
     """Write every table and picture; returns the names of the files.
 
     Raises:
-        ResultsError: when the folder cannot be written.
+        WriteError: when the folder cannot be written.
     """
     files = {
         "comparison.md": compare_text.as_report(comparison),
@@ -210,10 +212,10 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[str]:
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            write_atomically(folder / name, text.encode())
     except OSError as error:
-        raise ResultsError(f"cannot write {folder}: {error.strerror or error}") from error
+        raise WriteError(f"cannot write {folder}: {error.strerror or error}; choose another out=") from error
+    for name, text in files.items():
+        write_file(folder / name, text.encode())
     pictures = {
         "anytime": compare_figures.draw_anytime(comparison).axes[0],
         "profile": compare_figures.draw_profile(comparison),
@@ -252,9 +254,9 @@ def main(arguments: Sequence[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         print((__doc__ or "").strip())
         return
-    words = [word for word in arguments if "=" in word and not Path(word).is_dir()]
-    folders = [word for word in arguments if word not in words]
-    given = parse_words(words, DEFAULTS)
+    words = [word for word in arguments if "=" in word and not os.path.isdir(word)]
+    folders = experiments_among([word for word in arguments if word not in words])
+    given = parse_words(words, DEFAULTS, {"resamples": (1, MOST)})
     os.environ.setdefault("MPLBACKEND", "Agg")
     comparison = compare(
         folders,
@@ -266,8 +268,8 @@ def main(arguments: Sequence[str]) -> None:
         seed=given["seed"],
     )
     folder = _folder(given["out"], folders, comparison)
+    print(compare_text.as_text(comparison))  # first, since the folder may be read-only
     names = write_comparison(comparison, folder)
-    print(compare_text.as_text(comparison))
     print(f"{folder}: {' '.join(names)}")
 
 

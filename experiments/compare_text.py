@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
@@ -11,7 +9,7 @@ from typing import Any
 
 from experiments.comparison import Comparison, Pair, Standing
 from experiments.power import MOST_PAIRS, MOST_SIMULATED
-from experiments.summary import as_latex, as_markdown, number, plus_minus
+from experiments.summary import as_latex, as_markdown, csv_text, number, plus_minus
 
 STANDING_HEADER = ("Searcher", "Runs", "Mean ± std", "Regret", "95 % interval", "Optimum found", "Area", "Mean rank")
 PAIR_HEADER = ("Better", "Worse", "By", "95 % interval", "p", "A", "Seeds")
@@ -284,11 +282,7 @@ def _cells(record: Standing | Pair) -> list[Any]:
 
 
 def _csv(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_cell(value) for value in line] for line in lines)
-    return out.getvalue()
+    return csv_text(header, ([_cell(value) for value in line] for line in lines))
 
 
 def _cell(value: Any) -> Any:

@@ -35,6 +35,7 @@ from searchers.fidelity import FIDELITY_SEARCHERS
 CUSTOM = "custom"
 MOST_SEEDS = 2**32
 LARGEST_ARGUMENT = 2**63 - 1
+LONGEST_NAME = 200  # bytes; file systems take 255, temporary names need some of them
 MOST = 10_000_000  # numbers that the small commands take
 NOISES = ("none", "run", "query")
 CONDITIONS = ("constraint", "noise", "images")  # keys of what a searcher may not choose, or does not see
@@ -43,8 +44,9 @@ QUOTED_KEYS = ("table", "out", "name", "dask", "objective", "constraint")
 
 
 def is_folder_name(name: str) -> bool:
-    """Whether a word can name one visible folder: printable, without slashes, not beginning with a dot."""
-    return bool(name) and name.isprintable() and not set(name) & set("/\\") and not name.startswith(".")
+    """Whether a word can name a visible folder: printable, not too long, without slashes, not beginning with a dot."""
+    visible = bool(name) and name.isprintable() and not set(name) & set("/\\") and not name.startswith(".")
+    return visible and len(name.encode()) <= LONGEST_NAME
 
 
 @dataclass
@@ -134,7 +136,7 @@ class RunConfig:
                 f"images={self.images}: expected a positive number, together with noise=run or noise=query"
             )
         if self.name is not None and not is_folder_name(self.name):
-            raise ConfigError(f"name={shown(self.name)}: expected a plain folder name")
+            raise ConfigError(f"name={shown(self.name)}: expected a plain folder name of at most {LONGEST_NAME} bytes")
 
 
 @dataclass(frozen=True)
@@ -231,11 +233,18 @@ def parse_command_line(arguments: Sequence[str], front: Front = RACES, **fixed: 
     return config
 
 
-def parse_words(arguments: Sequence[str], defaults: Mapping[str, str | int]) -> dict[str, Any]:
+def parse_words(
+    arguments: Sequence[str], defaults: Mapping[str, str | int], ranges: Mapping[str, tuple[int, int]] | None = None
+) -> dict[str, Any]:
     """Read `key=value` words of the small commands; a default that is a number asks for one.
 
+    Args:
+        arguments: the words.
+        defaults: of all keys.
+        ranges: least and largest number of a key, where it is not 0 to 10 million.
+
     Raises:
-        ConfigError: on other words or keys, or what is not a number of at least 0 and at most 10 million.
+        ConfigError: on other words or keys, or what is no number in the key's range.
     """
     out: dict[str, Any] = dict(defaults)
     for word in arguments:
@@ -243,8 +252,9 @@ def parse_words(arguments: Sequence[str], defaults: Mapping[str, str | int]) -> 
         if not mark or key not in defaults:
             raise ConfigError(f"{shown(word)}: expected {', '.join(f'{known}=' for known in defaults)}")
         if isinstance(defaults[key], int):
-            if not (value.isascii() and value.isdigit() and len(value) < 9 and int(value) <= MOST):
-                raise ConfigError(f"{key}={shown(value)}: expected a number from 0 to {MOST}")
+            least, most = (ranges or {}).get(key, (0, MOST))
+            if not (value.isascii() and value.isdigit() and len(value) < 9 and least <= int(value) <= most):
+                raise ConfigError(f"{key}={shown(value)}: expected a number from {least} to {most}")
             out[key] = int(value)
         else:
             out[key] = value
@@ -265,13 +275,18 @@ def _register(front: Front) -> str:
 
 def _prepare(arguments: Sequence[str], front: Front) -> list[str]:
     """Check keys and make `searcher._target_=...` stand for a searcher without further defaults."""
+    for word in arguments:
+        if word.startswith("-") or not ("=" in word or word.startswith("~")):
+            raise ConfigError(f"{shown(word)}: expected key=value, as runs=3; --help lists the keys")
     arguments = [_quoted(word) for word in arguments]
     try:
         overrides = OverridesParser.create().parse_overrides(arguments)
     except HydraException as error:
+        reason = first_line(error)
+        reason = "" if "Exception" in reason else f" ({reason})"  # the name of a parser's class tells nobody anything
         raise ConfigError(
             f"cannot read {shown(' '.join(arguments), 300)}: words have the form key=value, and a value with special "
-            f"characters stands in quotes, key='\"value\"' ({first_line(error)})"
+            f"characters stands in quotes, key='\"value\"'{reason}"
         ) from error
     except ValueError as error:  # a number of thousands of digits
         raise ConfigError(f"cannot read {shown(' '.join(arguments))}: {first_line(error)}") from error

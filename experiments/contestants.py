@@ -6,6 +6,7 @@ metric can be read along its way.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.store import Runs, RunStore
+from experiments.store import CONFIG, Runs, RunStore, note
 from experiments.stored_config import check_runs, checked_config
 from experiments.trajectory import incumbents
 from nasbench_ar import METRICS, Oracle, ResultsError, Table, TableError, open_table
@@ -97,6 +98,20 @@ def read_contest(folders: Sequence[Path], shared: Sequence[str] = SHARED) -> Con
     for folder, config, contestant in zip(folders, configs, contestants, strict=True):
         check_runs(folder, config["fingerprint"], contestant.runs, oracle)
     return Contest(oracle, str(mark["objective"]), mark["table_seed"], named)
+
+
+def experiments_among(paths: Sequence[str]) -> list[str]:
+    """Leave out what is no experiment, as in `results/<table>/*`, and say so; all paths where none is one."""
+    others = [path for path in paths if os.path.exists(path) and not _looks_like_one(path)]
+    if len(others) == len(paths):
+        return list(paths)
+    for path in others:
+        note(f"{path} is no experiment, there is no {CONFIG} in it; left out")
+    return [path for path in paths if path not in others]
+
+
+def _looks_like_one(path: str) -> bool:
+    return any(os.path.lexists(os.path.join(path, part)) for part in (CONFIG, "runs"))
 
 
 def is_plain(fingerprint: Mapping[str, Any]) -> bool:

@@ -15,7 +15,6 @@ best value, which changes no ratio but keeps the products in range.
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 from collections.abc import Sequence
@@ -34,7 +33,7 @@ from experiments.statistics import mean_interval
 from experiments.store import Runs, RunStore
 from experiments.stored_config import checked_config, limits_of, load_runs
 from experiments.summary import HEADER as SUMMARY_HEADER
-from experiments.summary import as_latex, as_markdown, number, plus_minus
+from experiments.summary import as_latex, as_markdown, csv_text, number, plus_minus
 from nasbench_ar import METRICS, Oracle, parse_constraints
 from nasbench_ar.pareto import hypervolume, non_dominated
 
@@ -231,27 +230,23 @@ def _fine(mean: float, std: float) -> str:
 
 def summary_csv(fronts: Fronts) -> str:
     """`measure, mean, std, ci_low, ci_high, runs`, full precision."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["measure", "mean", "std", "ci_low", "ci_high", "runs"])
+    lines = []
     for name, values in zip(("hypervolume", "exact_front_found", "front_size"), fronts.measures.values(), strict=True):
         std = values.std(ddof=1) if len(values) > 1 else math.nan
         numbers = (values.mean(), std, *mean_interval(values))
-        writer.writerow([name, *("" if math.isnan(x) else repr(round(float(x), 10)) for x in numbers), len(values)])
-    return out.getvalue()
+        lines.append([name, *("" if math.isnan(x) else repr(round(float(x), 10)) for x in numbers), len(values)])
+    return csv_text(["measure", "mean", "std", "ci_low", "ci_high", "runs"], lines)
 
 
 def front_csv(fronts: Fronts, oracle: Oracle) -> str:
     """The exact front: `arch_id, arch`, the objectives in their units, and the share of runs that found the point."""
     cloud = fronts.cloud
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["arch_id", "arch", *cloud.objectives, "found"])
+    lines = []
     for index, found in zip(cloud.front.tolist(), fronts.exact.mean(axis=0).tolist(), strict=True):
         architecture = oracle.space.from_index(index)
         values = map(repr, cloud.values[index].tolist())
-        writer.writerow([oracle.space.arch_id(architecture), str(architecture), *values, f"{found:.6g}"])
-    return out.getvalue()
+        lines.append([oracle.space.arch_id(architecture), str(architecture), *values, f"{found:.6g}"])
+    return csv_text(["arch_id", "arch", *cloud.objectives, "found"], lines)
 
 
 def as_text(fronts: Fronts, oracle: Oracle, queries: int, constraints: Sequence[str] = ()) -> str:

@@ -8,8 +8,6 @@ feasible architecture it is counted at the worst feasible value of the table.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from dataclasses import dataclass
 
@@ -21,6 +19,7 @@ from experiments.redraw import chosen_by_seen
 from experiments.runner import Race
 from experiments.statistics import mean_interval
 from experiments.store import Runs
+from experiments.summary import csv_text
 from experiments.trajectory import expected_best_of_n
 from nasbench_ar import METRICS, Oracle, parse_constraints
 
@@ -115,14 +114,12 @@ class Judged:
     def as_csv(self) -> str:
         """Means over the runs by query: `queries, true, observed, true_regret, observed_regret, feasible`."""
         sign = 1.0 if self.maximize else -1.0
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["queries", "true", "observed", "true_regret", "observed_regret", "feasible"])
+        lines = []
         true, observed, feasible = (a.mean(axis=0) for a in (self.true, self.observed, self.feasible))
         for n in range(len(true)):
             numbers = true[n], observed[n], sign * (self.optimum - true[n]), sign * (self.optimum - observed[n])
-            writer.writerow([n + 1, *(repr(round(float(x), 10)) for x in (*numbers, feasible[n]))])
-        return out.getvalue()
+            lines.append([n + 1, *(repr(round(float(x), 10)) for x in (*numbers, feasible[n]))])
+        return csv_text(["queries", "true", "observed", "true_regret", "observed_regret", "feasible"], lines)
 
 
 def judge(oracle: Oracle, race: Race, runs: Runs) -> Judged:

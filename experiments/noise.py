@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.config import main_with_errors, parse_words
+from experiments.config import MOST, main_with_errors, parse_words
 from experiments.redraw import IMAGES, redraw
+from experiments.store import write_file
 from experiments.summary import as_markdown, number
 from experiments.trajectory import expected_best_of_n
-from nasbench_ar import METRICS, Architecture, ConfigError, MetricError, Oracle, ResultsError, load
-from nasbench_ar.files import write_atomically
+from nasbench_ar import METRICS, Architecture, MetricError, Oracle, load
 
 FloatArray = NDArray[np.float64]
 _ONE_SIDED_5_PERCENT = 1.6448536269514722  # standard normal quantile
@@ -74,7 +74,7 @@ def write_tied(oracle: Oracle, objective: str, images: int, path: Path) -> None:
     """Write the tied architectures, best first: `arch_id, arch, value, points_below`.
 
     Raises:
-        ResultsError: when the file cannot be written.
+        WriteError: when the file cannot be written.
     """
     column = oracle.column(objective)
     tied = np.flatnonzero(tied_with_best(column, images))
@@ -84,10 +84,7 @@ def write_tied(oracle: Oracle, objective: str, images: int, path: Path) -> None:
         architecture, value = oracle.space.from_index(index), float(column[index])
         below = float(np.nanmax(column)) - value
         lines.append(f"{oracle.space.arch_id(architecture)},{architecture},{value:.4g},{below:.4g}")
-    try:
-        write_atomically(path, ("\n".join(lines) + "\n").encode())
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"cannot write {path}: {error}") from error
+    write_file(path, ("\n".join(lines) + "\n").encode())
 
 
 def resample(percent: FloatArray, *, images: int = IMAGES, draws: int = 1000, seed: int = 0) -> Resampling:
@@ -189,9 +186,7 @@ def main(arguments: Sequence[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         print((__doc__ or "").strip())
         return
-    given = parse_words(arguments, {"table": "", "objective": "", "images": IMAGES, "out": ""})
-    if given["images"] < 1:
-        raise ConfigError("images=0: expected a positive number of validation images")
+    given = parse_words(arguments, {"table": "", "objective": "", "images": IMAGES, "out": ""}, {"images": (1, MOST)})
     oracle = load(given["table"] or None)
     objective = given["objective"] or oracle.table.default_objective
     print(report(oracle, objective, given["images"]))

@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.config import main_with_errors
-from experiments.contestants import read_contest
+from experiments.contestants import experiments_among, read_contest
 from experiments.statistics import t_quantile
+from experiments.store import write_file
 from experiments.trajectory import expected_best_of_n, incumbents
-from nasbench_ar import METRICS, Oracle, ResultsError, WriteError
-from nasbench_ar.files import write_atomically
+from nasbench_ar import METRICS, Oracle, ResultsError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -194,10 +194,7 @@ def write_figure(figure: Figure, path: Path, *, dpi: int = 200) -> None:
     if kind not in NO_DATES:
         raise ResultsError(f"cannot write {str(path)!r}: a picture's name ends in .png, .pdf or .svg")
     figure.savefig(buffer, format=kind, dpi=dpi, metadata=NO_DATES[kind])
-    try:
-        write_atomically(path, buffer.getvalue())
-    except OSError as error:
-        raise WriteError(f"cannot write {path}: {error.strerror or error}") from error
+    write_file(path, buffer.getvalue())
 
 
 def objective_axis(oracle: Oracle, objective: str) -> str:
@@ -258,8 +255,9 @@ def main(arguments: Sequence[str]) -> None:
     os.environ.setdefault("MPLBACKEND", "Agg")
     from experiments import special_plots
 
-    special = any(map(special_plots.is_special, args.folder))
-    (special_plots.plot_special if special else plot_results)(args.folder, args.out)
+    folders = [Path(folder) for folder in experiments_among([str(folder) for folder in args.folder])]
+    special = any(map(special_plots.is_special, folders))
+    (special_plots.plot_special if special else plot_results)(folders, args.out)
     print(args.out)
 
 

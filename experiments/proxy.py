@@ -17,8 +17,6 @@ and the runs of each row to a folder below; the same command goes on where it st
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
 import sys
@@ -34,10 +32,10 @@ from experiments import plot
 from experiments.config import RunConfig, help_text, main_with_errors, parse_command_line
 from experiments.run import complete
 from experiments.statistics import mean_interval
-from experiments.summary import as_markdown, number
-from nasbench_ar import METRICS, ConfigError, Constraint, Oracle, ResultsError, load, parse_constraints
+from experiments.store import write_file
+from experiments.summary import as_markdown, csv_text, number
+from nasbench_ar import METRICS, ConfigError, Constraint, Oracle, load, parse_constraints
 from nasbench_ar.errors import shown
-from nasbench_ar.files import write_atomically
 from nasbench_ar.metrics import metric
 
 if TYPE_CHECKING:
@@ -132,19 +130,17 @@ def searchable(oracle: Oracle) -> list[str]:
 
 def as_csv(rows: Sequence[Sequence[Cell]]) -> str:
     """One line per cell, full precision; empty where the table has no value."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    lines = []
     measures = ("regret", "percentile")
     spread = [f"{measure}_{part}" for measure in measures for part in ("mean", "ci_low", "ci_high")]
-    writer.writerow(["search_on", "score_on", "runs", *spread])
     for cell in (cell for row in rows for cell in row):
         numbers: list[float] = []
         for values in (cell.regrets, cell.percentiles):
             known = values[~np.isnan(values)]
             numbers += [float(known.mean()) if len(known) else math.nan, *mean_interval(known)]
         texts = ["" if math.isnan(x) else repr(round(x, 10)) for x in numbers]
-        writer.writerow([cell.search_on, cell.score_on, cell.runs, *texts])
-    return out.getvalue()
+        lines.append([cell.search_on, cell.score_on, cell.runs, *texts])
+    return csv_text(["search_on", "score_on", "runs", *spread], lines)
 
 
 def as_text(rows: Sequence[Sequence[Cell]], config: RunConfig, oracle: Oracle) -> str:
@@ -267,11 +263,8 @@ def main(arguments: Sequence[str]) -> None:
     rows = proxy_matrix(config, oracle, search_on)
     folder = _folder(config, oracle)
     text = as_text(rows, config, oracle)
-    try:
-        write_atomically(folder / "matrix.csv", as_csv(rows).encode())
-        write_atomically(folder / "matrix.md", text.encode())
-    except OSError as error:
-        raise ResultsError(f"cannot write to {folder}: {error.strerror or error}") from error
+    write_file(folder / "matrix.csv", as_csv(rows).encode())
+    write_file(folder / "matrix.md", text.encode())
     axes = draw_matrix(rows, "within the limits" if config.constraint else "in the table")
     plot.save_figure(axes, folder / "matrix.png", note=plot.wrapped_title(oracle))
     print(text)

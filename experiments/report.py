@@ -23,8 +23,8 @@ from experiments.figures.base import Figure
 from experiments.page.document import MOST_BYTES, Page, render
 from experiments.page.sections import analysis_section, comparison_sections
 from experiments.page.stored import read_races
+from experiments.store import write_file
 from nasbench_ar import ConfigError, Oracle, ResultsError, checkout, load
-from nasbench_ar.files import write_atomically
 
 HTML = ".html"
 LIBRARIES = ("plotly", "jinja2")
@@ -78,10 +78,7 @@ def write_page(page: Page, out: Path) -> int:
         ResultsError: when the file cannot be written.
     """
     content = render(page).encode()
-    try:
-        write_atomically(out, content)
-    except OSError as error:
-        raise ResultsError(f"cannot write {out}: {error.strerror or error}") from error
+    write_file(out, content)
     return len(content)
 
 

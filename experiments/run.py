@@ -15,11 +15,11 @@ where it stopped.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,7 @@ from experiments.store import Runs, RunStore, note, writing_reports
 from experiments.stored_config import load_runs
 from experiments.trajectory import incumbents
 from experiments.worker import ranges, run_and_store, run_group_and_store
-from nasbench_ar import METRICS, ConfigError, Oracle, load, parse_constraints
+from nasbench_ar import METRICS, ConfigError, Oracle, WriteError, load, parse_constraints
 from nasbench_ar.checkout import versions
 from nasbench_ar.engine import Engine
 from searchers import ALL_SEARCHERS, FOR_VECTORS, VectorSearcher
@@ -96,7 +96,7 @@ def run_experiment(config: RunConfig, oracle: Oracle | None = None) -> Experimen
     return experiment
 
 
-@contextmanager
+@contextlib.contextmanager
 def complete(config: RunConfig, oracle: Oracle, parent: Path) -> Iterator[tuple[Race, RunStore, Runs]]:
     """Carry out the runs that are missing; the runs asked for lie in a folder below `parent`.
 
@@ -115,10 +115,12 @@ def complete(config: RunConfig, oracle: Oracle, parent: Path) -> Iterator[tuple[
         wanted = range(config.seed, config.seed + config.runs)
         note(f"{config.searcher_name}: {race.objective}, seeds {wanted[0]}..{wanted[-1]}, {race.queries} queries each")
         missing = store.missing(wanted)
-        with writing_reports(computed=bool(missing)):
-            store.begin(resolved, provenance.code() if missing else None)
         if missing:
+            store.begin(resolved, provenance.code())
             _carry_out(race, missing, store, config.parallel, (fingerprint["table_hash"], fingerprint["source"]))
+        else:
+            with contextlib.suppress(WriteError):  # the folder may be read-only
+                store.begin(resolved, None)
         # checked, since some may have been stored by another command, long ago
         runs = load_runs(store, fingerprint, wanted, config.queries, oracle)
         with writing_reports(computed=bool(missing)):

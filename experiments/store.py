@@ -135,6 +135,20 @@ def _mark_in(folder: Path, state: tuple[int, ...]) -> str:
     return RunStore(folder)._mark_here()
 
 
+def write_file(path: Path, content: bytes) -> None:
+    """Write one file of a report, atomically.
+
+    Raises:
+        WriteError: when it cannot be written.
+    """
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise WriteError(f"cannot write {path}: {error.strerror or error}") from error
+    except ValueError as error:  # no name of a file
+        raise WriteError(f"cannot write {path}: {error}") from error
+
+
 @contextmanager
 def writing_reports(*, computed: bool) -> Iterator[None]:
     """Reports of runs that were all stored before need not be written: a note says that they were not.
@@ -294,6 +308,8 @@ class RunStore:
             config = yaml.load(path.read_bytes(), Loader=_Loader)
         except FileNotFoundError:
             raise ResultsError(f"{self.folder} holds no results: there is no {CONFIG} in it") from None
+        except OSError as error:
+            raise ResultsError(f"cannot read {path}: {error.strerror or error}") from error
         except MemoryError:
             raise
         except Exception as error:  # besides its own errors, yaml lets through what wrong dates and numbers raise

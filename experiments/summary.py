@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,14 +138,31 @@ def _optimum(oracle: Oracle, name: str, table_seed: Any, constraints: Sequence[C
 
 def as_csv(rows: Sequence[Row]) -> str:
     """`CSV_COLUMNS` with full precision; the published column is its mean; empty where unknown."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    lines = []
     for row in rows:
         numbers = (row.mean, row.std, row.ci_low, row.ci_high, row.optimum)
         cells = ["" if math.isnan(x) else repr(round(x, 10)) for x in numbers]
-        writer.writerow([row.metric, row.label, *cells, "" if row.published is None else row.published[0]])
+        lines.append([row.metric, row.label, *cells, "" if row.published is None else row.published[0]])
+    return csv_text(CSV_COLUMNS, lines)
+
+
+def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """A CSV file; a text that spreadsheets would take for a formula, such as a name `=1+1`, gets an apostrophe."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(map(_harmless, line) for line in lines)
     return out.getvalue()
+
+
+def _harmless(cell: object) -> object:
+    if not (isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t"))):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def number(value: float, digits: int = 2) -> str:

@@ -38,8 +38,8 @@ from experiments.config import (
 )
 from experiments.run import Experiment, run_experiment
 from experiments.statistics import holm, paired_wilcoxon
+from experiments.store import write_file
 from nasbench_ar import METRICS, ConfigError, MetricError, Oracle, load
-from nasbench_ar.files import write_atomically
 from searchers import ALL_SEARCHERS, SEARCHERS, hyperparameters
 
 FloatArray = NDArray[np.float64]
@@ -166,9 +166,7 @@ def as_csv(experiments: Sequence[Experiment]) -> str:
     `searcher`, the columns of `summary.csv`, `runs` that have a value, and against the
     best of the row: `pairs` of seeds and `p_value`.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["searcher", *summary.CSV_COLUMNS, "runs", "pairs", "p_value"])
+    lines = []
     single = [list(csv.reader(io.StringIO(summary.as_csv(e.rows))))[1:] for e in experiments]
     for position in range(len(experiments[0].rows)):
         best, p_values = compare(experiments, position)
@@ -178,26 +176,28 @@ def as_csv(experiments: Sequence[Experiment]) -> str:
             if best is not None and not np.isnan(p_values[k]):
                 difference = np.subtract(*pairs(experiments, position, k, best))
                 compared = [str(int((~np.isnan(difference)).sum())), repr(p_values[k])]
-            writer.writerow([experiment.config.searcher_name, *single[k][position], known, *compared])
-    return out.getvalue()
+            lines.append([experiment.config.searcher_name, *single[k][position], known, *compared])
+    return summary.csv_text(["searcher", *summary.CSV_COLUMNS, "runs", "pairs", "p_value"], lines)
 
 
-def write_report(experiments: Sequence[Experiment], folder: Path) -> str:
-    """Write `table2.md`, `table2.csv`, `table2.tex` and `table2.png`; returns the text."""
-    header, lines = table_lines(experiments)
-    _write(folder, "table2", as_text(experiments), experiments, header, lines)
-    return as_text(experiments)
+def write_report(experiments: Sequence[Experiment], folder: Path) -> None:
+    """Print the table; write `table2.md`, `table2.csv`, `table2.tex` and `table2.png`."""
+    text = as_text(experiments)
+    print(text)  # first, since the folder may be read-only
+    _write(folder, "table2", text, experiments, *table_lines(experiments))
 
 
 def write_variants(
     corrected: Mapping[str, Experiment], as_published: Mapping[str, Experiment], folder: Path, variant: str
-) -> str:
-    """Write `table2-<variant>.md`, `.csv`, `.tex` and `.png`; returns the text."""
+) -> None:
+    """As `write_report`, of `table2-<variant>`, with what the noise of the objective does where it is known."""
+    experiments = [*corrected.values(), *as_published.values()]
     names = [name for name in SEARCHERS if name in corrected or name in as_published]
     text = variants.as_text(corrected, as_published, names)
-    header, lines = variants.lines_of(corrected, as_published, names)
-    _write(folder, f"table2-{variant}", text, [*corrected.values(), *as_published.values()], header, lines)
-    return text
+    with contextlib.suppress(MetricError):  # the objective is no accuracy of a validation set
+        text += "\n" + noise.report(experiments[0].oracle, experiments[0].objective)
+    print(text)
+    _write(folder, f"table2-{variant}", text, experiments, *variants.lines_of(corrected, as_published, names))
 
 
 def _write(
@@ -210,9 +210,9 @@ def _write(
 ) -> None:
     first = experiments[0]
     caption = f"Best architecture found, mean ± std over runs. {first.oracle.name}: {first.oracle.title}"
-    write_atomically(folder / f"{stem}.md", text.encode())
-    write_atomically(folder / f"{stem}.csv", as_csv(experiments).encode())
-    write_atomically(folder / f"{stem}.tex", summary.as_latex(header, lines, caption).encode())
+    write_file(folder / f"{stem}.md", text.encode())
+    write_file(folder / f"{stem}.csv", as_csv(experiments).encode())
+    write_file(folder / f"{stem}.tex", summary.as_latex(header, lines, caption).encode())
     axes = plot.draw_trajectories(
         [e.curve for e in experiments],
         ylabel=plot.objective_axis(first.oracle, first.objective),
@@ -257,14 +257,9 @@ def main(arguments: Sequence[str]) -> None:
     if variant != "published":
         corrected = dict(zip(SEARCHERS, run_all(config, oracle), strict=True))
     if variant == "corrected":
-        text = write_report(list(corrected.values()), folder)
+        write_report(list(corrected.values()), folder)
     else:
-        text = write_variants(corrected, run_published(config, oracle, bananas_runs), folder, variant)
-        with contextlib.suppress(MetricError):  # the objective is no accuracy of a validation set
-            objective = config.objective or oracle.table.default_objective
-            text += "\n" + noise.report(oracle, objective)
-            write_atomically(folder / f"table2-{variant}.md", text.encode())
-    print(text)
+        write_variants(corrected, run_published(config, oracle, bananas_runs), folder, variant)
     stem = "table2" if variant == "corrected" else f"table2-{variant}"
     print(f"{folder}: {stem}.md .csv .tex .png; each searcher's results in a folder beside them")
 

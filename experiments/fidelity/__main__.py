@@ -60,8 +60,8 @@ def _race_all(words: Sequence[str]) -> None:
     oracle = load(configs[0].table)
     results = [run_experiment(config, oracle) for config in configs]
     store = TraceStore(results_folder(configs[0], oracle))
+    print(report.as_text(results))  # first, since the folder may be read-only
     written = write_report(results, store, "comparison")
-    print(report.as_text(results))
     print(f"{store.folder}: {' '.join(written)}")
 
 

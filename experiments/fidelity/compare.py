@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.config import main_with_errors, parse_words
+from experiments.contestants import experiments_among
 from experiments.fidelity import report
 from experiments.fidelity.race import write_report
 from experiments.fidelity.results import check_comparable, read_results
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     os.environ.setdefault("MPLBACKEND", "Agg")
     words = [word for word in arguments if word.startswith("out=")]
-    folders = [Path(word) for word in arguments if word not in words]
+    folders = [Path(word) for word in experiments_among([word for word in arguments if word not in words])]
     if not folders:
         raise ConfigError("no result folder given; expected <out>/<table>/fidelity/<searcher>, one or more")
     out = Path(parse_words(words, {"out": "fidelity"})["out"])
@@ -37,8 +38,8 @@ def main(arguments: Sequence[str]) -> None:
         raise ConfigError(f"out={str(out)!r}: expected the beginning of file names")
     results = [read_results(folder) for folder in folders]
     check_comparable(results)
+    print(report.as_text(results))  # first, since the folder may be read-only
     written = write_report(results, TraceStore(out.parent), out.name)
-    print(report.as_text(results))
     print(f"{out.parent}: {' '.join(written)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from experiments.fidelity.runner import FidelityRace, build_searcher, open_sessi
 from experiments.fidelity.store import TraceStore
 from experiments.store import note, writing_reports
 from experiments.worker import check_same
-from nasbench_ar import ConfigError, FidelitySession, Oracle, load
+from nasbench_ar import ConfigError, FidelitySession, Oracle, WriteError, load
 from nasbench_ar.engine import Engine
 from searchers.fidelity import FidelitySearcher
 
@@ -41,15 +42,18 @@ def run_experiment(config: FidelityConfig, oracle: Oracle | None = None) -> Resu
     resolved = _resolved(config, oracle, race, session, fingerprint)
     with store.claim(resolved, overwrite=config.overwrite):
         wanted = range(config.seed, config.seed + config.runs)
+        unit, mark, origin = session.cost.label.partition("; ")
         note(
             f"{config.searcher_name}: {race.objective}, seeds {wanted[0]}..{wanted[-1]}, "
-            f"{race.budget:.6g} {session.cost.label} each, {race.workers} at a time"
+            f"{race.budget:.6g} {unit} each, {race.workers} at a time{mark}{origin}"
         )
         missing = store.missing(wanted)
-        with writing_reports(computed=bool(missing)):
-            store.begin(resolved, provenance.code() if missing else None)
         if missing:
+            store.begin(resolved, provenance.code())
             _carry_out(race, missing, store, config.parallel, (fingerprint["table_hash"], fingerprint["source"]))
+        else:
+            with contextlib.suppress(WriteError):  # the folder may be read-only
+                store.begin(resolved, None)
         results = read_results(folder, wanted, oracle)
         with writing_reports(computed=bool(missing)):
             write_report([results], store, "summary")
@@ -95,9 +99,10 @@ def _plan(config: FidelityConfig, oracle: Oracle) -> tuple[FidelityRace, Fidelit
         share = min(WHOLE_TRAININGS / space.size, max(space.size // 2, 1) / space.size)
         session.budget = round(share * whole, 0 if config.unit == "epochs" else 12)
     if session.budget > whole * (1 + 1e-9):
+        unit, mark, origin = session.cost.label.partition("; ")
         raise ConfigError(
             f"budget={session.budget:.6g}: training all {space.size} architectures that have curves to the end takes "
-            f"{whole:.6g} {session.cost.label}; use that or less"
+            f"{whole:.6g} {unit}; use that or less{mark}{origin}"
         )
     if space.size < oracle.space.size:
         left_out = oracle.space.size - space.size

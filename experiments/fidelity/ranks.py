@@ -20,9 +20,9 @@ import numpy as np
 
 from experiments.config import main_with_errors, parse_words
 from experiments.noise import kendall
+from experiments.store import write_file
 from experiments.summary import as_markdown, number
-from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError, load
-from nasbench_ar.files import write_atomically
+from nasbench_ar import METRICS, ConfigError, Oracle, load
 
 MOST_LINES = 12
 HEADER = ("Epoch", "Kendall's tau-b", "Best tenth found", "Mean of the curve")
@@ -108,10 +108,7 @@ def main(arguments: Sequence[str]) -> None:
     found = ranks(oracle, objective, seed if seed == "mean" else int(seed))
     print(as_text(oracle, METRICS[objective].name, found))
     if given["out"]:
-        try:
-            write_atomically(Path(given["out"]), as_csv(found).encode())
-        except (OSError, ValueError) as error:
-            raise ResultsError(f"cannot write {given['out']}: {error}") from error
+        write_file(Path(given["out"]), as_csv(found).encode())
         print(given["out"])
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import textwrap
 from collections.abc import Sequence
@@ -15,7 +13,7 @@ import numpy as np
 from experiments import plot
 from experiments.fidelity.results import Results, compared
 from experiments.statistics import t_quantile
-from experiments.summary import as_markdown, number, plus_minus
+from experiments.summary import as_markdown, csv_text, number, plus_minus
 from nasbench_ar import METRICS
 
 if TYPE_CHECKING:
@@ -85,7 +83,7 @@ def table_csv(results: Sequence[Results]) -> str:
             numbers = (cell.mean, cell.std, *cell.interval, cell.p_value)
             cells = ["" if np.isnan(x) else repr(round(float(x), 10)) for x in numbers]
             rows.append([r.name, r.workers, len(r.traces), r.budget, r.config["cost"], share, *cells])
-    return _csv(TABLE_CSV, rows)
+    return csv_text(TABLE_CSV, rows)
 
 
 def curves_csv(results: Sequence[Results]) -> str:
@@ -98,15 +96,7 @@ def curves_csv(results: Sequence[Results]) -> str:
             for x, mean, width in zip(grid, values.mean(axis=0), half, strict=True):
                 ends = ["", ""] if np.isnan(width) else [repr(float(mean - width)), repr(float(mean + width))]
                 rows.append([r.name, r.workers, name, r.config["cost"], repr(float(x)), repr(float(mean)), *ends])
-    return _csv(CURVE_CSV, rows)
-
-
-def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return out.getvalue()
+    return csv_text(CURVE_CSV, rows)
 
 
 def _half_width(values: np.ndarray) -> np.ndarray:

@@ -67,9 +67,11 @@ def read_races(folder: Path, oracle: Oracle) -> tuple[list[Race], list[str]]:
     """
     races: dict[tuple[str, int, str], list[tuple[Experiment, dict[str, Any]]]] = {}
     left_out = []
-    for path in sorted(found.parent for found in folder.glob(f"*/{CONFIG}")):
-        if path.name.startswith("."):
-            continue
+    try:
+        paths = sorted(found.parent for found in folder.glob(f"[!.]*/{CONFIG}"))
+    except OSError as error:
+        raise ResultsError(f"cannot read {folder}: {error.strerror or error}") from error
+    for path in paths:
         config = checked_config(path)
         reason = _unfit(path, config, oracle)
         if reason:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import math
 import shutil
 from dataclasses import replace
@@ -274,12 +275,14 @@ def test_command(folders: list[Path], command: Command, tmp_path: Path) -> None:
         ("difference=nan", "expected a positive number"),
         ("difference=much", "expected a number"),
         ("cliques=friends", "expected wilcoxon or nemenyi"),
-        ("resamples=0", "expected a positive number"),
+        ("resamples=0", "resamples='0': expected a number from 1 to 10000000"),
         ("metric=best_epoch", "metrics to compare on: objective"),
         ("metric=test_aa_acc", "is not in table small"),
         ("metric=val_pdg_acc", "did you mean val_pgd_acc"),
         ("colour=red", "expected metric="),
         ("nowhere", "holds no results"),
+        ("metric=" + "x" * 256, "unknown metric"),
+        ("x" * 256, "File name too long"),
     ],
 )
 def test_wrong_words_are_one_line(stored: list[Path], command: Command, word: str, said: str) -> None:
@@ -302,3 +305,41 @@ def test_refusals(stored: list[Path], table: Table, tmp_path: Path, command: Com
     assert (code, err.count("\n")) == (2, 1)
     assert command(compare.main)[0] == 2
     assert "difference=" in command(compare.main, "--help")[1]
+
+
+def test_runs_that_keep_to_the_budget_need_no_note(table: Table, tmp_path: Path) -> None:
+    even = store_runs(tmp_path / "even", table, {0: [0, 1, 2], 1: [3, 4, 5]})
+    other = store_runs(tmp_path / "other", table, {0: [6, 7, 8], 1: [3, 4, 5]})
+    assert compare.compare([even, other], resamples=10).notes == ()
+
+
+def test_what_is_no_experiment_is_left_out(
+    folders: list[Path], command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `compare results/<table>/*`, a second time."""
+    monkeypatch.setattr(compare.plot, "save_figure", lambda axes, path, note: path.write_bytes(b""))
+    place = folders[0].parent
+    (place / "table2.csv").write_text("")
+    (place / "comparison").mkdir()
+    given = [place / "comparison", *folders, place / "table2.csv"]
+    code, out, err = command(compare.main, *given, "resamples=10")
+    assert code == 0, err
+    assert "3 searchers compared" in out
+    left_out = [f"nasbench-ar: {place / name} is no experiment" for name in ("comparison", "table2.csv")]
+    assert [line.split(",")[0] for line in err.splitlines()] == left_out
+    (folders[0] / "config.yaml").unlink()  # runs without a configuration are no reason to go on without them
+    code, _, err = command(compare.main, *given, "resamples=10")
+    assert (code, f"{folders[0]} holds no results" in err) == (2, True)
+    assert command(compare.main, place / "comparison", place / "table2.csv")[0] == 2
+
+
+def test_a_comparison_beside_runs_on_a_read_only_disk(
+    stored: list[Path], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    code, out, err = command(compare.main, *stored, "resamples=10")
+    assert (code, "searchers compared" in out) == (2, True)
+    assert err.strip().endswith("comparison: Read-only file system; choose another out=")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.config import RunConfig, help_text, parse_command_line, searcher_class
+from experiments.config import RunConfig, help_text, parse_command_line, parse_words, searcher_class
 from nasbench_ar import ConfigError
 from nasbench_ar.engine import Engine
 from searchers import SEARCHERS, Bananas, hyperparameters
@@ -30,6 +30,20 @@ def test_values_are_typed() -> None:
     config = parse_command_line([*words, "name=steepest"])
     assert config.arguments == {"starts": 10, "improvement": "best"}
     assert (config.runs, config.table, config.table_seed, config.searcher_name) == (3, "some/folder", 2, "steepest")
+
+
+def test_the_largest_seed_and_the_longest_name() -> None:
+    config = parse_command_line([f"seed={2**32 - 2}", "runs=2", "name=" + "x" * 200])
+    assert (config.seed, len(config.searcher_name)) == (2**32 - 2, 200)
+
+
+def test_ranges_of_small_commands() -> None:
+    ranges = {"dpi": (30, 1200)}
+    assert parse_words(["dpi=30"], {"dpi": 300, "seed": 0}, ranges) == {"dpi": 30, "seed": 0}
+    assert parse_words(["dpi=1200", "seed=0"], {"dpi": 300, "seed": 1}, ranges) == {"dpi": 1200, "seed": 0}
+    for wrong in ("abc", "0", "29", "1201", ""):
+        with pytest.raises(ConfigError, match=f"dpi='{wrong}': expected a number from 30 to 1200"):
+            parse_words([f"dpi={wrong}"], {"dpi": 300}, ranges)
 
 
 def test_engines() -> None:
@@ -76,8 +90,13 @@ def test_a_class_of_ones_own_brings_no_foreign_defaults() -> None:
         (["name=two\nlines"], "expected a plain folder name"),
         (["out=a\0b"], "out= and table= take a name or a folder"),
         (["table=a\0b"], "out= and table= take a name or a folder"),
-        (["runs"], "words have the form key=value"),
-        (["--runs=3"], "words have the form key=value|unknown key"),
+        (["name=" + "x" * 201], r"^name='x+\.\.\.: expected a plain folder name of at most 200 bytes$"),
+        (["name=" + "ä" * 101], "expected a plain folder name of at most 200 bytes"),
+        ([f"seed={2**32 - 2}", "runs=3"], f"seed={2**32 - 2}: seeds must stay below {2**32}"),
+        (["runs"], "^'runs': expected key=value, as runs=3; --help lists the keys$"),
+        (["--runs=3"], "^'--runs=3': expected key=value, as runs=3"),
+        (["--runs", "3"], "^'--runs': expected key=value, as runs=3"),
+        (["runs={3"], """words have the form key=value, .* key='"value"'( \\([^A-Z].*\\))?$"""),
         (["runs=[1"], "words have the form key=value"),
         ([f"runs:={'9' * 5000}"], "^.{1,800}$"),
         ([f"runs={'9' * 5000}"], "^cannot read .{1,250}$"),

@@ -76,7 +76,11 @@ def test_tied_architectures_go_to_a_file(table: Table, tmp_path: Path, command: 
     assert lines[0] == "arch_id,arch,value,points_below"
     assert lines[1].split(",")[1] == str(oracle.optimum("val_pgd_acc")[0])
     assert len(lines) - 1 == noise.tied_with_best(oracle.column("val_pgd_acc")).sum()
-    assert command(noise.main, f"table={table.folder}", f"out={tmp_path / 'no' / 'where.csv'}")[0] == 2
+    for wrong in (tmp_path / "no/where.csv", tmp_path / ("x" * 256), "."):
+        code, _, err = command(noise.main, f"table={table.folder}", f"out={wrong}")
+        assert code == 2
+        assert err.splitlines()[-1].startswith(f"error: cannot write {wrong}: ")
+        assert ".partial" not in err
 
 
 def test_command(table: Table, command: Command) -> None:

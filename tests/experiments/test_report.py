@@ -304,7 +304,8 @@ def test_damaged_results_are_named(table: Table, tmp_path: Path, command: Comman
         (["colour=red"], "expected table=, out=, results=, figures="),
         (["figures=nothing"], "figures=nothing: no such figure; there are all, 2, 3"),
         (["table=nowhere"], "no table 'nowhere'"),
-        (["table=nares-figures", "results=nowhere"], "no stored runs of table nares-figures"),
+        (["table=nares-figures", "results=nowhere", "figures=none"], "no stored runs of table nares-figures"),
+        (["table=nares-figures", "results=" + "x" * 256, "figures=none"], "x: File name too long"),
     ],
 )
 def test_wrong_words(command: Command, words: list[str], said: str) -> None:

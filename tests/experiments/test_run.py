@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 import yaml
 
 from experiments import run
-from nasbench_ar import Architecture, SearchSpace, Table
+from nasbench_ar import Architecture, SearchSpace, Table, files
 from searchers import Searcher
 from tests.experiments.conftest import Command, write_table
 from tests.open_files import open_files
@@ -276,3 +277,25 @@ def test_few_open_files_are_one_line(table: Table, tmp_path: Path, command: Comm
         code, out, err = command(run.main, f"table={table.folder}", "queries=10", "runs=2", f"out={tmp_path}")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("error: a process may have only 20 files open here (ulimit -n)")
+
+
+def test_a_finished_experiment_reports_from_a_folder_that_cannot_be_written(
+    table: Table, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = ("objective=val_pgd_acc,macs",)
+    printed = [command(run.main, *words(table, tmp_path / "r", *more))[1] for more in ((), several)]
+    before = contents(tmp_path / "r")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(files, "open_atomically", refuse)
+    for more, expected in zip(((), several), printed, strict=True):
+        code, out, err = command(run.main, *words(table, tmp_path / "r", *more))
+        assert (code, out) == (0, expected)
+        assert "nasbench-ar: no report files: writing " in err
+        assert err.count("Read-only file system") == 1
+    code, out, err = command(run.main, *words(table, tmp_path / "r", "runs=5"))
+    assert (code, out) == (2, "")
+    assert "config.yaml failed: Read-only file system" in err
+    assert contents(tmp_path / "r") == before

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import runner
-from experiments.runner import Race, run_once
+from experiments.runner import Race, run_group, run_once
 from nasbench_ar import Architecture, SearchError, Table
 from searchers import Searcher
 from tests.experiments.conftest import SPACE, write_table
@@ -20,6 +20,26 @@ class Repeater(Searcher):
     def _ask(self) -> Architecture:
         self.turn = getattr(self, "turn", -1) + 1
         return SPACE.from_index(self.turn % 3)
+
+
+class Stutterer(Searcher):
+    """Proposes every architecture 40 times."""
+
+    lockstep = True
+
+    def _ask(self) -> Architecture:
+        self.turn = getattr(self, "turn", -1) + 1
+        return SPACE.architecture(self.turn // 40)
+
+
+class Dreamer(Searcher):
+    """Reports what it never queried."""
+
+    def _ask(self) -> Architecture:
+        return self.sample_unseen()
+
+    def best(self) -> tuple[Architecture, float]:
+        return next(a for a in map(SPACE.architecture, range(SPACE.size)) if a not in self.history), 0.0
 
 
 def race(table: Table, **changes: object) -> Race:
@@ -49,6 +69,19 @@ def test_repeats_are_free_and_counted(table: Table, monkeypatch: pytest.MonkeyPa
     assert run.arch_index.tolist() == [0, 1, 2]
     assert run.repeats == 49
     assert run.ended == "nothing new was proposed 50 times in a row after 3 queries and 49 repeats"
+
+
+def test_only_repeats_in_a_row_stop_a_run(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "STALL_LIMIT", 50)
+    stutterers = race(table, searcher=f"{__name__}.Stutterer", queries=5)
+    for run in (run_once(stutterers, 0), *run_group(stutterers, [0, 1])):
+        assert run.arch_index.tolist() == [0, 1, 2, 3, 4]
+        assert (run.ended, run.repeats) == ("", 4 * 39)
+
+
+def test_a_run_reports_what_it_has_queried(table: Table) -> None:
+    with pytest.raises(SearchError, match="Dreamer reports .*, which it never queried"):
+        run_once(race(table, searcher=f"{__name__}.Dreamer"), 0)
 
 
 def test_an_exhausted_space_ends_the_run(tmp_path: Path) -> None:

@@ -113,3 +113,12 @@ def test_markdown_and_latex() -> None:
 @pytest.mark.parametrize(("value", "text"), [(38.184, "38.18"), (6.68e9, "6.680e+09"), (math.nan, "–")])
 def test_numbers_for_people(value: float, text: str) -> None:
     assert summary.number(value) == text
+
+
+def test_no_text_of_a_csv_is_a_formula() -> None:
+    """Names come from the command line, labels from a table's manifest; spreadsheets compute what begins so."""
+    texts = ["=1+1", "+cmd|'x'!A1", "-2+3", "@SUM(A1)", "\t=1", "plain", "a=b", "", "-0.5", "-inf", "+1e3"]
+    lines = list(csv.reader(io.StringIO(summary.csv_text(["name", "n"], [[text, -0.5] for text in texts]))))
+    assert lines[0] == ["name", "n"]
+    expected = [f"'{text}" for text in texts[:5]] + texts[5:]
+    assert lines[1:] == [[text, "-0.5"] for text in expected]

@@ -108,6 +108,9 @@ def test_estimated_costs_say_so_everywhere(command: Command, climbing: Table, tm
         yaml.safe_load((folder / "config.yaml").read_text())["cost"],
     ):
         assert "cost: estimated from MACs (13.1K GPU-days for the 15,625 architectures" in text
+    assert "GPU-days each, 2 at a time; cost: estimated from MACs" in err
+    code, _, err = command(front.main, *words, "unit=gpu_days", "workers=2", "budget=50")
+    assert (code, "GPU-days; use that or less; cost: estimated from MACs" in err) == (2, True)
 
 
 @pytest.mark.usefixtures("no_pictures")
