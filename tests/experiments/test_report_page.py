@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from experiments import report, run
 from nasbench_ar import Oracle, load
@@ -81,6 +83,38 @@ class Browser:
         script = "return [0, 1].map(k => Array.from(document.getElementById(arguments[1]).data[k][arguments[0]]))"
         without, coloured = self.script(script, axis, CHART)
         return np.array([*without, *coloured])
+
+    def ranges(self) -> list[list[float]]:
+        return self.script(
+            "return ['xaxis', 'yaxis'].map(a => document.getElementById(arguments[0]).layout[a].range)", CHART
+        )
+
+    def spots(self, trace: int) -> list[list[float]]:
+        """Where in the window the points of a trace lie, once the chart is in its middle."""
+        return self.script(
+            """
+            const chart = document.getElementById(arguments[0]), { xaxis, yaxis } = chart._fullLayout;
+            chart.scrollIntoView({ block: 'center', behavior: 'instant' });
+            const box = chart.getBoundingClientRect(), { x, y } = chart.data.at(arguments[1]);
+            const to = (axis, value) => axis._offset + axis.c2p(axis.d2c(value));
+            return Array.from(x, (_, k) => [to(xaxis, x[k]) + box.left, to(yaxis, y[k]) + box.top]);""",
+            CHART,
+            trace,
+        )
+
+    def picture(self) -> np.ndarray:
+        """(height, width, 3) int, the colours in the window."""
+        self.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+        with Image.open(io.BytesIO(self.driver.get_screenshot_as_png())) as image:
+            return np.asarray(image.convert("RGB"), dtype=int)
+
+    def colour(self, name: str) -> np.ndarray:
+        return np.array([int(self.script("return Theme.value(arguments[0])", name)[k : k + 2], 16) for k in (1, 3, 5)])
+
+    def mouse(self, x: float, y: float, *kinds: str) -> None:
+        for kind in kinds:
+            button = {} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
+            self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, **button})
 
     def errors(self) -> list[str]:
         entries = self.driver.get_log("browser")
@@ -219,6 +253,81 @@ def test_finds_of_a_searcher_lie_on_top(browser: Browser) -> None:
     )
 
 
+def near(pixels: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    return np.asarray(np.abs(pixels - colour).max(axis=-1) < 45)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_finds_and_the_ring_are_seen_inside_the_cloud(browser: Browser, oracle: Oracle, scheme: str) -> None:
+    browser.emulate(prefers_color_scheme=scheme, prefers_reduced_motion="reduce")
+    browser.select("#y-axis", "test_pgd_acc")
+    middle = int(np.nanargmin(np.abs(oracle.column("test_pgd_acc") - 55.5)))
+    browser.script("Selection.choose(arguments[0])", middle)
+    ring = browser.spots(-1)[0]
+    before = browser.picture()
+    browser.driver.find_element(By.XPATH, "//*[@id='finds']//label[contains(., 'local search')]/input").click()
+    browser.until(f"return document.getElementById('{CHART}').data.length === 4")
+    spots = browser.spots(2)
+    after = browser.picture()
+    covered = 0
+    for x, y in spots:
+        patch = np.s_[round(y) - 2 : round(y) + 3, round(x) - 2 : round(x) + 3]
+        if near(before[patch], browser.colour("card")).mean() < 0.2:
+            covered += 1  # by the cloud
+            assert near(before[patch], browser.colour("series-2")).mean() < 0.2
+            assert near(after[patch], browser.colour("series-2")).mean() > 0.5, f"the find at {x:.0f}, {y:.0f}"
+    assert covered >= 3
+    angles = np.linspace(0, 2 * np.pi, 60)
+    rim = before[np.round(ring[1] + 9 * np.sin(angles)).astype(int), np.round(ring[0] + 9 * np.cos(angles)).astype(int)]
+    assert near(rim, browser.colour("ring")).mean() > 0.8
+
+
+def test_a_click_chooses_and_nothing_moves(browser: Browser, oracle: Oracle) -> None:
+    spots = browser.spots(1)
+    before = browser.ranges(), browser.script("return scrollY"), spots[0]
+    for k in (100, 5000, 9000):
+        browser.mouse(*spots[k], "mouseMoved", "mousePressed", "mouseReleased")
+        browser.until("return document.getElementById('announcement').textContent !== ''")
+        chosen = browser.script("return Data.name(Selection.position())")
+        assert browser.text("#announcement").startswith(chosen)
+        assert (browser.ranges(), browser.script("return scrollY"), browser.spots(1)[0]) == before
+        said = f"document.getElementById('tip').textContent.startsWith('{chosen}')"
+        browser.mouse(spots[k][0] + 150, spots[k][1], "mouseMoved")
+        browser.until(f"return !{said}")
+        browser.mouse(*spots[k], "mouseMoved")
+        browser.until(f"return {said}")
+        browser.script("document.getElementById('announcement').textContent = ''")
+
+
+def test_the_view_stays_when_finds_are_laid_over(browser: Browser) -> None:
+    whole = browser.ranges()
+    browser.driver.find_element(By.ID, "zoom-in").click()
+    browser.until(f"return document.getElementById('{CHART}').layout.yaxis.range[0] !== {whole[1][0]}")
+    closer = browser.ranges()
+    browser.driver.find_element(By.XPATH, "//*[@id='finds']//label[contains(., 'local search')]/input").click()
+    browser.until(f"return document.getElementById('{CHART}').data.length === 4")
+    assert browser.ranges() == closer
+    browser.driver.find_element(By.ID, "zoom-reset").click()
+    browser.until(f"return document.getElementById('{CHART}').layout.yaxis.range[0] === {whole[1][0]}")
+    assert browser.ranges() == whole
+
+
+def test_the_list_of_the_best_stays_under_the_finger(browser: Browser) -> None:
+    browser.emulate(width=360, height=740, prefers_color_scheme="light", prefers_reduced_motion="reduce")
+    browser.until("return document.querySelector('#landscape-chart .main-svg').getBoundingClientRect().width < 360")
+    where = "return arguments[0].getBoundingClientRect().top"
+    heights = set()
+    for button in browser.driver.find_elements(By.CSS_SELECTOR, "#best button"):
+        browser.script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", button)
+        before = browser.script(where, button)
+        button.click()
+        browser.until(f"return Data.name(Selection.position()) === '{button.text}'")
+        browser.picture()  # a frame later
+        assert browser.script(where, button) == pytest.approx(before, abs=1)
+        heights.add(browser.script("return document.getElementById('selection').offsetHeight"))
+    assert len(heights) > 1, "what is said of an architecture takes more or less room"
+
+
 def test_everything_is_reached_and_done_by_keys(browser: Browser, oracle: Oracle) -> None:
     wanted = set(
         browser.script(
@@ -251,10 +360,10 @@ def test_everything_is_reached_and_done_by_keys(browser: Browser, oracle: Oracle
     assert f"{second:.2f} %" in browser.text("#announcement"), "there and back"
     browser.press(Keys.HOME)
     assert f"{np.nanmin(oracle.column('val_best_pgd_acc')):.2f} %" in browser.text("#announcement")
-    before = browser.script("return document.getElementById('landscape-chart').layout.xaxis.range")
+    before, _ = browser.ranges()
     browser.press("+")
-    browser.until("return !document.getElementById('landscape-chart').layout.xaxis.autorange")
-    after = browser.script("return document.getElementById('landscape-chart').layout.xaxis.range")
+    browser.until(f"return document.getElementById('{CHART}').layout.xaxis.range[0] !== {before[0]}")
+    after, _ = browser.ranges()
     assert before[0] < after[0] < after[1] < before[1]
 
 

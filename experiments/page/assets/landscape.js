@@ -9,7 +9,10 @@ const Landscape = (() => {
   let traces = []; // positions on the page of each trace's points
   let shown = []; // positions of all points, and their order along both axes, made when first asked for
   let orders = {};
-  let kind = "scattergl";
+  let kind = "scattergl"; // of all traces: what is drawn as SVG would lie under the points
+  let home = {}; // ranges that show everything, by axis
+  let view = null; // ranges that the reader chose instead
+  let axes = ""; // what the view is of
 
   const column = (name) => Data.byName.get(name);
   const searchers = Data.races.flatMap((race) => race.searchers.map((searcher) => ({ ...searcher, objective: race.objective })));
@@ -33,8 +36,21 @@ const Landscape = (() => {
 
   const title = (c) => c.label + (c.unit === "%" ? " (%)" : "") + (discrete(c) ? ", points spread" : "");
 
-  function axis(c, log) {
-    const out = { ...Theme.axis(), title: { text: title(c), standoff: 8 } };
+  /** Range that shows all points; the chosen ring and the finds, which are larger, never change it. */
+  function span(c, log) {
+    let [low, high] = [Infinity, -Infinity];
+    for (const position of shown) {
+      const at = place(c, position);
+      [low, high] = [Math.min(low, at), Math.max(high, at)];
+    }
+    if (low > high) return [0, 1];
+    if (log) [low, high] = [Math.log10(low), Math.log10(high)];
+    const margin = 0.05 * (high - low) || 0.5;
+    return [low - margin, high + margin];
+  }
+
+  function axis(c, log, range) {
+    const out = { ...Theme.axis(), title: { text: title(c), standoff: 8 }, range: [...range] };
     if (log) return { ...out, type: "log", ...(c.kind === "cost" ? costTicks(c) : { exponentformat: "SI" }) };
     if (c.kind === "entry") return { ...out, tickvals: table.entries.find((entry) => entry.name === c.name).choices };
     if (c.kind === "flag") return { ...out, tickvals: [0, 1], ticktext: ["no", "yes"] };
@@ -62,10 +78,10 @@ const Landscape = (() => {
     return out;
   }
 
-  function points(positions, marker, type = kind) {
+  function points(positions, marker) {
     const [x, y] = [column(state.x), column(state.y)];
     return {
-      type,
+      type: kind,
       mode: "markers",
       x: positions.map((k) => place(x, k)),
       y: positions.map((k) => place(y, k)),
@@ -103,15 +119,17 @@ const Landscape = (() => {
       }),
     ];
     const there = new Set(shown);
-    for (const searcher of searchers.filter((s) => state.finds.has(s))) {
+    const laid = searchers.filter((s) => state.finds.has(s)).sort((a, b) => b.dashed - a.dashed); // as published below
+    for (const searcher of laid) {
       const kept = searcher.finds.at.map((_, k) => k).filter((k) => there.has(searcher.finds.at[k]));
       const positions = kept.map((k) => searcher.finds.at[k]);
-      const line = { color: searcher.dashed ? Theme.series(searcher.colour) : Theme.value("card"), width: 1.2 };
-      const symbol = SYMBOLS[searcher.colour] + (searcher.dashed ? "-open" : "");
+      const [colour, ground] = [Theme.series(searcher.colour), Theme.value("card")];
+      const line = searcher.dashed ? { color: colour, width: 2 } : { color: ground, width: 1.2 };
+      const symbol = SYMBOLS[searcher.colour];
       const most = Math.max(...searcher.finds.runs);
       const sizes = kept.map((k) => 8 + 8 * Math.sqrt(searcher.finds.runs[k] / most));
       traces.push(positions);
-      out.push(points(positions, { symbol, size: sizes, color: Theme.series(searcher.colour), line, opacity: 0.9 }, "scatter"));
+      out.push(points(positions, { symbol, size: sizes, color: searcher.dashed ? ground : colour, line, opacity: 0.9 }));
     }
     traces.push([]);
     out.push(ring());
@@ -123,23 +141,30 @@ const Landscape = (() => {
     const position = Selection.position();
     const positions = position >= 0 && shown.includes(position) ? [position] : [];
     const marker = { symbol: "circle-open", size: 18, color: Theme.value("ring"), line: { width: 3, color: Theme.value("ring") } };
-    return { ...points(positions, marker, "scatter"), hoverinfo: "skip" };
+    return { ...points(positions, marker), hoverinfo: "skip" };
   }
 
   function layout() {
-    const out = Theme.layout();
-    return {
-      ...out,
-      xaxis: axis(column(state.x), state.xLog),
-      yaxis: axis(column(state.y), state.yLog),
-      hovermode: "closest",
-      uirevision: [state.x, state.y, state.xLog, state.yLog].join(),
-    };
+    const [x, y] = [column(state.x), column(state.y)];
+    const now = [state.x, state.y, state.xLog, state.yLog].join();
+    if (now !== axes) view = null;
+    axes = now;
+    home = { xaxis: span(x, state.xLog), yaxis: span(y, state.yLog) };
+    const { xaxis, yaxis } = view ?? home;
+    return { ...Theme.layout(), xaxis: axis(x, state.xLog, xaxis), yaxis: axis(y, state.yLog, yaxis), hovermode: "closest" };
+  }
+
+  /** Remember the view that the reader chose, so that it stays when something else is drawn. */
+  function moved() {
+    hideTip();
+    const { xaxis, yaxis } = chart.layout;
+    const whole = String([xaxis.range, yaxis.range]) === String([home.xaxis, home.yaxis]);
+    view = whole ? null : { xaxis: [...xaxis.range], yaxis: [...yaxis.range] };
   }
 
   async function draw() {
     hideTip();
-    await Plotly.react(chart, drawn(), layout(), Theme.config);
+    await Plotly.react(chart, drawn(), layout(), { ...Theme.config, doubleClick: false });
     count();
     listBest();
   }
@@ -223,12 +248,11 @@ const Landscape = (() => {
 
   /** Change the view about its middle; 0 shows everything. */
   function zoom(factor) {
-    if (!factor) return Plotly.relayout(chart, { "xaxis.autorange": true, "yaxis.autorange": true });
     const update = {};
     for (const name of ["xaxis", "yaxis"]) {
-      const [low, high] = chart.layout[name].range;
+      const [low, high] = factor ? chart.layout[name].range : home[name];
       const [middle, half] = [(low + high) / 2, ((high - low) / 2) * factor];
-      update[`${name}.range`] = [middle - half, middle + half];
+      update[`${name}.range`] = factor ? [middle - half, middle + half] : [low, high];
     }
     return Plotly.relayout(chart, update);
   }
@@ -351,7 +375,8 @@ const Landscape = (() => {
     await draw();
     chart.on("plotly_hover", showTip);
     chart.on("plotly_unhover", hideTip);
-    chart.on("plotly_relayout", hideTip);
+    chart.on("plotly_relayout", moved);
+    chart.on("plotly_doubleclick", () => zoom(0));
     chart.on("plotly_click", (event) => {
       const position = traces[event.points[0].curveNumber][event.points[0].pointIndex];
       if (position !== undefined) Selection.choose(position);
