@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from experiments import provenance
@@ -23,8 +24,8 @@ from experiments.figures.base import Figure
 from experiments.page.document import MOST_BYTES, Page, render
 from experiments.page.sections import analysis_section, comparison_sections
 from experiments.page.stored import read_races
-from experiments.store import write_file
 from nasbench_ar import ConfigError, Oracle, ResultsError, checkout, load
+from nasbench_ar.files import try_writing, write_atomically
 
 HTML = ".html"
 LIBRARIES = ("plotly", "jinja2")
@@ -78,8 +79,19 @@ def write_page(page: Page, out: Path) -> int:
         ResultsError: when the file cannot be written.
     """
     content = render(page).encode()
-    write_file(out, content)
+    with _writing(out):
+        write_atomically(out, content)
     return len(content)
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ResultsError(
+            f"cannot write out={out}: {error.strerror or error}; give the name of a page in a folder that is there"
+        ) from error
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -91,6 +103,8 @@ def main(arguments: Sequence[str]) -> None:
     out = Path(words["out"])
     if out.suffix.lower() != HTML:
         raise ConfigError(f"out={words['out']!r}: expected the name of a page, ending in {HTML}")
+    with _writing(out):
+        try_writing(out)
     if words["figures"] != NO_FIGURES:
         print("nasbench-ar: drawing the analyses takes a while; figures=none leaves them out", file=sys.stderr)
     figures = [] if words["figures"] == NO_FIGURES else choose_figures(words["figures"])

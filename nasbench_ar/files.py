@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -58,6 +59,19 @@ def _written(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
             yield stream, partial
     finally:
         partial.unlink(missing_ok=True)
+
+
+def try_writing(path: str | os.PathLike[str]) -> None:
+    """Find out, before much work, whether `open_atomically` can write to `path`; leaves nothing behind.
+
+    Raises:
+        OSError: as `open_atomically`.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    with _written(target):
+        pass
 
 
 @contextmanager

@@ -313,11 +313,25 @@ def test_wrong_words(command: Command, words: list[str], said: str) -> None:
     assert (code, said in err, err.count("error:")) == (2, True, 1), err
 
 
-def test_a_page_that_cannot_be_written(table: Table, tmp_path: Path, command: Command) -> None:
-    out = tmp_path / "nowhere/page.html"
-    code, _, err = command(report.main, f"table={table.folder}", f"out={out}", "figures=none")
-    assert code == 2
-    assert "cannot write" in err
+def test_a_page_that_cannot_be_written(
+    table: Table, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder.html").mkdir()
+    monkeypatch.setattr(report, "make_page", lambda *_: pytest.fail("found out after all the work"))
+    for out, why in (("nowhere/page.html", "No such file"), ("folder.html", "Is a directory")):
+        code, _, err = command(report.main, f"table={table.folder}", f"out={tmp_path / out}", "figures=none")
+        assert code == 2
+        assert re.fullmatch(rf"error: cannot write out=.*: {why}.*; give the name of a page .*\n", err)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".html"] == ["folder.html"]
+
+
+def test_a_disk_that_fills_meanwhile(table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(report, "write_atomically", full)
+    with pytest.raises(ResultsError, match=r"cannot write out=.*No space"):
+        report.write_page(report.make_page(Oracle(table)), tmp_path / "page.html")
 
 
 def test_the_embedded_table_makes_a_small_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from nasbench_ar.files import STALE_SECONDS, partial_path, remove, sweep_partials, write_atomically, write_first
+from nasbench_ar.files import (
+    STALE_SECONDS,
+    partial_path,
+    remove,
+    sweep_partials,
+    try_writing,
+    write_atomically,
+    write_first,
+)
 from nasbench_ar.process import Process
 
 
@@ -54,6 +62,17 @@ def test_of_many_at_once_one_is_first(tmp_path: Path, monkeypatch: pytest.Monkey
             assert firsts.count(True) == 1
             assert path.read_bytes() == b"%d" % firsts.index(True)
     assert len(names(tmp_path)) == 10
+
+
+def test_a_try_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"old")
+    try_writing(tmp_path / "f")
+    try_writing(tmp_path / "g")
+    assert names(tmp_path) == ["f"]
+    assert (tmp_path / "f").read_bytes() == b"old"
+    for wrong in (tmp_path, tmp_path / "nowhere/f", tmp_path / "f/g"):
+        with pytest.raises(OSError, match=r"directory|Not a|No such"):
+            try_writing(wrong)
 
 
 def refusing(code: int) -> Any:
