@@ -37,6 +37,7 @@ from experiments.stored_config import load_runs
 from experiments.trajectory import incumbents
 from experiments.worker import ranges, run_and_store, run_group_and_store
 from nasbench_ar import METRICS, ConfigError, Oracle, WriteError, load, parse_constraints
+from nasbench_ar.bars import bar
 from nasbench_ar.checkout import versions
 from nasbench_ar.engine import Engine
 from searchers import ALL_SEARCHERS, FOR_VECTORS, VectorSearcher
@@ -229,12 +230,10 @@ def _resolved(config: RunConfig, oracle: Oracle, race: Race, fingerprint: dict[s
 
 
 def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, engine: Engine, same: tuple[str, str]) -> None:
-    from tqdm import tqdm
-
     store = RunStore(store.folder.resolve(), store.mark)  # workers may have been started in another folder
-    bar = partial(tqdm, total=len(seeds), unit="run", desc=race.searcher.rpartition(".")[2], dynamic_ncols=True)
+    runs_bar = partial(bar, total=len(seeds), unit="run", desc=race.searcher.rpartition(".")[2])
     if not searcher_class(race.searcher).lockstep:
-        with bar() as progress:
+        with runs_bar() as progress:
             for _ in engine.run(run_and_store, [(race, seed, store, *same) for seed in seeds]):
                 progress.update()
         return
@@ -249,7 +248,7 @@ def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, engine: Engine
         waves, engine = [tasks], replace(engine, jobs=at_a_time)
     else:
         waves = [tasks[k : k + at_a_time] for k in range(0, len(tasks), at_a_time)]
-    with bar(disable=here) as progress:
+    with runs_bar(hidden=here) as progress:
         for wave in waves:
             for runs in engine.run(run_group_and_store, wave):
                 progress.update(runs)

@@ -15,6 +15,7 @@ from experiments.config import searcher_class, target_of
 from experiments.runner import Race, oracle_in, run_group, run_once
 from experiments.store import RunStore
 from nasbench_ar import EngineError
+from nasbench_ar.bars import bar
 
 
 def run_and_store(race: Race, seed: int, store: RunStore, table_hash: str, source: str) -> int:
@@ -50,16 +51,12 @@ def run_group_and_store(
         source: digest of its searcher's source.
         line: of the terminal, for a progress bar; None for none.
     """
-    from tqdm import tqdm
-
     missing = [seed for seed in seeds if not store.has(seed)]
     if missing:
         check_same(race.table, table_hash, searcher_class(race.searcher), source)
         name = f"seeds {ranges(missing)}"
-        with tqdm(
-            total=race.queries, unit="query", desc=name, position=line, dynamic_ncols=True, disable=line is None
-        ) as bar:
-            runs = run_group(race, missing, lambda spent: bar.update(spent - bar.n))
+        with bar(total=race.queries, unit="query", desc=name, line=line, hidden=line is None) as progress:
+            runs = run_group(race, missing, lambda spent: progress.update(spent - progress.n))
         for run in runs:
             store.save(run)
     return len(seeds)

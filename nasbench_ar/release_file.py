@@ -14,7 +14,6 @@ import hashlib
 import io
 import lzma
 import os
-import sys
 import tarfile
 import zlib
 from collections.abc import Generator
@@ -22,8 +21,7 @@ from contextlib import ExitStack
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, BinaryIO
 
-from tqdm import tqdm
-
+from nasbench_ar.bars import bar
 from nasbench_ar.errors import TableError
 from nasbench_ar.files import most_unpacked
 
@@ -80,17 +78,11 @@ class ReleaseFile:
         with ExitStack() as stack:
             raw = stack.enter_context(self.path.open("rb", buffering=0))
             size = os.fstat(raw.fileno()).st_size
-            bar = stack.enter_context(
-                tqdm(
-                    total=size,
-                    unit="B",
-                    unit_scale=True,
-                    desc=f"importing {self.path.name}",
-                    file=sys.stderr,
-                    disable=not self._progress,
-                )
+            name = f"importing {self.path.name}"
+            progress = stack.enter_context(
+                bar(total=size, unit="B", unit_scale=True, desc=name, hidden=not self._progress)
             )
-            hashed = _HashedReader(raw, bar)
+            hashed = _HashedReader(raw, progress)
             content = self._decompressed(io.BufferedReader(hashed, _BUFFER), most_unpacked(size))
             start = content.peek(512)[:512]
             if not start:
@@ -170,9 +162,9 @@ class ReleaseFile:
 class _HashedReader(io.RawIOBase):
     """Hashes and counts the bytes that pass through it."""
 
-    def __init__(self, raw: io.FileIO, bar: tqdm[Any]) -> None:
+    def __init__(self, raw: io.FileIO, progress: Any) -> None:
         self._raw = raw
-        self._bar = bar
+        self._progress = progress
         self.digest = hashlib.sha256()
 
     def readable(self) -> bool:
@@ -181,7 +173,7 @@ class _HashedReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         count = self._raw.readinto(buffer) or 0
         self.digest.update(memoryview(buffer)[:count])
-        self._bar.update(count)
+        self._progress.update(count)
         return count
 
 

@@ -17,6 +17,7 @@ from experiments.fidelity.store import TraceStore
 from experiments.store import note, writing_reports
 from experiments.worker import check_same
 from nasbench_ar import ConfigError, FidelitySession, Oracle, WriteError, load
+from nasbench_ar.bars import bar
 from nasbench_ar.engine import Engine
 from searchers.fidelity import FidelitySearcher
 
@@ -163,12 +164,10 @@ def _resolved(
 def _carry_out(
     race: FidelityRace, seeds: Sequence[int], store: TraceStore, engine: Engine, same: tuple[str, str]
 ) -> None:
-    from tqdm import tqdm
-
     store = TraceStore(store.folder.resolve(), store.mark)  # a worker may have been started in another folder
-    with tqdm(total=len(seeds), unit="run", desc=race.searcher.rpartition(".")[2], dynamic_ncols=True) as bar:
+    with bar(total=len(seeds), unit="run", desc=race.searcher.rpartition(".")[2]) as progress:
         for _ in engine.run(_run_and_store, [(race, seed, store, *same) for seed in seeds]):
-            bar.update()
+            progress.update()
 
 
 def _run_and_store(race: FidelityRace, seed: int, store: TraceStore, table_hash: str, source: str) -> None:

@@ -42,6 +42,8 @@ def test_writes_and_prints_everything(table: Table, tmp_path: Path, command: Com
     assert "Not in this table: Val Clean" in out
     assert str(folder) in out
     assert "table small: made-up numbers" in err
+    assert [line.split(" [")[0] for line in err.splitlines() if "/4" in line] == ["RandomSearch: 4/4 run"]
+    assert "\r" not in err, "not a terminal: no bar"
 
     pack = np.load(folder / "trajectories.npz")
     assert pack["seeds"].tolist() == [0, 1, 2, 3]

@@ -5,6 +5,7 @@ import io
 import json
 import lzma
 import os
+import re
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -582,4 +583,4 @@ def test_bar_on_standard_error(source: Path, capsys: pytest.CaptureFixture[str])
     import_release(write_jsonl(source, [record(1)]))
     out, err = capsys.readouterr()
     assert out == ""
-    assert "importing cifar10.jsonl: 100%" in err
+    assert re.fullmatch(r"importing cifar10\.jsonl: (\S+)/\1 B \[.*\]\n", err), "not a terminal: one line, at the end"

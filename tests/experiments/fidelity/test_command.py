@@ -45,6 +45,7 @@ def test_all_searchers_and_their_comparison(command: Command, climbing: Table, t
         assert len(list((folder / name / "runs").iterdir())) == 3
     assert "3 runs of 90 epochs" in out
     assert "1 of 81 architectures have no curve" in err
+    assert "\r" not in err
     lines = read(folder / "comparison.csv")
     assert len(lines) == 4 * 3
     assert {line["unit"] for line in lines} == {"epochs"}
