@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import doctest
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,9 @@ import pytest
 import nasbench_ar.architecture
 import nasbench_ar.metrics
 import nasbench_ar.space
+from experiments.config import RunConfig, parse_command_line
 from nasbench_ar.library import HOME_VARIABLE
+from searchers import SEARCHERS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -23,6 +27,27 @@ def test_python_blocks_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.Mon
     assert blocks
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
+
+
+def races(document: Path) -> Iterator[tuple[str, RunConfig]]:
+    """Every race that a document tells a user to run, with the line that does."""
+    for line in re.findall(r"python -m experiments\.(?:run|table2)\b[^\n`|]*", document.read_text(encoding="utf-8")):
+        command, *words = shlex.split(line.partition("experiments.")[2], comments=True)
+        words = [word for word in words if not word.startswith(("variant=", "published_bananas_runs=", "-"))]
+        for searcher in SEARCHERS if command == "table2" else [None]:
+            yield line, parse_command_line(words + ([f"searcher={searcher}"] if searcher else []))
+
+
+def test_races_of_the_documentation_stand_in_one_folder() -> None:
+    seen: dict[tuple[str, ...], tuple[str, object]] = {}
+    for document in DOCUMENTS:
+        for line, config in races(document):
+            several = config.objective if "," in (config.objective or "") else ""
+            folder = (config.out, config.table or "nares-figures", several or "", config.searcher_name)
+            settings = (config.queries, config.searcher, config.objective, config.constraint, config.noise)
+            other, there = seen.setdefault(folder, (line, settings))
+            assert settings == there, f"{document.name}: {line}\nwould be refused after\n{other}"
+    assert len(seen) > 15
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
