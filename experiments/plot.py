@@ -1,12 +1,13 @@
 """Pictures of trajectories, from stored results.
 
 python -m experiments.plot results/nares-figures/bananas results/nares-figures/local_search
-python -m experiments.plot DIR [DIR ...] [--out trajectories.png]
+python -m experiments.plot DIR [DIR ...] [out=trajectories.png]
+
+DIR is a result folder of a run, <out>/<table>/<searcher>; the picture's name ends in .png, .pdf or .svg.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import sys
@@ -19,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.config import main_with_errors
+from experiments.config import main_with_errors, parse_words
 from experiments.contestants import experiments_among, read_contest
 from experiments.statistics import t_quantile
 from experiments.store import write_file
 from experiments.trajectory import expected_best_of_n, incumbents
-from nasbench_ar import METRICS, Oracle, ResultsError
+from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -243,22 +244,21 @@ def plot_results(folders: Sequence[Path], out: Path) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.plot", description="Lay stored trajectories over each other."
-    )
-    parser.add_argument("folder", nargs="+", type=Path, help="result folder of a run: <out>/<table>/<searcher>")
-    parser.add_argument(
-        "--out", type=Path, default=Path("trajectories.png"), help="picture to write, .png, .pdf or .svg (%(default)s)"
-    )
-    plain = [f"--{word}" if word.startswith("out=") else word for word in arguments]
-    args = parser.parse_args(plain)
+    if {"-h", "--help"} & set(arguments):
+        print((__doc__ or "").strip())
+        return
+    words = [word for word in arguments if "=" in word and not Path(word).is_dir()]
+    folders = [Path(word) for word in arguments if word not in words]
+    out = Path(parse_words(words, {"out": "trajectories.png"})["out"])
+    if not folders:
+        raise ConfigError("expected result folders to draw, <out>/<table>/<searcher>; --help has an example")
     os.environ.setdefault("MPLBACKEND", "Agg")
     from experiments import special_plots
 
-    folders = [Path(folder) for folder in experiments_among([str(folder) for folder in args.folder])]
+    folders = [Path(folder) for folder in experiments_among([str(folder) for folder in folders])]
     special = any(map(special_plots.is_special, folders))
-    (special_plots.plot_special if special else plot_results)(folders, args.out)
-    print(args.out)
+    (special_plots.plot_special if special else plot_results)(folders, out)
+    print(out)
 
 
 if __name__ == "__main__":

@@ -49,9 +49,21 @@ def test_plot_lays_results_over_each_other(table: Table, tmp_path: Path, command
     assert (tmp_path / "both.png").read_bytes()[:4] == b"\x89PNG"
     assert command(plot.main, *folders, f"out={tmp_path / 'both.pdf'}")[0] == 0
     assert (tmp_path / "both.pdf").read_bytes()[:5] == b"%PDF-"
-    for wrong in ("both.gif", "both", ""):
-        code, _, err = command(plot.main, *folders, f"out={tmp_path / wrong}" if wrong else "--out=")
+    for wrong in (f"out={tmp_path / 'both.gif'}", f"out={tmp_path / 'both'}", "out="):
+        code, _, err = command(plot.main, *folders, wrong)
         assert (code, "ends in .png, .pdf or .svg" in err) == (2, True)
+
+
+def test_plot_takes_words_as_the_others_do(tmp_path: Path, command: Command) -> None:
+    assert "[out=trajectories.png]" in command(plot.main, "--help")[1]
+    for words, said in (
+        (["--out=x.png"], "'--out=x.png': expected out="),
+        (["out=x.png"], "expected result folders"),
+        ([tmp_path, "colour=red"], "'colour=red': expected out="),
+    ):
+        code, out, err = command(plot.main, *words)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert said in err
 
 
 def test_published_searchers_take_the_colour_of_the_corrected_ones() -> None:
