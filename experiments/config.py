@@ -14,6 +14,7 @@ import importlib
 import os
 import signal
 import sys
+import textwrap
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -26,8 +27,10 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nasbench_ar import METRICS, load
 from nasbench_ar.engine import Engine
 from nasbench_ar.errors import ConfigError, NasbenchError, first_line, shown
+from nasbench_ar.library import default_folder, installed
 from nasbench_ar.process import require_open_files
 from searchers import ALL_SEARCHERS, Searcher, hyperparameters
 from searchers.fidelity import FIDELITY_SEARCHERS
@@ -149,6 +152,7 @@ class Front:
         base: what every searcher is a subclass of.
         default: the searcher when none is named.
         hidden: fields of the schema that are no keys of this command.
+        curves: whether it needs the learning curve of its objective.
     """
 
     schema: type[RunConfig]
@@ -156,6 +160,7 @@ class Front:
     base: type
     default: str
     hidden: tuple[str, ...] = ()
+    curves: bool = False
 
     @property
     def keys(self) -> list[str]:
@@ -333,31 +338,82 @@ def _check_arguments(group: str, overrides: Sequence[Any], front: Front) -> None
             )
 
 
-HELP = """usage: {program} [key=value ...]
+HELP = """{about}
+
+usage: {program} [key=value ...]
 
 keys and defaults:
-{keys}
+{keys}{more}{searchers}{at_hand}
+Documentation: {docs} in the repository.
+"""
+SEARCHERS = """
 searchers and their arguments (searcher=NAME searcher.ARGUMENT=VALUE):
-{searchers}
-your own: searcher._target_=my_module.MySearcher searcher.ARGUMENT=VALUE"""
+{searchers}  your own: searcher._target_=my_module.MySearcher searcher.ARGUMENT=VALUE
+"""
 
 
 def help_text(
-    program: str, hidden: Sequence[str] = ("searcher",), *, searchers: bool = True, front: Front = RACES
+    program: str,
+    about: str | None,
+    docs: str,
+    *,
+    hidden: Sequence[str] = (),
+    more: str = "",
+    default: str | None = None,
+    front: Front = RACES,
 ) -> str:
-    """What `--help` prints, with or without the part on searchers."""
-    docs = [cls.__doc__ or "" for cls in reversed(front.schema.__mro__) if issubclass(cls, RunConfig)]
-    lines = [line.strip() for doc in docs for line in doc.partition("Attributes:")[2].splitlines()]
-    about = dict(line.split(": ", 1) for line in lines if ": " in line)
-    defaults = front.schema()
-    keys = [f for f in fields(front.schema) if f.name in front.keys and f.name not in hidden]
-    lines = [f"  {f.name + '=' + _shown(getattr(defaults, f.name)):28} {about[f.name]}\n" for f in keys]
+    """What `--help` prints.
+
+    Args:
+        program: how the command is called.
+        about: what it does, with an example: its module's docstring.
+        docs: where more about it stands.
+        hidden: keys that it does not take; without `searcher`, the searchers are left out too.
+        more: lines on keys that are not the front's.
+        default: the searcher when none is named; the front's by default.
+        front: the command.
+    """
+    said = [cls.__doc__ or "" for cls in reversed(front.schema.__mro__) if issubclass(cls, RunConfig)]
+    lines = [line.strip() for doc in said for line in doc.partition("Attributes:")[2].splitlines()]
+    words = dict(line.replace("`", "").rstrip(".").split(": ", 1) for line in lines if ": " in line)
+    words["searcher"] = "one of the searchers below, or your own"
+    defaults = {f.name: _shown(getattr(front.schema(), f.name)) for f in fields(front.schema)}
+    defaults["searcher"] = default or front.default
+    keys = ["searcher", *(key for key in front.keys if key != "searcher")]
     blocks = []
     for name, cls in front.searchers.items():
         settings = [f"{key}={_shown(value)}" for key, value in hyperparameters(cls).items()]
-        blocks.append(f"  {name}: {', '.join(settings) or 'none'}\n")
-    text = HELP.format(program=program, keys="".join(lines), searchers="".join(blocks).rstrip())
-    return text if searchers else text[: text.index("\nsearchers and")] + "\n"
+        blocks.append(_entry(f"{name}:", ", ".join(settings) or "no arguments"))
+    return HELP.format(
+        program=program,
+        about=(about or "").strip(),
+        keys="".join(_entry(f"{key}={defaults[key]}", words.get(key, "")) for key in keys if key not in hidden),
+        more=more,
+        searchers="" if "searcher" in hidden else SEARCHERS.format(searchers="".join(blocks)),
+        at_hand=_at_hand(front),
+        docs=docs,
+    )
+
+
+def _entry(first: str, text: str) -> str:
+    return textwrap.fill(text, 100, initial_indent=f"  {first:28} ", subsequent_indent=" " * 31) + "\n"
+
+
+def _at_hand(front: Front) -> str:
+    """Which tables there are, and which of their metrics may guide a search."""
+    blocks = []
+    try:
+        taken = default_folder().name
+        for name in sorted(installed()):
+            oracle = load(name, quiet=True)
+            guides = [m for m in oracle.metrics if METRICS[m].searchable]
+            if front.curves:
+                guides = [m for m in guides if METRICS[m].curve in oracle.table.curve_names]
+            own = f"{oracle.table.default_objective} by default; " if guides else ""
+            blocks.append(_entry(f"{name}:", f"{own}{', '.join(guides) or 'none, since it has no learning curves'}"))
+    except (NasbenchError, OSError) as error:
+        return f"\ntables at hand cannot be read: {first_line(error)}\n"
+    return f"\ntables at hand (table=null takes {taken}) and their metrics for objective=:\n{''.join(blocks)}"
 
 
 def _shown(value: object) -> str:

@@ -2,7 +2,6 @@
 
     python -m experiments.proxy searcher=regularized_evolution runs=50
     python -m experiments.proxy searcher=bananas runs=50 queries=200 search_on=val_best_pgd_acc,macs
-    python -m experiments.proxy --help
 
 For every metric that may guide a search (rows), the reported architectures are scored on
 every metric of the table with a direction (columns): the mean regret, in the column's
@@ -252,8 +251,9 @@ def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str | None]:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
-        print(help_text("python -m experiments.proxy", hidden=("searcher", "objective", "allow_test_objective")))
-        print("proxy also takes search_on=METRIC,...: the rows; all allowed validation and cost metrics by default")
+        more = "  search_on=METRIC,...         the rows; all allowed validation and cost metrics by default\n"
+        hidden = ("objective", "allow_test_objective")
+        print(help_text("python -m experiments.proxy", __doc__, "docs/objectives.md", hidden=hidden, more=more), end="")
         return
     words, chosen = _own_keys(arguments)
     os.environ.setdefault("MPLBACKEND", "Agg")

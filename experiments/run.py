@@ -7,7 +7,6 @@
     python -m experiments.run searcher=bananas "constraint=macs<=10e9" name=small
     python -m experiments.run searcher=bananas noise=run name=noisy
     python -m experiments.run searcher=bananas engine=dask dask=tcp://host:8786
-    python -m experiments.run --help
 
 Results go to `<out>/<table>/<searcher>/`.  Started again, the same command goes on
 where it stopped.
@@ -334,7 +333,8 @@ def as_text(experiment: Experiment) -> str:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
-        print(help_text("python -m experiments.run"))
+        docs = "docs/experiments.md and docs/searchers.md"
+        print(help_text("python -m experiments.run", __doc__, docs), end="")
         return
     os.environ.setdefault("MPLBACKEND", "Agg")
     config = parse_command_line(arguments)

@@ -245,8 +245,12 @@ def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str, int]:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
-        print(help_text("python -m experiments.table2", hidden=("searcher", "name", *CONDITIONS), searchers=False))
-        print(f"table2 also takes variant={'|'.join(VARIANTS)} and published_bananas_runs=20")
+        more = f"  variant={VARIANTS[0]:20} one of {', '.join(VARIANTS)}\n"
+        more += "  published_bananas_runs=20    runs of the published BANANAS\n"
+        hidden = ("searcher", "name", *CONDITIONS)
+        print(
+            help_text("python -m experiments.table2", __doc__, "docs/experiments.md", hidden=hidden, more=more), end=""
+        )
         return
     words, variant, bananas_runs = _own_keys(arguments)
     os.environ.setdefault("MPLBACKEND", "Agg")

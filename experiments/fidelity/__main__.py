@@ -4,7 +4,6 @@
     python -m experiments.fidelity table=digits-729 searcher=asha workers=4 budget=800
     python -m experiments.fidelity table=nares searcher=hyperband unit=gpu_days budget=40
     python -m experiments.fidelity searcher._target_=my_module.MySearcher
-    python -m experiments.fidelity --help
 
 Without a searcher, or with `searcher=all`, every known one runs with its defaults, and
 the comparison goes to `<out>/<table>/fidelity/`; each one's own results to a folder of
@@ -31,8 +30,9 @@ ALL = "searcher=all"
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
-        print(help_text("python -m experiments.fidelity", front=FRONT))
-        print(f"{ALL}, the default: every searcher above, and their comparison")
+        print(
+            help_text("python -m experiments.fidelity", __doc__, "docs/fidelity.md", default="all", front=FRONT), end=""
+        )
         return
     os.environ.setdefault("MPLBACKEND", "Agg")
     words = [word for word in arguments if word != ALL]

@@ -52,4 +52,5 @@ FRONT = Front(
     FidelitySearcher,
     default="hyperband",
     hidden=("queries", "allow_test_objective", *CONDITIONS),
+    curves=True,
 )

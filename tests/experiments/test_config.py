@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from experiments.config import RunConfig, help_text, parse_command_line, parse_words, searcher_class
 from nasbench_ar import ConfigError
 from nasbench_ar.engine import Engine
+from nasbench_ar.library import HOME_VARIABLE
 from searchers import SEARCHERS, Bananas, hyperparameters
 
 
@@ -133,9 +136,33 @@ def test_wrong_targets(target: str, message: str) -> None:
 
 
 def test_help_names_every_key_and_searcher() -> None:
-    text = help_text("prog")
-    for word in ("queries=500", "runs=400", "jobs=-1", *SEARCHERS, "weight_decay=", "_target_"):
+    text = help_text("prog", "Does it.", "docs/it.md")
+    for word in (
+        "Does it.",
+        "queries=500",
+        "runs=400",
+        "jobs=-1",
+        *SEARCHERS,
+        "weight_decay=",
+        "_target_",
+        "docs/it.md",
+    ):
         assert word in text
+    assert "  searcher=bananas  " in text
+    assert "digits-729: " in text
+    assert "val_best_pgd_acc by default; macs, params, val_best_clean_acc," in text
+    assert "test_pgd_acc" not in text, "it may not guide a search"
+    assert max(map(len, text.splitlines())) <= 100
+    assert "_target_" not in help_text("prog", None, "docs/it.md", hidden=["searcher"])
+
+
+def test_help_without_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tables/mine").mkdir(parents=True)
+    (tmp_path / "tables/mine/meta.json").write_text("damaged")
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    text = help_text("prog", "Does it.", "docs/it.md")
+    assert "queries=500" in text
+    assert "tables at hand cannot be read: " in text
 
 
 def test_config_is_plain_data() -> None:

@@ -265,7 +265,15 @@ def test_unwritable_out(table: Table, tmp_path: Path, command: Command) -> None:
 def test_help(command: Command) -> None:
     code, out, _ = command(run.main, "--help")
     assert code == 0
-    assert "searcher._target_=my_module.MySearcher" in out
+    for word in (
+        "Race one searcher",
+        "python -m experiments.run searcher=local_search searcher.improvement=best queries=200",
+        "  searcher=bananas  ",
+        "searcher._target_=my_module.MySearcher",
+        "nares-figures: ",
+        "docs/experiments.md",
+    ):
+        assert word in out
 
 
 def test_cheap_searchers_never_import_torch(table: Table, tmp_path: Path) -> None:

@@ -202,7 +202,14 @@ def test_a_table_without_curves(command: Command, tmp_path: Path) -> None:
 def test_help(command: Command) -> None:
     code, out, _ = command(front.main, "--help")
     assert code == 0
-    for word in ("budget=null", "workers=1", "asha: eta=3", "searcher=all", "table=null"):
+    for word in (
+        "budget=null",
+        "workers=1",
+        "eta=3",
+        "  searcher=all  ",
+        "table=null",
+        "none, since it has no learning",
+    ):
         assert word in out
     assert "queries" not in out
     for main in (compare.main, ranks.main):
