@@ -18,7 +18,6 @@ val_images, test_images
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -125,7 +124,6 @@ def main(arguments: Sequence[str]) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ResultsError(f"cannot write to {out}: {error.strerror or error}") from error
-    os.environ.setdefault("MPLBACKEND", "Agg")
     print(f"table {oracle.name}: {oracle.title}\n{data.note}")
     for figure in chosen:
         print(f"\n{figure.name}: {figure.title}")

@@ -257,7 +257,6 @@ def main(arguments: Sequence[str]) -> None:
     words = [word for word in arguments if "=" in word and not os.path.isdir(word)]
     folders = experiments_among([word for word in arguments if word not in words])
     given = parse_words(words, DEFAULTS, {"resamples": (1, MOST)})
-    os.environ.setdefault("MPLBACKEND", "Agg")
     comparison = compare(
         folders,
         metric=given["metric"],

@@ -1,7 +1,6 @@
 """Pictures of a comparison, a column of a paper (3.3 inches) wide: numbers in, axes out.
 
-Colours and line styles are those of `experiments.plot`, so that a searcher looks the
-same in every picture.
+A searcher looks as `experiments.figures.looks` says, the same in every picture.
 """
 
 from __future__ import annotations
@@ -15,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.comparison import Comparison
-from experiments.plot import foot, looks, marks
+from experiments.figures.looks import looks, proper_name, wrapped_name
+from experiments.figures.style import PLAIN
+from experiments.plot import marker_spots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 WIDTH = 3.3  # inches: one of two columns
 LABEL_CHARACTERS = 13
 LEGEND_CHARACTERS = 23
-FOOT_CHARACTERS = 66
-STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = PLAIN | {
     "font.size": 8,
     "axes.labelsize": 8,
     "axes.titlesize": 8,
@@ -35,7 +35,6 @@ STYLE: dict[Any, Any] = {
     "axes.linewidth": 0.6,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
-    "pdf.fonttype": 42,  # letters stay letters
 }
 
 
@@ -48,14 +47,9 @@ def column_style() -> Iterator[None]:
         yield
 
 
-def shown(name: str) -> str:
-    """A searcher's name for people."""
-    return name.replace("_", " ")
-
-
 def note(comparison: Comparison) -> str:
     """Where the numbers come from, for the foot of a picture."""
-    return foot(comparison.table, comparison.title, FOOT_CHARACTERS)
+    return f"table {comparison.table}: {comparison.title}"
 
 
 def _regret_label(comparison: Comparison) -> str:
@@ -76,7 +70,7 @@ def draw_anytime(comparison: Comparison) -> Figure:
 
     with column_style():
         figure, (above, below) = plt.subplots(
-            2, 1, figsize=(WIDTH, 4.6), sharex=True, sharey=True, layout="constrained"
+            2, 1, figsize=(WIDTH, 4.6 + _legend_room(comparison)), sharex=True, sharey=True, layout="constrained"
         )
         draw_regret(comparison, "mean", axes=above)
         draw_regret(comparison, "median", axes=below)
@@ -97,12 +91,12 @@ def draw_regret(comparison: Comparison, kind: str, *, axes: Axes | None = None) 
     most = max(len(course.seeds) for course in comparison.courses)
     x = np.arange(1, comparison.queries + 1)
     alpha = _band_alpha(comparison)
-    step = max(1, comparison.queries // 8)
-    for course, look in zip(comparison.courses, _line_styles(comparison), strict=True):
+    count = len(comparison.courses)
+    for k, (course, look) in enumerate(zip(comparison.courses, _line_styles(comparison), strict=True)):
         line, band = (course.mean, course.mean_band) if kind == "mean" else (course.median, course.median_band)
         runs = len(course.seeds)
-        label = shown(course.name) + ("" if runs == most else f" ({runs}\u00a0runs)")
-        axes.plot(x, line, **look, markevery=(step // 2, step), label=label, zorder=3)
+        label = wrapped_name(course.name, LEGEND_CHARACTERS) + ("" if runs == most else f" ({runs}\u00a0runs)")
+        axes.plot(x, line, **look, markevery=marker_spots(comparison.queries, k, count), label=label, zorder=3)
         axes.fill_between(x, *np.maximum(band, 0).T, color=look["color"], alpha=alpha, linewidth=0, zorder=2)
     _regret_axis(axes, comparison)
     axes.set_xlim(1, max(comparison.queries, 2))
@@ -152,10 +146,12 @@ def draw_profile(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
     ratio to the best solver: there is one problem here, and many runs.
     """
     alone = axes is None
-    axes = axes or _new_axes(2.9)
+    axes = axes or _new_axes(2.9 + _legend_room(comparison))
     alpha = _band_alpha(comparison)
-    for profile, look in zip(comparison.profiles, _line_styles(comparison), strict=True):
-        axes.step(profile.tau, profile.share, where="post", **look, markevery=0.12, label=shown(profile.name), zorder=3)
+    count = len(comparison.profiles)
+    for k, (profile, look) in enumerate(zip(comparison.profiles, _line_styles(comparison), strict=True)):
+        name, spots = wrapped_name(profile.name, LEGEND_CHARACTERS), (0.12 * (k + 1) / (count + 1), 0.12)
+        axes.step(profile.tau, profile.share, where="post", **look, markevery=spots, label=name, zorder=3)
         axes.fill_between(
             profile.tau,
             profile.band[:, 0],
@@ -180,12 +176,13 @@ def draw_profile(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
 def draw_ranks(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
     """Critical-difference diagram (Demsar 2006) at the largest budget: mean ranks, bars over what no test tells apart.
 
-    Names on the left are the better half.  The width of Nemenyi's critical difference is
+    Names, with their mean ranks, on the left are the better half.  The width of Nemenyi's critical difference is
     drawn where its test makes the bars.  Positions are inches.
     """
     ranking = comparison.rankings[-1]
     names = sorted(ranking.average, key=lambda name: ranking.average[name])
-    labels = {name: "\n".join(textwrap.wrap(shown(name), LABEL_CHARACTERS)) for name in names}
+    ranks = ranking.average
+    labels = {name: wrapped_name(f"{proper_name(name)} {ranks[name]:.2f}", LABEL_CHARACTERS) for name in names}
     count, rows = len(names), math.ceil(len(names) / 2)
     row = 0.15 + 0.11 * max(label.count("\n") for label in labels.values())
     margin = 0.12 + 0.055 * max(len(line) for label in labels.values() for line in label.split("\n"))
@@ -211,15 +208,13 @@ def draw_ranks(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
         axes.plot([at(tick)] * 2, [0, 0.05], color="black", linewidth=0.8)
         axes.text(at(tick), 0.07, str(tick), ha="center", va="bottom", fontsize=7)
     axes.text(WIDTH / 2, 0.24, f"mean rank over {ranking.seeds} seeds", ha="center", va="bottom", fontsize=7)
-    colours = {name: colour for name, (colour, _) in zip(_names(comparison), looks(_names(comparison)), strict=True)}
+    own = dict(zip(_names(comparison), looks(_names(comparison)), strict=True))
     for position, name in enumerate(names):
         left = position < rows
         height = first_row - row * (position if left else count - 1 - position)
         rank, edge = ranking.average[name], margin if left else WIDTH - margin
-        axes.plot([at(rank), at(rank), edge], [0, height, height], color=colours[name], linewidth=0.9)
-        axes.plot([at(rank)], [0], marker="o", markersize=3.2, color=colours[name], zorder=4)
-        side = "left" if left else "right"
-        axes.text(edge, height + 0.015, f"{rank:.2f}", ha=side, va="bottom", fontsize=7)
+        axes.plot([at(rank), at(rank), edge], [0, height, height], color=own[name].colour, linewidth=0.9)
+        axes.plot([at(rank)], [0], marker=own[name].marker, markersize=4, color=own[name].colour, zorder=4)
         outside = edge - 0.05 if left else edge + 0.05
         axes.text(outside, height, labels[name], ha="right" if left else "left", va="center", fontsize=7)
     for position, clique in enumerate(ranking.cliques):
@@ -238,11 +233,7 @@ def _names(comparison: Comparison) -> Sequence[str]:
 
 
 def _line_styles(comparison: Comparison) -> list[dict[str, Any]]:
-    names = _names(comparison)
-    return [
-        {"color": colour, "linestyle": style, "linewidth": 1.3, "marker": marker, "markersize": 3}
-        for (colour, style), marker in zip(looks(names), marks(names), strict=True)
-    ]
+    return [look.line | {"linewidth": 1.3, "markersize": 3} for look in looks(_names(comparison))]
 
 
 def _band_alpha(comparison: Comparison) -> float:
@@ -255,6 +246,11 @@ def _new_axes(height: float) -> Axes:
     with column_style():
         _, axes = plt.subplots(figsize=(WIDTH, height), layout="constrained")
     return axes
+
+
+def _legend_room(comparison: Comparison) -> float:
+    """Inches that a legend of more than four names takes from the panels below it."""
+    return 0.18 * max(0, math.ceil(len(comparison.courses) / 2) - 2)
 
 
 def _legend(axes: Axes) -> None:

@@ -28,6 +28,7 @@ FULL_PAIR_HEADER = (
     ),
     *("Cohen's d", "95 % interval", "Correlation", "Seeds, t", "Seeds, Wilcoxon"),
 )
+STANDING_LEGEND = "Regret: distance from the table's best; Area: mean regret over the queries."
 DEFINITIONS = """Regret: distance from the table's best value. Area: mean regret over all queries of a run, then over
 runs. Intervals of means are Student's t. Optimum found: share of the runs that reach the table's best value.
 
@@ -57,10 +58,13 @@ def as_text(comparison: Comparison) -> str:
 
 def legend(comparison: Comparison) -> str:
     """What the columns of the two short tables mean."""
+    return f"{STANDING_LEGEND}\n{_pair_legend(comparison)}"
+
+
+def _pair_legend(comparison: Comparison) -> str:
     return (
-        "Regret: distance from the table's best; Area: mean regret over the queries; By: mean advantage over common "
-        "seeds; p: Wilcoxon, Holm-adjusted;\nA: how often a run of the better one beats a run of the other; Seeds: "
-        f"pairs for 80 % power of Wilcoxon's test to see {_target(comparison)}."
+        "By: mean advantage over common seeds; p: Wilcoxon, Holm-adjusted; A: how often a run of the better one beats "
+        f"a run of the other; Seeds: pairs for 80 % power of Wilcoxon's test to see {_target(comparison)}."
     )
 
 
@@ -84,11 +88,14 @@ def as_report(comparison: Comparison) -> str:
 def as_tex(comparison: Comparison) -> str:
     """Two `booktabs` tables, of the largest budget."""
     budget = comparison.budgets[-1]
-    what = f"{comparison.label} after {budget} queries. {comparison.table}: {comparison.title}"
+    what = f"{comparison.label} after {budget} queries"
+    origin = f"Table {comparison.table}: {comparison.title}."
+    standings = f"Searchers compared on {what}. {STANDING_LEGEND} {origin}"
+    pairs = f"Pairs of searchers on {what}. {_pair_legend(comparison)} {origin}"
     return "\n".join(
         [
-            as_latex(STANDING_HEADER, standing_lines(comparison, budget), f"Searchers compared on {what}"),
-            as_latex(PAIR_HEADER, pair_lines(comparison, budget), f"Pairs of searchers on {what}"),
+            as_latex(STANDING_HEADER, standing_lines(comparison, budget), standings, f"standings {comparison.metric}"),
+            as_latex(PAIR_HEADER, pair_lines(comparison, budget), pairs, f"pairs {comparison.metric}"),
         ]
     )
 

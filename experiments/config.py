@@ -424,6 +424,7 @@ def main_with_errors(main: Any, arguments: Sequence[str] | None = None) -> int:
     """Run a command's main; a user's error becomes one line on standard error and exit code 2."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that workers end too
+    os.environ["MPLBACKEND"] = "Agg"  # pictures are files; another value may be none that matplotlib knows
     try:
         require_open_files()
         main(list(sys.argv[1:] if arguments is None else arguments))

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments import plot
+from experiments.figures.looks import looks, wrapped_name
+from experiments.figures.style import plain_text, scaled
 from experiments.fronts import Fronts
 from nasbench_ar import METRICS, Oracle
 
@@ -15,11 +17,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@plain_text()
 def draw_front(fronts: Fronts, oracle: Oracle) -> Axes:
     """Every other objective against the first, one panel each.
 
-    Grey: all architectures that may be chosen.  Black: the exact front.  Colour: the
-    front of the run whose hypervolume is the median of the runs.
+    Grey: all architectures that may be chosen.  Black: the exact front.  The searcher's
+    colour: the front of the run whose hypervolume is the median of the runs.
 
     Returns:
         The first panel.
@@ -35,17 +38,20 @@ def draw_front(fronts: Fronts, oracle: Oracle) -> Axes:
     median = order[(len(order) - 1) // 2]
     found = fronts.runs.arch_index[median][fronts.on_front[median]]
     known = np.flatnonzero(~np.isnan(cloud.points).any(axis=1))
+    scales = [_axis(oracle, name, cloud.values[:, k]) for k, name in enumerate(cloud.objectives)]
+    values, labels = zip(*scales, strict=True)
     for axes, other in zip(panels[0], others, strict=True):
-        x, y = cloud.values[:, other], cloud.values[:, 0]
+        x, y = values[other], values[0]
         axes.scatter(x[known], y[known], s=3, color="0.8", linewidths=0, rasterized=True, label="all architectures")
         # What is reached with at most this cost, or at least that value: the line holds to one side.
         steps = "steps-pre" if METRICS[cloud.objectives[other]].maximize else "steps-post"
         look = {"drawstyle": steps, "linewidth": 1.2, "markersize": 4}
         _mark(axes, x, y, cloud.front, color="black", marker="o", label=f"exact front ({len(cloud.front)})", **look)
         label = f"front of the median run ({len(found)})"
-        _mark(axes, x, y, found, color=plot.COLOURS[1], marker="D", label=label, **look)
-        axes.set_xlabel(_axis(oracle, cloud.objectives[other]))
-        axes.set_ylabel(_axis(oracle, cloud.objectives[0]))
+        own = looks([fronts.name])[0]
+        _mark(axes, x, y, found, color=own.colour, marker=own.marker, label=label, **look)
+        axes.set_xlabel(labels[other])
+        axes.set_ylabel(labels[0])
         axes.grid(color="0.92", linewidth=0.8)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
@@ -64,12 +70,14 @@ def _mark(
     axes.plot(x[order], y[order], linestyle="-" if monotone else "none", **look)
 
 
-def _axis(oracle: Oracle, objective: str) -> str:
-    """Name and unit; one word where they are the same, as for MACs."""
-    label = oracle.label(objective)
-    return label if label == METRICS[objective].unit else plot.objective_axis(oracle, objective)
+def _axis(oracle: Oracle, objective: str, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
+    """Values in a unit that fits, and its label."""
+    if METRICS[objective].unit not in ("MACs", "parameters"):
+        return values, plot.objective_axis(oracle, objective)
+    factor, unit = scaled(values, METRICS[objective].unit)
+    return values / factor, unit
 
 
 def _title(fronts: Fronts) -> str:
     runs = len(fronts.runs.seeds)
-    return f"{fronts.name.replace('_', ' ')}, {runs} run{'s' if runs != 1 else ''}"
+    return f"{wrapped_name(fronts.name, plot.LEGEND_CHARACTERS)}, {runs} run{'s' if runs != 1 else ''}"

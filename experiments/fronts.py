@@ -28,6 +28,8 @@ from numpy.typing import NDArray
 
 from experiments import plot
 from experiments.config import RunConfig
+from experiments.figures.looks import proper_name
+from experiments.labels import short_label
 from experiments.run import complete
 from experiments.statistics import mean_interval
 from experiments.store import Runs, RunStore
@@ -168,8 +170,10 @@ def run_fronts(config: RunConfig, oracle: Oracle) -> str:
         text = as_text(fronts, oracle, race.queries, race.constraints)
         store.write("summary.csv", summary_csv(fronts).encode())
         store.write("summary.md", text.encode())
-        caption = f"{fronts.name}: {len(runs.seeds)} runs of {race.queries} queries. {oracle.name}: {oracle.title}"
-        store.write("summary.tex", as_latex(HEADER, _cells(fronts), caption).encode())
+        note = plot.origin(oracle, *objectives)
+        searcher = f"{proper_name(fronts.name)}: {len(runs.seeds)} runs of {race.queries} queries"
+        caption = f"{searcher}, objectives {', '.join(short_label(oracle, name) for name in objectives)}. {note}."
+        store.write("summary.tex", as_latex(HEADER, _cells(fronts), caption, f"fronts {fronts.name}").encode())
         store.write("front.csv", front_csv(fronts, oracle).encode())
         pack = io.BytesIO()
         np.savez_compressed(
@@ -182,11 +186,11 @@ def run_fronts(config: RunConfig, oracle: Oracle) -> str:
             exact_found=fronts.exact,
         )
         store.write("trajectories.npz", pack.getvalue())
-        plot.save_figure(draw_volumes([fronts]), store.folder / "hypervolume.png", note=plot.wrapped_title(oracle))
+        plot.save_figure(draw_volumes([fronts]), store.folder / "hypervolume.png", note=note)
         from experiments.front_picture import draw_front
 
-        plot.save_figure(draw_front(fronts, oracle), store.folder / "front.png", note=plot.wrapped_title(oracle))
-    names = "summary.csv summary.md summary.tex front.csv trajectories.npz hypervolume.png front.png config.yaml"
+        plot.save_figure(draw_front(fronts, oracle), store.folder / "front.png", note=note)
+    names = "summary.csv .md .tex, front.csv .png .pdf, hypervolume.png .pdf, trajectories.npz, config.yaml"
     return f"{text}\n{store.folder}: {names}"
 
 

@@ -64,12 +64,12 @@ class Judged:
             "feasible_found": self.feasible,
         }
 
-    @property
-    def curves(self) -> list[plot.Curve]:
-        """For the picture."""
+    def curves(self, searcher: str) -> list[plot.Curve]:
+        """For the picture of one searcher."""
         if self.noise == "none":
-            return [plot.Curve("feasible incumbent" if self.constraints else "incumbent", self.true)]
-        return [plot.Curve("incumbent, true value", self.true), plot.Curve("incumbent as observed", self.observed)]
+            return [plot.Curve(searcher, self.true, "feasible incumbent")]
+        seen = plot.Curve(searcher, self.observed, "incumbent as observed")
+        return [plot.Curve(searcher, self.true, "incumbent, true value"), seen]
 
     def reference_lines(self, queries: int) -> dict[str, object]:
         """`optimum`, its name and `random_expectation` for `plot.draw_trajectories`; the latter knows no noise."""

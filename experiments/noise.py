@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.config import MOST, main_with_errors, parse_words
+from experiments.labels import definitions, short_label
 from experiments.redraw import IMAGES, redraw
 from experiments.store import write_file
 from experiments.summary import as_markdown, number
@@ -163,7 +164,13 @@ def report(oracle: Oracle, objective: str, images: int = IMAGES, draws: int = 10
         for judge in tests:
             chosen, reached, regret = selection_regret(oracle, objective, judge)
             regrets.append(
-                (oracle.label(judge), str(chosen), number(reached), number(oracle.optimum(judge)[1]), number(regret))
+                (
+                    short_label(oracle, judge),
+                    str(chosen),
+                    number(reached),
+                    number(oracle.optimum(judge)[1]),
+                    number(regret),
+                )
             )
         header = ("Test metric", "Chosen by validation", "Value", "Table's best", "Regret")
         parts += [
@@ -171,13 +178,15 @@ def report(oracle: Oracle, objective: str, images: int = IMAGES, draws: int = 10
             as_markdown(header, regrets),
             "Kendall's tau-b, validation against test:",
             as_markdown(
-                ("", *(oracle.label(t) for t in tests)),
+                ("", *(short_label(oracle, t) for t in tests)),
                 [
-                    (oracle.label(v), *(number(kendall(oracle.column(v), oracle.column(t))[0]) for t in tests))
+                    (short_label(oracle, v), *(number(kendall(oracle.column(v), oracle.column(t))[0]) for t in tests))
                     for v in vals
                 ],
             ),
         ]
+        if daggers := definitions(oracle, (*vals, *tests)):
+            parts.append(f"{daggers}.")
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 

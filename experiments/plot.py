@@ -3,15 +3,14 @@
 python -m experiments.plot results/nares-figures/bananas results/nares-figures/local_search
 python -m experiments.plot DIR [DIR ...] [out=trajectories.png]
 
-DIR is a result folder of a run, <out>/<table>/<searcher>; the picture's name ends in .png, .pdf or .svg.
+DIR is a result folder of a run, <out>/<table>/<searcher>; the picture's name ends in .png (a .pdf is written beside
+it), .pdf or .svg.
 """
 
 from __future__ import annotations
 
 import io
-import os
 import sys
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,11 @@ from numpy.typing import NDArray
 
 from experiments.config import main_with_errors, parse_words
 from experiments.contestants import experiments_among, read_contest
+from experiments.figures.looks import COLOURS as COLOURS
+from experiments.figures.looks import PUBLISHED as PUBLISHED
+from experiments.figures.looks import looks, wrapped_name
+from experiments.figures.style import footnote, plain_text
+from experiments.labels import definitions, short_label
 from experiments.statistics import t_quantile
 from experiments.store import write_file
 from experiments.trajectory import expected_best_of_n, incumbents
@@ -31,16 +35,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours: told apart with any colour vision.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 NO_DATES = {
     "png": {"Software": None},
     "pdf": {"CreationDate": None},
     "svg": {"Date": None},
 }  # equal pictures, equal files
-PUBLISHED = "published_"  # prefix of the searchers as published: the colour of the corrected one, dashed
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-STYLES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 2)), (0, (1, 1)), "-")
+LEGEND_CHARACTERS = 26
+MOST_INSIDE = 4  # curves; the legend of more stands beside the picture
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,17 @@ class Curve:
     """One searcher's trajectories.
 
     Attributes:
-        name: for the legend.
+        name: of the searcher, which gives the curve its look.
         best: (runs, queries) float64 incumbents in the objective's unit.
+        label: what the legend says; the searcher's name by default.
     """
 
     name: str
     best: NDArray[np.float64]
+    label: str = ""
 
 
+@plain_text()
 def draw_trajectories(
     curves: Sequence[Curve],
     *,
@@ -81,34 +85,54 @@ def draw_trajectories(
     """
     import matplotlib.pyplot as plt
 
+    inside = len(curves) <= MOST_INSIDE
     if axes is None:
-        _, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for curve, (colour, style) in zip(curves, looks([curve.name for curve in curves]), strict=True):
+        _, axes = plt.subplots(figsize=(6.4 if inside else 8.4, 4.2), layout="constrained")
+    longest = max(curve.best.shape[1] for curve in curves)
+    end = longest if random_expectation is None else len(random_expectation)
+    several = len({curve.name for curve in curves}) > 1
+    for k, (curve, look) in enumerate(zip(curves, looks([curve.name for curve in curves]), strict=True)):
         runs, queries = curve.best.shape
         x = np.arange(1, queries + 1)
         mean = curve.best.mean(axis=0)
-        label = f"{curve.name.replace('_', ' ')} ({runs} run{'s' if runs != 1 else ''})"
-        axes.plot(x, mean, color=colour, linestyle=style, linewidth=1.8, label=label, zorder=3)
+        name = curve.label or wrapped_name(curve.name, LEGEND_CHARACTERS)
+        label = f"{name} ({runs}\u00a0run{'s' if runs != 1 else ''})"
+        spots = marker_spots(end, k, len(curves))
+        axes.plot(x, mean, **look.line, markevery=spots, markersize=4.5, linewidth=1.8, label=label, zorder=3)
         if runs > 1:
-            low, high = _band(curve, alone=len(curves) == 1)
-            axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0, zorder=2)
+            low, high = _band(curve, alone=not several)
+            alpha = 0.2 if inside else 0.1
+            axes.fill_between(x, low, high, color=look.colour, alpha=alpha, linewidth=0, zorder=2)
     if random_expectation is not None:
         x = np.arange(1, len(random_expectation) + 1)
         axes.plot(x, random_expectation, color="0.35", linestyle=":", linewidth=1.5, label="random search, exact mean")
     if optimum is not None:
         axes.axhline(optimum, color="0.35", linewidth=1.0, label=f"{optimum_name} ({optimum:.2f})")
-    longest = max(curve.best.shape[1] for curve in curves)
-    end = longest if random_expectation is None else len(random_expectation)
     axes.set_xlim(1, max(end, 2))
-    _focus(axes, curves, optimum)
+    _focus(axes, [Curve(curve.name, curve.best[:, :end]) for curve in curves], optimum, alone=not several)
     axes.set_xlabel("architectures queried")
     axes.set_ylabel(ylabel)
     axes.grid(color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    title = "mean, and the middle 80 % of the runs" if len(curves) == 1 else "mean, and its 95 % interval"
-    axes.legend(frameon=False, fontsize=9 if len(curves) < 6 else 7.5, title=title, title_fontsize=9)
+    title = "mean, and its 95 % interval" if several else "mean, and the middle 80 % of the runs"
+    place_legend(axes, len(curves), title)
     return axes
+
+
+def place_legend(axes: Axes, curves: int, title: str) -> None:
+    """Of few curves where they leave room; of many to the right of the axes, where it hides none of them."""
+    place: dict[str, Any] = {"loc": "best"}
+    if curves > MOST_INSIDE:
+        place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0}
+    look = {"framealpha": 0.9, "edgecolor": "none", "fontsize": 9, "title_fontsize": 9, "handlelength": 3.4}
+    axes.legend(title=title, **look, **place)
+
+
+def marker_spots(points: int, k: int, curves: int) -> tuple[int, int]:
+    """First point and step of the markers of curve k of several, so that they do not lie on each other."""
+    step = max(1, points // 8)
+    return (k + 1) * step // (curves + 1), step
 
 
 def _band(curve: Curve, *, alone: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -121,32 +145,12 @@ def _band(curve: Curve, *, alone: bool) -> tuple[NDArray[np.float64], NDArray[np
     return mean - half, mean + half
 
 
-def looks(names: Sequence[str]) -> list[tuple[str, Any]]:
-    """Colour and line style of each searcher; a published one has the colour of the corrected one."""
-    bases = list(dict.fromkeys(name.removeprefix(PUBLISHED) for name in names))
-    paired = len(bases) < len(names)
-    out: list[tuple[str, Any]] = []
-    for name in names:
-        k = bases.index(name.removeprefix(PUBLISHED))
-        dashed = "--" if name.startswith(PUBLISHED) else "-"
-        out.append((COLOURS[k % len(COLOURS)], dashed if paired else STYLES[k % len(STYLES)]))
-    return out
-
-
-def marks(names: Sequence[str]) -> list[str]:
-    """A marker for each searcher where published ones need the line style; none otherwise."""
-    bases = list(dict.fromkeys(name.removeprefix(PUBLISHED) for name in names))
-    if len(bases) == len(names):
-        return [""] * len(names)
-    return [MARKERS[bases.index(name.removeprefix(PUBLISHED)) % len(MARKERS)] for name in names]
-
-
-def _focus(axes: Axes, curves: Sequence[Curve], optimum: float | None) -> None:
+def _focus(axes: Axes, curves: Sequence[Curve], optimum: float | None, *, alone: bool) -> None:
     """Leave the first few queries, which span a range of their own, partly out of view."""
     start = min(9, min(curve.best.shape[1] for curve in curves) - 1)
     edges = []
     for curve in curves:
-        low, high = _band(curve, alone=len(curves) == 1) if len(curve.best) > 1 else (curve.best[0], curve.best[0])
+        low, high = _band(curve, alone=alone) if len(curve.best) > 1 else (curve.best[0], curve.best[0])
         edges += [low[start:].min(), high[start:].max()]
     if optimum is not None:
         edges.append(optimum)
@@ -156,12 +160,13 @@ def _focus(axes: Axes, curves: Sequence[Curve], optimum: float | None) -> None:
 
 
 def save_figure(axes: Axes, path: Path, *, note: str) -> None:
-    """Write a picture, atomically, with a line on where the numbers come from.
+    """Write a picture, atomically, with a note on where the numbers come from.
 
     Args:
         axes: what to save, any of its figure's; the figure is closed.
-        path: ends in `.png` (200 dots per inch), `.pdf` or `.svg`.
-        note: the line.
+        path: ends in `.png` (200 dots per inch; a `.pdf` of the same name is written too),
+            `.pdf` or `.svg`.
+        note: what stands at the foot, on as many lines as it needs.
 
     Raises:
         ResultsError: on another ending.
@@ -171,13 +176,17 @@ def save_figure(axes: Axes, path: Path, *, note: str) -> None:
 
     figure = axes.get_figure(root=True)
     assert figure is not None
-    figure.supxlabel(note, fontsize=7, color="0.35")
     try:
+        with plain_text():
+            footnote(figure, note, most=8)
         write_figure(figure, path)
+        if path.suffix.lower() == ".png":
+            write_figure(figure, path.with_suffix(".pdf"))
     finally:
         plt.close(figure)
 
 
+@plain_text()
 def write_figure(figure: Figure, path: Path, *, dpi: int = 200) -> None:
     """Write a drawing, atomically; equal drawings make equal files.
 
@@ -199,9 +208,9 @@ def write_figure(figure: Figure, path: Path, *, dpi: int = 200) -> None:
 
 
 def objective_axis(oracle: Oracle, objective: str) -> str:
-    """Axis label of an objective: name and unit."""
-    unit = METRICS[objective].unit
-    return oracle.label(objective) + (f" ({unit})" if unit else "")
+    """Axis label of an objective: name and unit, which for MACs are one."""
+    label, unit = short_label(oracle, objective), METRICS[objective].unit
+    return label + (f" ({unit})" if unit not in ("", label) else "")
 
 
 def reference_lines(oracle: Oracle, objective: str, queries: int, table_seed: object = "mean") -> dict[str, object]:
@@ -215,14 +224,9 @@ def reference_lines(oracle: Oracle, objective: str, queries: int, table_seed: ob
     }
 
 
-def wrapped_title(oracle: Oracle) -> str:
-    """The table's own line on what its numbers are, for the foot of a figure."""
-    return foot(oracle.name, oracle.title, 110)
-
-
-def foot(table: str, title: str, width: int) -> str:
-    """The same for a figure that is so many characters wide."""
-    return "\n".join(textwrap.wrap(f"table {table}: {title}", width))
+def origin(oracle: Oracle, *metrics: str) -> str:
+    """For the foot of a figure: what the table's numbers are, and how it measures these metrics if otherwise."""
+    return "; ".join(filter(None, (f"table {oracle.name}: {oracle.title}", definitions(oracle, metrics))))
 
 
 def plot_results(folders: Sequence[Path], out: Path) -> None:
@@ -233,13 +237,13 @@ def plot_results(folders: Sequence[Path], out: Path) -> None:
     """
     contest = read_contest(folders)
     curves = [Curve(c.name, incumbents(c.runs.scores, maximize=contest.maximize)) for c in contest.contestants]
-    queries = max(curve.best.shape[1] for curve in curves)
+    queries = max(contestant.queries for contestant in contest.contestants)
     axes = draw_trajectories(
         curves,
         ylabel=objective_axis(contest.oracle, contest.objective),
         **reference_lines(contest.oracle, contest.objective, queries, contest.table_seed),  # type: ignore[arg-type]
     )
-    save_figure(axes, out, note=wrapped_title(contest.oracle))
+    save_figure(axes, out, note=origin(contest.oracle, contest.objective))
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -252,13 +256,12 @@ def main(arguments: Sequence[str]) -> None:
     out = Path(parse_words(words, {"out": "trajectories.png"})["out"])
     if not folders:
         raise ConfigError("expected result folders to draw, <out>/<table>/<searcher>; --help has an example")
-    os.environ.setdefault("MPLBACKEND", "Agg")
     from experiments import special_plots
 
     folders = [Path(folder) for folder in experiments_among([str(folder) for folder in folders])]
     special = any(map(special_plots.is_special, folders))
     (special_plots.plot_special if special else plot_results)(folders, out)
-    print(out)
+    print(f"{out} and .pdf" if out.suffix.lower() == ".png" else out)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,13 @@ that is worse (ties count half).  Intervals are Student's t, 95 %, over the runs
 limits (`constraint=`), best and share are of the architectures that keep them, and a run
 that reports none of those does not count.
 
-Writes `matrix.csv`, `matrix.md` and `matrix.png` to `<out>/<table>/proxy/<searcher>/`,
+Writes `matrix.csv`, `.md`, `.png` and `.pdf` to `<out>/<table>/proxy/<searcher>/`,
 and the runs of each row to a folder below; the same command goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from numpy.typing import NDArray
 
 from experiments import plot
 from experiments.config import RunConfig, help_text, main_with_errors, parse_command_line
+from experiments.figures.style import plain_text
 from experiments.run import complete
 from experiments.statistics import mean_interval
 from experiments.store import write_file
@@ -181,6 +181,7 @@ def _conditions(config: RunConfig) -> list[str]:
     return out
 
 
+@plain_text()
 def draw_matrix(rows: Sequence[Sequence[Cell]], among: str = "in the table") -> Axes:
     """A heat map of mean percentiles, with the mean regret written into each cell.
 
@@ -256,7 +257,6 @@ def main(arguments: Sequence[str]) -> None:
         print(help_text("python -m experiments.proxy", __doc__, "docs/objectives.md", hidden=hidden, more=more), end="")
         return
     words, chosen = _own_keys(arguments)
-    os.environ.setdefault("MPLBACKEND", "Agg")
     config = parse_command_line(words)
     oracle = load(config.table)
     search_on = searchable(oracle) if chosen is None else _rows(chosen, oracle)
@@ -266,9 +266,9 @@ def main(arguments: Sequence[str]) -> None:
     write_file(folder / "matrix.csv", as_csv(rows).encode())
     write_file(folder / "matrix.md", text.encode())
     axes = draw_matrix(rows, "within the limits" if config.constraint else "in the table")
-    plot.save_figure(axes, folder / "matrix.png", note=plot.wrapped_title(oracle))
+    plot.save_figure(axes, folder / "matrix.png", note=plot.origin(oracle))
     print(text)
-    print(f"{folder}: matrix.csv matrix.md matrix.png; the runs of each row in a folder beside them")
+    print(f"{folder}: matrix.csv matrix.md matrix.png matrix.pdf; the runs of each row in a folder beside them")
 
 
 if __name__ == "__main__":

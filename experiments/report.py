@@ -11,7 +11,6 @@ bytes.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -108,7 +107,6 @@ def main(arguments: Sequence[str]) -> None:
     if words["figures"] != NO_FIGURES:
         print("nasbench-ar: drawing the analyses takes a while; figures=none leaves them out", file=sys.stderr)
     figures = [] if words["figures"] == NO_FIGURES else choose_figures(words["figures"])
-    os.environ.setdefault("MPLBACKEND", "Agg")
     oracle = load(words["table"] or None)
     page = make_page(oracle, Path(words["results"]) if words["results"] else None, figures)
     for line in page.left_out:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +27,9 @@ import numpy as np
 
 from experiments import plot, provenance, summary
 from experiments.config import RunConfig, help_text, main_with_errors, parse_command_line, searcher_class, target_of
+from experiments.figures.looks import proper_name
 from experiments.judged import Judged, judge
+from experiments.labels import definitions
 from experiments.redraw import IMAGES, check_noise, images_of
 from experiments.runner import Race, build_searcher, open_session
 from experiments.store import Runs, RunStore, note, writing_reports
@@ -276,8 +277,12 @@ def _write_report(experiment: Experiment, race: Race, store: RunStore) -> None:
     store.write("summary.csv", summary.as_csv(rows).encode())
     store.write("summary.md", as_text(experiment).encode())
     header = _header(config)
-    caption = f"{config.searcher_name}: {len(runs.seeds)} runs of {race.queries} queries. {oracle.name}: {oracle.title}"
-    store.write("summary.tex", summary.as_latex(header, list(map(summary.cells, rows)), caption).encode())
+    caption = (
+        f"{proper_name(config.searcher_name)}: {len(runs.seeds)} runs of {race.queries} queries. Mean and standard "
+        f"deviation over runs of what they reported, and the 95 % interval of the mean. {origin_of(experiment)}."
+    )
+    label = f"summary {config.searcher_name}"
+    store.write("summary.tex", summary.as_latex(header, list(map(summary.cells, rows)), caption, label).encode())
     arrays = {"seeds": runs.seeds, "arch_index": runs.arch_index, "scores": runs.scores, "reported": runs.reported}
     if judged is not None:
         arrays |= judged.arrays
@@ -287,15 +292,20 @@ def _write_report(experiment: Experiment, race: Race, store: RunStore) -> None:
     store.write("trajectories.npz", pack.getvalue())
     curves = [experiment.curve]
     if judged is None:
-        lines = plot.reference_lines(oracle, race.objective, curves[0].best.shape[1], race.table_seed)
+        lines = plot.reference_lines(oracle, race.objective, race.queries, race.table_seed)
     else:
-        curves, lines = judged.curves, judged.reference_lines(race.queries)
+        curves, lines = judged.curves(config.searcher_name), judged.reference_lines(race.queries)
     axes = plot.draw_trajectories(
         curves,
         ylabel=plot.objective_axis(oracle, race.objective),
         **lines,  # type: ignore[arg-type]
     )
-    plot.save_figure(axes, store.folder / "trajectory.png", note=plot.wrapped_title(oracle))
+    plot.save_figure(axes, store.folder / "trajectory.png", note=plot.origin(oracle, race.objective))
+
+
+def origin_of(experiment: Experiment) -> str:
+    """What the numbers of an experiment's table are, and what its daggers mean."""
+    return plot.origin(experiment.oracle, *(row.metric for row in experiment.rows))
 
 
 def _header(config: RunConfig) -> tuple[str, ...]:
@@ -313,6 +323,8 @@ def as_text(experiment: Experiment) -> str:
         "",
         summary.as_markdown(_header(experiment.config), list(map(summary.cells, experiment.rows))),
     ]
+    if daggers := definitions(experiment.oracle, (row.metric for row in experiment.rows)):
+        lines.append(f"{daggers}.")
     if experiment.lacking:
         lines.append(f"Not in this table: {', '.join(experiment.lacking)}.")
     if any(row.published for row in experiment.rows):
@@ -336,7 +348,6 @@ def main(arguments: Sequence[str]) -> None:
         docs = "docs/experiments.md and docs/searchers.md"
         print(help_text("python -m experiments.run", __doc__, docs), end="")
         return
-    os.environ.setdefault("MPLBACKEND", "Agg")
     config = parse_command_line(arguments)
     oracle = load(config.table)
     if "," in (config.objective or ""):
@@ -346,8 +357,8 @@ def main(arguments: Sequence[str]) -> None:
         return
     experiment = run_experiment(config, oracle)
     print(as_text(experiment))
-    more = " judged.csv" if experiment.judged else ""
-    print(f"{experiment.folder}: summary.csv summary.md summary.tex config.yaml trajectories.npz trajectory.png{more}")
+    more = ", judged.csv" if experiment.judged else ""
+    print(f"{experiment.folder}: summary.csv .md .tex, config.yaml, trajectories.npz, trajectory.png .pdf{more}")
 
 
 if __name__ == "__main__":

@@ -45,11 +45,11 @@ def plot_special(folders: Sequence[Path], out: Path) -> None:
         axes = fronts.draw_volumes([fronts.stored_fronts(folder, oracle) for folder in folders])
     else:
         axes = _draw_judged(folders, configs, oracle)
-    plot.save_figure(axes, out, note=plot.wrapped_title(oracle))
+    plot.save_figure(axes, out, note=plot.origin(oracle, *str(first["objective"]).split(",")))
 
 
 def _draw_judged(folders: Sequence[Path], configs: Sequence[dict[str, Any]], oracle: Oracle) -> Any:
-    curves, lines = [], {}
+    curves, lines, longest = [], {}, 0
     for folder, config in zip(folders, configs, strict=True):
         marks, store = config["fingerprint"], RunStore(folder)
         race = Race(
@@ -65,6 +65,7 @@ def _draw_judged(folders: Sequence[Path], configs: Sequence[dict[str, Any]], ora
         runs = load_runs(store, marks, store.stored(), race.queries, oracle)
         judged = judge(oracle, race, runs)
         curves.append(plot.Curve(str(config["name"]), judged.true))
-        lines = judged.reference_lines(max(curve.best.shape[1] for curve in curves))
+        longest = max(longest, race.queries)
+        lines = judged.reference_lines(longest)
     label = plot.objective_axis(oracle, race.objective)
     return plot.draw_trajectories(curves, ylabel=label, **lines)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments import published
+from experiments.figures.looks import SEARCHER_NAMES, proper_name
+from experiments.labels import short_label
 from experiments.statistics import mean_interval
 from nasbench_ar import METRICS, Constraint, Metric, MissingEntryError, Oracle
 from nasbench_ar.metrics import TABLE2_ROWS
@@ -26,7 +29,8 @@ class Row:
 
     Attributes:
         metric: name in the catalogue.
-        label: what is printed; says where the definition differs or values are missing.
+        label: of the metric; says in full where the definition differs, and where values are missing.
+        short: the same for a table, with a dagger where the definition differs.
         values: (runs,) float64 of each run's reported architecture, NaN where the table has none.
         mean: mean over the runs that have a value, NaN for none.
         std: sample standard deviation, NaN for fewer than two values.
@@ -39,6 +43,7 @@ class Row:
 
     metric: str
     label: str
+    short: str
     values: NDArray[np.float64]
     mean: float
     std: float
@@ -107,13 +112,12 @@ def summarise(
         values = oracle.column(metric.name, seed=table_seed)[reported]
         known = values[~np.isnan(values)]
         low, high = mean_interval(known)
-        label = oracle.label(metric.name)
-        if len(known) < len(values):
-            label += f" ({len(known)} of {len(values)} runs)"
+        counted = f" ({len(known)} of {len(values)} runs)" if len(known) < len(values) else ""
         rows.append(
             Row(
                 metric=metric.name,
-                label=label,
+                label=oracle.label(metric.name) + counted,
+                short=short_label(oracle, metric.name) + counted,
                 values=values,
                 mean=float(known.mean()) if len(known) else math.nan,
                 std=float(known.std(ddof=1)) if len(known) > 1 else math.nan,
@@ -185,7 +189,7 @@ def cells(row: Row) -> tuple[str, ...]:
     """One printed line, in the order of `HEADER`."""
     interval = "–" if math.isnan(row.ci_low) else f"{number(row.ci_low, 3)} to {number(row.ci_high, 3)}"
     printed = "–" if row.published is None else plus_minus(*row.published)
-    label = row.label + (" (objective)" if row.is_objective else "")
+    label = row.short + (" (objective)" if row.is_objective else "")
     return label, plus_minus(row.mean, row.std), interval, number(row.optimum), printed
 
 
@@ -204,22 +208,41 @@ def as_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join([joined(header), f"| {' | '.join(ruler)} |", *map(joined, lines)]) + "\n"
 
 
-def as_latex(header: Sequence[str], lines: Sequence[Sequence[str]], caption: str) -> str:
-    r"""A `booktabs` table for `\input`; `**bold**` cells become `\textbf`."""
-    body = "\n".join(" & ".join(map(_latex, line)) + r" \\" for line in lines)
+def as_latex(header: Sequence[str], lines: Sequence[Sequence[str]], caption: str, label: str) -> str:
+    r"""A `booktabs` table for `\input`, no wider than the line.
+
+    `**bold**` cells become `\textbf`, a searcher's name its proper name, and what begins
+    with two spaces is indented below the line above it.
+
+    Args:
+        header: one cell a column.
+        lines: likewise.
+        caption: plain text.
+        label: what stands behind `tab:`; other characters than letters and digits become hyphens.
+    """
+    body: list[str] = []
+    for k, line in enumerate(lines):
+        if k and lines[k - 1][0].startswith("  ") and not line[0].startswith("  "):
+            body.append(r"\addlinespace")
+        body.append(" & ".join(map(_cell, line)) + r" \\")
     return "\n".join(
         [
-            r"% needs \usepackage{booktabs}",
+            r"% needs \usepackage{booktabs,graphicx}",
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{_latex(caption)}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
+            rf"\label{{tab:{re.sub('[^A-Za-z0-9]+', '-', label)}}}",
+            r"\smallskip",
+            r"\small",
+            r"\setlength{\tabcolsep}{4pt}",
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+            rf"\begin{{tabular}}{{@{{}}l{'r' * (len(header) - 1)}@{{}}}}",
             r"\toprule",
-            " & ".join(map(_latex, header)) + r" \\",
+            " & ".join(map(_cell, header)) + r" \\",
             r"\midrule",
-            body,
+            *body,
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}}",
             r"\end{table}",
             "",
         ]
@@ -228,10 +251,24 @@ def as_latex(header: Sequence[str], lines: Sequence[Sequence[str]], caption: str
 
 _LATEX = {character: f"\\{character}" for character in "%_&#${}"}
 _LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_LATEX |= {"±": r"$\pm$", "–": "--", "≈": r"$\approx$", "†": r"\textsuperscript{$\dagger$}", "×": r"$\times$"}
+_LATEX |= {"<": "$<$", ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$", "|": r"\textbar{}", "\u00a0": "~"}
+_MINUS = re.compile(r"(?<![\w.])-(?=\d)")
+_POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]\d+)(?!\w)")  # 6.68e+09
+
+
+def _cell(text: str) -> str:
+    if text.startswith("**") and text.endswith("**") and len(text) > 4:
+        return rf"\textbf{{{_cell(text[2:-2])}}}"
+    if text.startswith("  "):
+        return rf"\quad {_cell(text[2:])}"
+    if text in SEARCHER_NAMES:
+        text = proper_name(text)[0].upper() + proper_name(text)[1:]
+    out = _MINUS.sub("$-$", _latex(text))
+    out = _POWER.sub(lambda found: rf"${found[1]}\times10^{{{int(found[2])}}}$", out)
+    return f"{{}}{out}" if out.startswith(("[", "*")) else out  # which would belong to the end of the line before
 
 
 def _latex(text: str) -> str:
-    if text.startswith("**") and text.endswith("**") and len(text) > 4:
-        return rf"\textbf{{{_latex(text[2:-2])}}}"
-    text = "".join(_LATEX.get(character, character) for character in text)
-    return text.replace("±", r"$\pm$").replace("–", "--").replace("≈", r"$\approx$")
+    text = text.replace(">=", "≥").replace("<=", "≤")
+    return "".join(_LATEX.get(character, character) for character in text)

@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -36,6 +35,7 @@ from experiments.config import (
     parse_words,
     target_of,
 )
+from experiments.labels import definitions, short_label
 from experiments.run import Experiment, run_experiment
 from experiments.statistics import holm, paired_wilcoxon
 from experiments.store import write_file
@@ -122,18 +122,15 @@ def table_lines(experiments: Sequence[Experiment]) -> tuple[list[str], list[list
 
 def _plain_label(experiments: Sequence[Experiment], row: int) -> str:
     first = experiments[0].rows[row]
-    return experiments[0].oracle.label(first.metric) + (" (objective)" if first.is_objective else "")
+    return short_label(experiments[0].oracle, first.metric) + (" (objective)" if first.is_objective else "")
 
 
 def as_text(experiments: Sequence[Experiment]) -> str:
     """The table with its legend, in Markdown."""
     first = experiments[0]
-    counts = sorted({len(e.runs.seeds) for e in experiments})
-    runs = " or ".join(map(str, counts))
     header, lines = table_lines(experiments)
     out = [
-        f"Accuracy (%) of the best architecture found: {runs} runs of {first.config.queries} queries, "
-        f"objective {first.objective}.",
+        what_was_run(experiments, first.objective),
         "",
         f"Table {first.oracle.name}: {first.oracle.title}",
         "",
@@ -141,6 +138,16 @@ def as_text(experiments: Sequence[Experiment]) -> str:
         *legend(experiments),
     ]
     return "\n".join(out) + "\n"
+
+
+def what_was_run(experiments: Sequence[Experiment], objective: str) -> str:
+    """One sentence on what the table shows."""
+    runs = " or ".join(map(str, sorted({len(e.runs.seeds) for e in experiments})))
+    first = experiments[0]
+    return (
+        f"Accuracy (%) of the best architecture found: {runs} runs of {first.config.queries} queries, "
+        f"objective {objective}."
+    )
 
 
 def legend(experiments: Sequence[Experiment]) -> list[str]:
@@ -153,6 +160,8 @@ def legend(experiments: Sequence[Experiment]) -> list[str]:
     if any(np.isnan(row.values).any() for e in experiments for row in e.rows):
         out.append("[n]: runs whose reported architecture has a value in this table; the mean is over those.")
     out += [f"{e.config.searcher_name}: {e.runs.early}" for e in experiments if e.runs.early]
+    if daggers := definitions(experiments[0].oracle, (row.metric for row in experiments[0].rows)):
+        out.append(f"{daggers}.")
     if experiments[0].lacking:
         out.append(f"Not in this table: {', '.join(experiments[0].lacking)}.")
     if any(row.published for e in experiments for row in e.rows):
@@ -181,10 +190,10 @@ def as_csv(experiments: Sequence[Experiment]) -> str:
 
 
 def write_report(experiments: Sequence[Experiment], folder: Path) -> None:
-    """Print the table; write `table2.md`, `table2.csv`, `table2.tex` and `table2.png`."""
+    """Print the table; write `table2.md`, `table2.csv`, `.tex`, `.png` and `.pdf`."""
     text = as_text(experiments)
     print(text)  # first, since the folder may be read-only
-    _write(folder, "table2", text, experiments, *table_lines(experiments))
+    _write(folder, "table2", text, experiments, *table_lines(experiments), legend(experiments))
 
 
 def write_variants(
@@ -197,7 +206,8 @@ def write_variants(
     with contextlib.suppress(MetricError):  # the objective is no accuracy of a validation set
         text += "\n" + noise.report(experiments[0].oracle, experiments[0].objective)
     print(text)
-    _write(folder, f"table2-{variant}", text, experiments, *variants.lines_of(corrected, as_published, names))
+    table = variants.lines_of(corrected, as_published, names)
+    _write(folder, f"table2-{variant}", text, experiments, *table, variants.legend(experiments[0]))
 
 
 def _write(
@@ -207,18 +217,23 @@ def _write(
     experiments: Sequence[Experiment],
     header: Sequence[str],
     lines: Sequence[Sequence[str]],
+    signs: Sequence[str],
 ) -> None:
     first = experiments[0]
-    caption = f"Best architecture found, mean ± std over runs. {first.oracle.name}: {first.oracle.title}"
+    run = what_was_run(experiments, short_label(first.oracle, first.objective))
+    caption = " ".join([run, *signs, f"Table {first.oracle.name}: {first.oracle.title}."])
+    narrow = [[line[0].replace(", max over epochs", " (max)"), *line[1:]] for line in lines]
+    if narrow != lines:
+        caption += " (max): maximum over the epochs."
     write_file(folder / f"{stem}.md", text.encode())
     write_file(folder / f"{stem}.csv", as_csv(experiments).encode())
-    write_file(folder / f"{stem}.tex", summary.as_latex(header, lines, caption).encode())
+    write_file(folder / f"{stem}.tex", summary.as_latex(header, narrow, caption, stem).encode())
     axes = plot.draw_trajectories(
         [e.curve for e in experiments],
         ylabel=plot.objective_axis(first.oracle, first.objective),
         **plot.reference_lines(first.oracle, first.objective, first.config.queries, first.config.table_seed),  # type: ignore[arg-type]
     )
-    plot.save_figure(axes, folder / f"{stem}.png", note=plot.wrapped_title(first.oracle))
+    plot.save_figure(axes, folder / f"{stem}.png", note=plot.origin(first.oracle, first.objective))
 
 
 def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str, int]:
@@ -253,7 +268,6 @@ def main(arguments: Sequence[str]) -> None:
         )
         return
     words, variant, bananas_runs = _own_keys(arguments)
-    os.environ.setdefault("MPLBACKEND", "Agg")
     config = parse_command_line(words)
     oracle = load(config.table)
     folder = Path(config.out) / oracle.name
@@ -265,7 +279,7 @@ def main(arguments: Sequence[str]) -> None:
     else:
         write_variants(corrected, run_published(config, oracle, bananas_runs), folder, variant)
     stem = "table2" if variant == "corrected" else f"table2-{variant}"
-    print(f"{folder}: {stem}.md .csv .tex .png; each searcher's results in a folder beside them")
+    print(f"{folder}: {stem}.md .csv .tex .png .pdf; each searcher's results in a folder beside them")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from experiments import published, summary
+from experiments.labels import definitions, short_label
 from experiments.run import Experiment
 from nasbench_ar import METRICS
 
@@ -36,7 +37,7 @@ def lines_of(corrected: Column, as_published: Column, names: list[str]) -> tuple
     header = ["Metric", "Optimum", *names]
     lines = []
     for position, row in enumerate(any_column.rows):
-        label = any_column.oracle.label(row.metric) + (" (objective)" if row.is_objective else "")
+        label = short_label(any_column.oracle, row.metric) + (" (objective)" if row.is_objective else "")
         lines.append([label, summary.number(row.optimum), *([""] * len(names))])
         paper_row = METRICS[row.metric].table2 or ""
         for title, column in (("corrected", corrected), ("published code", as_published)):
@@ -48,6 +49,20 @@ def lines_of(corrected: Column, as_published: Column, names: list[str]) -> tuple
             cells = ["–" if cell is None else summary.plus_minus(*cell) for cell in paper]
             lines.append(["  paper", summary.number(published.OPTIMAL[paper_row]), *cells])
     return header, lines
+
+
+def legend(first: Experiment) -> list[str]:
+    """What the signs in `lines_of` mean, and what is not in it, for the rows of one experiment."""
+    out = [
+        "Mean ± standard deviation over runs"
+        + ("; in parentheses the difference from the paper's mean. " if _any_published(first) else ". ")
+        + "[n]: runs whose reported architecture has a value in this table."
+    ]
+    if daggers := definitions(first.oracle, (row.metric for row in first.rows)):
+        out.append(f"{daggers}.")
+    if first.lacking:
+        out.append(f"Not in this table: {', '.join(first.lacking)}.")
+    return out
 
 
 def _any_published(experiment: Experiment) -> bool:
@@ -106,13 +121,9 @@ def as_text(corrected: Column, as_published: Column, names: list[str]) -> str:
         *counts,
         "",
         summary.as_markdown(header, lines),
-        "Mean ± standard deviation over runs"
-        + ("; in parentheses the difference from the paper's mean. " if _any_published(first) else ". ")
-        + "[n]: runs whose reported architecture has a value in this table.",
+        *legend(first),
     ]
     for column in (corrected, as_published):
         out += [f"{e.config.searcher_name}: {e.runs.early}" for e in column.values() if e.runs.early]
-    if first.lacking:
-        out.append(f"Not in this table: {', '.join(first.lacking)}.")
     out += ["", explanation(corrected, as_published)]
     return "\n".join(out) + "\n"

@@ -12,7 +12,6 @@ its name there.  Started again, the same command goes on where it stopped.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -21,6 +20,7 @@ from experiments.fidelity import report
 from experiments.fidelity.config import FRONT
 from experiments.fidelity.race import results_folder, run_experiment, table2, write_report
 from experiments.fidelity.store import TraceStore
+from experiments.labels import definitions
 from experiments.summary import HEADER, as_markdown, cells
 from nasbench_ar import ConfigError, load
 
@@ -34,7 +34,6 @@ def main(arguments: Sequence[str]) -> None:
             help_text("python -m experiments.fidelity", __doc__, "docs/fidelity.md", default="all", front=FRONT), end=""
         )
         return
-    os.environ.setdefault("MPLBACKEND", "Agg")
     words = [word for word in arguments if word != ALL]
     if any(word.lstrip("+").startswith(("searcher=", "searcher._target_=")) for word in words):
         if len(words) < len(arguments):
@@ -49,7 +48,10 @@ def _race_one(words: Sequence[str]) -> None:
     results = run_experiment(config, load(config.table))
     print(report.as_text([results]))
     print("The architectures reported, by every metric of Table 2 in the table:\n")
-    print(as_markdown(HEADER, list(map(cells, table2(results)))))
+    rows = table2(results)
+    print(as_markdown(HEADER, list(map(cells, rows))))
+    if daggers := definitions(results.oracle, (row.metric for row in rows)):
+        print(f"{daggers}.")
     print(f"{results_folder(config, results.oracle) / config.searcher_name}: summary.* table2.csv config.yaml")
 
 

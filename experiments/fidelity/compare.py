@@ -3,13 +3,12 @@
     python -m experiments.fidelity.compare results/digits-729/fidelity/asha results/digits-729/fidelity/hyperband
     python -m experiments.fidelity.compare DIR [DIR ...] [out=fidelity]
 
-Writes `<out>.md`, `<out>.csv`, `<out>_curves.csv` and `<out>.png`.  The runs must share
+Writes `<out>.md`, `.csv`, `.png`, `.pdf` and `<out>_curves.csv`.  The runs must share
 table, objective, budget and its unit; the number of simulated machines may differ.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +27,6 @@ def main(arguments: Sequence[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         print((__doc__ or "").strip())
         return
-    os.environ.setdefault("MPLBACKEND", "Agg")
     words = [word for word in arguments if word.startswith("out=")]
     folders = [Path(word) for word in experiments_among([word for word in arguments if word not in words])]
     if not folders:

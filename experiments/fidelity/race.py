@@ -68,12 +68,12 @@ def results_folder(config: FidelityConfig, oracle: Oracle) -> Path:
 
 
 def write_report(results: Sequence[Results], store: TraceStore, name: str) -> list[str]:
-    """Write `<name>.md`, `.csv`, `.png` and `<name>_curves.csv`; returns their names."""
+    """Write `<name>.md`, `.csv`, `.png`, `.pdf` and `<name>_curves.csv`; returns their names."""
     store.write(f"{name}.md", report.as_text(results).encode())
     store.write(f"{name}.csv", report.table_csv(results).encode())
     store.write(f"{name}_curves.csv", report.curves_csv(results).encode())
     report.draw(results, store.folder / f"{name}.png")
-    return [f"{name}.md", f"{name}.csv", f"{name}_curves.csv", f"{name}.png"]
+    return [f"{name}.md", f"{name}.csv", f"{name}_curves.csv", f"{name}.png", f"{name}.pdf"]
 
 
 def table2(results: Results) -> list[summary.Row]:

@@ -6,12 +6,14 @@ import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from experiments import plot
 from experiments.fidelity.results import Results, compared
+from experiments.figures.looks import looks, wrapped_name
+from experiments.figures.style import plain_text
 from experiments.statistics import t_quantile
 from experiments.summary import as_markdown, csv_text, number, plus_minus
 from nasbench_ar import METRICS
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIGNIFICANCE = 0.05
+GPU_TIMES = [(1.0, "GPU-days"), (24.0, "GPU-hours"), (1440.0, "GPU-minutes"), (86400.0, "GPU-seconds")]
 SHARES = (0.25, 0.5, 1.0)
 TABLE_CSV = ("searcher", "workers", "runs", "budget", "unit", "share", "mean", "std", "ci_low", "ci_high", "p_value")
 CURVE_CSV = ("searcher", "workers", "axis", "unit", "x", "mean", "ci_low", "ci_high")
@@ -106,6 +109,7 @@ def _half_width(values: np.ndarray) -> np.ndarray:
     return t_quantile(runs) * values.std(axis=0, ddof=1) / np.sqrt(runs)
 
 
+@plain_text()
 def draw(results: Sequence[Results], path: Path) -> None:
     """Incumbents against the cost spent and, where machines work side by side, against simulated time.
 
@@ -120,42 +124,41 @@ def draw(results: Sequence[Results], path: Path) -> None:
     if any(r.workers > 1 for r in results):
         panels.append(("ended", f"simulated time ({unit})"))
     size = (6.4, 4.2) if len(panels) == 1 else (10.4, 4.4)
+    if len(results) > plot.MOST_INSIDE:
+        size = (size[0] + 2, size[1])
     _, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, layout="constrained", squeeze=False)
     for panel, (axis, text) in zip(axes[0], panels, strict=True):
         _draw_panel(panel, results, axis, factor)
         panel.set_xlabel(text)
     name = f"{plot.objective_axis(first.oracle, first.objective)}, finished training of the incumbent"
     axes[0, 0].set_ylabel("\n".join(textwrap.wrap(name, 55)), fontsize=9)
-    axes[0, 0].legend(frameon=False, fontsize=9, title="mean, and its 95 % interval", title_fontsize=9)
+    few = len(results) <= plot.MOST_INSIDE
+    plot.place_legend(axes[0, 0 if few else -1], len(results), "mean, and its 95 % interval")
     _focus(axes[0, 0], results)
-    plot.save_figure(axes[0, 0], path, note=plot.wrapped_title(first.oracle))
+    plot.save_figure(axes[0, 0], path, note=plot.origin(first.oracle, first.objective))
 
 
 def _readable_unit(results: Sequence[Results]) -> tuple[float, str]:
-    """A factor that makes small costs readable, and the unit after it; says where costs are estimates."""
+    """A factor that makes costs readable, and the unit after it; says where costs are estimates."""
     config = results[0].config
     if config["unit"] == "epochs":
         return 1.0, "epochs"
-    thousands = max(0, math.ceil(-math.log10(results[0].budget) / 3))
-    scale = rf"$10^{{-{3 * thousands}}}$ " if thousands else ""
+    fitting = [(factor, unit) for factor, unit in GPU_TIMES if results[0].budget * factor >= 1] or GPU_TIMES[-1:]
     estimated = "; cost: estimated from MACs" if "estimated" in config["cost"] else ", measured"
-    return 1000.0**thousands, f"{scale}GPU-days{estimated}"
+    return fitting[0][0], f"{fitting[0][1]}{estimated}"
 
 
 def _draw_panel(axes: Axes, results: Sequence[Results], axis: str, factor: float) -> None:
-    for k, r in enumerate(results):
+    for k, (r, look) in enumerate(zip(results, looks([r.name for r in results]), strict=True)):
         grid, values = r.curve(axis)
         grid = grid * factor
         mean, half = values.mean(axis=0), _half_width(values)
-        colour, style = plot.COLOURS[k % len(plot.COLOURS)], plot.STYLES[k % len(plot.STYLES)]
-        name = label(results, r).replace("_", " ")
-        axes.plot(
-            grid, mean, color=colour, linestyle=style, linewidth=1.8, label=name, zorder=3, drawstyle="steps-post"
-        )
+        name = label(results, r).replace(r.name, wrapped_name(r.name, plot.LEGEND_CHARACTERS), 1)
+        drawn: dict[str, Any] = {"linewidth": 1.8, "zorder": 3, "drawstyle": "steps-post", "markersize": 4.5}
+        axes.plot(grid, mean, **look.line, **drawn, markevery=plot.marker_spots(len(grid), k, len(results)), label=name)
         if len(values) > 1:
-            axes.fill_between(
-                grid, mean - half, mean + half, color=colour, alpha=0.2, linewidth=0, zorder=2, step="post"
-            )
+            band: dict[str, Any] = {"color": look.colour, "alpha": 0.2, "linewidth": 0, "zorder": 2, "step": "post"}
+            axes.fill_between(grid, mean - half, mean + half, **band)
     optimum = results[0].optimum
     axes.axhline(optimum, color="0.35", linewidth=1.0, label=f"optimum of the table ({number(optimum)})")
     axes.set_xlim(left=0)

@@ -1,4 +1,4 @@
-"""How the figures look: sizes for print, fonts of at least 7 points, the colours of `experiments.plot`."""
+"""How the figures look: sizes for print, fonts of at least 7 points, and texts that stand as they are."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from experiments.plot import COLOURS as COLOURS
+from experiments.figures.looks import COLOURS as COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,13 @@ SMALLEST_FONT = 7
 MUTED = "0.35"
 LAYOUT: Literal["constrained"] | None = "constrained"  # most of the time that a figure takes
 
-_RC: dict[Any, Any] = {
+# Names and titles are the user's: nothing in them is a formula, whatever the user's own settings are.
+PLAIN: dict[Any, Any] = {
+    "text.usetex": False,
+    "text.parse_math": False,
+    "pdf.fonttype": 42,  # real fonts, which publishers ask for
+}
+_RC: dict[Any, Any] = PLAIN | {
     "font.size": 7.5,
     "axes.labelsize": 7.5,
     "axes.titlesize": 7.5,
@@ -44,10 +51,18 @@ _RC: dict[Any, Any] = {
     "ytick.major.width": 0.6,
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
-    "pdf.fonttype": 42,  # real fonts, which publishers ask for
     "figure.dpi": 200,  # of the layout: near enough to print for texts to fit
     "savefig.dpi": 300,
 }
+
+
+@contextmanager
+def plain_text() -> Iterator[None]:
+    """Texts of what is drawn and saved inside stand as they are; also a decorator."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(PLAIN):
+        yield
 
 
 @contextmanager
@@ -75,10 +90,10 @@ def panels(rows: int, columns: int, *, width: float, height: float, **keywords: 
     return figure, axes
 
 
-def footnote(figure: Figure, note: str) -> None:
-    """Where the numbers come from, wrapped to the figure's width; long notes end in an ellipsis."""
+def footnote(figure: Figure, note: str, most: int = 4) -> None:
+    """Where the numbers come from, wrapped to the figure's width; beyond `most` lines it ends in an ellipsis."""
     characters = int(figure.get_size_inches()[0] * 72 / (0.56 * SMALLEST_FONT))
-    lines = textwrap.wrap(note, characters, max_lines=4, placeholder=" …")
+    lines = textwrap.wrap(note, characters, max_lines=most, placeholder=" …")
     figure.supxlabel("\n".join(lines), fontsize=SMALLEST_FONT, color=MUTED)
 
 
@@ -87,6 +102,15 @@ def level_colours(count: int) -> list[Any]:
     import matplotlib as mpl
 
     return list(mpl.colormaps["viridis"](np.linspace(0.0, 0.9, count)))
+
+
+def scaled(values: NDArray[np.float64], unit: str) -> tuple[float, str]:
+    """What to divide costs by, so that the axis reads well, and its label, such as `MACs (millions)`."""
+    top = float(np.nanmax(values))
+    for factor, word in ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands")):
+        if top >= factor:
+            return factor, f"{unit} ({word})"
+    return 1.0, unit
 
 
 def dots(count: int) -> dict[str, Any]:

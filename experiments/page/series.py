@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments import plot
+from experiments.figures.looks import COLOURS, PUBLISHED, looks
 from experiments.page.columns import pack, present
 from experiments.page.stored import Race
 from experiments.run import Experiment
@@ -58,10 +59,10 @@ def finds(experiment: Experiment, positions: NDArray[np.int32]) -> dict[str, Any
 
 
 def signs(names: Sequence[str]) -> list[dict[str, Any]]:
-    """Number of each searcher's colour, and whether it is one as published: as in `plot`."""
+    """Number of each searcher's colour, and whether it is one as published."""
     return [
-        {"colour": plot.COLOURS.index(colour), "dashed": name.startswith(plot.PUBLISHED)}
-        for name, (colour, _) in zip(names, plot.looks(names), strict=True)
+        {"colour": COLOURS.index(look.colour), "dashed": name.startswith(PUBLISHED)}
+        for name, look in zip(names, looks(names), strict=True)
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from experiments import summary
 from experiments.config import RunConfig, target_of
 from experiments.contestants import NOT_PLAIN, is_plain
-from experiments.plot import PUBLISHED
+from experiments.figures.looks import PUBLISHED
 from experiments.run import Experiment
 from experiments.store import CONFIG, RunStore
 from experiments.stored_config import checked_config, load_runs

@@ -49,7 +49,13 @@ def test_nsga2_from_the_command_line(table: Table, tmp_path: Path, command: Comm
     code, out, err = command(run.main, *base, "searcher=nsga2", TWO, "queries=81")
     assert code == 0, err
     folder = tmp_path / "small/val_pgd_acc+macs/nsga2"
-    assert {p.name for p in folder.iterdir()} == FILES | {"runs", "front.png", "hypervolume.png"}
+    assert {p.name for p in folder.iterdir()} == FILES | {
+        "runs",
+        "front.png",
+        "front.pdf",
+        "hypervolume.png",
+        "hypervolume.pdf",
+    }
     assert "nsga2: 4 runs of 81 queries, objectives val_pgd_acc, macs" in out
     pack = np.load(folder / "trajectories.npz")
     np.testing.assert_allclose(pack["hypervolume"][:, -1], 1.0, err_msg="the whole space was queried")
@@ -135,7 +141,7 @@ def test_a_measured_limit(table: Table, tmp_path: Path, command: Command) -> Non
     judged = judge(oracle, race, RunStore(tmp_path / "small/random_search").load(range(4), 20))
     lines = judged.reference_lines(81)
     assert lines["optimum"] == pytest.approx(best)
-    axes = plot.draw_trajectories(judged.curves, ylabel="y", **lines)  # type: ignore[arg-type]
+    axes = plot.draw_trajectories(judged.curves("random_search"), ylabel="y", **lines)  # type: ignore[arg-type]
     assert f"best that keeps the limits ({best:.2f})" in [text.get_text() for text in axes.get_legend().get_texts()]
     assert lines["random_expectation"][[0, -1]].tolist() == pytest.approx([judged.counted.mean(), best])  # type: ignore[index]
     assert sorted(np.unique(judged.counted)) == sorted(np.unique(oracle.column("val_pgd_acc")[allowed]))

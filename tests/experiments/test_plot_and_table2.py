@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
-from experiments import plot, run, table2
+from experiments import compare, plot, run, table2
 from experiments.config import parse_command_line
+from experiments.figures.looks import looks
 from nasbench_ar import Oracle, ResultsError, Table
+from searchers import ALL_SEARCHERS
 from tests.experiments.conftest import Command
 
 
@@ -26,14 +33,16 @@ def test_curves_carry_what_they_are_given(tmp_path: Path) -> None:
         [plot.Curve("one_thing", best)], ylabel="accuracy", optimum=1.0, random_expectation=best.mean(axis=0)
     )
     mean, expectation, optimum = axes.get_lines()
+    assert mean.get_color() == looks(["one_thing"])[0].colour
     np.testing.assert_allclose(mean.get_ydata(), best.mean(axis=0))
     np.testing.assert_allclose(expectation.get_ydata(), best.mean(axis=0))
     assert set(optimum.get_ydata()) == {1.0}
     assert axes.get_ylabel() == "accuracy"
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert labels == ["one thing (5 runs)", "random search, exact mean", "optimum of the table (1.00)"]
+    assert labels == ["one thing (5\u00a0runs)", "random search, exact mean", "optimum of the table (1.00)"]
     plot.save_figure(axes, tmp_path / "picture.png", note="made up")
     assert (tmp_path / "picture.png").read_bytes()[:4] == b"\x89PNG"
+    assert (tmp_path / "picture.pdf").read_bytes()[:5] == b"%PDF-"
     axes = plot.draw_trajectories([plot.Curve("x", best)], ylabel="accuracy")
     with pytest.raises(ResultsError, match="cannot write"):
         plot.save_figure(axes, tmp_path / "nowhere/picture.png", note="made up")
@@ -45,7 +54,7 @@ def test_plot_lays_results_over_each_other(table: Table, tmp_path: Path, command
     folders = [tmp_path / "small" / name for name in ("random_search", "local_search")]
     code, out, err = command(plot.main, *folders, f"out={tmp_path / 'both.png'}")
     assert code == 0, err
-    assert out.strip() == str(tmp_path / "both.png")
+    assert out.strip() == f"{tmp_path / 'both.png'} and .pdf"
     assert (tmp_path / "both.png").read_bytes()[:4] == b"\x89PNG"
     assert command(plot.main, *folders, f"out={tmp_path / 'both.pdf'}")[0] == 0
     assert (tmp_path / "both.pdf").read_bytes()[:5] == b"%PDF-"
@@ -66,13 +75,51 @@ def test_plot_takes_words_as_the_others_do(tmp_path: Path, command: Command) -> 
         assert said in err
 
 
-def test_published_searchers_take_the_colour_of_the_corrected_ones() -> None:
+def test_the_legend_of_many_hides_no_curve_and_the_axis_ends_with_the_budget() -> None:
+    rng = np.random.default_rng(0)
+    names = (*ALL_SEARCHERS, "mine", "yours")[:9]
+    curves = [
+        plot.Curve(name, np.maximum.accumulate(rng.random((5, 30 + 10 * k)), axis=1)) for k, name in enumerate(names)
+    ]
+    axes = plot.draw_trajectories(curves, ylabel="accuracy", random_expectation=curves[0].best[0])
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    legend = axes.get_legend().get_window_extent()
+    assert legend.x0 > axes.get_window_extent().x1
+    assert legend.x1 <= figure.bbox.x1
+    assert axes.get_xlim() == (1, 30), "what runs queried beyond their budget is not drawn"
+    marks = [(line.get_color(), str(line.get_linestyle()), line.get_marker()) for line in axes.get_lines()[:9]]
+    assert len(set(marks)) == 9
+
+
+def test_users_text_is_no_formula_and_the_users_settings_do_not_matter(tmp_path: Path) -> None:
     best = np.maximum.accumulate(np.random.default_rng(0).random((5, 30)), axis=1)
-    names = ("random_search", "bananas", "published_random_search", "published_bananas")
-    axes = plot.draw_trajectories([plot.Curve(name, best) for name in names], ylabel="accuracy")
-    looks = [(line.get_color(), line.get_linestyle()) for line in axes.get_lines()]
-    assert looks[0][0] == looks[2][0] != looks[1][0] == looks[3][0]
-    assert [style for _, style in looks] == ["-", "-", "--", "--"]
+    with mpl.rc_context({"text.usetex": True}):
+        axes = plot.draw_trajectories([plot.Curve("$x^$", best), plot.Curve("a$b_$", best)], ylabel="$y^$ (%)")
+        plot.save_figure(axes, tmp_path / "picture.png", note="table $t^$: made up")
+    assert (tmp_path / "picture.pdf").exists()
+    assert not any(text.get_usetex() for text in axes.get_figure(root=True).findobj(Text))  # type: ignore[union-attr]
+
+
+def test_a_searcher_may_have_any_name(table: Table, tmp_path: Path, command: Command) -> None:
+    for name in ("$x^$", "$_{$"):
+        code, _, err = command(run.main, *words(table, tmp_path, "searcher=random_search", f"name={name}"))
+        assert code == 0, err
+        assert (tmp_path / "small" / name / "trajectory.pdf").exists()
+    folders = [tmp_path / "small" / name for name in ("$x^$", "$_{$")]
+    assert command(plot.main, *folders, f"out={tmp_path / 'both.png'}")[0] == 0
+    code, _, err = command(compare.main, *folders, "resamples=10", f"out={tmp_path / 'c'}")
+    assert code == 0, err
+
+
+def test_no_backend_of_the_users_is_asked_for(tmp_path: Path) -> None:
+    script = (
+        "from experiments.config import main_with_errors as m; m(lambda words: __import__('matplotlib.pyplot'), [])"
+    )
+    environment = os.environ | {"MPLBACKEND": "nonsense"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_plot_refuses_what_shares_no_axis(table: Table, tmp_path: Path, command: Command) -> None:
@@ -95,7 +142,15 @@ def test_table2_runs_all_and_prints_all(table: Table, tmp_path: Path, command: C
     for name in ("random_search", "local_search", "regularized_evolution", "bananas"):
         assert name in out
         assert (tmp_path / "small" / name / "summary.csv").exists()
-    assert {"table2.md", "table2.csv", "table2.tex", "table2.png"} <= {p.name for p in (tmp_path / "small").iterdir()}
+    tex = (tmp_path / "small/table2.tex").read_text()
+    assert r"\caption{Accuracy (\%) of the best architecture found: 6 runs of 40 queries" in tex
+    assert all(sign in tex for sign in ("$\\approx$: not sig", "Bold: best", r"\label{tab:table2}", "& BANANAS"))
+    assert r"$\dagger$} measured otherwise than in the paper: ten steps." in tex
+    assert "Test PGD20†" in out
+    assert "Test PGD20 (ten steps)" not in out
+    assert {"table2.md", "table2.csv", "table2.tex", "table2.png", "table2.pdf"} <= {
+        p.name for p in (tmp_path / "small").iterdir()
+    }
     assert "Not in this table" in out
     assert "published" not in out.split("Mean ± standard")[0], "another space has no published line"
     lines = list(csv.DictReader(io.StringIO((tmp_path / "small/table2.csv").read_text())))

@@ -21,7 +21,8 @@ from searchers import Searcher
 from tests.experiments.conftest import Command, write_table
 from tests.open_files import open_files
 
-FILES = {"summary.csv", "summary.md", "summary.tex", "config.yaml", "trajectories.npz", "trajectory.png"}
+FILES = {"config.yaml", "trajectories.npz"} | {f"summary.{kind}" for kind in ("csv", "md", "tex")}
+FILES |= {"trajectory.png", "trajectory.pdf"}
 
 
 def words(table: Table, out: Path, *more: str) -> list[str]:

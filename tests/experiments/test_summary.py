@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import math
+import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from experiments import summary
 from experiments.published import OPTIMAL, TABLE2, published_column
 from nasbench_ar import NARES, Oracle, Table, load
 from nasbench_ar.metrics import TABLE2_ROWS
+from searchers import SEARCHERS
 from tests.experiments.conftest import SPACE
 
 
@@ -38,6 +42,7 @@ def test_numbers_by_hand(table: Table) -> None:
 def test_missing_values_are_left_out_and_counted(table: Table) -> None:
     row = rows_of(Oracle(table), [0, 1, 2, 3])["test_pgd_acc"]
     assert row.label == "Test PGD20 (ten steps) (2 of 4 runs)"
+    assert summary.cells(row)[0] == "Test PGD20† (2 of 4 runs)"
     assert row.mean == pytest.approx(Oracle(table).column("test_pgd_acc")[[1, 2]].mean())
 
 
@@ -103,11 +108,52 @@ def test_published_table_is_complete() -> None:
 def test_markdown_and_latex() -> None:
     header, lines = ("Metric", "Mean"), [["100 % & more_", "**1.00 ± 0.10**"], ["b", "≈ –"]]
     assert summary.as_markdown(header, lines).splitlines()[1] == "| ------------- | --------------: |"
-    latex = summary.as_latex(header, lines, "under_score")
+    latex = summary.as_latex(header, lines, "under_score", "under_score: $^")
     assert r"100 \% \& more\_ & \textbf{1.00 $\pm$ 0.10} \\" in latex
     assert r"b & $\approx$ -- \\" in latex
     assert r"\caption{under\_score}" in latex
-    assert r"\caption{\{a\}\$\textasciicircum{}\textbackslash{}}" in summary.as_latex(header, lines, "{a}$^\\")
+    assert r"\label{tab:under-score-}" in latex
+    braces = summary.as_latex(header, lines, "{a}$^\\", "x")
+    assert r"\caption{\{a\}\$\textasciicircum{}\textbackslash{}}" in braces
+
+
+def test_latex_reads_like_a_paper() -> None:
+    lines = [
+        ["Val PGD20†", "≈ 1.00 [3]", "5.1e-06"],
+        ["  published", "–", "–"],
+        ["regularized_evolution", "[x]", "6.680e+09 ± 1.2e+08"],
+        ["published_bananas", "my_own", "macs<=10e9 > 1"],
+        ["[x]", "*", "-0.5 to 1-2, 1e5x"],
+    ]
+    latex = summary.as_latex(("Metric", "bananas", "p"), lines, "a <= b", "t")
+    for line in (
+        r"Metric & BANANAS & p \\",
+        r"Val PGD20\textsuperscript{$\dagger$} & $\approx$ 1.00 [3] & $5.1\times10^{-6}$ \\",
+        r"\quad published & -- & -- \\",
+        r"Regularized evolution & {}[x] & $6.680\times10^{9}$ $\pm$ $1.2\times10^{8}$ \\",
+        r"BANANAS (published) & my\_own & macs$\leq$10e9 $>$ 1 \\",
+        r"{}[x] & {}* & $-$0.5 to 1-2, 1e5x \\",
+        r"\caption{a $\leq$ b}",
+    ):
+        assert line in latex.splitlines()
+    assert latex.splitlines().index(r"\addlinespace") == latex.splitlines().index(r"\quad published & -- & -- \\") + 1
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs pdflatex")
+def test_a_plain_article_takes_the_table(tmp_path: Path) -> None:
+    wide = "**61.40 ± 0.24 [394]**"
+    lines = [["Val PGD20, max over epochs (objective)†", "38.80", *([wide] * 6)], ["  published", "<|>", *(["–"] * 6)]]
+    lines += [["[$x^_&%#{}~\\]", "5.1e-06", *(["≈ 1.00"] * 6)]]
+    header = ("Metric", "Optimum", *SEARCHERS, "published_bananas", "$x^$")
+    table = summary.as_latex(header, lines, "Bold: best; ≈: no worse, p >= 0.05; [n]: runs. [$x^_&%#{}~\\<|>]", "t")
+    (tmp_path / "table.tex").write_text(table)
+    (tmp_path / "paper.tex").write_text(
+        r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}\input{table}\ref{tab:t}\end{document}"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
 
 
 @pytest.mark.parametrize(("value", "text"), [(38.184, "38.18"), (6.68e9, "6.680e+09"), (math.nan, "–")])
