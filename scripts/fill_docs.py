@@ -35,6 +35,7 @@ from experiments.analyze import FIGURES
 from experiments.compare import compare
 from experiments.fidelity import ranks
 from experiments.fidelity.results import read_results
+from experiments.figures.style import print_style
 from experiments.findings import FINDINGS, finding, samples
 from experiments.noise import report
 from experiments.statistics import mean_interval
@@ -72,7 +73,8 @@ def fill_analyses(_results: Path) -> None:
     for name in ("2", "7", "anova", "landscape"):
         figure = FIGURES[name]
         buffer = io.BytesIO()
-        figure.draw(figure.numbers(data)).savefig(buffer, format="png", dpi=110)
+        with print_style():
+            figure.draw(figure.numbers(data)).savefig(buffer, format="png", dpi=110)
         picture = Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
         picture.save(ROOT / f"docs/analysis-{figure.stem}.png", optimize=True)
 

@@ -62,9 +62,12 @@ def explained_at_best(x: FloatArray, y: FloatArray) -> float:
     """Most that any function of x could explain of y's variance: epsilon squared between equal x.
 
     The correlation ratio, corrected for the number of different x; negative values are 0.
+    NaN where no two x are equal.
     """
     _, group = np.unique(x, return_inverse=True)
     count = np.bincount(group)
+    if len(count) == len(y):
+        return float("nan")
     within = float(((y - (np.bincount(group, y) / count)[group]) ** 2).sum()) / max(len(y) - len(count), 1)
     total = float(((y - y.mean()) ** 2).sum()) / max(len(y) - 1, 1)
     return max(0.0, 1 - within / total) if total else 0.0

@@ -13,7 +13,7 @@ it is: conclusions that hang on it should be read with `leave_out=none` beside.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,6 +24,7 @@ from nasbench_ar import METRICS, ConfigError, MissingEntryError, Oracle
 from nasbench_ar.metrics import Metric
 
 FloatArray = NDArray[np.float64]
+LEAST = 10  # architectures; of fewer, a distribution, a fit or a correlation says nothing
 DEFAULT_FLAGS = ("low_mode", "objective_imputed")
 
 
@@ -113,27 +114,48 @@ class TableData:
         """Names of the accuracies, stable accuracies not among them."""
         return [m.name for m in self.metrics(unit="%", split=split) if m.name.endswith("_acc")]
 
-    def shown_accuracies(self) -> list[str]:
+    def enough(self, groups: Iterable[tuple[str, ...]], what: str, least: int = LEAST) -> list[tuple[str, ...]]:
+        """Those groups of metrics that at least so many kept architectures have all of.
+
+        Args:
+            groups: names of metrics, in the order of the answer.
+            what: the groups are, for the error.
+            least: number of architectures.
+
+        Raises:
+            MissingEntryError: when there is none; says how many architectures the best of them has.
+        """
+        there = [group for group in groups if all(name in self.oracle.metrics for name in group)]
+        counts = {group: len(self.known(*group)) for group in there}
+        most = max(counts.values(), default=0)
+        if not most:
+            raise MissingEntryError(f"table {self.oracle.name} has no {what}")
+        if most < least:
+            found = f"{most} architecture{'s have' if most > 1 else ' has'}"
+            raise MissingEntryError(f"table {self.oracle.name}: {found} a value; at least {least} are needed")
+        return [group for group, count in counts.items() if count >= least]
+
+    def shown_accuracies(self, least: int = LEAST) -> list[str]:
         """The accuracies that figures show: those of the test set, otherwise of validation.
 
+        Args:
+            least: number of architectures that must have one.
+
         Raises:
-            MissingEntryError: when the table has neither.
+            MissingEntryError: as `enough`.
         """
-        found = self.accuracies("test") or self.accuracies("val")
-        if not found:
-            raise MissingEntryError(f"table {self.oracle.name} has no accuracy of a validation or test set")
-        return found
+        names = [(name,) for split in ("test", "val") for name in self.accuracies(split)]
+        found = [name for (name,) in self.enough(names, "accuracy of a validation or test set", least)]
+        return [name for name in found if METRICS[name].split == METRICS[found[0]].split]
 
     def robust_accuracy(self) -> str:
-        """Test PGD20 accuracy, or the nearest that the table has.
+        """Test PGD20 accuracy, or the nearest that enough architectures have.
 
         Raises:
-            MissingEntryError: when it has no accuracy under attack.
+            MissingEntryError: as `enough`.
         """
-        for name in ("test_pgd_acc", "test_cw_acc", "test_fgsm_acc", "val_pgd_acc", "val_best_pgd_acc", "val_cw_acc"):
-            if self.has(name):
-                return name
-        raise MissingEntryError(f"table {self.oracle.name} has no accuracy under attack")
+        names = ("test_pgd_acc", "test_cw_acc", "test_fgsm_acc", "val_pgd_acc", "val_best_pgd_acc", "val_cw_acc")
+        return self.enough([(name,) for name in names], "accuracy under attack")[0][0]
 
     def known(self, *names: str) -> NDArray[np.int64]:
         """(n,) indices of the kept architectures that have all of these metrics."""

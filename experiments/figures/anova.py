@@ -25,7 +25,7 @@ _HATCH: dict[str, Any] = {"fill": False, "edgecolor": "0.4", "linewidth": 0}
 
 def measured(data: TableData) -> list[str]:
     """What is decomposed: the objective, the accuracies shown, stable accuracies and Lipschitz constants."""
-    shown = [data.oracle.table.default_objective, *data.shown_accuracies()]
+    shown = [data.oracle.table.default_objective, *data.shown_accuracies(least=1)]
     shown += [m.name for m in data.metrics(split="test") if m.name.endswith(("_stable", "_lip"))]
     return [name for name in dict.fromkeys(shown) if data.has(name)]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.analysis.correlations import rank_correlations
-from experiments.analysis.table_data import TableData
+from experiments.analysis.table_data import LEAST, TableData
 from experiments.figures.base import Figure, Numbers, foot, label
 from experiments.figures.style import PAGE, SMALLEST_FONT, in_print_style, panels
 from nasbench_ar import METRICS, MissingEntryError
@@ -24,8 +24,9 @@ def numbers(data: TableData) -> Numbers:
     import pandas as pd
 
     names = [metric.name for metric in data.metrics() if np.nanstd(data.column(metric.name))]
-    if len(names) < 2:
-        raise MissingEntryError(f"table {data.oracle.name} has fewer than two metrics that vary")
+    measured = [(name,) for name in names if METRICS[name].split != "cost"]
+    data.enough(measured, "measured metric that varies")
+    names = [name for name in names if len(data.known(name)) >= LEAST]
     columns = [data.column(name) for name in names]
     rho, tau, pairs = rank_correlations(columns)
     rows = [
@@ -38,7 +39,10 @@ def numbers(data: TableData) -> Numbers:
         }
         for i in range(len(names))
         for j in range(i + 1, len(names))
+        if pairs[i, j] >= LEAST
     ]
+    if not rows:
+        raise MissingEntryError(f"no two metrics of table {data.oracle.name} vary over {LEAST} architectures")
     tables = {"": pd.DataFrame(rows)}
     lines, top = _validation_against_test(data, names)
     if top:
@@ -54,6 +58,8 @@ def _validation_against_test(data: TableData, names: list[str]) -> tuple[list[st
     for first in val:
         for second in test:
             known = data.known(first, second)
+            if len(known) < LEAST:
+                continue
             x, y = data.column(first)[known], data.column(second)[known]
             best = np.argsort(-x, kind="stable")[:TOP]
             rho, tau, pairs = rank_correlations([x, y])
@@ -61,11 +67,15 @@ def _validation_against_test(data: TableData, names: list[str]) -> tuple[list[st
             row = {"validation": first, "test": second, "n": pairs[0, 1], "spearman": rho[0, 1], "kendall": tau[0, 1]}
             row |= {"n_top": pairs_top[0, 1], "spearman_top": rho_top[0, 1], "kendall_top": tau_top[0, 1]}
             rows.append(row)
+            among_the_best = ""
+            if len(known) > TOP:
+                among_the_best = (
+                    f"; among the {TOP} best by validation Spearman {rho_top[0, 1]:.2f}, Kendall {tau_top[0, 1]:.2f}"
+                )
             if METRICS[first].name.split("_")[-2] == METRICS[second].name.split("_")[-2]:
                 lines.append(
                     f"{label(first, unit=False)} with {label(second, unit=False)}: Spearman {rho[0, 1]:.2f}, Kendall "
-                    f"{tau[0, 1]:.2f} ({pairs[0, 1]} architectures); among the {pairs_top[0, 1]} best by validation "
-                    f"Spearman {rho_top[0, 1]:.2f}, Kendall {tau_top[0, 1]:.2f}"
+                    f"{tau[0, 1]:.2f} ({pairs[0, 1]} architectures){among_the_best}"
                 )
     return lines, rows
 
@@ -100,4 +110,6 @@ def draw(numbers: Numbers) -> Drawing:
     return figure
 
 
-FIGURE = Figure("correlations", "rank correlations between all metrics", "two metrics that vary", numbers, draw)
+FIGURE = Figure(
+    "correlations", "rank correlations between all metrics", "a metric of ten architectures that varies", numbers, draw
+)

@@ -9,12 +9,13 @@ import numpy as np
 from experiments.analysis.envelopes import envelope, rise
 from experiments.analysis.table_data import TableData
 from experiments.figures.base import Figure, Numbers, architectures, foot, label
-from experiments.figures.style import MUTED, PAGE, dots, in_print_style, level_colours, panels
+from experiments.figures.style import MUTED, PAGE, dots, in_print_style, level_colours, panels, scaled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
-COSTS = {"params": ("parameters (millions)", 1e6), "macs": ("MACs (billions)", 1e9)}
+COSTS = {"params": "parameters", "macs": "MACs"}
+_LEAST_GROUPS = 6  # of five architectures; fewer say nothing about halves of the range
 
 
 def numbers(data: TableData) -> Numbers:
@@ -36,6 +37,8 @@ def numbers(data: TableData) -> Numbers:
                     zip(found.x, found.low, found.middle, found.high, strict=True), 1
                 )
             ]
+            if len(found.x) < _LEAST_GROUPS:
+                continue
             row: dict[str, Any] = {"metric": name, "cost": cost}
             for edge, values in (("low", found.low), ("high", found.high)):
                 row[f"{edge}_first_half"], row[f"{edge}_second_half"] = rise(found.x, values)
@@ -46,7 +49,8 @@ def numbers(data: TableData) -> Numbers:
                 f"{row['low_first_half']:+.2f} and {row['low_second_half']:+.2f}"
             )
     tables = {"": architectures(data, np.flatnonzero(anywhere), *COSTS, *names), "envelopes": pd.DataFrame(rows)}
-    tables["rises"] = pd.DataFrame(rises)
+    if rises:
+        tables["rises"] = pd.DataFrame(rises)
     return Numbers(tables, tuple(lines), foot(data))
 
 
@@ -61,7 +65,8 @@ def draw(numbers: Numbers) -> Drawing:
     colours = dict(zip(levels, level_colours(len(levels)), strict=True))
     width = PAGE if len(names) > 2 else 0.5 * PAGE + 0.1
     figure, axes = panels(len(COSTS), len(names), width=width, height=4.2, sharex="row", sharey="col")
-    for row, (cost, (title, unit)) in enumerate(COSTS.items()):
+    for row, (cost, name_of_cost) in enumerate(COSTS.items()):
+        unit, title = scaled(points[cost].to_numpy(), name_of_cost)
         for column, name in enumerate(names):
             ax = axes[row, column]
             ax.scatter(
@@ -80,4 +85,6 @@ def draw(numbers: Numbers) -> Drawing:
     return figure
 
 
-FIGURE = Figure("2", "accuracies against params and MACs, with envelopes", "an accuracy", numbers, draw)
+FIGURE = Figure(
+    "2", "accuracies against params and MACs, with envelopes", "an accuracy of ten architectures", numbers, draw
+)

@@ -41,11 +41,11 @@ def numbers(data: TableData) -> Numbers:
         frames.append(frame)
         if METRICS[name].split == "val" and name.endswith("_acc"):
             peak, loss = overfitting(values)
-            mean = frame["mean"]
+            mean, trainings = frame["mean"], f"{len(values)} training{'s' if len(values) > 1 else ''}"
             lines.append(
                 f"{label(name, unit=False)}: mean peaks at {mean.max():.2f} after epoch {int(mean.argmax())} and ends "
                 f"at {mean.iloc[-1]:.2f}; a training peaks after epoch {np.median(peak):.0f} in the median and loses "
-                f"{loss.mean():.2f} points from there to the end ({len(values)} trainings)"
+                f"{loss.mean():.2f} points from there to the end ({trainings})"
             )
     if not frames:
         raise MissingEntryError(f"table {table.name} has no complete curve")
@@ -67,7 +67,8 @@ def draw(numbers: Numbers) -> Drawing:
         for name, colour in zip(chosen, COLOURS, strict=False):
             _draw_curve(ax, curves[curves["metric"] == name], colour, label(name, unit=False))
         ax.set(xlabel="epoch", ylabel="accuracy (%)" if kind == "acc" else "loss")
-        ax.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=1)
+        if chosen:
+            ax.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=1)
     ax = axes[0, 2]
     if best is not None:
         ax.bar(best["epoch"], 100 * best["trainings"] / best["trainings"].sum(), color=COLOURS[0], width=0.9)

@@ -33,4 +33,4 @@ def draw(numbers: Numbers) -> Drawing:
     return figure
 
 
-FIGURE = Figure("3", "distributions of accuracies by each D and W", "an accuracy", numbers, draw)
+FIGURE = Figure("3", "distributions of accuracies by each D and W", "an accuracy of ten architectures", numbers, draw)

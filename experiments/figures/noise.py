@@ -27,7 +27,7 @@ def numbers(data: TableData) -> Numbers:
     rows: list[dict[str, Any]] = []
     lines = []
     reason = ""
-    told = {table.default_objective, *data.shown_accuracies()}
+    told = {table.default_objective, *data.shown_accuracies(least=1)}
     for metric in data.metrics():
         if metric.name not in table.scalar_names:
             continue

@@ -16,10 +16,12 @@ from experiments.analysis.ratios import (
 from experiments.analysis.table_data import TableData
 from experiments.figures.base import Figure, Numbers, architectures, foot, label
 from experiments.figures.style import COLOURS, PAGE, dots, in_print_style, panels
+from nasbench_ar import MissingEntryError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
+_LEAST_RATIOS = 4  # a parabola goes through three
 NAMES = {
     "robust_resnet": "RobustResNet ratio ΣD / (ΣD + ΣW)",
     "robust_principle": "RobustPrinciple ratio (C1/D1 + C2/D2) / 2",
@@ -41,6 +43,8 @@ def numbers(data: TableData) -> Numbers:
         for name in names:
             known = data.known(name)
             x, y = every[known], data.column(name)[known]
+            if len(np.unique(x)) < _LEAST_RATIOS:
+                continue
             fits = {degree: polynomial_fit(x, y, degree) for degree in (1, 2)}
             ceiling = explained_at_best(x, y)
             middle, widest, values = ranges_at_equal(x, y)
@@ -53,10 +57,13 @@ def numbers(data: TableData) -> Numbers:
             spread = (
                 "" if np.isnan(middle) else f"; range at equal ratio {middle:.2f} in the median, up to {widest:.2f}"
             )
+            most = "" if np.isnan(ceiling) else f", of the best function of it about {ceiling:.3f}"
             lines.append(
-                f"{label(name, unit=False)} by {ratio}: R2 linear {fits[1].r2:.3f}, quadratic {fits[2].r2:.3f}, "
-                f"of the best function of it about {ceiling:.3f}{spread}"
+                f"{label(name, unit=False)} by {ratio}: R2 linear {fits[1].r2:.3f}, quadratic {fits[2].r2:.3f}"
+                f"{most}{spread}"
             )
+    if not rows:
+        raise MissingEntryError(f"table {data.oracle.name} has fewer than {_LEAST_RATIOS} different ratios")
     anywhere = data.kept & np.any([~np.isnan(data.column(name)) for name in names], axis=0)
     points = architectures(data, np.flatnonzero(anywhere), *names)
     for ratio, every in ratios.items():
@@ -88,4 +95,4 @@ def draw(numbers: Numbers) -> Drawing:
     return figure
 
 
-FIGURE = Figure("6", "accuracies against depth-width ratios", "an accuracy", numbers, draw)
+FIGURE = Figure("6", "accuracies against depth-width ratios", "an accuracy of ten architectures", numbers, draw)

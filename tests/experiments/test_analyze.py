@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,33 @@ def test_a_sparse_table_has_no_landscape(tmp_path: Path) -> None:
     sparse = write_table(tmp_path / "sparse", absent=tuple(range(50)))
     with pytest.raises(MissingEntryError, match="31 of 81 architectures have val_pgd_acc; where most neighbours"):
         analyze.FIGURES["landscape"].numbers(TableData.of(Oracle(sparse)))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 9, 10])
+def test_what_few_architectures_cannot_say_is_left_out(count: int, tmp_path: Path, command: Command) -> None:
+    rng = np.random.default_rng(0)
+    with table_writer(tmp_path / "tiny", "tiny") as writer:
+        for index in np.random.default_rng(3).permutation(SPACE.size)[:count].tolist():
+            value = 30 + 5 * rng.random()
+            scalars = {"val_pgd_acc": value, "test_pgd_acc": value + rng.random(), "test_pgd_stable": value + 30}
+            scalars |= {"test_pgd_lip": 90 - value, "best_epoch": 1.0}
+            curves = {"val_pgd_acc": value - np.array([9.0, 0, 1, 3])}
+            writer.add(SPACE.architecture(index), seed=0, scalars=scalars, curves=curves)
+    code, out, _ = command(analyze.main, f"table={tmp_path / 'tiny'}", f"out={tmp_path / 'f'}", f"dpi={DPI}")
+    assert code == 0
+    assert not re.search(r"\bnan\b", out)
+    skipped = out.count("skipped: ")
+    assert skipped == (3 if count == 10 else 10), "anova, landscape and noise; and whatever needs ten architectures"
+    if 1 < count < 10:
+        assert out.count(f"table tiny: {count} architectures have a value; at least 10 are needed") == 7
+
+
+def test_one_metric_of_many_architectures_has_no_correlations(tmp_path: Path) -> None:
+    with table_writer(tmp_path / "flat", "flat") as writer:
+        for index in range(20):
+            writer.add(SPACE.architecture(index), seed=0, scalars={"val_pgd_acc": 30.0})
+    with pytest.raises(MissingEntryError, match="has no measured metric that varies"):
+        analyze.FIGURES["correlations"].numbers(TableData.of(Oracle(Table(tmp_path / "flat"))))
 
 
 def test_errors_of_the_command(table: Table, command: Command, tmp_path: Path) -> None:

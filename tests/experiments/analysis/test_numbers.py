@@ -67,6 +67,7 @@ def test_what_any_function_of_a_ratio_explains() -> None:
     assert explained_at_best(x, np.repeat([5.0, 0, 5], 4)) == 1
     assert explained_at_best(x, np.tile([0.0, 1, 0, 1], 3)) == 0  # the groups do not differ
     # one group 0, 2 and one 10, 12: within 4 / 2, total 104 / 3
+    assert np.isnan(explained_at_best(np.arange(5.0), np.arange(5.0))), "no two are equal"
     value = explained_at_best(np.array([1.0, 1, 2, 2]), np.array([0.0, 2, 10, 12]))
     assert value == pytest.approx(1 - 2 / (104 / 3))
     assert ranges_at_equal(x, np.arange(12.0), least=4) == (3, 3, 3)
