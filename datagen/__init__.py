@@ -13,4 +13,4 @@ entry holds.  Modules, from the network to the table: `model`, `data` (`cifar`,
 `cost_model`, `schedule`, `memory`) and `sharing`.
 """
 
-import nasbench_ar.interrupt  # noqa: F401
+import nasbench_ar  # noqa: F401  # first of all, since it lets Ctrl-C end a command in one line

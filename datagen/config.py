@@ -27,6 +27,7 @@ from datagen import plain
 from datagen.plain import quotable
 from datagen.profiles import PROFILES
 from nasbench_ar import SearchSpace
+from nasbench_ar.command import docstring
 from nasbench_ar.engine import ENGINES
 from nasbench_ar.errors import ConfigError, first_line, shown
 
@@ -396,7 +397,7 @@ def describe_keys(schema: Any = RunConfig, values: Mapping[str, Any] | None = No
 
 
 def _about(schema: Any) -> dict[str, str]:
-    text = (schema.__doc__ or "").split("Attributes:")[1]
+    text = docstring(schema).split("Attributes:")[1]
     return dict(line.strip().split(": ", 1) for line in text.splitlines() if ": " in line)
 
 

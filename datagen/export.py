@@ -288,7 +288,7 @@ def export(words: list[str]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit code."""
-    return run_command(export, __doc__, arguments)
+    return run_command(export, __name__, arguments)
 
 
 def _what_was_done(exported: Exported) -> str:

@@ -282,7 +282,7 @@ def plan(words: Sequence[str]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit code."""
-    return run_command(plan, __doc__, arguments)
+    return run_command(plan, __name__, arguments)
 
 
 if __name__ == "__main__":

@@ -27,12 +27,13 @@ from datagen import worker
 from datagen.config import RunConfig, describe_keys, parse_command_line
 from datagen.profiles import PROFILES
 from datagen.selection import select, select_seeds
-from datagen.stopping import Stop, TerminatedError, obeying_signals
+from datagen.stopping import Stop, asking_on_signal
 from datagen.store import EntryStore, training_key
 from datagen.worker import Order, Outcome, note
 from nasbench_ar import Architecture
+from nasbench_ar.command import carry_out
 from nasbench_ar.engine import Engine
-from nasbench_ar.errors import NasbenchError, ResultsError, TrainingError, WriteError
+from nasbench_ar.errors import ResultsError, TrainingError, WriteError
 from nasbench_ar.process import require_open_files
 
 POLL_SECONDS = 5.0
@@ -98,7 +99,7 @@ def run(config: RunConfig) -> int:
     command = uuid.uuid4().hex
     deadline = None if config.hours is None else time.time() + 3600 * config.hours
     order = Order(config, command, Stop(deadline, store.claims.folder / f".{command}.stop"))
-    with obeying_signals(order.stop):
+    with asking_on_signal(order.stop):
         # The workers of a scheduler know their devices and data; those of this machine are like this process.
         (found,) = engine.run(worker.survey, [(order,)]) if config.dask else [worker.survey(order)]
         chosen = select(config.archs, found.space)
@@ -205,21 +206,15 @@ def help_text() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if {"-h", "--help"} & set(words):
-        print(help_text())
-        return 0
-    try:
+
+    def work(words: list[str]) -> int:
+        if {"-h", "--help"} & set(words):
+            print(help_text())
+            return 0
         require_open_files()
         return run(parse_command_line(words))
-    except NasbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt as stop:
-        terminated = isinstance(stop, TerminatedError)
-        word = "terminated" if terminated else "interrupted"
-        print(f"{word}; the same command goes on from the last finished epoch", file=sys.stderr)
-        return 143 if terminated else 130
+
+    return carry_out(work, arguments, kept="the same command goes on from the last finished epoch")
 
 
 if __name__ == "__main__":

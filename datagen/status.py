@@ -151,7 +151,7 @@ def describe(words: Sequence[str]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit code."""
-    return run_command(describe, __doc__, arguments)
+    return run_command(describe, __name__, arguments)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 _USR1 = getattr(signal, "SIGUSR1", None)  # Windows has none
-
-
-class TerminatedError(KeyboardInterrupt):
-    """SIGTERM; whoever handles Ctrl-C handles it alike."""
 
 
 class StoppedError(Exception):
@@ -54,24 +49,6 @@ class Stop:
             self.marker.touch()
         except OSError:  # a full disk will end them soon
             pass
-
-
-@contextmanager
-def obeying_signals(stop: Stop) -> Iterator[None]:
-    """SIGUSR1 asks to end, SIGTERM raises; in the main thread only, where Python has signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise TerminatedError
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        with asking_on_signal(stop):
-            yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from datagen.config import check_keys
 from datagen.plain import quotable
-from nasbench_ar.errors import ConfigError, NasbenchError, shown
+from nasbench_ar.command import carry_out, docstring
+from nasbench_ar.errors import ConfigError, shown
 
 MOST = 10**9
 _TRUTH = {"true": True, "false": False}
@@ -57,23 +57,16 @@ def _number(key: str, value: str, kind: type[int] | type[float], least: int) -> 
     return number
 
 
-def run_command(work: Callable[[list[str]], str], about: str | None, arguments: Sequence[str] | None) -> int:
+def run_command(work: Callable[[list[str]], str], module: str, arguments: Sequence[str] | None) -> int:
     """Print what a small command finds, or its help; returns the exit code.
 
     Args:
         work: takes the words, returns what is printed.
-        about: the help, its module's docstring.
+        module: name of its module, whose docstring is the help.
         arguments: the words; those of the process by default.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if {"-h", "--help"} & set(words):
-        print(about)
-        return 0
-    try:
-        print(work(words))
-    except NasbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+
+    def find(words: list[str]) -> None:
+        print(docstring(module) if {"-h", "--help"} & set(words) else work(words))
+
+    return carry_out(find, arguments)

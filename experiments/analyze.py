@@ -41,6 +41,7 @@ from experiments.figures.style import print_style
 from experiments.plot import write_figure
 from experiments.store import write_file
 from nasbench_ar import ConfigError, MissingEntryError, ResultsError, load
+from nasbench_ar.command import docstring
 
 FIGURES: dict[str, Figure] = {
     figure.name: figure
@@ -103,7 +104,7 @@ def write(figure: Figure, numbers: Numbers, out: Path, dpi: int = DPI) -> list[P
 def help_text() -> str:
     """The module's docstring with the list of figures."""
     listed = "\n".join(f"  {name:<12} {figure.title}" for name, figure in FIGURES.items())
-    return (__doc__ or "").strip().replace("{figures}", listed)
+    return docstring(__name__).strip().replace("{figures}", listed)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from experiments.runner import Race, Run, build_searcher, open_session, run_once
 from experiments.summary import plus_minus
 from experiments.trajectory import incumbents
 from nasbench_ar import METRICS, NARES, ConfigError, Oracle, load
+from nasbench_ar.command import docstring
 from searchers import ALL_SEARCHERS, Bananas
 from searchers.threads import single_threaded
 
@@ -184,7 +185,7 @@ def _spread(values: NDArray[np.floating]) -> str:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
-        print((__doc__ or "").strip())
+        print(docstring(__name__).strip())
         return
     given = parse_words(arguments, {"runs": 400, "table": "nares-figures", "ensembles": 10})
     runs, ensembles = given["runs"], given["ensembles"]

@@ -38,6 +38,7 @@ from experiments.config import MOST, main_with_errors, parse_words
 from experiments.contestants import BUDGET, SHARED, Contest, experiments_among, found_after, read_contest
 from experiments.store import write_file
 from nasbench_ar import METRICS, ConfigError, MetricError
+from nasbench_ar.command import docstring
 from nasbench_ar.errors import WriteError
 from nasbench_ar.metrics import metric as metric_of
 
@@ -252,7 +253,7 @@ def _whole_numbers(key: str, text: str) -> list[int]:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
-        print((__doc__ or "").strip())
+        print(docstring(__name__).strip())
         return
     words = [word for word in arguments if "=" in word and not os.path.isdir(word)]
     folders = experiments_among([word for word in arguments if word not in words])

@@ -12,11 +12,8 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
-import signal
-import sys
 import textwrap
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -28,6 +25,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nasbench_ar import METRICS, load
+from nasbench_ar.command import carry_out, docstring
 from nasbench_ar.engine import Engine
 from nasbench_ar.errors import ConfigError, NasbenchError, first_line, shown
 from nasbench_ar.library import default_folder, installed
@@ -42,7 +40,6 @@ LONGEST_NAME = 200  # bytes; file systems take 255, temporary names need some of
 MOST = 10_000_000  # numbers that the small commands take
 NOISES = ("none", "run", "query")
 CONDITIONS = ("constraint", "noise", "images")  # keys of what a searcher may not choose, or does not see
-TERMINATED = 143  # the shell's exit code for SIGTERM
 QUOTED_KEYS = ("table", "out", "name", "dask", "objective", "constraint")
 
 
@@ -354,7 +351,7 @@ searchers and their arguments (searcher=NAME searcher.ARGUMENT=VALUE):
 
 def help_text(
     program: str,
-    about: str | None,
+    module: str,
     docs: str,
     *,
     hidden: Sequence[str] = (),
@@ -366,14 +363,14 @@ def help_text(
 
     Args:
         program: how the command is called.
-        about: what it does, with an example: its module's docstring.
+        module: its module's name, whose docstring says what it does.
         docs: where more about it stands.
         hidden: keys that it does not take; without `searcher`, the searchers are left out too.
         more: lines on keys that are not the front's.
         default: the searcher when none is named; the front's by default.
         front: the command.
     """
-    said = [cls.__doc__ or "" for cls in reversed(front.schema.__mro__) if issubclass(cls, RunConfig)]
+    said = [docstring(cls) for cls in reversed(front.schema.__mro__) if issubclass(cls, RunConfig)]
     lines = [line.strip() for doc in said for line in doc.partition("Attributes:")[2].splitlines()]
     words = dict(line.replace("`", "").rstrip(".").split(": ", 1) for line in lines if ": " in line)
     words["searcher"] = "one of the searchers below, or your own"
@@ -386,7 +383,7 @@ def help_text(
         blocks.append(_entry(f"{name}:", ", ".join(settings) or "no arguments"))
     return HELP.format(
         program=program,
-        about=(about or "").strip(),
+        about=docstring(module).strip(),
         keys="".join(_entry(f"{key}={defaults[key]}", words.get(key, "")) for key in keys if key not in hidden),
         more=more,
         searchers="" if "searcher" in hidden else SEARCHERS.format(searchers="".join(blocks)),
@@ -420,23 +417,12 @@ def _shown(value: object) -> str:
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def main_with_errors(main: Any, arguments: Sequence[str] | None = None) -> int:
-    """Run a command's main; a user's error becomes one line on standard error and exit code 2."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that workers end too
-    os.environ["MPLBACKEND"] = "Agg"  # pictures are files; another value may be none that matplotlib knows
-    try:
+def main_with_errors(main: Callable[[list[str]], None], arguments: Sequence[str] | None = None) -> int:
+    """Run a command's main; returns its exit code."""
+
+    def work(words: list[str]) -> None:
         require_open_files()
-        main(list(sys.argv[1:] if arguments is None else arguments))
-    except NasbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, SystemExit) as stop:
-        if isinstance(stop, SystemExit) and stop.code != TERMINATED:
-            raise
-        print("interrupted; finished runs are kept, the same command goes on from there", file=sys.stderr)
-        return TERMINATED if isinstance(stop, SystemExit) else 130
-    except BrokenPipeError:  # the reader of a pipe, such as head, has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return 0
+        os.environ["MPLBACKEND"] = "Agg"  # pictures are files; another value may be none that matplotlib knows
+        main(words)
+
+    return carry_out(work, arguments, kept="finished runs are kept, the same command goes on from there")

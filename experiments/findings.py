@@ -22,6 +22,7 @@ from experiments.figures.base import Figure, Numbers, label
 from experiments.noise import standard_error
 from experiments.summary import as_markdown
 from nasbench_ar import MissingEntryError, Oracle, load
+from nasbench_ar.command import docstring
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -201,7 +202,7 @@ def _standard_error(data: TableData) -> str:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
-        print((__doc__ or "").strip())
+        print(docstring(__name__).strip())
         return
     given = parse_words(arguments, {"table": ""})
     oracle = load(given["table"] or None)

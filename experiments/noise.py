@@ -31,6 +31,7 @@ from experiments.store import write_file
 from experiments.summary import as_markdown, number
 from experiments.trajectory import expected_best_of_n
 from nasbench_ar import METRICS, Architecture, MetricError, Oracle, load
+from nasbench_ar.command import docstring
 
 FloatArray = NDArray[np.float64]
 _ONE_SIDED_5_PERCENT = 1.6448536269514722  # standard normal quantile
@@ -193,7 +194,7 @@ def report(oracle: Oracle, objective: str, images: int = IMAGES, draws: int = 10
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
-        print((__doc__ or "").strip())
+        print(docstring(__name__).strip())
         return
     given = parse_words(arguments, {"table": "", "objective": "", "images": IMAGES, "out": ""}, {"images": (1, MOST)})
     oracle = load(given["table"] or None)

@@ -30,6 +30,7 @@ from experiments.statistics import t_quantile
 from experiments.store import write_file
 from experiments.trajectory import expected_best_of_n, incumbents
 from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError
+from nasbench_ar.command import docstring
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -249,7 +250,7 @@ def plot_results(folders: Sequence[Path], out: Path) -> None:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
-        print((__doc__ or "").strip())
+        print(docstring(__name__).strip())
         return
     words = [word for word in arguments if "=" in word and not Path(word).is_dir()]
     folders = [Path(word) for word in arguments if word not in words]

@@ -254,7 +254,10 @@ def main(arguments: Sequence[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         more = "  search_on=METRIC,...         the rows; all allowed validation and cost metrics by default\n"
         hidden = ("objective", "allow_test_objective")
-        print(help_text("python -m experiments.proxy", __doc__, "docs/objectives.md", hidden=hidden, more=more), end="")
+        print(
+            help_text("python -m experiments.proxy", __name__, "docs/objectives.md", hidden=hidden, more=more),
+            end="",
+        )
         return
     words, chosen = _own_keys(arguments)
     config = parse_command_line(words)

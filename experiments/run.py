@@ -346,7 +346,7 @@ def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
         docs = "docs/experiments.md and docs/searchers.md"
-        print(help_text("python -m experiments.run", __doc__, docs), end="")
+        print(help_text("python -m experiments.run", __name__, docs), end="")
         return
     config = parse_command_line(arguments)
     oracle = load(config.table)

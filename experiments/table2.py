@@ -264,7 +264,8 @@ def main(arguments: Sequence[str]) -> None:
         more += "  published_bananas_runs=20    runs of the published BANANAS\n"
         hidden = ("searcher", "name", *CONDITIONS)
         print(
-            help_text("python -m experiments.table2", __doc__, "docs/experiments.md", hidden=hidden, more=more), end=""
+            help_text("python -m experiments.table2", __name__, "docs/experiments.md", hidden=hidden, more=more),
+            end="",
         )
         return
     words, variant, bananas_runs = _own_keys(arguments)

@@ -12,7 +12,10 @@ oracle (`load`, `Oracle`).  Searchers are in `searchers`, races in `experiments`
 Accuracies are percentages; see `nasbench_ar.metrics` for every name.
 """
 
-import nasbench_ar.interrupt  # noqa: F401
+from nasbench_ar import command
+
+command.begin()  # before the slow imports below
+
 from nasbench_ar.architecture import WRN_34_10, WRN_70_16, Architecture, ArchitectureLike
 from nasbench_ar.constraints import Constraint, parse_constraints
 from nasbench_ar.errors import (

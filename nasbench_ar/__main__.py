@@ -5,20 +5,19 @@
     python -m nasbench_ar query WRN-34-10 val_best_pgd_acc
     python -m nasbench_ar export nares nares.csv
 
-Exit codes: 0, 2 for anything the user can mend (one line on standard error),
-130 when interrupted, 141 when the reader of a pipe went away.
+Exit codes: those of every command, see `nasbench_ar.command`.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasbench_ar import __version__
+from nasbench_ar.command import carry_out
 from nasbench_ar.errors import ConfigError, NasbenchError
 from nasbench_ar.library import OFFICIAL, default_folder, installed, load, open_table
 
@@ -28,20 +27,12 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    args = _parser().parse_args(arguments)
-    try:
-        code: int = args.run(args)
-        sys.stdout.flush()
-    except NasbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # What is still buffered has no reader; without this, Python complains when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    return carry_out(_run, arguments)
+
+
+def _run(words: Sequence[str]) -> int:
+    args = _parser().parse_args(words)
+    code: int = args.run(args)
     return code
 
 

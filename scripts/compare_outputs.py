@@ -63,7 +63,8 @@ COMMANDS = [
 ]
 # Where a run was made, when, by which code, and how long it took.
 MASKED = re.compile(
-    r"\S*/nasbench_ar/data|\b[0-9a-f]{40,64}\b|\d{4}-\d\d-\d\d[T ]?[\d:.+Z]*|[\d.,]+ ?(s|seconds|minutes|hours|days|MiB|GiB|images/s)\b"
+    r"\S*/nasbench_ar/data|\b[0-9a-f]{40,64}\b|\d{4}-\d\d-\d\d[T ]?[\d:.+Z]*"
+    r"|[\d.,]+ ?(s|seconds|minutes|hours|days|MiB|GiB|images/s)\b"
     r"|(seconds|gpu_days|training_time|mib|host|commit|version)\S*\"?[:=] ?\S+"
 )
 

@@ -31,7 +31,8 @@ def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
         print(
-            help_text("python -m experiments.fidelity", __doc__, "docs/fidelity.md", default="all", front=FRONT), end=""
+            help_text("python -m experiments.fidelity", __name__, "docs/fidelity.md", default="all", front=FRONT),
+            end="",
         )
         return
     words = [word for word in arguments if word != ALL]

@@ -20,12 +20,13 @@ from experiments.fidelity.race import write_report
 from experiments.fidelity.results import check_comparable, read_results
 from experiments.fidelity.store import TraceStore
 from nasbench_ar import ConfigError
+from nasbench_ar.command import docstring
 
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
-        print((__doc__ or "").strip())
+        print(docstring(__name__).strip())
         return
     words = [word for word in arguments if word.startswith("out=")]
     folders = [Path(word) for word in experiments_among([word for word in arguments if word not in words])]

@@ -23,6 +23,7 @@ from experiments.noise import kendall
 from experiments.store import write_file
 from experiments.summary import as_markdown, number
 from nasbench_ar import METRICS, ConfigError, Oracle, load
+from nasbench_ar.command import docstring
 
 MOST_LINES = 12
 HEADER = ("Epoch", "Kendall's tau-b", "Best tenth found", "Mean of the curve")
@@ -97,7 +98,7 @@ def as_csv(found: Sequence[EpochRank]) -> str:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
-        print((__doc__ or "").strip())
+        print(docstring(__name__).strip())
         return
     given = parse_words(arguments, {"table": "", "objective": "", "table_seed": "mean", "out": ""})
     seed = given["table_seed"]

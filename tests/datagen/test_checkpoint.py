@@ -68,7 +68,7 @@ def test_a_changed_weight(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [lambda w: w.view(torch.int32), lambda w: w.reshape(3, 2), torch.Tensor.flatten])
-def test_the_same_bytes_as_another_type_or_in_another_shape(tmp_path: Path, change: Callable[..., torch.Tensor]) -> None:
+def test_the_same_bytes_of_another_type_or_shape(tmp_path: Path, change: Callable[..., torch.Tensor]) -> None:
     path = tmp_path / "last.pt"
     save_checkpoint(path, state())
     content = torch.load(path, weights_only=True)

@@ -246,7 +246,7 @@ def test_sigterm_ends_workers_and_keeps_runs(table: Table, tmp_path: Path) -> No
     process.terminate()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert "interrupted; finished runs are kept" in err
+    assert "terminated; finished runs are kept" in err
     assert 2 <= len(list(runs.glob("seed-*.npz"))) < 400
 
 

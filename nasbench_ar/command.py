@@ -1,0 +1,188 @@
+"""How every command starts, prints and ends.
+
+Exit codes: 0; 2 for anything the user can mend, one line on standard error; 130 when
+interrupted, 143 when terminated, 141 when the reader of a pipe went away; others as a
+command says itself.
+
+This module loads nothing but small parts of Python's own library: it works from the
+first moment of a command, before NumPy and the rest are there.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+from nasbench_ar.errors import NasbenchError
+
+PACKAGES = ("nasbench_ar", "searchers", "experiments", "datagen")
+PLAIN = {
+    "±": "+/-",
+    "–": "-",
+    "−": "-",
+    "…": "...",
+    "≈": "~",
+    "†": "+",
+    "²": "^2",
+    "ρ": "rho",
+    "τ": "tau",
+    "Σ": "Sum",
+}  # what stands for a sign where the terminal's encoding lacks it
+_ERRORS = "nasbench-ar"  # the name under which Python knows how to replace them
+_ENDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM: what handles Ctrl-C handles it alike."""
+
+
+def begin() -> None:
+    """Called when a package loads: where a command starts, Ctrl-C ends it in one line from now on.
+
+    Nothing happens where the process is not `python -m` with a module of this toolkit.
+    """
+    if sys.argv[:1] != ["-m"]:  # which Python replaces once it has found the module
+        return
+    module = sys.orig_argv[-len(sys.argv)].removeprefix("-m")
+    if module.partition(".")[0] not in PACKAGES:
+        return
+    for number in _ENDS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _leave)
+    _open_closed_streams()
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Nothing has begun yet or everything is done; an exception could be lost in an import."""
+    _say(_ENDS[signal.Signals(number)])
+    os._exit(128 + number)
+
+
+def carry_out(
+    work: Callable[[list[str]], int | None], arguments: Sequence[str] | None = None, *, kept: str = ""
+) -> int:
+    """Carry out a command; returns its exit code.
+
+    Args:
+        work: takes the words; returns an exit code, or None for 0.
+        arguments: the words; those of the process by default.
+        kept: for one who interrupts it: what is not lost.
+    """
+    _open_closed_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_ERRORS)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with _raising_signals():
+            return _printed(work, words)
+    except NasbenchError as error:
+        return _failed(str(error))
+    except KeyboardInterrupt as stop:
+        number = signal.SIGTERM if isinstance(stop, TerminatedError) else signal.SIGINT
+        _say(f"{_ENDS[number]}; {kept}" if kept else _ENDS[number])
+        exec("")  # Python remembers an interrupt inside of exec() until the next, and would end by the signal itself
+        return 128 + number
+    except BrokenPipeError:
+        return 128 + 13  # SIGPIPE, which Windows does not know
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return _failed(reason if error.filename is None else f"{error.filename}: {reason}")
+    except MemoryError as error:
+        return _failed(f"memory ran out: {error}".rstrip(": "))
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            if not _writable(stream):  # or Python would complain of what it still holds when it exits
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _printed(work: Callable[[list[str]], int | None], words: list[str]) -> int:
+    try:
+        code = work(words) or 0
+    except SystemExit:  # of argparse, which has printed something
+        sys.stdout.flush()
+        raise
+    sys.stdout.flush()
+    return code
+
+
+@contextmanager
+def _raising_signals() -> Iterator[None]:
+    """Ctrl-C and SIGTERM raise, unless they are ignored or this is no main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminate}
+    handlers = {number: raises for number, raises in handlers.items() if signal.getsignal(number) is not signal.SIG_IGN}
+    before = {number: signal.signal(number, raises) for number, raises in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise TerminatedError
+
+
+def _failed(text: str) -> int:
+    _say(f"error: {text}")
+    return 2
+
+
+def _say(text: str) -> None:
+    """One line on standard error, whatever is in it."""
+    line = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def _writable(stream: io.TextIOBase) -> bool:
+    try:
+        stream.flush()
+    except OSError:
+        return False
+    return True
+
+
+def _open_closed_streams() -> None:
+    """Streams that were closed when Python started; a file opened later would take their place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def _substitute(error: UnicodeError) -> tuple[str, int]:
+    """What is printed in place of signs that an encoding lacks."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(PLAIN.get(sign) or sign.encode("ascii", "backslashreplace").decode() for sign in lacking), error.end
+
+
+codecs.register_error(_ERRORS, _substitute)
+
+
+def docstring(of: str | type) -> str:
+    """The docstring of a module, by its name, or of a class; from the source under `python -OO`, which drops it."""
+    found = sys.modules[of] if isinstance(of, str) else of
+    if sys.flags.optimize < 2:
+        return found.__doc__ or ""
+    import ast
+    import inspect
+    import textwrap
+
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(found)))
+    except (OSError, TypeError):
+        return "no help under python -OO where the source is missing"
+    owner = tree if isinstance(of, str) else tree.body[0]
+    return ast.get_docstring(owner, clean=False) or ""  # type: ignore[arg-type]

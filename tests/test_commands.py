@@ -1,0 +1,153 @@
+"""Every command starts, prints and ends as `nasbench_ar.command` says."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+
+from nasbench_ar.command import PACKAGES
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def commands() -> list[str]:
+    """Modules that do something when they are run."""
+    paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    names = [path for path in paths if '\nif __name__ == "__main__":' in path.read_text(encoding="utf-8")]
+    return [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__") for path in names]
+
+
+each = pytest.mark.parametrize("name", commands())
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NASBENCH_AR_HOME", str(tmp_path / "home"))
+
+
+def call(monkeypatch: pytest.MonkeyPatch, name: str, word: str, stdout: TextIO) -> tuple[int, str]:
+    """As `python -m NAME WORD > stdout`, in this process: exit code and what came on standard error."""
+    err = io.StringIO()
+    monkeypatch.setattr(sys, "argv", [name, word])
+    with warnings.catch_warnings(), contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(err):
+        warnings.filterwarnings("ignore", ".*found in sys.modules", RuntimeWarning)
+        with pytest.raises(SystemExit) as caught:
+            runpy.run_module(name, run_name="__main__", alter_sys=True)
+    assert isinstance(caught.value.code, int)
+    return caught.value.code, err.getvalue()
+
+
+def test_none_is_forgotten() -> None:
+    known = ["nasbench_ar", "experiments.run", "experiments.fidelity", "experiments.fidelity.compare", "datagen.run"]
+    assert set(known) <= set(commands())
+    assert len(commands()) >= 18
+
+
+@each
+def test_help_on_a_terminal_that_knows_ascii_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    stdout = io.TextIOWrapper(raw, encoding="ascii")
+    assert call(monkeypatch, name, "--help", stdout) == (0, "")
+    assert stdout.errors == "nasbench-ar", "and what follows after the help is printed as well"
+    assert len(raw.getvalue().splitlines()) > 1
+
+
+@each
+def test_wrong_words(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stdout = io.StringIO()
+    code, err = call(monkeypatch, name, "no\nsense=1", stdout)
+    assert (code, stdout.getvalue()) == (2, "")
+    *usage, last = err.splitlines()
+    assert "error: " in last
+    assert not usage or usage[0].startswith("usage: ")
+    assert not list(Path().iterdir()), "nothing is left behind"
+
+
+@each
+def test_a_full_disk_below_standard_output(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full")
+    with open("/dev/full", "w", encoding="utf-8") as stdout:
+        assert call(monkeypatch, name, "--help", stdout) == (2, "error: No space left on device\n")
+
+
+@each
+def test_a_reader_that_goes_away(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w", encoding="utf-8") as stdout:
+        assert call(monkeypatch, name, "--help", stdout) == (141, "")
+
+
+@pytest.fixture(scope="module")
+def without_docstrings() -> dict[str, str]:
+    """What `--help` prints under `python -OO`, in one process for all."""
+    code = """
+import contextlib, io, json, runpy, sys
+from nasbench_ar.command import docstring
+out = {}
+for name in sys.argv[1:]:
+    sys.argv[1:] = ["--help"]
+    with contextlib.redirect_stdout(io.StringIO()) as stdout, contextlib.suppress(SystemExit):
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+    out[name] = stdout.getvalue()
+print(json.dumps(out))
+"""
+    call = [sys.executable, "-OO", "-W", "ignore", "-c", code, *commands()]
+    done = subprocess.run(call, capture_output=True, text=True, env=ENVIRONMENT, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    out: dict[str, str] = json.loads(done.stdout)
+    return out
+
+
+@each
+def test_help_without_docstrings(
+    name: str, without_docstrings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdout = io.StringIO()
+    call(monkeypatch, name, "--help", stdout)
+    assert without_docstrings[name] == stdout.getvalue()
+
+
+@each
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_interrupted_before_anything_has_loaded(name: str, tmp_path: Path) -> None:
+    """In the middle of the first large import: the process tells when it is there."""
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    (modules / "numpy.py").write_text("import time; print(flush=True); time.sleep(60)")
+    number = signal.SIGTERM if name == "datagen.run" else signal.SIGINT
+    environment = ENVIRONMENT | {"PYTHONPATH": f"{modules}{os.pathsep}{ROOT}"}
+    with subprocess.Popen(
+        [sys.executable, "-m", name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (128 + number, "terminated\n" if number == signal.SIGTERM else "interrupted\n")
+
+
+def test_other_programs_keep_their_signals(tmp_path: Path) -> None:
+    """Such as one that uses the toolkit while it starts."""
+    package = tmp_path / "theirs"
+    package.mkdir()
+    (package / "__init__.py").write_text("import nasbench_ar")
+    (package / "__main__.py").write_text("import signal; print(signal.getsignal(signal.SIGINT).__name__)")
+    environment = ENVIRONMENT | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    call = [sys.executable, "-m", "theirs", "experiments.run"]
+    done = subprocess.run(call, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("default_int_handler\n", "")
