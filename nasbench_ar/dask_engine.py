@@ -13,7 +13,6 @@ import asyncio
 import json
 import logging
 import queue
-import signal
 import socket
 import threading
 import uuid
@@ -21,12 +20,11 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, TypeVar
 
 from nasbench_ar import __version__
-from nasbench_ar.engine import Breaks, Task, call_packed, note, pack
+from nasbench_ar.engine import Breaks, Task, call_packed, note, pack, undisturbed
 from nasbench_ar.errors import EngineError, shown
 
 CONNECT_SECONDS = 10
@@ -199,7 +197,7 @@ def _local(jobs: int, restarts: int) -> Iterator[Any]:
 
     settings = {"distributed.scheduler.worker-saturation": 1.0, "distributed.scheduler.allowed-failures": restarts}
     with ExitStack() as stack:
-        with dask.config.set(settings), _undisturbed():
+        with dask.config.set(settings), undisturbed():
             cluster = stack.enter_context(
                 distributed.LocalCluster(
                     n_workers=jobs,
@@ -210,33 +208,6 @@ def _local(jobs: int, restarts: int) -> Iterator[Any]:
                 )
             )
         yield stack.enter_context(distributed.Client(cluster, set_as_default=False))
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Signals that come meanwhile are acted on at the end: a cluster that is half up cannot be closed.
-
-    Threads and processes started here never see Ctrl-C, which a terminal sends to all
-    of them: workers are to be ended by this process, in order.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    handlers = {
-        number: signal.signal(number, lambda k, _: came.append(k)) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    resource_tracker.ensure_running()  # its start, otherwise a worker's, would undo the mask
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
-    try:
-        yield
-    finally:
-        if mask is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        if came:
-            signal.raise_signal(came[0])
 
 
 def _library() -> Any:

@@ -15,12 +15,15 @@ import functools
 import os
 import pickle
 import re
+import signal
 import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 from nasbench_ar.errors import ConfigError, EngineError, shown
@@ -167,6 +170,7 @@ def note(text: str) -> None:
 def _loky(function: Callable[..., T], tasks: Sequence[Task], jobs: int, restarts: int) -> Iterator[T]:
     """A pool breaks when one of its workers is killed, and is then made anew for what is unfinished."""
     from joblib import Parallel, delayed
+    from joblib.externals.loky.backend import resource_tracker as loky_tracker
     from joblib.externals.loky.process_executor import TerminatedWorkerError
     from joblib.parallel import LokyBackend
 
@@ -184,8 +188,11 @@ def _loky(function: Callable[..., T], tasks: Sequence[Task], jobs: int, restarts
             max_nbytes=None,  # no files for large arguments, which a killed command would leave behind
         )
         call = delayed(_call)
-        results = parallel(call(sys.path, number, code, pack(task)) for number, task in list(left.items()))
+        loky_tracker.ensure_running()  # as in `undisturbed`
+        results: Any = None
         try:
+            with undisturbed():
+                results = parallel(call(sys.path, number, code, pack(task)) for number, task in list(left.items()))
             for number, result in results:
                 del left[number]
                 breaks.progress()
@@ -194,9 +201,51 @@ def _loky(function: Callable[..., T], tasks: Sequence[Task], jobs: int, restarts
             exit_codes = re.search(r"\{(.*)\}", str(error))
             breaks.another(exit_codes[1] if exit_codes else "exit code unknown")
         finally:
-            with warnings.catch_warnings():  # joblib warns that what has not finished is dropped, as is meant
-                warnings.simplefilter("ignore", UserWarning)
-                results.close()
+            if results is not None:
+                with _unheard():
+                    results.close()
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """While a pool is given up: joblib warns that what has not finished is dropped, as is meant.
+
+    Its thread fails with a KeyError where it was about to hand a task on.
+    """
+    before, threading.excepthook = threading.excepthook, lambda _: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    finally:
+        threading.excepthook = before
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Signals that come meanwhile are acted on at the end: a pool or cluster that is half up cannot be closed.
+
+    Threads and processes started here never see Ctrl-C, which a terminal sends to all
+    of them: workers are to be ended by this process, in order.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda k, _: came.append(k)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    resource_tracker.ensure_running()  # its start, otherwise a worker's, would undo the mask
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+    try:
+        yield
+    finally:
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _call(path: list[str], number: int, code: bytes, task: bytes) -> tuple[int, Any]:

@@ -54,3 +54,9 @@ def die(number: int) -> None:
 def process_id(number: int) -> int:
     """Where it ran."""
     return os.getpid()
+
+
+def interrupt_oneself(number: int) -> bool:
+    """Whether Ctrl-C, which a terminal sends to workers too, does nothing."""
+    os.kill(os.getpid(), signal.SIGINT)
+    return signal.SIGINT in signal.sigpending()

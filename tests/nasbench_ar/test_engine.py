@@ -20,7 +20,16 @@ import pytest
 from nasbench_ar import ConfigError, EngineError
 from nasbench_ar.engine import Breaks, Engine
 from tests.dask_cluster import Cluster, scheduler
-from tests.nasbench_ar.engine_tasks import die, die_at_first, die_late_at_first, fail_at, log_start, process_id, square
+from tests.nasbench_ar.engine_tasks import (
+    die,
+    die_at_first,
+    die_late_at_first,
+    fail_at,
+    interrupt_oneself,
+    log_start,
+    process_id,
+    square,
+)
 from tests.nasbench_ar.killed_command import MOMENTS
 from tests.open_files import open_files
 
@@ -53,6 +62,29 @@ def test_every_result_comes_once(engine: Engine) -> None:
 def test_an_exception_keeps_its_class_and_message(engine: Engine) -> None:
     with pytest.raises(ValueError, match="^7 is bad$"):
         list(engine.run(fail_at, [(number, 7) for number in range(12)]))
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system has no masks of signals")
+@pytest.mark.parametrize("name", ["loky", "dask"])
+def test_workers_leave_interrupts_to_the_command(name: str) -> None:
+    """From their first moment: one that is interrupted while it loads would print a traceback."""
+    assert list(Engine(name, jobs=2).run(interrupt_oneself, TASKS[:2])) == [True, True]
+
+
+def test_an_interrupt_while_workers_start_ends_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    from joblib import Parallel
+
+    whole = Parallel.__call__
+
+    def interrupted(parallel: Parallel, tasks: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return whole(parallel, tasks)
+
+    monkeypatch.setattr(Parallel, "__call__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(Engine(jobs=2).run(square, TASKS))
+    monkeypatch.undo()
+    assert sorted(Engine(jobs=2).run(square, TASKS)) == [n * n for n in range(12)]
 
 
 def test_tasks_start_in_their_order(engine: Engine, tmp_path: Path) -> None:
