@@ -70,19 +70,33 @@ def try_writing(path: str | os.PathLike[str]) -> None:
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    with _written(target):
-        pass
+    if not _is_no_place_for_a_file(target):
+        with _written(target):
+            pass
+
+
+def _is_no_place_for_a_file(target: Path) -> bool:
+    """Devices, pipes, and links such as /dev/stdout: they are written to, never replaced."""
+    if not target.exists() or target.is_dir():
+        return False
+    return not target.is_file() or target.absolute().parent == Path("/dev")
 
 
 @contextmanager
 def open_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A binary stream whose content appears at `path` when the block ends, and not if it fails.
 
+    A device or a pipe is written to as it is.
+
     Raises:
         OSError: when the disk is full or the folder cannot be written; the old
             file is then untouched and no temporary file stays behind.
     """
     target = Path(path)
+    if _is_no_place_for_a_file(target):
+        with target.open("wb") as stream:
+            yield stream
+        return
     with _written(target) as (stream, partial):
         yield stream
         stream.flush()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from nasbench_ar import files
 from nasbench_ar.files import (
     STALE_SECONDS,
     partial_path,
@@ -116,6 +117,28 @@ def test_on_a_full_disk_the_old_file_stays(tmp_path: Path, monkeypatch: pytest.M
         write_atomically(tmp_path / "f", b"new")
     assert (tmp_path / "f").read_bytes() == b"old"
     assert names(tmp_path) == ["f"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(pipe, b"through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="needs /dev")
+def test_devices_are_no_places_for_files(tmp_path: Path) -> None:
+    """A root user's `out=/dev/null` must not take the device away from everybody."""
+    assert all(files._is_no_place_for_a_file(Path("/dev") / name) for name in ("null", "stdout", "stderr"))
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    for path in (tmp_path, tmp_path / "file", tmp_path / "link", tmp_path / "absent", Path("/dev/absent")):
+        assert not files._is_no_place_for_a_file(path)
 
 
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
