@@ -255,19 +255,6 @@ class VectorSession(CountedQueries[tuple[float, ...]]):
         ConfigError: for fewer than two objectives, or one that is named twice.
     """
 
-    def __repr__(self) -> str:
-        names = ", ".join(found.name for found in self.objectives)
-        limits = f" where {', '.join(map(str, self.constraints))}" if self.constraints else ""
-        so_far = f", {self._so_far()}" if self.history else ""
-        return (
-            f"{type(self).__name__}({names} of {self._oracle.name}{limits}: "
-            f"{self.spent} of {self.budget} queries{so_far})"
-        )
-
-    @abstractmethod
-    def _so_far(self) -> str:
-        """What the queries have found, in a few words."""
-
     @classmethod
     def _check_names(cls, names: Sequence[str]) -> None:
         if isinstance(names, str) or len(names) < 2 or len(set(names)) < len(names):
