@@ -389,6 +389,14 @@ def test_replacing_keeps_the_files_of_others(tmp_path: Path) -> None:
     assert set(table.meta["files"]) > set(Table(folder).meta["files"])
 
 
+def test_the_new_table_wins_over_a_file_in_its_place(tmp_path: Path) -> None:
+    with toy_writer(tmp_path / "toy") as writer:
+        writer.add(TOY.architecture(7), seed=0, scalars={})
+    (tmp_path / "toy" / "flags").mkdir()
+    (tmp_path / "toy" / "flags" / "odd.npy").write_text("not of the old table")
+    write_toy(tmp_path / "toy", replace=True).verify()
+
+
 def test_replacing_a_damaged_table_keeps_what_is_there_besides(tmp_path: Path) -> None:
     folder = tmp_path / "toy"
     write_toy(folder)
