@@ -104,6 +104,29 @@ def test_the_training_start_is_normal_and_not_clipped() -> None:
     assert found.max() > 1
 
 
+def test_the_uniform_start_is_clipped() -> None:
+    attack = Attack(eps=EPS, step=EPS, steps=0, start="uniform")
+    images = random_images(64)
+    assert images.min() < EPS / 10
+    assert images.max() > 1 - EPS / 10
+    found = attack.perturb(
+        linear_classifier(), images, torch.zeros(64, dtype=torch.long), attack.noise(images.shape, generator(0))
+    )
+    assert (found.min(), found.max()) == (0, 1)
+    assert (found - images).abs().max() <= EPS + 1e-6
+
+
+@pytest.mark.parametrize("name", ["fgsm", "pgd", "training"])
+def test_images_are_left_as_they_were(name: str) -> None:
+    images, attack = random_images(8), attacks()[name]
+    before = images.clone()
+    attack.perturb(
+        linear_classifier(), images, torch.zeros(8, dtype=torch.long), attack.noise(images.shape, generator(0))
+    )
+    assert torch.equal(images, before)
+    assert not images.requires_grad
+
+
 def test_the_uniform_start_fills_the_ball() -> None:
     attack = pgd(eps=EPS, step=EPS, steps=1)
     noise = attack.noise(torch.Size((64, 1, 4, 4)), generator(0))

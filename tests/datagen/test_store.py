@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 
 from datagen.entry import Entry, read_entry
+from datagen.failures import Failure
 from datagen.identity import content_hash
 from datagen.store import EntryStore
 from nasbench_ar import Architecture, ResultsError, SearchSpace
 from nasbench_ar.files import STALE_SECONDS
 from nasbench_ar.metrics import CURVES
+from nasbench_ar.process import machine
 from tests.datagen.synthetic_entries import DATASET, PROTOCOL, SPACE, make_entry, make_store
 
 A = Architecture(1, 1, 2, 2)
@@ -230,6 +232,68 @@ def test_links_that_lead_nowhere_are_no_entries_and_not_replaced(tmp_path: Path)
         with pytest.raises(ResultsError, match=f"cannot read {path}: {reason}"):
             store.has(A, 0)
         path.unlink()
+
+
+B = Architecture(2, 1, 1, 1)
+
+
+def test_an_entry_outdates_failures_and_progress(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    for architecture in (A, B):
+        store.record_failure(Failure(str(architecture), 0).failed("diverged", "cpu"))
+        store.record_progress(architecture, 0, 1, 3)
+    kept = store.failure_path(A, 0).read_bytes()
+    assert store.save(make_entry(A))
+    assert not store.failure_path(A, 0).exists()
+    assert not any(store.work_folder(A, 0).iterdir())
+    assert list(store.failures()) == [f"{B}-seed0"]
+    assert any(store.work_folder(B, 0).iterdir())
+    # Another worker, believed dead, may still write one.
+    store.failure_path(A, 0).write_bytes(kept)
+    assert list(store.failures()) == [f"{B}-seed0"]
+    store.tidy("mine")
+    assert [path.stem for path in store.failure_path(A, 0).parent.iterdir()] == [f"{B}-seed0"]
+
+
+def test_what_killed_workers_left_is_tidied_away(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    store.save(make_entry(A))
+    for key, command in ((f"{A}-seed0", "theirs"), (f"{B}-seed0", "theirs"), (f"{B}-seed1", "mine")):
+        store.claims.take(key, device="cpu", command=command)
+        path = store.claims.path(key)
+        path.write_text(json.dumps({**json.loads(path.read_bytes()), "pid": 999_999_999}))
+    folders = [store.folder, *(store.folder / name for name in ("entries", "failures", "claims"))]
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+        (folder / f".a.{machine()}-999999999-0123456789ab.partial").touch()
+        (folder / f".a.{machine()}-{os.getpid()}-0123456789ab.partial").touch()
+    store.tidy("mine")
+    assert [path.stem for path in sorted(store.claims.folder.glob("[!.]*"))] == [f"{B}-seed0"], "it may be interrupted"
+    for folder in folders:
+        assert [path.name for path in folder.glob(".*")] == [f".a.{machine()}-{os.getpid()}-0123456789ab.partial"]
+
+
+def test_the_one_who_holds_a_training_clears_unfinished_files(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    folder = store.work_folder(A, 0)
+    folder.mkdir(parents=True)
+    for name in (".last.pt.0123456789ab-1-0123456789ab.partial", "last.pt", ".hidden"):
+        (folder / name).touch()
+    store.clear_partials(A, 0)
+    assert sorted(path.name for path in folder.iterdir()) == [".hidden", "last.pt"]
+
+
+def test_entries_come_by_architecture_and_seed(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    for arch_id, seed in ((10, 0), (2, 1), (2, 0), (1, 5)):
+        store.save(make_entry(SPACE.from_arch_id(arch_id), seed=seed))
+    assert [(entry.arch_id, entry.seed) for entry in store.entries()] == [(1, 5), (2, 0), (2, 1), (10, 0)]
+
+
+def test_a_manifest_that_another_command_is_writing_makes_no_foreign_folder(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store/.manifest.json.0123456789ab-1-0123456789ab.partial").touch()
+    make_store(tmp_path / "store")
 
 
 def test_only_old_requests_to_end_are_tidied_away(tmp_path: Path) -> None:
