@@ -38,6 +38,8 @@ def test_values_are_typed() -> None:
 def test_the_largest_seed_and_the_longest_name() -> None:
     config = parse_command_line([f"seed={2**32 - 2}", "runs=2", "name=" + "x" * 200])
     assert (config.seed, len(config.searcher_name)) == (2**32 - 2, 200)
+    config = parse_command_line(["queries=1", "runs=1", "noise=run", "images=1", f"searcher.steps={2**63 - 1}"])
+    assert (config.queries, config.images, config.arguments["steps"]) == (1, 1, 2**63 - 1)
 
 
 def test_ranges_of_small_commands() -> None:

@@ -53,8 +53,9 @@ def test_what_was_found_beyond_the_budget_does_not_count() -> None:
 
 
 def test_short_runs_keep_what_they_had() -> None:
-    found, _ = found_after(runs([[1, 2]], [1]), 4, maximize=True)
-    assert found.tolist() == [[0, 1, 1, 1]]
+    for queries, expected in ((4, [0, 1, 1, 1]), (3, [0, 1, 1]), (2, [0, 1])):
+        found, _ = found_after(runs([[1, 2]], [1]), queries, maximize=True)
+        assert found.tolist() == [expected]
 
 
 def test_a_searcher_with_a_choice_of_its_own() -> None:

@@ -53,18 +53,21 @@ def test_effects_do_not_see_rounding() -> None:
 
 def test_paired_superiority_by_hand() -> None:
     # one win, one tie, two losses
-    assert paired_superiority(np.array([5.0, 1, 1, 1]), np.array([0.0, 1, 2, 2])) == pytest.approx(1.5 / 4)
+    assert paired_superiority(np.array([0.5, 1, 1, 1]), np.array([0.0, 1, 2, 2])) == pytest.approx(1.5 / 4)
     assert math.isnan(paired_superiority(np.array([]), np.array([])))
 
 
 def test_cohens_d_by_hand() -> None:
     assert cohens_d_paired(np.array([1.0, 2.0, 3.0])) == pytest.approx(2.0)  # mean 2, standard deviation 1
+    assert cohens_d_paired(np.array([2.0, 6.0])) == pytest.approx(math.sqrt(2))  # mean 4, standard deviation sqrt(8)
     assert cohens_d_paired(np.zeros(4)) == 0
     assert cohens_d_paired(np.full(4, -0.1)) == -math.inf
     assert math.isnan(cohens_d_paired(np.array([1.0])))
 
 
-@pytest.mark.parametrize(("d", "n"), [(0.0, 10), (0.5, 34), (-0.5, 34), (2.0, 400), (5.0, 5), (-5.0, 3), (30.0, 4)])
+@pytest.mark.parametrize(
+    ("d", "n"), [(0.0, 10), (0.5, 2), (0.5, 34), (-0.5, 34), (2.0, 400), (5.0, 5), (-5.0, 3), (30.0, 4)]
+)
 def test_interval_of_d_inverts_the_noncentral_t(d: float, n: int) -> None:
     low, high = cohens_d_interval(d, n)
     assert low < d < high

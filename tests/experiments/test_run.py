@@ -41,6 +41,8 @@ def test_writes_and_prints_everything(table: Table, tmp_path: Path, command: Com
     assert "random_search: 4 runs of 20 queries, objective val_pgd_acc, seeds 0..3" in out
     assert "Table small: made-up numbers" in out
     assert "Not in this table: Val Clean" in out
+    assert "were allowed" not in out
+    assert "ended early" not in out
     assert str(folder) in out
     assert "table small: made-up numbers" in err
     assert [line.split(" [")[0] for line in err.splitlines() if "/4" in line] == ["RandomSearch: 4/4 run"]

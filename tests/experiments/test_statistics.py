@@ -32,6 +32,8 @@ def test_interval_by_hand() -> None:
 
 def test_interval_needs_two_values() -> None:
     assert all(math.isnan(end) for end in mean_interval(np.array([1.0])))
+    # mean 2, s = sqrt(2), t(0.975, 1) = 12.706205
+    assert mean_interval(np.array([1.0, 3.0])) == pytest.approx((2 - 12.706205, 2 + 12.706205), rel=1e-6)
 
 
 def test_holm_by_hand() -> None:
@@ -100,6 +102,19 @@ def test_bootstrap_takes_any_statistic() -> None:
     low, high = bootstrap_interval(np.median, values)
     assert low < np.median(values) < high
     assert bootstrap_interval(np.mean, np.ones(5)) == (1.0, 1.0)
+
+
+def test_bootstrap_draws_as_many_of_each_sample_as_it_has() -> None:
+    seen = set()
+
+    def sizes(x: np.ndarray, y: np.ndarray) -> float:
+        seen.add((len(x), len(y)))
+        assert set(x.tolist()) <= {1.0, 2.0}
+        assert set(y.tolist()) <= {3.0, 4.0, 5.0}
+        return 0.0
+
+    assert bootstrap_interval(sizes, np.array([1.0, 2.0]), np.array([3.0, 4.0, 5.0]), resamples=20) == (0.0, 0.0)
+    assert seen == {(2, 3)}
 
 
 def test_bootstrap_in_pairs_sees_what_is_common() -> None:
