@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from datagen import assessment
 from datagen.assessment import assess, sanity_checks
+from datagen.attacks import Attack
+from datagen.autoattack import COMPACT, STANDARD, Survivors
 from datagen.classifier import Classifier
 from datagen.config import AttackConfig
 from datagen.corruptions import CorruptionFiles
 from datagen.data import Dataset, Split
-from datagen.evaluate import Batches
+from datagen.evaluate import Batches, Evaluator, Outcome
 from nasbench_ar.metrics import CORRUPTIONS, METRICS
 from tests.datagen.conftest import linear_classifier
 
@@ -78,6 +82,60 @@ def test_corruption_cells(tmp_path: Path) -> None:
         loss = float(torch.nn.functional.cross_entropy(logits, labels))
         assert found.corruption_loss[:, severity - 1] == pytest.approx([loss] * 19, rel=1e-5)
     assert found.metrics["test_corrupt_acc"] == pytest.approx(found.corruption_acc.mean())
+
+
+@pytest.mark.parametrize(("name", "sequence"), [("compact", COMPACT), ("standard", STANDARD)])
+def test_what_is_asked_of_attacks_and_taken_from_them(
+    name: str, sequence: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier, dataset = linear_dataset()
+    correct = torch.arange(40) >= 5
+    whole, asked = Evaluator.attacked, {}
+
+    def attacked(evaluator: Evaluator, attack: Attack, seed: int, *purpose: object) -> Outcome:
+        asked[purpose[-1]] = (attack.eps, attack.step, attack.steps, seed)
+        return replace(whole(evaluator, attack, seed, *purpose), zero_gradient=~correct)
+
+    def autoattack(evaluator: Evaluator, *, eps: float, seed: int, attacks: tuple[str, ...], say: object) -> Survivors:
+        asked["autoattack"] = (eps, seed, attacks)
+        return Survivors({a: torch.arange(40) >= 10 + 2 * k for k, a in enumerate(attacks)}, 3, ["odd"])
+
+    monkeypatch.setattr(Evaluator, "attacked", attacked)
+    monkeypatch.setattr(assessment, "run_autoattack", autoattack)
+    config = AttackConfig(eps_255=20, step_255=2, pgd_steps=3, cw_steps=4, autoattack=name)
+    found = assess(classifier, dataset, config, Batches(500, print), seed=7, say=lambda t: None)
+    eps, step = 20 / 255, 2 / 255
+    assert asked == {
+        "fgsm": (eps, eps, 1, 7),
+        "pgd": (eps, step, 3, 7),
+        "cw": (eps, step, 4, 7),
+        "autoattack": (eps, 7, sequence),
+    }
+    assert found.details == {"zero_gradient_share": 0.0, "aa_outside_ball": 3.0}, "of correct images only"
+    assert found.sanity["aa_outside_ball"]
+    assert found.warnings == ["odd"]
+    assert found.metrics["test_aa_acc"] == 70.0, "10 and 2 of 40 have fallen"
+    assert found.metrics.get("test_aa_standard_acc") == (60.0 if name == "standard" else None)
+    with torch.no_grad():
+        losses = torch.nn.functional.cross_entropy(classifier(dataset.test.images / 255), dataset.test.labels)
+    assert found.metrics["test_loss"] == pytest.approx(float(losses))
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_precision_holds_for_the_whole_test(precision: str) -> None:
+    classifier, dataset = linear_dataset()
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    seen = set()
+    assess(
+        Classifier(classifier.network, precision=precision),
+        dataset,
+        AttackConfig(autoattack="none"),
+        Batches(500, print),
+        seed=0,
+        say=lambda t: seen.add((torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)),
+    )
+    assert seen == {(precision == "tf32",) * 2}
+    assert before == (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)
 
 
 def test_without_corruptions_and_autoattack_the_fields_are_absent() -> None:
