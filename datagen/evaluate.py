@@ -128,7 +128,6 @@ class Evaluator:
         self.classifier, self.split, self.batches = classifier, split, batches
         self.logits = self._logits(split.images)
 
-    @torch.no_grad()
     def predict(self, images: Tensor) -> Tensor:
         """(n, classes) logits in evaluation mode; images uint8 or in [0, 1]."""
         with self.classifier.frozen():

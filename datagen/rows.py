@@ -88,7 +88,7 @@ class OldRows:
         self.table = table
         self.masks: Masks | None = None
         hashes = table.label(ENTRY_LABEL).tolist() if ENTRY_LABEL in table.label_names else []
-        self.by_hash: dict[str, int] = {text: row for row, text in enumerate(hashes) if text}
+        self.by_hash: dict[str, int] = {text: row for row, text in enumerate(hashes)}
         self._scalars = {name: np.asarray(table.scalar(name)) for name in table.scalar_names}
         self._curves = {name: table.curve(name) for name in table.curve_names}
         self._cells = {kind: table.corruptions(kind) for kind in table.corruption_kinds}

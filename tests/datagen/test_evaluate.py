@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from datagen.attacks import fgsm, pgd
+from datagen import evaluate
+from datagen.attacks import Attack, fgsm, pgd, pgd_cw
 from datagen.classifier import Classifier
 from datagen.config import AttackConfig
 from datagen.data import Split
-from datagen.evaluate import Batches, Evaluator, reclip, validate
+from datagen.evaluate import Batches, Evaluator, iterated_attacks, reclip, validate
 from nasbench_ar import TrainingError
 from tests.datagen.conftest import Linear, linear_classifier
 
@@ -62,6 +65,30 @@ def test_zero_gradients_are_seen() -> None:
     flat = Classifier(Linear(torch.tensor([[1e4], [0.0]]), torch.tensor([0.0, 5e3])))
     outcome = Evaluator(flat, one_pixel_split(), quiet()).attacked(fgsm(eps=EPS), 0)
     assert outcome.zero_gradient.tolist() == [True, True, False, True]
+
+
+def test_only_the_first_gradient_counts() -> None:
+    class Later(Attack):
+        def perturb(self, classifier: Any, images: Tensor, labels: Tensor, noise: Any = None, watch: Any = None) -> Any:
+            first = torch.ones_like(images)
+            first[0] = 0
+            watch(0, first)
+            watch(1, torch.zeros_like(images))
+            return images
+
+    evaluator = Evaluator(Classifier(ONE_PIXEL), one_pixel_split(), quiet())
+    outcome = evaluator.attacked(Later(eps=EPS, step=EPS, steps=2), 0)
+    assert outcome.zero_gradient.tolist() == [True, False, False, False]
+
+
+def test_every_epoch_is_validated_from_starts_of_its_own() -> None:
+    classifier, split = linear_split()
+    config = AttackConfig(eps_255=25, step_255=0.1, pgd_steps=1, cw_steps=1)
+    first, again, later = (validate(classifier, split, config, quiet(), seed=0, epoch=e) for e in (0, 0, 1))
+    assert first == again
+    assert first["val_loss"] == later["val_loss"]
+    assert first["val_pgd_loss"] != later["val_pgd_loss"]
+    assert first["val_cw_loss"] != later["val_cw_loss"]
 
 
 def linear_split(n: int = 50) -> tuple[Classifier, Split]:
@@ -128,10 +155,39 @@ def test_batches_are_halved_when_memory_runs_out_and_it_is_said(error: Exception
     ]
 
 
+def test_batches_are_halved_down_to_a_single_image() -> None:
+    batches = quiet(3)
+    _, split = linear_split(4)
+    assert Evaluator(Classifier(Hungry(1, OUT_OF_MEMORY[0])), split, batches).logits.shape == (4, 3)
+    assert batches.size == 1
+
+
 def test_a_single_image_too_many_is_an_error() -> None:
     _, split = linear_split(4)
     with pytest.raises(TrainingError, match="out of memory with a single image"):
         Evaluator(Classifier(Hungry(0, OUT_OF_MEMORY[0])), split, quiet())
+
+
+def test_memory_is_given_back_before_the_next_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[object] = []
+    monkeypatch.setattr(evaluate, "release_memory", lambda: events.append("released"))
+
+    def work(size: int) -> int:
+        events.append(size)
+        if size > 3:
+            raise MemoryError
+        return size
+
+    assert quiet(12).retry(work) == 3
+    assert events == [12, "released", 6, "released", 3]
+
+
+def test_the_iterated_attacks_of_a_configuration() -> None:
+    config = AttackConfig(eps_255=51, step_255=5.1, pgd_steps=20, cw_steps=40)
+    assert iterated_attacks(config) == {
+        "pgd": pgd(eps=51 / 255, step=5.1 / 255, steps=20),
+        "cw": pgd_cw(eps=51 / 255, step=5.1 / 255, steps=40),
+    }
 
 
 def test_other_errors_pass() -> None:

@@ -111,6 +111,27 @@ def test_conflicts_are_told_and_not_settled(
     assert Oracle(Table(tmp_path / "table")).query(ARCHS[4], "test_pgd_acc") == 64.32
 
 
+@pytest.mark.parametrize("held", ["first", "second"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda e: replace(e, best_epoch=(e.best_epoch + 1) % 3),
+        lambda e: replace(e, corruption_acc=e.corruption_acc + 1),
+        lambda e: replace(e, corruption_loss=e.corruption_loss + 1),
+        lambda e: replace(e, corruption_acc=None, corruption_loss=None),
+        lambda e: replace(e, masks={"clean": e.masks["clean"]}),
+        lambda e: replace(e, sanity={**e.sanity, "zero_gradients": True}),
+        lambda e: replace(e, details={**e.details, "zero_gradient_share": 0.5}),
+        lambda e: replace(e, test={name: value for name, value in e.test.items() if name != "test_loss"}),
+    ],
+)
+def test_everything_measured_may_conflict(change: Callable[[Entry], Entry], held: str, tmp_path: Path) -> None:
+    entry = make_entry(ARCHS[4], corruptions=True)
+    pair = (entry, change(entry)) if held == "first" else (change(entry), entry)
+    merged = merge([store_of(tmp_path / name, one) for name, one in zip("ab", pair, strict=True)])
+    assert (len(merged.conflicts), merged.identical) == (1, 0)
+
+
 def test_at_most_ten_conflicts_are_listed(tmp_path: Path) -> None:
     entries = [make_entry(architecture) for architecture in ARCHS]
     first = store_of(tmp_path / "a", *entries)
