@@ -34,6 +34,7 @@ def test_a_table_has_what_the_entries_have(tmp_path: Path) -> None:
     oracle = Oracle(table)
     table.verify()
     assert (table.name, table.rows, table.space) == ("mine", 16, SPACE)
+    assert table.default_objective == "val_pgd_acc"
     assert set(oracle.metrics) == set(METRICS)
     assert not any("corruption" in note for note in notes)
     for entry in store.entries():
@@ -67,6 +68,10 @@ def test_a_partial_store_with_two_seeds(tmp_path: Path) -> None:
     assert any("no corrupted images" in note for note in notes)
     assert oracle.flag("sanity_robust_above_clean")[3]
     assert table.meta["notes"] == notes
+    assert "Partial: 2 of the 16 architectures of the space have been trained." in notes
+    store.save(make_entry(SPACE.architecture(1)))
+    added = export_table(store, tmp_path / "mine")
+    assert any("test_aa_standard_acc" in note for note in added.notes), "of the trainings that were there already"
 
 
 def test_processor_time_is_not_called_gpu_days(tmp_path: Path) -> None:
@@ -84,12 +89,16 @@ def test_definitions_say_what_is_not_the_papers() -> None:
         return {"dataset": data or official, "protocol": {"train": train, "attack": attack}}
 
     assert definitions(manifest()) == {}
+    assert definitions(manifest(attack={"autoattack": "none"})) == {}, "it changes which metrics there are, no metric"
     held = definitions(manifest({"name": "CIFAR-10", "val": {"from": "CIFAR-10 train, held out 48000..49999"}}))
     assert held["val_pgd_acc"] == "held-out images"
     assert set(held) == {name for name, metric in METRICS.items() if metric.split == "val"}
     other = definitions(manifest({"name": "mine.npz", "val": {"from": "mine.npz, val"}}, attack={"pgd_steps": 5}))
     assert other["test_pgd_acc"] == "mine.npz, pgd_steps=5"
     assert other["test_clean_acc"] == "mine.npz"
+    for attack in ("fgsm", "pgd", "cw", "aa"):
+        assert definitions(manifest(attack={"eps_255": 4.0}))[f"test_{attack}_acc"] == "eps_255=4.0"
+    assert "test_clean_acc" not in definitions(manifest(attack={"eps_255": 4.0}))
     assert definitions(manifest(train={"epochs": 20}))["train_acc"] == "other training"
     assert "macs" not in other
 

@@ -56,6 +56,12 @@ def test_rarer_checkpoints_lose_more() -> None:
     assert (found.lost, found.lost_in_tests) == (3, 3)
 
 
+@pytest.mark.parametrize(("every", "test", "longest"), [(1, 5, 10), (2, 5, 20), (9, 5, 30), (1, 25, 25), (9, 40, 40)])
+def test_the_longest_stretch_between_checkpoints(every: int, test: float, longest: float) -> None:
+    """3 epochs of up to 10: of one, two or all of them, or the test."""
+    assert jobs([4, 10], [test, 1], epochs=3, every=every).longest_stretch == longest
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     lengths=st.lists(st.tuples(st.floats(0.1, 50), st.floats(0, 80)), min_size=1, max_size=30),

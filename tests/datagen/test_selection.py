@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from datagen.selection import select
+from datagen.selection import MOST_SEEDS, select, select_seeds
 from nasbench_ar import NARES, ConfigError, SearchSpace, SpaceError
 
 ONE_STAGE = SearchSpace((1, 2), (1, 2), stages=1)
@@ -96,3 +96,15 @@ def test_wrong_files(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("# nothing\n")
     with pytest.raises(ConfigError, match="names no architecture"):
         select(str(tmp_path / "empty.txt"), NARES)
+
+
+def test_seeds() -> None:
+    assert select_seeds("7") == [7]
+    assert select_seeds("5, 0-2,1-1,0") == [0, 1, 2, 5]
+    assert select_seeds(f"1-{MOST_SEEDS}") == list(range(1, MOST_SEEDS + 1))
+
+
+@pytest.mark.parametrize("text", ["", "2-1", "a", "-1", "0,", f"0-{MOST_SEEDS}"])
+def test_wrong_seeds(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"seeds=.*expected numbers and ranges such as 0,2-4, the smaller number"):
+        select_seeds(text)
