@@ -65,7 +65,9 @@ def render(page: Page) -> str:
     for script in scripts:
         _refuse_end_of_script(script)
     races = [_race_context(race, number) for number, race in enumerate(page.races)]
-    data = {"table": columns.table_data(page.oracle), "races": [series.race_data(race) for race in page.races]}
+    names = list(dict.fromkeys(name for race in page.races for name in race.names))
+    signs = dict(zip(names, series.signs(names), strict=True))
+    data = {"table": columns.table_data(page.oracle), "races": [series.race_data(race, signs) for race in page.races]}
     return environment.get_template("report.html").render(
         policy=_policy(scripts),
         style=asset("report.css"),

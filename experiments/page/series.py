@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,22 @@ from nasbench_ar import METRICS
 
 FloatArray = NDArray[np.float64]
 QUANTILES = (0.1, 0.5, 0.9)
+SYMBOLS = {  # matplotlib's marker -> plotly's
+    "o": "circle",
+    "s": "square",
+    "^": "triangle-up",
+    "D": "diamond",
+    "v": "triangle-down",
+    "P": "cross",
+    "X": "x",
+    "*": "star",
+    "<": "triangle-left",
+    ">": "triangle-right",
+    "d": "diamond-tall",
+    "p": "pentagon",
+    "h": "hexagon",
+    "8": "octagon",
+}
 MARKS = (1, 10, 25, 50, 100, 250, 500, 1000)  # queries at which the page's table reads the curves
 
 
@@ -59,15 +75,25 @@ def finds(experiment: Experiment, positions: NDArray[np.int32]) -> dict[str, Any
 
 
 def signs(names: Sequence[str]) -> list[dict[str, Any]]:
-    """Number of each searcher's colour, and whether it is one as published."""
+    """How the page draws each searcher: number of the colour, dashes, marker, and whether it is one as published."""
     return [
-        {"colour": COLOURS.index(look.colour), "dashed": name.startswith(PUBLISHED)}
+        {
+            "colour": COLOURS.index(look.colour),
+            "dashes": list(look.dashes),
+            "symbol": SYMBOLS[look.marker],
+            "published": name.startswith(PUBLISHED),
+        }
         for name, look in zip(names, looks(names), strict=True)
     ]
 
 
-def race_data(race: Race) -> dict[str, Any]:
-    """What the page's scripts need of a race, as plain data for JSON."""
+def race_data(race: Race, signs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """What the page's scripts need of a race, as plain data for JSON.
+
+    Args:
+        race: stored runs.
+        signs: of its searchers, by name.
+    """
     first = race.experiments[0]
     metric = METRICS[race.objective]
     curves = [e.curve for e in race.experiments]
@@ -84,11 +110,11 @@ def race_data(race: Race) -> dict[str, Any]:
             {
                 "name": experiment.config.searcher_name,
                 "runs": len(experiment.runs.seeds),
-                **sign,
+                **signs[experiment.config.searcher_name],
                 "finds": finds(experiment, positions),
                 "bands": {name: _packed(values) for name, values in bands(curve.best).items()},
             }
-            for experiment, sign, curve in zip(race.experiments, signs(race.names), curves, strict=True)
+            for experiment, curve in zip(race.experiments, curves, strict=True)
         ],
     }
 

@@ -23,6 +23,7 @@ from experiments.analyze import choose_figures
 from experiments.page import columns, document, series
 from experiments.page.stored import read_races
 from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError, Table, load
+from searchers import ALL_SEARCHERS
 from tests.experiments.conftest import Command, write_table
 
 ROOT = Path(report.__file__).resolve().parent
@@ -186,6 +187,21 @@ def test_colours_are_those_of_the_other_pictures() -> None:
     assert tuple(re.findall(r"--series-\d: (#\w{6})", light)) == plot.COLOURS
 
 
+def test_a_searcher_keeps_its_sign_whoever_is_beside_it() -> None:
+    together = dict(zip(ALL_SEARCHERS, series.signs(list(ALL_SEARCHERS)), strict=True))
+    for name, sign in together.items():
+        assert series.signs([name]) == series.signs([name, "mine"])[:1] == [sign]
+    assert len({str(sign) for sign in together.values()}) == len(together)
+    plain = [sign for sign in together.values() if not sign["published"]]
+    assert len({sign["colour"] for sign in plain}) == len({sign["symbol"] for sign in plain}) == len(plain)
+    twin = together["published_bananas"]
+    assert (twin["colour"], twin["symbol"]) == (together["bananas"]["colour"], together["bananas"]["symbol"])
+    assert twin["dashes"]
+    shapes = re.search(r"const SHAPES = \{(.*?)\n\}", document.asset("chart.js"), re.DOTALL)
+    assert shapes
+    assert set(re.findall(r'^  "?([\w-]+)"?:', shapes[1], re.MULTILINE)) == set(series.SYMBOLS.values())
+
+
 def test_package_data_names_every_asset() -> None:
     import tomllib
 
@@ -227,7 +243,12 @@ def test_stored_runs_are_on_the_page(table: Table, tmp_path: Path, command: Comm
     assert [race["objective"] for race in data["races"]] == ["val_pgd_acc", "val_loss"], "the table's own first"
     first, by_loss = data["races"]
     assert [s["name"] for s in first["searchers"]] == ["random_search", "local_search", "published_random_search"]
-    assert [(s["colour"], s["dashed"]) for s in first["searchers"]] == [(0, False), (1, False), (0, True)]
+    assert [(s["colour"], s["symbol"], s["published"]) for s in first["searchers"]] == [
+        (0, "circle", False),
+        (1, "square", False),
+        (0, "circle", True),
+    ]
+    assert by_loss["searchers"][0]["symbol"] not in ("circle", "square"), "by_loss is a name of its own"
     stored = np.load(tmp_path / "small/random_search/trajectories.npz")
     finds = first["searchers"][0]["finds"]
     assert sorted(np.repeat(finds["at"], finds["runs"])) == sorted(stored["reported"])

@@ -119,17 +119,16 @@ const Landscape = (() => {
       }),
     ];
     const there = new Set(shown);
-    const laid = searchers.filter((s) => state.finds.has(s)).sort((a, b) => b.dashed - a.dashed); // as published below
+    const laid = searchers.filter((s) => state.finds.has(s)).sort((a, b) => b.published - a.published); // as published below
     for (const searcher of laid) {
       const kept = searcher.finds.at.map((_, k) => k).filter((k) => there.has(searcher.finds.at[k]));
       const positions = kept.map((k) => searcher.finds.at[k]);
       const [colour, ground] = [Theme.series(searcher.colour), Theme.value("card")];
-      const line = searcher.dashed ? { color: colour, width: 2 } : { color: ground, width: 1.2 };
-      const symbol = SYMBOLS[searcher.colour];
+      const line = searcher.published ? { color: colour, width: 2 } : { color: ground, width: 1.2 };
       const most = Math.max(...searcher.finds.runs);
       const sizes = kept.map((k) => 8 + 8 * Math.sqrt(searcher.finds.runs[k] / most));
       traces.push(positions);
-      out.push(points(positions, { symbol, size: sizes, color: searcher.dashed ? ground : colour, line, opacity: 0.9 }));
+      out.push(points(positions, { symbol: searcher.symbol, size: sizes, color: searcher.published ? ground : colour, line, opacity: 0.9 }));
     }
     traces.push([]);
     out.push(ring());
@@ -349,7 +348,7 @@ const Landscape = (() => {
     }
     for (const searcher of searchers) {
       const words = inWords(searcher.name) + (Data.races.length > 1 ? `, by ${searcher.objective}` : "");
-      const sign = swatch(searcher, { symbol: SYMBOLS[searcher.colour] });
+      const sign = swatch(searcher);
       checkBox(document.getElementById("finds"), words, { sign, checked: state.finds.has(searcher), changed: toggle(state.finds, searcher) });
     }
     document.getElementById("landscape-controls").addEventListener("submit", (event) => event.preventDefault());

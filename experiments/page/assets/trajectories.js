@@ -1,17 +1,17 @@
 /* Trajectories of a race: the best so far against queries, with bands and the optimum. */
 
 const Trajectories = (() => {
+  const WIDTH = 2.2; // of lines, in pixels
   const FROM = 9; // the first queries span a range of their own and are left partly out of view
 
   function start(race, number) {
     const key = `race-${number}`;
     const chart = document.getElementById(`${key}-chart`);
-    const hasOthers = race.searchers.some((searcher) => !searcher.dashed);
+    const hasOthers = race.searchers.some((searcher) => !searcher.published);
     const lines = race.searchers.map((searcher) => ({
       ...searcher,
-      dash: dashOf(searcher, race.searchers),
       bands: Object.fromEntries(Object.entries(searcher.bands).map(([name, packed]) => [name, unpack(packed)])),
-      shown: !(searcher.dashed && hasOthers),
+      shown: !(searcher.published && hasOthers),
     }));
     const random = unpack(race.random);
     const state = { band: "mean", scale: "value" };
@@ -43,11 +43,12 @@ const Trajectories = (() => {
       for (const [line, [centre]] of seen) {
         traces.push({
           type: "scatter",
-          mode: "lines",
+          mode: "lines+markers",
           name: inWords(line.name),
           x: centre.map((_, k) => k + 1),
           y: open(centre),
-          line: { color: colourOf(line), width: 2.2, dash: line.dash },
+          line: { color: colourOf(line), width: WIDTH, dash: line.dashes.map((length) => `${WIDTH * length}px`).join() || "solid" },
+          marker: { ...marker(line), size: 8, maxdisplayed: 8 },
           hovertemplate: "%{y:.3f}",
         });
       }
@@ -66,6 +67,12 @@ const Trajectories = (() => {
       Plotly.react(chart, traces, layout(seen, regret, floor), Theme.config);
     }
 
+    const marker = (line) => ({
+      symbol: line.symbol,
+      color: line.published ? Theme.value("card") : colourOf(line),
+      opacity: 1,
+      line: { color: colourOf(line), width: 1.5 },
+    });
     const colourOf = (line) => Theme.series(line.colour);
 
     function layout(seen, regret, floor) {
@@ -109,7 +116,7 @@ const Trajectories = (() => {
     for (const line of lines) {
       checkBox(box, inWords(line.name), {
         checked: line.shown,
-        sign: swatch(line, { dash: line.dash }),
+        sign: swatch(line, { line: true }),
         changed: (on) => {
           line.shown = on;
           draw();
