@@ -40,7 +40,7 @@ STYLE: dict[Any, Any] = PLAIN | {
 
 @contextmanager
 def column_style() -> Iterator[None]:
-    """Fonts for print, for what is made inside; global settings stay as they are."""
+    """Fonts for print, for what is made inside; global settings stay as they are.  Also a decorator."""
     import matplotlib.pyplot as plt
 
     with plt.rc_context(STYLE):
@@ -60,6 +60,7 @@ def _points(unit: str) -> str:
     return "points" if unit == "%" else unit
 
 
+@column_style()
 def draw_anytime(comparison: Comparison) -> Figure:
     """Regret against queries: above the mean and its interval, below the median and the middle half.
 
@@ -68,17 +69,17 @@ def draw_anytime(comparison: Comparison) -> Figure:
     """
     import matplotlib.pyplot as plt
 
-    with column_style():
-        figure, (above, below) = plt.subplots(
-            2, 1, figsize=(WIDTH, 4.6 + _legend_room(comparison)), sharex=True, sharey=True, layout="constrained"
-        )
-        draw_regret(comparison, "mean", axes=above)
-        draw_regret(comparison, "median", axes=below)
-        above.set_xlabel("")
-        _legend(above)
+    figure, (above, below) = plt.subplots(
+        2, 1, figsize=(WIDTH, 4.6 + _legend_room(comparison)), sharex=True, sharey=True, layout="constrained"
+    )
+    draw_regret(comparison, "mean", axes=above)
+    draw_regret(comparison, "median", axes=below)
+    above.set_xlabel("")
+    _legend(above)
     return figure
 
 
+@column_style()
 def draw_regret(comparison: Comparison, kind: str, *, axes: Axes | None = None) -> Axes:
     """One panel of `draw_anytime`.
 
@@ -139,6 +140,7 @@ def _regret_axis(axes: Axes, comparison: Comparison) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
+@column_style()
 def draw_profile(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
     """Share of the runs that end within a regret of the optimum, with exact binomial bands.
 
@@ -173,6 +175,7 @@ def draw_profile(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
     return axes
 
 
+@column_style()
 def draw_ranks(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
     """Critical-difference diagram (Demsar 2006) at the largest budget: mean ranks, bars over what no test tells apart.
 
@@ -243,8 +246,7 @@ def _band_alpha(comparison: Comparison) -> float:
 def _new_axes(height: float) -> Axes:
     import matplotlib.pyplot as plt
 
-    with column_style():
-        _, axes = plt.subplots(figsize=(WIDTH, height), layout="constrained")
+    _, axes = plt.subplots(figsize=(WIDTH, height), layout="constrained")
     return axes
 
 

@@ -126,7 +126,13 @@ def place_legend(axes: Axes, curves: int, title: str) -> None:
     place: dict[str, Any] = {"loc": "best"}
     if curves > MOST_INSIDE:
         place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0}
-    look = {"framealpha": 0.9, "edgecolor": "none", "fontsize": 9, "title_fontsize": 9, "handlelength": 3.4}
+    look: dict[str, Any] = {
+        "framealpha": 0.9,
+        "edgecolor": "none",
+        "fontsize": 9,
+        "title_fontsize": 9,
+        "handlelength": 3.4,
+    }
     axes.legend(title=title, **look, **place)
 
 
@@ -237,7 +243,9 @@ def plot_results(folders: Sequence[Path], out: Path) -> None:
         ResultsError: when a folder holds no results, or they do not share table and objective.
     """
     contest = read_contest(folders)
-    curves = [Curve(c.name, incumbents(c.runs.scores, maximize=contest.maximize)) for c in contest.contestants]
+    curves = [
+        Curve(c.name, incumbents(c.runs.scores, maximize=contest.maximize)[:, : c.queries]) for c in contest.contestants
+    ]
     queries = max(contestant.queries for contestant in contest.contestants)
     axes = draw_trajectories(
         curves,

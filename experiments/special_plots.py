@@ -64,7 +64,7 @@ def _draw_judged(folders: Sequence[Path], configs: Sequence[dict[str, Any]], ora
         )
         runs = load_runs(store, marks, store.stored(), race.queries, oracle)
         judged = judge(oracle, race, runs)
-        curves.append(plot.Curve(str(config["name"]), judged.true))
+        curves.append(plot.Curve(str(config["name"]), judged.true[:, : race.queries]))
         longest = max(longest, race.queries)
         lines = judged.reference_lines(longest)
     label = plot.objective_axis(oracle, race.objective)

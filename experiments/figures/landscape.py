@@ -135,6 +135,8 @@ def draw(numbers: Numbers) -> Drawing:
     ax = axes[0, 1]
     ax.scatter(optima[name], optima["basin"], s=5, color=COLOURS[0], linewidths=0, alpha=0.6, rasterized=True)
     ax.set(xlabel=label(name), ylabel="basin (architectures)", yscale="log")
+    for formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
+        formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "125" else "")
     letter(ax, "basins of steepest ascent")
     ax = axes[1, 0]
     groups = [optima[name][optima["distance_to_best"] == d] for d in range(int(optima["distance_to_best"].max()) + 1)]

@@ -78,7 +78,7 @@ def looks(names: Sequence[str]) -> list[Look]:
     for stem in stems:
         look = found[stem]
         taken = [other.dashes for other in out if other.colour == look.colour]
-        lines = [look.dashes, _SOLID, _DASHED, *_BROKEN]
+        lines = [look.dashes, *_BROKEN, _SOLID, _DASHED]
         out.append(Look(look.colour, next((d for d in lines if d not in taken), look.dashes), look.marker))
     return out
 

@@ -29,6 +29,7 @@ LAYOUT: Literal["constrained"] | None = "constrained"  # most of the time that a
 PLAIN: dict[Any, Any] = {
     "text.usetex": False,
     "text.parse_math": False,
+    "axes.formatter.use_mathtext": False,
     "text.hinting": "no_hinting",  # texts as wide at any number of dots per inch, so that they fit
     "pdf.fonttype": 42,  # real fonts, which publishers ask for
 }

@@ -85,6 +85,7 @@ def test_every_picture_is_made_of_its_csv_files(name: str, written: tuple[TableD
     assert COLUMN <= width <= PAGE
     texts = [text for text in again.findobj(Text) if text.get_text()]
     assert min(text.get_fontsize() for text in texts) >= SMALLEST_FONT
+    assert not any("$" in text.get_text() for text in texts), "nothing reads formulas"
     assert any("left out: low_mode (4)" in text.get_text().replace("\n", " ") for text in texts)
 
 
@@ -163,7 +164,11 @@ def test_a_sparse_table_has_no_landscape(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 9, 10])
-def test_what_few_architectures_cannot_say_is_left_out(count: int, tmp_path: Path, command: Command) -> None:
+def test_what_few_architectures_cannot_say_is_left_out(
+    count: int, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if count == 10:  # eight pictures take most of the time
+        monkeypatch.setattr(analyze, "write", lambda *_: [])
     rng = np.random.default_rng(0)
     with table_writer(tmp_path / "tiny", "tiny") as writer:
         for index in np.random.default_rng(3).permutation(SPACE.size)[:count].tolist():
