@@ -417,12 +417,15 @@ def _shown(value: object) -> str:
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def main_with_errors(main: Callable[[list[str]], None], arguments: Sequence[str] | None = None) -> int:
-    """Run a command's main; returns its exit code."""
+def main_with_errors(
+    main: Callable[[list[str]], None], arguments: Sequence[str] | None = None, *, runs: bool = False
+) -> int:
+    """Run a command's main, which stores runs or not; returns its exit code."""
 
     def work(words: list[str]) -> None:
         require_open_files()
         os.environ["MPLBACKEND"] = "Agg"  # pictures are files; another value may be none that matplotlib knows
         main(words)
 
-    return carry_out(work, arguments, kept="finished runs are kept, the same command goes on from there")
+    kept = "finished runs are kept, the same command goes on from there" if runs else ""
+    return carry_out(work, arguments, kept=kept)

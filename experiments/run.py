@@ -362,4 +362,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main_with_errors(main))
+    sys.exit(main_with_errors(main, runs=True))

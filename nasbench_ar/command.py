@@ -93,6 +93,8 @@ def carry_out(
     except BrokenPipeError:
         return 128 + 13  # SIGPIPE, which Windows does not know
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and error.filename is None:
+            return _failed("the folder in which this command was started is gone; start it in another")
         reason = error.strerror or str(error)
         return _failed(reason if error.filename is None else f"{error.filename}: {reason}")
     except MemoryError as error:

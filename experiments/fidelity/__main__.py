@@ -69,4 +69,4 @@ def _race_all(words: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main_with_errors(main))
+    sys.exit(main_with_errors(main, runs=True))

@@ -22,11 +22,11 @@ full_device = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs 
 
 
 def run(
-    code: str, *options: str, shell: str = "", stdout: int = subprocess.PIPE, **variables: str
+    code: str, *options: str, before: str = "", shell: str = "", stdout: int = subprocess.PIPE, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """A process that carries out `work`, which `code` defines, with redirections as a shell has them."""
     program = f"import sys\nfrom nasbench_ar.command import carry_out\n{code}\nsys.exit(carry_out(work))"
-    call = ["sh", "-c", f'exec "$@" {shell}', "sh", sys.executable, *options, "-c", program]
+    call = ["sh", "-c", f'{before}\nexec "$@" {shell}', "sh", sys.executable, *options, "-c", program]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
     environment |= {"PYTHONPATH": str(ROOT), **variables}
     return subprocess.run(
@@ -60,6 +60,11 @@ def test_the_work_gets_the_words_and_gives_the_code(monkeypatch: pytest.MonkeyPa
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), 141, ""),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "x\ny"), 2, r"error: x\ny: No such file or dire"),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "error: No space left on device"),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file or directory"),
+            2,
+            "error: the folder in which this command was",
+        ),
         (OSError("of other words"), 2, "error: of other words"),
         (MemoryError("Unable to allocate 8 PiB"), 2, "error: memory ran out: Unable to allocate 8 PiB"),
         (MemoryError(), 2, "error: memory ran out"),
@@ -71,6 +76,14 @@ def test_every_end_is_one_line(error: BaseException, code: int, line: str, capsy
     assert out == ""
     assert err.startswith(line)
     assert err.count("\n") == bool(line)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no other system lets a working folder go")
+def test_a_working_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run("import os\ndef work(words): os.getcwd()", before="mkdir gone; cd gone; rmdir ../gone")
+    assert done.returncode == 2
+    assert done.stderr == "error: the folder in which this command was started is gone; start it in another\n"
 
 
 def test_nothing_is_promised_where_nothing_is_kept(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
-from nasbench_ar.errors import first_line
+import pytest
+
+from nasbench_ar.errors import first_line, shown
+
+
+@pytest.mark.parametrize(
+    ("value", "most", "expected"),
+    [
+        ("a", 60, "'a'"),
+        ("a\nb", 60, "'a\\nb'"),
+        ("x" * 58, 60, f"'{'x' * 58}'"),
+        ("x" * 59, 60, f"'{'x' * 56}..."),
+        ("abcdef", 8, "'abcdef'"),
+        ("abcdefg", 8, "'abcd..."),
+    ],
+)
+def test_what_is_quoted_is_short_and_on_one_line(value: object, most: int, expected: str) -> None:
+    assert shown(value, most) == expected
+    if most == 60:
+        assert shown(value) == expected
+
+
+def test_a_number_that_python_does_not_print() -> None:
+    assert shown(10**5000) == "a int too long to print"
 
 
 def test_the_first_line_of_the_cause_after_its_key() -> None:
