@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from itertools import pairwise
 from typing import Any
@@ -273,7 +273,7 @@ class RunConfig:
         return asdict(self)
 
 
-_KINDS = {bool: plain.truth, int: plain.count, float: plain.number, str: plain.line}
+_KINDS: dict[type, Callable[[Any], Any]] = {bool: plain.truth, int: plain.count, float: plain.number, str: plain.line}
 
 
 def check_protocol(content: Mapping[str, Any]) -> None:
@@ -284,7 +284,7 @@ def check_protocol(content: Mapping[str, Any]) -> None:
     """
     settings: dict[str, Any] = {}
     for part, schema in (("train", TrainConfig), ("attack", AttackConfig)):
-        found = {}
+        found: dict[str, Any] = {}
         for key, default in asdict(schema()).items():
             value = content[part][key]
             try:

@@ -58,7 +58,8 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError(f"it has an alias, *{shown(self.peek_event().anchor)[1:-1]}, which no command writes")
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.YAMLError(f"it has an alias, *{shown(event.anchor)[1:-1]}, which no command writes")
         return super().compose_node(parent, index)
 
 
@@ -378,7 +379,7 @@ class RunStore:
                 "start the command again with another name= or out="
             )
         buffer = io.BytesIO()
-        np.savez(buffer, **arrays, **{MARK: np.str_(here)})
+        np.savez(buffer, **(arrays | {MARK: np.str_(here)}))
         self.write(f"runs/{self._path(seed).name}", buffer.getvalue())
 
     def _mark_here(self) -> str:

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import TextIO
 
 from nasbench_ar.errors import NasbenchError
 
@@ -147,7 +148,7 @@ def _say(text: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def _writable(stream: io.TextIOBase) -> bool:
+def _writable(stream: TextIO) -> bool:
     try:
         stream.flush()
     except OSError:
