@@ -18,15 +18,27 @@ from torch import Tensor, nn
 
 from datagen import train as train_module
 from datagen.attacks import Attack
-from datagen.checkpoint import load_checkpoint
+from datagen.augment import crop_and_flip
+from datagen.checkpoint import load_checkpoint, save_checkpoint
 from datagen.classifier import Classifier
 from datagen.config import RunConfig, TrainConfig, parse_command_line
 from datagen.data import Dataset, load_dataset
-from datagen.evaluate import Batches, Evaluator, iterated_attacks
+from datagen.evaluate import Batches, Evaluator, iterated_attacks, validate
 from datagen.generate import build_space
 from datagen.model import build_network
+from datagen.seeds import generator
 from datagen.store import EntryStore
-from datagen.train import Training, drop_epochs, kept_epochs, learning_rate, parameter_groups, train
+from datagen.train import (
+    MixedCheckpointsError,
+    Training,
+    Watch,
+    drop_epochs,
+    kept_epochs,
+    learning_rate,
+    load_best,
+    parameter_groups,
+    train,
+)
 from nasbench_ar import Architecture, ResultsError, SearchSpace, TrainingError
 from nasbench_ar.metrics import CURVES
 from tests.datagen.conftest import TINY
@@ -40,7 +52,12 @@ class Stopped(BaseException):
 
 
 def run_training(
-    config: RunConfig, folder: Path, *, stop_after: int | None = None, said: list[str] | None = None
+    config: RunConfig,
+    folder: Path,
+    *,
+    stop_after: int | None = None,
+    said: list[str] | None = None,
+    watch: Watch | None = None,
 ) -> Training:
     """Train the tiny architecture; `stop_after` ends it once that many epochs are reported."""
     dataset = load_dataset(config.data)
@@ -54,7 +71,7 @@ def run_training(
             raise Stopped
 
     batches = Batches(config.batch, say)
-    return train(classifier, dataset, config, folder=folder, identity=IDENTITY, batches=batches, say=say)
+    return train(classifier, dataset, config, folder=folder, identity=IDENTITY, batches=batches, say=say, watch=watch)
 
 
 def weights(path: Path) -> dict[str, Tensor]:
@@ -147,6 +164,69 @@ def test_steps_follow_the_plan(config: RunConfig, tmp_path: Path, monkeypatch: p
     assert min(map(float, seen.attacked)) > config.train.eps_255 / 255 / 2
 
 
+def by_the_book(config: RunConfig) -> tuple[dict[str, Tensor], dict[str, list[float]]]:
+    """The training once more, as the paper tells it: weights, and the curves of every epoch."""
+    plan, dataset = config.train, load_dataset(config.data)
+    network = build_network(build_space(config, dataset), config.archs, seed=config.seed)
+    decay = {
+        id(w): group["weight_decay"] for group in parameter_groups(network, plan.weight_decay) for w in group["params"]
+    }
+    moving = {weight: torch.zeros_like(weight) for weight in network.parameters()}
+    curves: dict[str, list[float]] = {name: [] for name in CURVES}
+    eps, size = plan.eps_255 / 255, plan.step_255 / 255
+    for epoch, rate in enumerate((0.05, 0.05, 0.01)):
+        random = generator(config.seed, "epoch", epoch)
+        order = torch.randperm(128, generator=random)
+        losses, right = [], 0
+        for batch in (order[:30], order[30:60], order[60:90], order[90:120]):
+            labels = dataset.train.labels[batch]
+            clean = crop_and_flip(dataset.train.images[batch], random, padding=plan.crop_padding, flip=plan.flip) / 255
+            moved = clean + torch.randn(clean.shape, generator=random) * (plan.start_std_255 / 255)
+            network.eval()
+            for _ in range(plan.steps):
+                moved = moved.detach().requires_grad_()
+                (gradient,) = torch.autograd.grad(
+                    nn.functional.cross_entropy(network(moved), labels, reduction="sum"), moved
+                )
+                moved = moved.detach() + size * gradient.sign()
+                moved = torch.minimum(torch.maximum(moved, (clean - eps).clamp(min=0)), (clean + eps).clamp(max=1))
+            network.train()
+            logits = network(moved)
+            loss = nn.functional.cross_entropy(logits, labels)
+            gradients = torch.autograd.grad(loss, list(moving))
+            norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+            losses.append(loss.item())
+            right += int((logits.argmax(1) == labels).sum())
+            with torch.no_grad():
+                for (weight, speed), gradient in zip(moving.items(), gradients, strict=True):
+                    clipped = gradient * (plan.clip_norm / (norm + 1e-6)).clamp(max=1)
+                    speed.mul_(plan.momentum).add_(clipped + decay[id(weight)] * weight)
+                    weight.sub_(rate * speed)
+        found = {"train_loss": sum(losses) / 4, "train_acc": 100 * right / 120}
+        found |= validate(
+            Classifier(network), dataset.val, config.attack, Batches(500, print), seed=config.seed, epoch=epoch
+        )
+        for name, value in found.items():
+            curves[name].append(value)
+    return network.state_dict(), curves
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_a_training_by_the_book(config: RunConfig, tmp_path: Path, flip: bool) -> None:
+    config.seed, plan = 5, config.train
+    plan.epochs, plan.batch, plan.lr, plan.lr_drops, plan.lr_factor = 3, 30, 0.05, [0.7], 0.2
+    plan.momentum, plan.weight_decay, plan.clip_norm = 0.8, 0.01, 0.5
+    plan.eps_255, plan.step_255, plan.start_std_255, plan.steps = 10.0, 3.0, 5.0, 2
+    plan.crop_padding, plan.flip = 2, flip
+    done = run_training(config, tmp_path)
+    wanted, curves = by_the_book(config)
+    assert done.history.keys() == curves.keys()
+    for name, curve in curves.items():
+        assert done.history[name] == pytest.approx(curve, rel=1e-4), name
+    for name, weight in weights(tmp_path / "epoch-002.pt").items():
+        torch.testing.assert_close(weight, wanted[name], atol=1e-5, rtol=1e-4, msg=name)
+
+
 def test_without_steps_training_is_on_clean_images(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +274,56 @@ def test_the_stored_best_network_has_the_stored_accuracy(config: RunConfig, tmp_
     network.load_state_dict(weights(tmp_path / "best.pt"))
     correct, _ = Evaluator(Classifier(network), dataset.val, Batches(500, print)).clean()
     assert 100 * float(correct.double().mean()) == pytest.approx(done.history["val_clean_acc"][done.best_epoch])
+
+
+class Noting(Watch):
+    """Notes what it is told, and which files are there by then."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.notes: list[tuple[Any, Any, Any]] = []
+
+    def before_saving(self) -> None:
+        self.notes.append((sorted(path.name for path in self.folder.glob("*.pt")), None, None))
+
+    def after_epoch(self, epoch: int, seconds: float) -> None:
+        last = load_checkpoint(self.folder / "last.pt")["epoch"]
+        self.notes.append((last, epoch, seconds))
+
+
+def test_a_watch_is_asked_before_files_change_and_told_afterwards(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(train_module.time, "perf_counter", lambda: float(next(ticks)))
+    watch = Noting(tmp_path)
+    done = run_training(config, tmp_path, watch=watch)
+    (before, *_), (after, epoch, seconds), (later, *_), *_ = watch.notes
+    assert (before, later) == ([], ["best.pt", "last.pt"])
+    assert (after, epoch) == (0, 0)
+    assert seconds > 0
+    assert len(watch.notes) == 4
+    # Ticks of the clock are the same in every epoch, whoever resumes it.
+    again = tmp_path / "again"
+    with pytest.raises(Stopped):
+        run_training(config, again, stop_after=1)
+    assert run_training(config, again).seconds == done.seconds > 0
+
+
+def test_best_of_mixed_checkpoints_is_refused(config: RunConfig, tmp_path: Path) -> None:
+    config.train.epochs, config.train.lr_drops = 3, [0.4]
+    done = run_training(config, tmp_path)
+    best = load_best(tmp_path, IDENTITY, done)
+    assert same(best, weights(tmp_path / "best.pt"))
+    kept = load_checkpoint(tmp_path / "epoch-002.pt")
+    curve = [value + 1 for value in done.history["val_loss"]]
+    for change in (
+        {"history": {**kept["history"], "val_loss": curve}},
+        {"epoch": 1, "history": {name: values[:2] for name, values in kept["history"].items()}},
+    ):
+        save_checkpoint(tmp_path / "epoch-002.pt", {**kept, **change})
+        with pytest.raises(MixedCheckpointsError, match=r"epoch-002.pt is of another course of this training"):
+            load_best(tmp_path, IDENTITY, done)
 
 
 # -- going on ----------------------------------------------------------------------
@@ -344,6 +474,15 @@ def test_out_of_memory_never_changes_the_training_batch(
     with pytest.raises(
         TrainingError, match="out of memory in training with train.batch=16, which is part of the protocol"
     ):
+        run_training(config, tmp_path)
+
+
+def test_other_errors_are_none_of_memory(config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*rest: Any, **more: Any) -> Tensor:
+        raise RuntimeError("device-side assert triggered")
+
+    monkeypatch.setattr(train_module, "crop_and_flip", broken)
+    with pytest.raises(RuntimeError, match="device-side assert"):
         run_training(config, tmp_path)
 
 
