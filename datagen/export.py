@@ -16,6 +16,7 @@ read and added; true: it is written anew).
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -304,7 +305,7 @@ def split_stores(text: str) -> list[str]:
         ConfigError: when one is empty or there twice.
     """
     folders = [text] if Path(text).exists() else text.split(",")
-    if "" in folders or len({Path(folder).resolve() for folder in folders}) < len(folders):
+    if "" in folders or len({os.path.realpath(folder) for folder in folders}) < len(folders):
         raise ConfigError(f"store={text}: expected a folder, or different ones with a comma between")
     return folders
 

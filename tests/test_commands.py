@@ -122,23 +122,44 @@ def test_help_without_docstrings(
     assert without_docstrings[name] == stdout.getvalue()
 
 
+def while_numpy_loads(tmp_path: Path, code: str) -> dict[str, str]:
+    """An environment in which `code` runs instead of the first large import."""
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    (modules / "numpy.py").write_text(code)
+    return ENVIRONMENT | {"PYTHONPATH": f"{modules}{os.pathsep}{ROOT}"}
+
+
 @each
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_interrupted_before_anything_has_loaded(name: str, tmp_path: Path) -> None:
-    """In the middle of the first large import: the process tells when it is there."""
-    modules = tmp_path / "modules"
-    modules.mkdir()
-    (modules / "numpy.py").write_text("import time; print(flush=True); time.sleep(60)")
+    environment = while_numpy_loads(tmp_path, "import time; print(flush=True); time.sleep(60)")
     number = signal.SIGTERM if name == "datagen.run" else signal.SIGINT
-    environment = ENVIRONMENT | {"PYTHONPATH": f"{modules}{os.pathsep}{ROOT}"}
+    options = [f"-m{name}"] if name == "datagen.plan" else ["-m", name]
     with subprocess.Popen(
-        [sys.executable, "-m", name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, *options, "table=x", "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (128 + number, "terminated\n" if number == signal.SIGTERM else "interrupted\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [("trap '' INT;", "signal.getsignal(signal.SIGINT) is signal.SIG_IGN"), ("exec >&-;", "sys.stdout is not None")],
+)
+def test_what_a_shell_has_set_before_anything_has_loaded(tmp_path: Path, before: str, expected: str) -> None:
+    """Ctrl-C is ignored in the background; a file that is opened must not become standard output."""
+    environment = while_numpy_loads(tmp_path, f"import os, signal, sys; os._exit(0 if {expected} else 1)")
+    call = ["sh", "-c", f'{before} exec "$@"', "sh", sys.executable, "-m", "experiments.run"]
+    assert subprocess.run(call, env=environment, timeout=60, check=False).returncode == 0
 
 
 def test_other_programs_keep_their_signals(tmp_path: Path) -> None:

@@ -177,6 +177,14 @@ def test_wrong_words(words: list[str], message: str, command: Command) -> None:
     assert len(err.splitlines()) == 1
 
 
+def test_a_store_that_is_a_loop(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    code, _, err = command("out=x", f"store={tmp_path / 'loop'}", main=export.main)
+    assert code == 2
+    assert "Too many levels of symbolic links" in err
+    assert len(err.splitlines()) == 1
+
+
 def test_an_empty_store(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="has no entry yet"):
         export_table(make_store(tmp_path / "store"), tmp_path / "mine")

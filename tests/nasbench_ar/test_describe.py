@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasbench_ar import Table
+from nasbench_ar import Table, TableError
 from nasbench_ar.describe import describe, summary
 from tests.nasbench_ar.conftest import TOY, toy_writer
 
@@ -75,3 +75,21 @@ def test_long_texts_are_wrapped_and_indented(tmp_path: Path) -> None:
     with toy_writer(tmp_path / "t") as writer:
         writer.add(TOY.from_index(0), seed=0, scalars={"val_pgd_acc": 1.0}, labels={"a-" * 30: "", "b-" * 30: ""})
     assert describe(Table(tmp_path / "t")).splitlines()[-2:] == [f"  labels: {'a-' * 30},", f"    {'b-' * 30}"]
+
+
+@pytest.mark.parametrize(("length", "lines"), [(89, ["  labels: {},", "    b"]), (90, ["  labels:", "    {}, b"])])
+def test_lines_have_a_hundred_characters_at_most(tmp_path: Path, length: int, lines: list[str]) -> None:
+    name = "a" * length
+    with toy_writer(tmp_path / "t") as writer:
+        writer.add(TOY.from_index(0), seed=0, scalars={"val_pgd_acc": 1.0}, labels={name: "", "b": ""})
+    assert describe(Table(tmp_path / "t")).splitlines()[-len(lines) :] == [line.format(name) for line in lines]
+
+
+def test_every_array_is_compared_on_request_only(full: Table) -> None:
+    path = next((full.folder / "curves").iterdir())
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert describe(full)
+    with pytest.raises(TableError, match=path.stem):
+        describe(full, verify=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 import subprocess
 import sys
 import time
@@ -54,6 +56,19 @@ def test_nothing_is_known_of_other_machines() -> None:
     child.kill()
     child.wait()
     assert not Process("0" * 12, child.pid).surely_dead()
+
+
+def test_a_machine_is_a_host_a_boot_and_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = {"host": "one", "boot": "two", "container": "three"}
+    monkeypatch.setattr(socket, "gethostname", lambda: facts["host"])
+    monkeypatch.setattr(Path, "read_text", lambda path, **_: facts["boot"] + "\n")
+    monkeypatch.setattr(os, "readlink", lambda path: facts["container"])
+    names = [machine.__wrapped__()]
+    for key in facts:
+        monkeypatch.setitem(facts, key, "other")
+        names.append(machine.__wrapped__())
+    assert len(set(names)) == 4
+    assert all(re.fullmatch("[0-9a-f]{12}", name) for name in names)
 
 
 def test_what_the_kernel_tells(monkeypatch: pytest.MonkeyPatch) -> None:
