@@ -69,7 +69,7 @@ def test_a_partial_store_with_two_seeds(tmp_path: Path) -> None:
     assert oracle.flag("sanity_robust_above_clean")[3]
     assert table.meta["notes"] == notes
     assert "Partial: 2 of the 16 architectures of the space have been trained." in notes
-    store.save(make_entry(SPACE.architecture(1)))
+    store.save(make_entry(SPACE.from_index(1)))
     added = export_table(store, tmp_path / "mine")
     assert any("test_aa_standard_acc" in note for note in added.notes), "of the trainings that were there already"
 

@@ -176,7 +176,7 @@ def test_what_few_architectures_cannot_say_is_left_out(
             scalars = {"val_pgd_acc": value, "test_pgd_acc": value + rng.random(), "test_pgd_stable": value + 30}
             scalars |= {"test_pgd_lip": 90 - value, "best_epoch": 1.0}
             curves = {"val_pgd_acc": value - np.array([9.0, 0, 1, 3])}
-            writer.add(SPACE.architecture(index), seed=0, scalars=scalars, curves=curves)
+            writer.add(SPACE.from_index(index), seed=0, scalars=scalars, curves=curves)
     code, out, _ = command(analyze.main, f"table={tmp_path / 'tiny'}", f"out={tmp_path / 'f'}", f"dpi={DPI}")
     assert code == 0
     assert not re.search(r"\bnan\b", out)
@@ -189,7 +189,7 @@ def test_what_few_architectures_cannot_say_is_left_out(
 def test_one_metric_of_many_architectures_has_no_correlations(tmp_path: Path) -> None:
     with table_writer(tmp_path / "flat", "flat") as writer:
         for index in range(20):
-            writer.add(SPACE.architecture(index), seed=0, scalars={"val_pgd_acc": 30.0})
+            writer.add(SPACE.from_index(index), seed=0, scalars={"val_pgd_acc": 30.0})
     with pytest.raises(MissingEntryError, match="has no measured metric that varies"):
         analyze.FIGURES["correlations"].numbers(TableData.of(Oracle(Table(tmp_path / "flat"))))
 

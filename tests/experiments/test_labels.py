@@ -22,6 +22,6 @@ def test_every_definition_once_with_what_it_is_about(tmp_path: Path) -> None:
     differs = {"val_pgd_acc": "ten steps", "test_pgd_acc": "ten steps", "test_clean_acc": "digits"}
     with table_writer(tmp_path / "t", "t", differs) as writer:
         values = {"val_pgd_acc": 1.0, "test_pgd_acc": 2.0, "test_clean_acc": 3.0}
-        writer.add(SPACE.architecture(0), seed=0, scalars=values)
+        writer.add(SPACE.from_index(0), seed=0, scalars=values)
     text = definitions(Oracle(Table(tmp_path / "t")), values)
     assert text == ("† measured otherwise than in the paper: Val PGD20, Test PGD20: ten steps; Test Clean: digits")

@@ -29,7 +29,7 @@ class Stutterer(Searcher):
 
     def _ask(self) -> Architecture:
         self.turn = getattr(self, "turn", -1) + 1
-        return SPACE.architecture(self.turn // 40)
+        return SPACE.from_index(self.turn // 40)
 
 
 class Dreamer(Searcher):

@@ -391,7 +391,7 @@ def test_replacing_keeps_the_files_of_others(tmp_path: Path) -> None:
 
 def test_the_new_table_wins_over_a_file_in_its_place(tmp_path: Path) -> None:
     with toy_writer(tmp_path / "toy") as writer:
-        writer.add(TOY.architecture(7), seed=0, scalars={})
+        writer.add(TOY.from_index(7), seed=0, scalars={})
     (tmp_path / "toy" / "flags").mkdir()
     (tmp_path / "toy" / "flags" / "odd.npy").write_text("not of the old table")
     write_toy(tmp_path / "toy", replace=True).verify()
