@@ -58,8 +58,8 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.YAMLError(f"it has an alias, *{shown(event.anchor)[1:-1]}, which no command writes")
+            alias = shown(self.peek_event().anchor)[1:-1]  # type: ignore[no-untyped-call]
+            raise yaml.YAMLError(f"it has an alias, *{alias}, which no command writes")
         return super().compose_node(parent, index)
 
 

@@ -37,6 +37,7 @@ def test_friedman_by_hand() -> None:
     statistic, p = friedman(values)
     assert statistic == pytest.approx(6.0)
     assert p == pytest.approx(math.exp(-3))  # chi-squared with two degrees of freedom
+    assert friedman(values[:2]) == pytest.approx((4.0, math.exp(-2)))
 
 
 def test_friedman_with_ties_agrees_with_scipy() -> None:

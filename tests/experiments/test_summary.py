@@ -168,3 +168,12 @@ def test_no_text_of_a_csv_is_a_formula() -> None:
     assert lines[0] == ["name", "n"]
     expected = [f"'{text}" for text in texts[:5]] + texts[5:]
     assert lines[1:] == [[text, "-0.5"] for text in expected]
+
+
+def test_markdown_by_hand(table: Table) -> None:
+    assert summary.as_markdown(("a", "bb"), [("ccc", "d")]) == "| a   | bb |\n| --- | -: |\n| ccc |  d |\n"
+    rows = rows_of(Oracle(table), [1, 2])
+    assert [summary.cells(rows[name])[0] for name in ("val_pgd_acc", "test_pgd_acc")] == [
+        "Val PGD20 (objective)",
+        "Test PGD20 (ten steps)",
+    ]
