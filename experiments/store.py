@@ -50,6 +50,7 @@ except ImportError:  # Windows
 
 CONFIG = "config.yaml"
 RUN_FILES = "seed-*.npz"
+CLAIMS = 100  # tries, each ended by another command that has taken the folder away
 MARK = "fingerprint"  # array of a run file
 
 
@@ -229,7 +230,7 @@ class RunStore:
             ResultsError: when the folder is another configuration's; lists the differences.
         """
         self.mark = mark_of(config["fingerprint"])
-        while True:
+        for _ in range(CLAIMS):
             try:
                 (self.folder / "runs").mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -250,12 +251,13 @@ class RunStore:
                         f"({_differences(stored['fingerprint'], config['fingerprint'])}); use another name= or out=, "
                         "or wait until it is done"
                     )
+        raise ResultsError(f"other commands replace {self.folder} again and again; use another name= or out=")
 
     def _settle(self, config: Mapping[str, Any], *, overwrite: bool) -> None:
         """Write `config.yaml`, or remove what keeps it from being written."""
         stored = self._stored_config()
         if stored is None:
-            if any((self.folder / "runs").glob("*")):
+            if any((self.folder / "runs").glob("*")) and self._stored_config() is None:  # nor written by now
                 raise ResultsError(f"{self.folder} holds runs without a {CONFIG}; use another out= or name=")
             try:
                 write_first(self.folder / CONFIG, _as_yaml({**config, "computed_by": []}))

@@ -150,6 +150,12 @@ def test_a_folder_that_was_replaced_before_it_was_locked(tmp_path: Path, monkeyp
         RunStore(tmp_path / "x").claim(OTHER)
 
 
+def test_claiming_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module._Lock, "is_of", lambda *_: False)
+    with pytest.raises(ResultsError, match=r"other commands replace .* again and again; use another name= or out="):
+        RunStore(tmp_path).claim(CONFIG)
+
+
 def test_a_killed_claimant_does_not_keep_the_folder(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from experiments.store import RunStore; "
