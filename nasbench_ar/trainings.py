@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_ar.errors import MetricError, MissingEntryError
+from nasbench_ar.errors import MetricError, MissingEntryError, shown
 from nasbench_ar.metrics import metric
 from nasbench_ar.table import Table
 
@@ -148,10 +148,8 @@ class Trainings:
 
 def unknown_seed(table: Table, seed: object) -> MissingEntryError:
     """The error for a training seed that a table has not, saying which it has."""
-    known = np.unique(table.seeds).tolist()
-    more = f" and {len(known) - 20} more" if len(known) > 20 else ""
-    listed = ", ".join(map(str, known[:20])) + more
-    return MissingEntryError(f"table {table.name} has no training with seed {seed}; seeds: {listed}, or mean")
+    known = shown(np.unique(table.seeds).tolist())
+    return MissingEntryError(f"table {table.name} has no training with seed {seed}; seeds: {known}, or mean")
 
 
 def check_seed(seed: object, allowed: tuple[str, ...]) -> None:

@@ -190,7 +190,7 @@ def test_seeds_start_where_told(table: Table, tmp_path: Path, command: Command) 
         ("searcher=grid", "unknown searcher 'grid'"),
         ("searcher=local_search searcher.starts=0", "starts=0: expected an integer of at least 1"),
         ("searcher._target_=nowhere.Search", "there is no module 'nowhere'"),
-        ("table_seed=7", "has no value of val_pgd_acc"),
+        ("table_seed=7", "has no training with seed 7; seeds: [0], or mean"),
         ("rums=3", "unknown key 'rums'; did you mean runs"),
         ("seed=99999999999999999999", "seeds must stay below"),
         ("out=", "out= and table= take a name or a folder"),

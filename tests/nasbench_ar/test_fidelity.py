@@ -122,7 +122,7 @@ def test_several_trainings(toy: Oracle) -> None:
     one = toy.fidelity_session(budget=6, seed=3)
     assert one.space.size == 1
     assert one.query(first, 5).tolist() == toy_curves(0, 3)["val_pgd_acc"].tolist()
-    with pytest.raises(MissingEntryError, match="among the trainings with seed 9"):
+    with pytest.raises(MissingEntryError, match=r"no training with seed 9; seeds: \[0, 3\], or mean"):
         toy.fidelity_session(budget=6, seed=9)
 
 
@@ -134,6 +134,8 @@ def test_partial_curves_are_left_out(tmp_path: Path) -> None:
     oracle = Oracle(Table(tmp_path / "t"))
     assert list(oracle.fidelity_session(budget=1).space) == [B]
     assert list(oracle.fidelity_session(budget=1, seed=0).space) == [A, B]
+    with pytest.raises(MissingEntryError, match="whole curve of val_pgd_acc among the trainings with seed 1$"):
+        oracle.fidelity_session(budget=1, seed=1)
 
 
 def test_gpu_days_are_measured_where_every_architecture_has_them(toy: Oracle) -> None:

@@ -303,7 +303,7 @@ def test_optimum(toy: Oracle) -> None:
     assert toy.optimum("training_time_gpu_days") == (TOY.from_index(1), 2.0)
     assert toy.optimum("test_pgd_acc", seed=3) == (TWO_SEEDS, 53.0)
     assert toy.optimum("macs")[0] == TOY.from_index(0)
-    with pytest.raises(MissingEntryError, match=r"^table toy has no training with seed 99; seeds: 0, 3, or mean$"):
+    with pytest.raises(MissingEntryError, match=r"^table toy has no training with seed 99; seeds: \[0, 3\], or mean$"):
         toy.optimum("test_pgd_acc", seed=99)
     values = [toy.query(TOY.from_index(i), "val_cw_loss") for i in range(15)]
     assert toy.optimum("val_cw_loss")[1] == min(values)
@@ -313,7 +313,7 @@ def test_searchable_space(toy: Oracle) -> None:
     assert len(toy.searchable_space("test_pgd_acc")) == 14
     assert NO_TEST not in toy.searchable_space("test_pgd_acc")
     assert len(toy.searchable_space("val_pgd_acc")) == 15
-    with pytest.raises(MissingEntryError, match=r"no training with seed 99; seeds: 0, 3, or mean"):
+    with pytest.raises(MissingEntryError, match=r"no training with seed 99; seeds: \[0, 3\], or mean"):
         toy.searchable_space("val_pgd_acc", seed=99)
 
 

@@ -122,7 +122,7 @@ def test_bad_objectives(toy: Oracle) -> None:
         toy.session("val_pgd", budget=1)
     with pytest.raises(MetricError, match=r"has no val_best_cw_acc; objectives it has: macs, params, .*val_pgd"):
         toy.session("val_best_cw_acc", budget=1)
-    with pytest.raises(MissingEntryError, match="no value of val_pgd_acc at all"):
+    with pytest.raises(MissingEntryError, match=r"no training with seed 99; seeds: \[0, 3\]"):
         toy.session("val_pgd_acc", budget=1, seed=99)
 
 
@@ -169,9 +169,17 @@ def test_limits_together_that_nothing_keeps(two_seeds: Oracle) -> None:
     assert two_seeds.feasible(limits[:1], seed=1).sum() == 1
 
 
-def test_what_no_architecture_has_is_named(two_seeds: Oracle) -> None:
+def test_what_no_architecture_has_is_named(two_seeds: Oracle, tmp_path: Path) -> None:
+    with toy_writer(tmp_path / "apart") as writer:
+        writer.add(A, seed=0, scalars={"val_pgd_acc": 1.0})
+        writer.add(B, seed=1, scalars={"val_loss": 1.0})
+    apart = Oracle(Table(tmp_path / "apart"))
     with pytest.raises(MissingEntryError, match=r"^table toy has no value of val_loss and val_pgd_acc at all$"):
-        two_seeds.vector_session(["val_loss", "val_pgd_acc"], budget=1, seed=7)
+        apart.vector_session(["val_loss", "val_pgd_acc"], budget=1)
+    with pytest.raises(
+        MissingEntryError, match=r"^table toy has no value of val_pgd_acc at all in trainings with seed 1$"
+    ):
+        apart.session("val_pgd_acc", budget=1, seed=1)
     with pytest.raises(MissingEntryError, match="where val_loss<=1, val_pgd_acc>=3"):
         two_seeds.optimum("val_pgd_acc", constraints=parse_constraints("val_loss<=1,val_pgd_acc>=3"))
 
