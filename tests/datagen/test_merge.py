@@ -257,6 +257,9 @@ def test_masks_come_and_go(tmp_path: Path) -> None:
     assert load_masks(table).images == 40
     assert export_table(store, table, masks=False).changed
     assert not (table / "masks.npz").exists()
+    export_table(store, table, masks=True)
+    export_table(store, table, replace=True)  # anew, as if nothing had been there
+    assert not (table / "masks.npz").exists()
 
 
 def test_a_table_never_loses_trainings_unasked(tmp_path: Path) -> None:

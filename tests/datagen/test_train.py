@@ -211,6 +211,25 @@ def by_the_book(config: RunConfig) -> tuple[dict[str, Tensor], dict[str, list[fl
     return network.state_dict(), curves
 
 
+def test_a_network_in_evaluation_mode_is_trained_all_the_same(config: RunConfig, tmp_path: Path) -> None:
+    dataset = load_dataset(config.data)
+    found = []
+    for name in ("train", "eval"):
+        network = build_network(build_space(config, dataset), config.archs, seed=0).train(name == "train")
+        batches = Batches(500, print)
+        train(
+            Classifier(network),
+            dataset,
+            config,
+            folder=tmp_path / name,
+            identity=IDENTITY,
+            batches=batches,
+            say=lambda text: None,
+        )
+        found.append(weights(tmp_path / name / "best.pt"))
+    assert same(*found)
+
+
 @pytest.mark.parametrize("flip", [True, False])
 def test_a_training_by_the_book(config: RunConfig, tmp_path: Path, flip: bool) -> None:
     config.seed, plan = 5, config.train
@@ -307,7 +326,8 @@ def test_a_watch_is_asked_before_files_change_and_told_afterwards(
     again = tmp_path / "again"
     with pytest.raises(Stopped):
         run_training(config, again, stop_after=1)
-    assert run_training(config, again).seconds == done.seconds > 0
+    assert load_checkpoint(again / "last.pt")["seconds"] * 2 == done.seconds > 0
+    assert run_training(config, again).seconds == done.seconds
 
 
 def test_best_of_mixed_checkpoints_is_refused(config: RunConfig, tmp_path: Path) -> None:
