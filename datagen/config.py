@@ -35,6 +35,7 @@ SOURCES = ("cifar10", "digits", "arrays")
 VALIDATIONS = ("cifar10.1", "held_out", "file")
 PRECISIONS = ("auto", "bf16", "tf32", "float32")
 AUTOATTACKS = ("none", "compact", "standard")
+MOST_COUNT = 10**9  # of epochs, images, steps
 LONGEST_REASON = 400  # in messages
 
 
@@ -238,6 +239,8 @@ class RunConfig:
         for key, least in at_least.items():
             if self[key] < least:
                 raise ConfigError(f"{key}={quotable(self[key])}: expected an integer of at least {least}")
+            if key != "seed" and self[key] > MOST_COUNT:
+                raise ConfigError(f"{key}={quotable(self[key])}: expected an integer of at most {MOST_COUNT}")
         for key in ("lr", "lr_factor", "clip_norm", "eps_255", "step_255"):
             _require(f"train.{key}", self[f"train.{key}"], "more than 0", self[f"train.{key}"] > 0)
         for key in ("eps_255", "step_255"):

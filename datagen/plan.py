@@ -41,11 +41,13 @@ from datagen.plan_text import render
 from datagen.schedule import Jobs, Schedule, poisson, simulate
 from datagen.selection import select, select_seeds
 from datagen.store import EntryStore
-from datagen.words import parse_words, run_command
+from datagen.words import MOST, parse_words, run_command
 from datagen.workload import Images, Workload, images_of_config, images_of_store, workload
 from nasbench_ar import NARES, SearchSpace
 from nasbench_ar.errors import ConfigError
 
+# Least and largest; what is simulated must end within a minute or so.
+RANGES = {"gpus": (1, 100_000), "checkpoint_epochs": (1, MOST), "repetitions": (1, 1000)}
 OWN_KEYS: dict[str, Any] = {
     "gpus": 1,
     "preemptions_per_day": 0.0,
@@ -264,7 +266,7 @@ def plan(words: Sequence[str]) -> str:
     """
     mine = [word for word in words if word.partition("=")[0] in OWN_KEYS]
     rest = [word for word in words if word not in mine]
-    own = parse_words(mine, OWN_KEYS, at_least={"gpus": 1, "checkpoint_epochs": 1, "repetitions": 1})
+    own = parse_words(mine, OWN_KEYS, ranges=RANGES)
     given = {word.partition("=")[0] for word in rest}
     check_keys(sorted(given), [*OWN_KEYS, *(key for key in known_keys() if key in OF_RUN or key.startswith(PROTOCOL))])
     config = parse_command_line(rest if "archs" in given else ["archs=all", *rest])

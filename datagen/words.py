@@ -16,14 +16,14 @@ _TRUTH = {"true": True, "false": False}
 
 
 def parse_words(
-    words: Sequence[str], defaults: Mapping[str, Any], *, at_least: Mapping[str, int] | None = None
+    words: Sequence[str], defaults: Mapping[str, Any], *, ranges: Mapping[str, tuple[int, int]] | None = None
 ) -> dict[str, Any]:
     """Read words; the type of a default says what its key takes: true or false, a number, or text.
 
     Args:
         words: `key=value` each.
         defaults: key -> default; one of None takes true or false, too.
-        at_least: key -> the least number allowed, where that is not 0.
+        ranges: key -> the least and the largest number allowed, where they are not 0 and 10^9.
 
     Raises:
         ConfigError: on another form, an unknown key or a value of the wrong kind.
@@ -40,20 +40,20 @@ def parse_words(
                 raise ConfigError(f"{key}={quotable(value)}: expected true or false")
             out[key] = _TRUTH[value.lower()]
         elif isinstance(default, (int, float)):
-            out[key] = _number(key, value, type(default), (at_least or {}).get(key, 0))
+            out[key] = _number(key, value, type(default), *(ranges or {}).get(key, (0, MOST)))
         else:
             out[key] = value
     return out
 
 
-def _number(key: str, value: str, kind: type[int] | type[float], least: int) -> int | float:
+def _number(key: str, value: str, kind: type[int] | type[float], least: int, most: int) -> int | float:
     try:
         number = kind(value)
     except ValueError:
         number = math.nan
-    if not least <= number <= MOST:
+    if not least <= number <= most:
         what = "a whole number" if kind is int else "a number"
-        raise ConfigError(f"{key}={quotable(value)}: expected {what} of at least {least}")
+        raise ConfigError(f"{key}={quotable(value)}: expected {what} from {least} to {most}")
     return number
 
 

@@ -35,6 +35,7 @@ from searchers.fidelity import FIDELITY_SEARCHERS
 
 CUSTOM = "custom"
 MOST_SEEDS = 2**32
+MOST_RUNS = 1_000_000
 LARGEST_ARGUMENT = 2**63 - 1
 LONGEST_NAME = 200  # bytes; file systems take 255, temporary names need some of them
 MOST = 10_000_000  # numbers that the small commands take
@@ -119,6 +120,8 @@ class RunConfig:
         for key, least in (("queries", 1), ("runs", 1), ("seed", 0)):
             if getattr(self, key) < least:
                 raise ConfigError(f"{key}={getattr(self, key)}: expected an integer of at least {least}")
+        if self.runs > MOST_RUNS:
+            raise ConfigError(f"runs={self.runs}: expected at most {MOST_RUNS}")
         if self.seed + self.runs > MOST_SEEDS:
             raise ConfigError(f"seed={self.seed}: seeds must stay below {MOST_SEEDS}")
         if not self.out or self.table == "" or "\0" in self.out + (self.table or ""):

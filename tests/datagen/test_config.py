@@ -89,6 +89,10 @@ def test_brackets_are_not_hydras(text: str) -> None:
         (["archs=all", "train=3"], "unknown key 'train'"),
         (["archs=all", "train.epochs=many"], "train.epochs: .*many"),
         (["archs=all", "train.epochs=0"], "train.epochs=0: expected an integer of at least 1"),
+        (
+            ["archs=all", "train.epochs=1000000001"],
+            "train.epochs=1000000001: expected an integer of at most 1000000000",
+        ),
         (["archs=all", "train.batch=1"], "train.batch=1: expected an integer of at least 2"),
         (["archs=all", "seed=-1"], "seed=-1: expected"),
         (["archs=all", "batch=0"], "batch=0: expected"),

@@ -186,9 +186,11 @@ def test_a_store_calibrates_and_what_it_has_is_done(tmp_path: Path, command: Com
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["gpus=0"], "gpus=0: expected a whole number of at least 1"),
+        (["gpus=0"], "gpus=0: expected a whole number from 1 to 100000"),
+        (["gpus=1000000000"], "gpus=1000000000: expected a whole number from 1 to 100000"),
+        (["repetitions=1001"], "repetitions=1001: expected a whole number from 1 to 1000"),
         (["gpus=1.5"], "gpus=1.5: expected a whole number"),
-        (["preemptions_per_day=nan"], "expected a number of at least 0"),
+        (["preemptions_per_day=nan"], "expected a number from 0 to 1000000000"),
         (["preemptions_per_day=1000"], "would be lost over and over; give fewer preemptions"),
         (["preemptions_per_day=10", "checkpoint_epochs=100"], "or checkpoint_epochs=1"),
         (["json=maybe"], "json=maybe: expected true or false"),

@@ -97,6 +97,7 @@ def test_a_class_of_ones_own_brings_no_foreign_defaults() -> None:
         (["table=a\0b"], "out= and table= take a name or a folder"),
         (["name=" + "x" * 201], r"^name='x+\.\.\.: expected a plain folder name of at most 200 bytes$"),
         (["name=" + "ä" * 101], "expected a plain folder name of at most 200 bytes"),
+        (["runs=4294967296"], "runs=4294967296: expected at most 1000000"),
         ([f"seed={2**32 - 2}", "runs=3"], f"seed={2**32 - 2}: seeds must stay below {2**32}"),
         (["runs"], "^'runs': expected key=value, as runs=3; --help lists the keys$"),
         (["--runs=3"], "^'--runs=3': expected key=value, as runs=3"),
@@ -138,9 +139,9 @@ def test_wrong_targets(target: str, message: str) -> None:
 
 
 def test_help_names_every_key_and_searcher() -> None:
-    text = help_text("prog", "Does it.", "docs/it.md")
+    text = help_text("prog", __name__, "docs/it.md")
     for word in (
-        "Does it.",
+        (__doc__ or "").strip(),
         "queries=500",
         "runs=400",
         "jobs=-1",
@@ -155,14 +156,14 @@ def test_help_names_every_key_and_searcher() -> None:
     assert "val_best_pgd_acc by default; macs, params, val_best_clean_acc," in text
     assert "test_pgd_acc" not in text, "it may not guide a search"
     assert max(map(len, text.splitlines())) <= 100
-    assert "_target_" not in help_text("prog", None, "docs/it.md", hidden=["searcher"])
+    assert "_target_" not in help_text("prog", __name__, "docs/it.md", hidden=["searcher"])
 
 
 def test_help_without_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tables/mine").mkdir(parents=True)
     (tmp_path / "tables/mine/meta.json").write_text("damaged")
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    text = help_text("prog", "Does it.", "docs/it.md")
+    text = help_text("prog", __name__, "docs/it.md")
     assert "queries=500" in text
     assert "tables at hand cannot be read: " in text
 
