@@ -204,7 +204,7 @@ class Claim:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        with self._lock:  # no renewal may bring the file back
+        with self._lock:  # a renewal under way comes to its end
             try:
                 if self._held():
                     self._claims.path(self._key).unlink(missing_ok=True)
@@ -225,12 +225,14 @@ class Claim:
         """Show a sign of life; whether the claim is still, or as far as can be known, held."""
         path = self._claims.path(self._key)
         with self._lock:
+            if self._ended.is_set():  # the file was given back and stays away
+                return False
             try:
                 if self._held():
                     os.utime(path)
                     return True
                 # Somebody may have removed the file; it is then put back.
-                return not path.exists() and write_first(path, _content(self._mine))
+                return write_first(path, _content(self._mine))
             except OSError:  # a full disk or an absent server says nothing about who holds it
                 return True
 
@@ -240,7 +242,7 @@ class Claim:
 
     def _beat(self) -> None:
         while not self._ended.wait(self._claims.lease / RENEWALS):
-            if self._ended.is_set() or not self.renew():
+            if not self.renew():
                 return
 
 

@@ -78,6 +78,25 @@ def test_the_same_bytes_of_another_type_or_shape(tmp_path: Path, change: Callabl
         load_checkpoint(path)
 
 
+def test_another_name_of_a_weight(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, state())
+    content = torch.load(path, weights_only=True)
+    content["network"]["b"] = content["network"].pop("a")
+    torch.save(content, path)
+    with pytest.raises(ResultsError, match="does not match its digest"):
+        load_checkpoint(path)
+
+
+def test_the_order_of_names_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, state())
+    content = torch.load(path, weights_only=True)
+    content["network"] = dict(reversed(content["network"].items()))
+    torch.save(dict(reversed(content.items())), path)
+    assert load_checkpoint(path, IDENTITY)["epoch"] == 1
+
+
 def test_any_flipped_byte_is_noticed_or_harmless(tmp_path: Path) -> None:
     path = tmp_path / "last.pt"
     save_checkpoint(path, state())
@@ -119,6 +138,7 @@ def test_foreign_content(tmp_path: Path, content: Any) -> None:
     [
         ({"epoch": 0.5}, "0.5 is no whole number"),
         ({"epoch": 2}, "'val_cw_acc' has not one value for each of 3 epochs"),
+        ({"epoch": 0}, "'val_cw_acc' has not one value for each of 1 epochs"),
         ({"history": {"val_cw_acc": [1.0, math.inf]}}, "inf is no finite number"),
         ({"network": [1]}, "has no names"),
         ({"network": {"a": 1}}, "'a' of the network is 1, no tensor"),

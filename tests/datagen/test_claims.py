@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -188,6 +189,48 @@ def test_who_takes_over_looks_whether_it_has_the_claim(
     holder = claims.holder(KEY)
     assert holder
     assert holder.command == ("mine" if later == "nothing" else "rival")
+
+
+def test_a_claim_that_was_given_back_does_not_return(claims: Claims) -> None:
+    with take(claims) as claim:
+        assert claim.renew()
+    assert not claim.renew(), "the heart may have been about to beat"
+    assert claims.holder(KEY) is None
+
+
+def test_who_was_released_in_between_may_have_a_successor(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+    with take(claims, "successor") as successor:
+        whole, looks = Claims.holder, iter([True])
+
+        def released(self: Claims, *rest: Any, **more: Any) -> Holder | None:
+            return None if next(looks, False) else whole(self, *rest, **more)
+
+        monkeypatch.setattr(Claims, "holder", released)
+        found = claims.take(KEY, device="cpu", command="mine")
+        assert isinstance(found, Holder)
+        assert found.command == "successor"
+        successor.check()
+
+
+def test_ages_are_never_below_zero(claims: Claims) -> None:
+    with take(claims):
+        holder = claims.holder(KEY, now=claims.now() - 50)
+        assert holder
+        assert holder.age == 0
+
+
+def test_a_file_that_the_server_has_removed_is_no_claim(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stale(path: Path, mode: str) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with take(claims):
+        monkeypatch.setattr(Path, "open", stale)
+        assert claims.holder(KEY) is None
+        monkeypatch.undo()
+
+
+def test_where_nothing_can_be_written_the_clock_is_this_machines(tmp_path: Path) -> None:
+    assert Claims(tmp_path / "nowhere", lease=1).now() == pytest.approx(time.time(), abs=5)
 
 
 def test_a_claim_that_cannot_be_written(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,9 @@ def test_the_last_errors_are_kept() -> None:
         failure = failure.failed(f"error {number}", "cpu")
     assert failure.attempts == 8
     assert [line["error"] for line in failure.errors] == [f"error {number}" for number in range(3, 8)]
+    assert failure.last_error == "error 7"
     assert Failure("1-1", 0).failed("", "cpu").last_error == ""
+    assert Failure("1-1", 0).failed("x" * 501, "cpu").last_error == "x" * 500
 
 
 def test_none(tmp_path: Path) -> None:

@@ -121,3 +121,26 @@ def test_the_estimate_has_all_parts() -> None:
     np.testing.assert_array_equal(found.allocated, found.training)
     np.testing.assert_array_equal(found.total, found.training + RUNTIME_BYTES)
     assert (np.diff(found.total) > 0).all()
+
+
+def test_the_estimate_by_hand() -> None:
+    """The parts of the space above: 4 pixels of one channel; kept per image and worked with as there."""
+    space = SearchSpace((1,), (1,), stages=1, unit_channels=1, image_size=2, image_channels=1, classes=2)
+    settings = MemorySettings(
+        train_batch=3,
+        evaluation_batch=2,
+        train_precision="float32",
+        test_precision="float32",
+        images=100,
+        test_images=50,
+    )
+    found = estimate_memory(space, np.array([0]), settings)
+    weights = 4 * int(space.params_many(np.array([0]))[0])
+    images = 100 * (4 + 8)  # pixels of a byte, a label
+    floats = 8 * 4 * 4  # copies of an image in a step
+    attacked = 132 - 4 + 4 * 16  # nothing for the linear layer's weights, no batch norm's deviations
+    assert found.training.tolist() == [3 * weights + images + 24 + 3 * (132 + 4 * 16) + 3 * floats]
+    assert found.validation.tolist() == [3 * weights + images + 2 * attacked + 2 * floats]
+    assert found.test.tolist() == [weights + images + 2 * attacked + 2 * floats + 50 * 4 * 4 * 4]
+    assert found.allocated.tolist() == [max(*found.training, *found.validation, *found.test)]
+    assert found.allocated.tolist() == found.test.tolist()
