@@ -51,6 +51,15 @@ class Pair(RandomSearch):
         cls.prepared.append([searcher.seed for searcher in searchers])
 
 
+class Early(Pair):
+    """Decides after four queries that it has seen enough."""
+
+    def _ask(self) -> list[Architecture]:  # type: ignore[override]
+        if len(self.history) == 4:
+            raise SearchFinishedError("four will do")
+        return self.sample_unseen_batch(2)
+
+
 class Stuck(Pair):
     """Proposes what is known."""
 
@@ -187,3 +196,8 @@ def test_digest_of_a_users_searcher(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     whole = "from searchers import Searcher\nclass Mine(Searcher): pass\n"
     digest(whole)
     assert "searchers.bananas" in provenance._sources(sys.modules["mine"].Mine)
+
+
+def test_a_searcher_that_stops_itself_may_stop_before_the_budget(table: Table) -> None:
+    run = run_once(race(table, searcher=f"{__name__}.Early"), 0)
+    assert (len(run.arch_index), run.ended) == (4, "")

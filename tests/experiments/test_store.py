@@ -315,6 +315,9 @@ def test_differences_are_told_in_one_line(tmp_path: Path) -> None:
         store.claim({"fingerprint": {f"key\n{k}": "x" * 1000 for k in range(18)}})
     assert len(str(caught.value).splitlines()) == 1
     assert len(str(caught.value)) < 2000
+    with pytest.raises(ResultsError, match=r"key7 was None, is 5\); use another") as caught:
+        store.claim({"fingerprint": CONFIG["fingerprint"] | {f"key{k}": 5 for k in range(8)}})
+    assert str(caught.value).count(" was None, is 5") == 8
 
 
 def test_no_results_there(tmp_path: Path) -> None:
