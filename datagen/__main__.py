@@ -1,6 +1,8 @@
 """The commands of this package."""
 
-from nasbench_ar.packages import describe
+import sys
+
+from nasbench_ar.packages import describe, listing
 
 if __name__ == "__main__":
-    print(describe("datagen"))
+    sys.exit(listing(lambda: describe("datagen")))

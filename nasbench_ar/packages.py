@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import nasbench_ar
-from nasbench_ar.errors import ConfigError
+from nasbench_ar.command import carry_out
+from nasbench_ar.errors import ConfigError, shown
 
 OURS = ("searchers", "experiments", "datagen")
 _ROOT = Path(nasbench_ar.__file__).resolve().parent.parent
@@ -41,6 +42,17 @@ def describe(package: str) -> str:
     here = title(_ROOT / package / "__init__.py")
     listed = columns({f"python -m {name}": text for name, text in commands(package).items()})
     return f"{here}\n\n{listed}\n\n--help after any of them tells its arguments; docs/ has more."
+
+
+def listing(text: Callable[[], str]) -> int:
+    """What `python -m` with a package alone does: print what there is; returns the exit code."""
+
+    def work(words: list[str]) -> None:
+        if others := [word for word in words if word not in ("-h", "--help")]:
+            raise ConfigError(f"{shown(others[0])}: expected no words; this lists what there is")
+        print(text())
+
+    return carry_out(work)
 
 
 def hidden(package: str) -> str | None:
