@@ -88,7 +88,7 @@ class Searcher(ABC):
             SearchFinishedError: when a searcher that `stops_itself` has stopped.
             SearchError: when the subclass proposes something outside the space.
         """
-        if not self._queue or len(self.history) >= self.space.size:
+        if not self._queue:
             self._fill_queue()
         return self._queue.popleft()
 

@@ -122,6 +122,10 @@ class PublishedBananas(PublishedSearcher):
             self._proposed = [sample(self.space, self.python_rng) for _ in range(self.starts)]
         else:
             self._proposed = self._round()
+        new = set(self._proposed) - self.history.keys()
+        if len(self.history) + len(new) == self.space.size:  # nothing is asked once all are told
+            while self._proposed[-1] in self._proposed[:-1] or self._proposed[-1] in self.history:
+                self._proposed.pop()
         return self._proposed
 
     @property

@@ -44,11 +44,18 @@ FITS_VALUES = {
 REPEATS = {
     "regularized_evolution": "children known already are free and enter the population",
     "published_regularized_evolution": "the same, and its starts may be twins",
+    "published_bananas": "its starts may be twins, and so may what a pool holds",
     "optuna": "a library proposes what it likes; what is known is free",
     "nevergrad": "the same",
 }
-OVER_BUDGET = {"published_local_search": "a move skips the check of the budget: the authors' defect"}
-MAY_STALL = {"published_regularized_evolution": "nobody joins a population whose neighbours are all known"}
+OVER_BUDGET = {
+    "published_local_search": "a move skips the check of the budget: the authors' defect",
+    "published_bananas": "a round and the starts are queried whole",
+}
+MAY_STALL = {
+    "published_regularized_evolution": "nobody joins a population whose neighbours are all known",
+    "published_bananas": "it ends where no unseen neighbour of its parents is drawn",
+}
 
 PATIENCE = 1000  # known proposals in a row, after which a search has stalled
 
