@@ -96,7 +96,7 @@ def foreign_claim(store: EntryStore, config: RunConfig) -> None:
 
 
 def left_behind(store: EntryStore) -> list[str]:
-    kept = ("manifest.json", "entries", "work", "failures")
+    kept = ("manifest.json", "entries", "work", "failures", "asked")
     return [str(p) for p in store.folder.rglob("*") if p.is_file() and p.relative_to(store.folder).parts[0] not in kept]
 
 
