@@ -48,8 +48,29 @@ def test_clean_training_without_autoattack_or_corruptions() -> None:
     compact = workload(train, asdict(AttackConfig()), images, batch=20)
     standard = workload(train, asdict(AttackConfig(autoattack="standard")), images, batch=20)
     assert load.test_passes < compact.test_passes < standard.test_passes
+    # FAB of 100 steps of three passes for each target, and 5,000 queries of Square, on what stands by then
+    assert standard.test_passes - compact.test_passes == pytest.approx(20 * 0.52 * (2 * 300 + 5000))
+    corrupted = workload(train, attack, replace(images, corrupted=41), batch=20)
+    assert corrupted.test_passes - load.test_passes == 41
+    assert corrupted.test_calls - load.test_calls == 3
     # two targets where there are three classes
     assert compact.test_passes == pytest.approx(20 * (126 + 0.87 * 202 + 0.55 * 2 * 202))
+
+
+def test_layers_on_the_longest_way() -> None:
+    """Two convolutions a block and the stem: WRN-34-10 has 5 + 5 + 5 blocks."""
+    assert layers_of(NARES, NARES.indices(["5-10-5-10-5-10", "4-8-4-8-11-16"])).tolist() == [31, 39]
+
+
+def test_entries_without_a_time_are_not_calibrated_on() -> None:
+    images = Images(128, 40, 40, 0, 8, 3, 10)
+    load = workload(*paper_load(), images, batch=20)
+    timed = make_entry(SPACE.from_arch_id(1))
+    for name in ("train_seconds", "test_seconds"):
+        untimed = replace(timed, provenance={**timed.provenance, name: 0.0})
+        assert from_entries([timed, untimed], SPACE, load, "s") == from_entries([timed], SPACE, load, "s")
+        with pytest.raises(ConfigError, match="s has no entry to calibrate on"):
+            from_entries([untimed], SPACE, load, "s")
 
 
 def test_images_are_counted_as_they_are_loaded(tmp_path: Path) -> None:

@@ -13,14 +13,16 @@ import numpy as np
 import pytest
 import torch
 
-from datagen import generate
+from datagen import generate, run, worker
 from datagen.checkpoint import load_checkpoint
 from datagen.config import parse_command_line
 from datagen.evaluate import Batches
 from datagen.store import EntryStore, training_key
-from nasbench_ar import METRICS, Architecture, Oracle, Table, TrainingError
+from datagen.worker import Outcome
+from nasbench_ar import METRICS, Architecture, Oracle, Table, TrainingError, WriteError
 from nasbench_ar.metrics import CORRUPTIONS, CURVES
 from tests.datagen.conftest import TINY, Command, stripes, write_arrays
+from tests.datagen.synthetic_entries import SPACE
 from tests.open_files import open_files
 
 SMALLEST = Architecture(1, 1, 1, 1)
@@ -410,3 +412,33 @@ def test_a_loop_of_links_in_place_of_an_entry_fails_that_training_alone(
     assert "1 of 2 trainings have an entry" in out
     assert "Traceback" not in err
     assert loop.is_symlink()
+
+
+def outcome(kind: str, arch_id: int = 1, **more: Any) -> Outcome:
+    return Outcome(kind, SPACE.from_arch_id(arch_id), 0, "title", **more)
+
+
+def test_failures_in_a_row_are_counted_from_the_last_success() -> None:
+    tally = run.Tally()
+    for _ in range(2):
+        for arch_id in range(1, run.FAILURES_IN_A_ROW):
+            tally.add(outcome(worker.FAILED, arch_id, text="diverged"))
+        tally.add(outcome(worker.DONE, 16, text="fine"))
+    for arch_id in range(1, run.FAILURES_IN_A_ROW):
+        tally.add(outcome(worker.FAILED, arch_id, text="diverged"))
+    tally.add(outcome(worker.EXHAUSTED, 15, text="diverged", attempts=3))  # not tried, and no sign of a broken device
+    tally.add(outcome(worker.THERE, 14))  # nor that of another worker one of a sound device
+    with pytest.raises(TrainingError, match="10 trainings in a row failed, the last because: no memory"):
+        tally.add(outcome(worker.FAILED, 13, text="no memory"))
+
+
+def test_a_training_that_others_held_is_held_no_more_once_it_ended() -> None:
+    tally = run.Tally()
+    for kind in (worker.DONE, worker.THERE, worker.FAILED, worker.EXHAUSTED):
+        tally.add(outcome(worker.HELD, text="another"))
+        assert len(tally.held) == 1
+        tally.add(outcome(kind, text="so"))
+        assert not tally.held
+    assert (len(tally.done), len(tally.failed)) == (1, 1)
+    with pytest.raises(WriteError, match="disk is full"):
+        tally.add(outcome(worker.UNWRITABLE, text="disk is full"))

@@ -1,0 +1,71 @@
+"""When trainings end before their work is done, and what signals do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from datagen.stopping import Stop, TerminatedError, asking_on_signal, obeying_signals
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no such signals")
+
+
+@pytest.fixture
+def stop(tmp_path: Path) -> Stop:
+    return Stop(None, tmp_path / "claims/.a.stop")
+
+
+def test_what_comes_next_must_end_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    stop = Stop(1060.0, tmp_path / "marker")
+    assert stop.reason() is None
+    assert stop.reason(ahead=60.0) is None
+    assert stop.reason(ahead=60.5) == "what comes next would not end within hours="
+    monkeypatch.setattr(time, "time", lambda: 1060.5)
+    assert stop.reason() == "what comes next would not end within hours="
+
+
+def test_without_a_deadline_only_the_marker_ends(stop: Stop) -> None:
+    assert stop.reason(ahead=1e12) is None
+    stop.ask()
+    stop.ask()
+    assert stop.reason() == "asked to end at the next checkpoint"
+
+
+def test_asking_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    stop = Stop(None, tmp_path / "file/marker")
+    stop.ask()
+    assert stop.reason() is None
+
+
+def test_signals_are_obeyed_within_the_block_only(stop: Stop) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)]
+    with obeying_signals(stop):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert stop.reason() == "asked to end at the next checkpoint"
+        with pytest.raises(TerminatedError):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)] == before
+    with pytest.raises(ZeroDivisionError), obeying_signals(stop):
+        raise ZeroDivisionError
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)] == before
+
+
+def test_other_threads_leave_signals_alone(stop: Stop) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)]
+    seen: list[object] = []
+
+    def work() -> None:
+        with obeying_signals(stop), asking_on_signal(stop):
+            seen.extend(signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == before
