@@ -149,7 +149,7 @@ def _admit(tickets: list[Ticket], capacity: int) -> None:
     taken = 0
     for ticket in tickets:
         taken += ticket.bytes
-        if not ticket.held and taken > capacity:
+        if taken > capacity:
             return
         ticket.held = True
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from datagen import plan
-from datagen.config import AttackConfig, TrainConfig
+from datagen.config import AttackConfig, TrainConfig, parse_command_line
 from datagen.cost_model import CostModel, from_entries, from_published, from_total, layers_of
 from datagen.data import load_dataset
 from datagen.plan_text import wall_time
@@ -55,6 +55,19 @@ def test_clean_training_without_autoattack_or_corruptions() -> None:
     assert corrupted.test_calls - load.test_calls == 3
     # two targets where there are three classes
     assert compact.test_passes == pytest.approx(20 * (126 + 0.87 * 202 + 0.55 * 2 * 202))
+
+
+def test_images_on_the_device_are_all_but_corrupted_ones() -> None:
+    assert PAPER.on_device == 62_000
+
+
+def test_one_class_is_none_to_learn(tmp_path: Path) -> None:
+    labels = {
+        f"{purpose}_labels": np.zeros(n, dtype=np.int64) for purpose, n in (("train", 128), ("val", 40), ("test", 48))
+    }
+    path = write_arrays(tmp_path / "one.npz", **labels)
+    with pytest.raises(DataError, match="labels for 1 classes; expected 2 to 10000"):
+        images_of_config(parse_command_line(["profile=arrays", "archs=all", f"data.file={path}"]).data)
 
 
 def test_layers_on_the_longest_way() -> None:

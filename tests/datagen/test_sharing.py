@@ -18,8 +18,11 @@ import pytest
 import torch
 
 from datagen import sharing, worker
+from datagen.config import parse_command_line
+from datagen.generate import Generator
+from datagen.memory import MemorySettings, estimate_memory
 from datagen.sharing import card_of, ledger_path, reserve
-from nasbench_ar import ResultsError
+from nasbench_ar import Architecture, ResultsError
 from tests.datagen.conftest import Command
 
 CAPACITY = 100
@@ -115,6 +118,9 @@ CROWD = """
 import os, sys, time, random
 from pathlib import Path
 from datagen import sharing, worker
+from datagen.config import parse_command_line
+from datagen.generate import Generator
+from datagen.memory import MemorySettings, estimate_memory
 sharing.POLL_SECONDS = 0.005
 folder, name = Path(sys.argv[1]), sys.argv[2]
 rng = random.Random(name)
@@ -248,6 +254,28 @@ def test_the_folder_is_private(monkeypatch: pytest.MonkeyPatch) -> None:
         os.umask(before)
     assert stat.S_IMODE(ledger_path("card").parent.stat().st_mode) == 0o700
     assert stat.S_IMODE(ledger_path("card").with_suffix(".lock").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("batch", [10, 48, 500])
+def test_what_a_training_is_estimated_to_take(words: list[str], monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    generator = Generator.prepare(parse_command_line([*words, f"batch={batch}"]))
+    reserved: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(sharing, "card_of", lambda device: ("card", 10**9))
+    monkeypatch.setattr(
+        sharing, "reserve", lambda card, need, capacity, *rest, **more: reserved.append((card, need, capacity))
+    )
+    sharing.share_card(generator, Architecture(2, 2, 1, 1), print, lambda: None)
+    settings = MemorySettings(
+        train_batch=16,
+        evaluation_batch=min(batch, 48),  # there are 40 images to validate on and 48 to test
+        train_precision="float32",
+        test_precision="float32",
+        images=128 + 40 + 48,
+        test_images=48,
+    )
+    space = generator.space
+    need = int(estimate_memory(space, space.indices(["2-2-1-1"]), settings).total[0])
+    assert reserved == [("card", need, 10**9)]
 
 
 def test_a_processor_is_not_shared() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,24 @@ def test_wrong_words(store: EntryStore, command: Command, word: str, message: st
     assert (code, out) == (2, "")
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+def test_the_end_is_estimated_at_the_rate_of_the_last_hour(store: EntryStore) -> None:
+    status = replace(look(store), now=1000.0, remaining_macs=600)
+    slow, fast, none = Rate(1, 10, 10.0), Rate(1, 20, 10.0), Rate(0, 0, 10.0)
+    assert replace(status, last_hour=fast, overall=slow).ends == 1300.0
+    assert replace(status, last_hour=none, overall=slow).ends == 1600.0
+    assert replace(status, last_hour=none, overall=none).ends is None
+    assert replace(status, last_hour=fast, overall=slow, remaining_macs=0).ends is None
+
+
+def test_who_began_first_is_shown_first(store: EntryStore) -> None:
+    held = store.claims.take(f"{architecture(9)}-seed0", device="cpu", command="c")
+    assert isinstance(held, Claim)
+    path = store.claims.path(f"{architecture(9)}-seed0")
+    for began, order in ((1.0, [9, 5]), (4e9, [5, 9])):
+        path.write_text(json.dumps({**json.loads(path.read_bytes()), "began": began}))
+        assert [one.arch for one in look(store).running] == [str(architecture(number)) for number in order]
 
 
 @pytest.mark.parametrize("place", ["entries", "work", "entries/1-1-1-1-seed3.json"])
