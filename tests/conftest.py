@@ -6,6 +6,7 @@ With `NASBENCH_AR_FUZZ_CASES` set, as in the long runs of `benchmarks.fuzz`, the
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import settings
 
@@ -13,3 +14,6 @@ from tests.fuzzing import CASES_VARIABLE
 
 settings.register_profile("repeatable", derandomize=CASES_VARIABLE not in os.environ, database=None, deadline=None)
 settings.load_profile("repeatable")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it to what it starts in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)

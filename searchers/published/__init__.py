@@ -1,8 +1,8 @@
 """The four searchers as the authors' code behaves, defects included (NARes, section 5).
 
-For the first three, the same table and seed give the same queries in the same order and
-the same reported architecture, over-budget queries included.  BANANAS follows the same
-protocol with seeded predictors; the authors' are not seeded.
+The same table and seed give the same queries in the same order and the same reported
+architecture, over-budget queries included.  For BANANAS that holds with the same
+predictions: its networks are seeded here, the authors' are not.
 
 `searchers.PUBLISHED` names them.  They stop by themselves:
 
