@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,12 +13,15 @@ import numpy as np
 import pytest
 
 from datagen import plan
-from datagen.config import AttackConfig, TrainConfig, parse_command_line
+from datagen.config import AttackConfig, RunConfig, TrainConfig, parse_command_line
 from datagen.cost_model import CostModel, from_entries, from_published, from_total, layers_of
 from datagen.data import load_dataset
+from datagen.entry import Entry
+from datagen.memory import RUNTIME_BYTES, MemoryEstimate, MemorySettings
 from datagen.plan_text import wall_time
+from datagen.schedule import Jobs
 from datagen.workload import Images, images_of_config, workload
-from nasbench_ar import NARES, ConfigError, DataError
+from nasbench_ar import NARES, ConfigError, DataError, SearchSpace
 from tests.datagen.conftest import Command, write_arrays
 from tests.datagen.synthetic_entries import SPACE, make_entry, make_store
 
@@ -169,6 +173,99 @@ def test_calibration_finds_the_coefficients() -> None:
     assert few.train[1] == 0  # too few for two coefficients
     with pytest.raises(ConfigError, match="no entry to calibrate on"):
         from_entries([], SPACE, load, "store")
+
+
+def by_hand(done: list[bool], measured: Sequence[Entry] = ()) -> plan.Task:
+    """The first architectures of the space, at 1 and 2 picoseconds a MAC."""
+    train, attack = paper_load()
+    images = Images(1000, 100, 100, 0, 8, 3, 10)
+    memory = MemorySettings(
+        train_batch=16, evaluation_batch=50, train_precision="bf16", test_precision="tf32", images=1200, test_images=100
+    )
+    return plan.Task(
+        "by hand",
+        SPACE,
+        [0],
+        np.arange(len(done), dtype=np.int32),
+        np.array(done),
+        workload(train, attack, images, batch=50),
+        images,
+        memory,
+        CostModel((1e-12, 0.0), (2e-12, 0.0), "made up"),
+        measured,
+    )
+
+
+OWN = {"gpus": 1, "preemptions_per_day": 0.0, "restart_minutes": 10.0, "checkpoint_epochs": 1, "repetitions": 5}
+
+
+def test_only_what_is_left_is_reckoned() -> None:
+    task = by_hand([True, False, False, True])
+    found = plan.report(task, RunConfig(), OWN)
+    macs = SPACE.macs_many(np.array([1, 2])).astype(float)
+    train, test = 1e-12 * task.load.train_passes * macs, 2e-12 * task.load.test_passes * macs
+    assert (found["trainings"], found["done"]) == (4, 2)
+    assert found["macs"] == pytest.approx((task.load.train_passes + task.load.test_passes) * macs.sum())
+    cost = found["estimate"]
+    assert cost["training_gpu_days"] == pytest.approx(train.sum() / 86_400)
+    assert cost["evaluation_gpu_days"] == pytest.approx(test.sum() / 86_400)
+    each = (train + test) / 86_400
+    assert cost["gpu_days_each"]["mean"] == pytest.approx(each.mean())
+    assert cost["gpu_days_each"]["std"] == pytest.approx(abs(each[0] - each[1]) / 2**0.5)
+    assert found["schedule"]["undisturbed"]["wall_days"] == pytest.approx(each.sum())
+    assert "schedule" not in plan.report(by_hand([True, True]), RunConfig(), OWN)
+
+
+def test_cards_and_measured_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def estimate(space: SearchSpace, indices: np.ndarray, settings: MemorySettings) -> MemoryEstimate:
+        asked.append(settings.evaluation_batch)
+        total = np.array([8, 10, 16, 20, 30])[: len(indices)] * 10**9 - RUNTIME_BYTES
+        return MemoryEstimate(training=total - 5 * 10**9, validation=total, test=total)
+
+    monkeypatch.setattr(plan, "estimate_memory", estimate)
+    entry = make_entry(SPACE.architecture(0))
+    facts = {**entry.provenance, "peak_memory_mib": 2000.0, "evaluation_batch": 7}
+    found = plan.describe_memory(by_hand([False] * 5, [replace(entry, provenance=facts)]))
+    assert found["cards_gb"] == {
+        "16": {"fit": 3, "could_share": 1, "training_fits": 4},
+        "24": {"fit": 4, "could_share": 2, "training_fits": 4},
+        "40": {"fit": 5, "could_share": 4, "training_fits": 5},
+        "80": {"fit": 5, "could_share": 5, "training_fits": 5},
+    }
+    assert asked == [50, 7], "the batch of the entry"
+    ratios = found["measured_over_estimated"]
+    assert (ratios["entries"], ratios["mean"]) == (1, pytest.approx(2000 * 2**20 / (8 * 10**9 - RUNTIME_BYTES)))
+
+
+def test_preemptions_in_days_and_percent() -> None:
+    jobs = Jobs(np.full(20, 3600.0), np.full(20, 1800.0), 10)
+    own = {**OWN, "gpus": 2, "preemptions_per_day": 3.0}
+    found = plan.describe_schedule(jobs, own, seed=0)["preempted"]
+    work_days = 20 * (10 * 3600 + 1800) / 86_400
+    assert found["preemptions"]["mean"] > 1
+    assert found["restart_gpu_days"]["mean"] == pytest.approx(found["preemptions"]["mean"] * 600 / 86_400)
+    assert found["lost_percent"]["mean"] == pytest.approx(100 * found["lost_gpu_days"]["mean"] / work_days)
+    assert plan.describe_schedule(jobs, own, seed=0)["preempted"] == found
+    assert plan.describe_schedule(jobs, own, seed=1)["preempted"] != found
+
+
+def test_entries_to_calibrate_on_are_spread_over_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make_store(tmp_path / "store")
+    for architecture in list(SPACE)[:9]:
+        store.save(make_entry(architecture))
+    names = sorted(path.stem for path in (store.folder / "entries").iterdir())
+    monkeypatch.setattr(plan, "CALIBRATION_ENTRIES", 3)
+    found = [f"{entry.architecture}-seed0" for entry in plan.sample_entries(store)]
+    assert found == [names[0], names[3], names[6]]
+
+
+@pytest.mark.parametrize(("batch", "evaluated"), [(30, 30), (500, 40)])
+def test_no_batch_is_larger_than_the_images(tmp_path: Path, batch: int, evaluated: int) -> None:
+    store = make_store(tmp_path / "store")
+    config = parse_command_line(["archs=all", f"batch={batch}"])
+    assert plan.prepare(config, store, 1.0).memory.evaluation_batch == evaluated
 
 
 def test_the_command_for_the_whole_space(command: Command) -> None:

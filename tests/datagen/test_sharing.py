@@ -256,9 +256,12 @@ def test_the_folder_is_private(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stat.S_IMODE(ledger_path("card").with_suffix(".lock").stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("batch", [10, 48, 500])
-def test_what_a_training_is_estimated_to_take(words: list[str], monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
-    generator = Generator.prepare(parse_command_line([*words, f"batch={batch}"]))
+@pytest.mark.parametrize(("batch", "precisions"), [(10, ("bf16", "float32")), (500, ("float32", "bf16"))])
+def test_what_a_training_is_estimated_to_take(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, batch: int, precisions: tuple[str, str]
+) -> None:
+    changes = [f"batch={batch}", f"train.precision={precisions[0]}", f"attack.precision={precisions[1]}"]
+    generator = Generator.prepare(parse_command_line([*words, *changes]))
     reserved: list[tuple[str, int, int]] = []
     monkeypatch.setattr(sharing, "card_of", lambda device: ("card", 10**9))
     monkeypatch.setattr(
@@ -268,8 +271,8 @@ def test_what_a_training_is_estimated_to_take(words: list[str], monkeypatch: pyt
     settings = MemorySettings(
         train_batch=16,
         evaluation_batch=min(batch, 48),  # there are 40 images to validate on and 48 to test
-        train_precision="float32",
-        test_precision="float32",
+        train_precision=precisions[0],
+        test_precision=precisions[1],
         images=128 + 40 + 48,
         test_images=48,
     )

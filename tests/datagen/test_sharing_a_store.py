@@ -20,7 +20,7 @@ import pytest
 
 from datagen import generate, run
 from datagen import train as train_module
-from datagen.claims import Claim
+from datagen.claims import Claim, Claims
 from datagen.config import RunConfig, parse_command_line
 from datagen.entry import Entry
 from datagen.store import EntryStore
@@ -224,6 +224,45 @@ def test_a_result_that_came_meanwhile_ends_a_training(
     assert code == 0, err
     assert "another worker has stored its result; it is left to the other worker" in err
     assert not (store.work_folder(SMALLEST, 0) / "epoch-001.pt").exists()
+
+
+def test_an_entry_that_came_just_before_the_claim_is_kept(
+    words: list[str], store: EntryStore, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command(*words)[0] == 0
+    path = store.entry_path(SMALLEST, 0)
+    whole = path.read_bytes()
+    path.unlink()
+    before(monkeypatch, Claims, "take", 1, lambda: path.write_bytes(whole))
+    code, _, err = command(*words)
+    assert (code, "begins" in err) == (0, False)
+    assert path.read_bytes() == whole
+
+
+def test_unfinished_files_of_earlier_workers_are_cleared_away(
+    words: list[str], store: EntryStore, command: Command
+) -> None:
+    left = store.work_folder(SMALLEST, 0) / ".last.pt.0123456789ab-1-0123456789ab.partial"  # of another machine
+    generate.Generator.prepare(run.parse_command_line(words)).claim()
+    left.parent.mkdir(parents=True)
+    left.touch()
+    assert command(*words)[0] == 0
+    assert not left.exists()
+
+
+def test_a_failure_after_the_training_was_lost_is_not_recorded(
+    words: list[str], store: EntryStore, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(*rest: Any, **more: Any) -> None:
+        steal(store)
+        raise TrainingError("diverged")
+
+    monkeypatch.setattr(generate, "assess", diverge)
+    code, out, err = command(*words, "wait=false")
+    assert code == 3
+    assert "others are working on 1 of them" in out
+    assert "taken over by elsewhere" in err
+    assert not store.failures()
 
 
 @pytest.mark.parametrize("name", ["best.pt", "epoch-001.pt"])
