@@ -135,7 +135,7 @@ def test_the_estimate_by_hand() -> None:
         test_images=50,
     )
     found = estimate_memory(space, np.array([0]), settings)
-    weights = 4 * int(space.params_many(np.array([0]))[0])
+    weights = 4 * int(space.params_many(indices=np.array([0]))[0])
     images = 100 * (4 + 8)  # pixels of a byte, a label
     floats = 8 * 4 * 4  # copies of an image in a step
     attacked = 132 - 4 + 4 * 16  # nothing for the linear layer's weights, no batch norm's deviations

@@ -202,7 +202,7 @@ OWN = {"gpus": 1, "preemptions_per_day": 0.0, "restart_minutes": 10.0, "checkpoi
 def test_only_what_is_left_is_reckoned() -> None:
     task = by_hand([True, False, False, True])
     found = plan.report(task, RunConfig(), OWN)
-    macs = SPACE.macs_many(np.array([1, 2])).astype(float)
+    macs = SPACE.macs_many(indices=np.array([1, 2])).astype(float)
     train, test = 1e-12 * task.load.train_passes * macs, 2e-12 * task.load.test_passes * macs
     assert (found["trainings"], found["done"]) == (4, 2)
     assert found["macs"] == pytest.approx((task.load.train_passes + task.load.test_passes) * macs.sum())
