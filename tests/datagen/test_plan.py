@@ -225,7 +225,7 @@ def test_cards_and_measured_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
         return MemoryEstimate(training=total - 5 * 10**9, validation=total, test=total)
 
     monkeypatch.setattr(plan, "estimate_memory", estimate)
-    entry = make_entry(SPACE.architecture(0))
+    entry = make_entry(SPACE.from_index(0))
     facts = {**entry.provenance, "peak_memory_mib": 2000.0, "evaluation_batch": 7}
     found = plan.describe_memory(by_hand([False] * 5, [replace(entry, provenance=facts)]))
     assert found["cards_gb"] == {

@@ -198,6 +198,6 @@ def test_digest_of_a_users_searcher(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "searchers.bananas" in provenance._sources(sys.modules["mine"].Mine)
 
 
-def test_a_searcher_that_stops_itself_may_stop_before_the_budget(table: Table) -> None:
+def test_a_searcher_that_stops_before_its_budget_says_why(table: Table) -> None:
     run = run_once(race(table, searcher=f"{__name__}.Early"), 0)
-    assert (len(run.arch_index), run.ended) == (4, "")
+    assert (len(run.arch_index), run.ended) == (4, "four will do")

@@ -39,7 +39,7 @@ class Dreamer(Searcher):
         return self.sample_unseen()
 
     def best(self) -> tuple[Architecture, float]:
-        return next(a for a in map(SPACE.architecture, range(SPACE.size)) if a not in self.history), 0.0
+        return next(a for a in map(SPACE.from_index, range(SPACE.size)) if a not in self.history), 0.0
 
 
 def race(table: Table, **changes: object) -> Race:

@@ -175,5 +175,5 @@ def test_markdown_by_hand(table: Table) -> None:
     rows = rows_of(Oracle(table), [1, 2])
     assert [summary.cells(rows[name])[0] for name in ("val_pgd_acc", "test_pgd_acc")] == [
         "Val PGD20 (objective)",
-        "Test PGD20 (ten steps)",
+        "Test PGD20†",
     ]
