@@ -75,4 +75,4 @@ def problems(draw: st.DrawFn, largest: int = 144) -> Problem:
 def as_percentages(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Numbers from 0 to 100 in the same order, with the same ties: what a table takes for accuracies."""
     distinct, ranks = np.unique(values, return_inverse=True)
-    return (100.0 / max(len(distinct) - 1, 1) * ranks).reshape(values.shape)
+    return (100.0 * ranks / max(len(distinct) - 1, 1)).reshape(values.shape)  # exactly 100 at the top
