@@ -48,7 +48,7 @@ class PublishedBananas(PublishedSearcher):
     Args:
         space: where to search.
         seed: seed of all randomness.
-        queries: unique architectures after which no round begins; the last one may exceed it by up to 8 of 10.
+        queries: unique architectures after which no round begins; the last one is queried whole.
         starts: random architectures to begin with (10: published).
         batch: architectures queried per round (10: published).
         members: networks in the ensemble (5: published).

@@ -254,7 +254,7 @@ def test_the_search_is_the_published_one_query_for_query() -> None:
         unique.append(len(searcher.history))
     assert repeats > 0
     assert min(unique) >= 500
-    assert 500 < max(unique) <= 508
+    assert 500 < max(unique) < 510
 
 
 def test_starts_may_repeat() -> None:
