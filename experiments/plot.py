@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 
 from experiments.config import main_with_errors, parse_words
 from experiments.contestants import experiments_among, read_contest
-from experiments.figures.looks import COLOURS as COLOURS
-from experiments.figures.looks import PUBLISHED as PUBLISHED
 from experiments.figures.looks import looks, wrapped_name
 from experiments.figures.style import footnote, plain_text
 from experiments.labels import definitions, short_label

@@ -36,7 +36,7 @@ from experiments.store import Runs, RunStore, note, writing_reports
 from experiments.stored_config import load_runs
 from experiments.trajectory import incumbents
 from experiments.worker import ranges, run_and_store, run_group_and_store
-from nasbench_ar import METRICS, ConfigError, Oracle, WriteError, load, parse_constraints
+from nasbench_ar import METRICS, ConfigError, Oracle, load, parse_constraints
 from nasbench_ar.bars import bar
 from nasbench_ar.checkout import versions
 from nasbench_ar.engine import Engine
@@ -116,12 +116,9 @@ def complete(config: RunConfig, oracle: Oracle, parent: Path) -> Iterator[tuple[
         wanted = range(config.seed, config.seed + config.runs)
         note(f"{config.searcher_name}: {race.objective}, seeds {wanted[0]}..{wanted[-1]}, {race.queries} queries each")
         missing = store.missing(wanted)
+        store.begin(resolved, provenance.code() if missing else None)
         if missing:
-            store.begin(resolved, provenance.code())
             _carry_out(race, missing, store, config.parallel, (fingerprint["table_hash"], fingerprint["source"]))
-        else:
-            with contextlib.suppress(WriteError):  # the folder may be read-only
-                store.begin(resolved, None)
         # checked, since some may have been stored by another command, long ago
         runs = load_runs(store, fingerprint, wanted, config.queries, oracle)
         with writing_reports(computed=bool(missing)):

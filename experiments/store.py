@@ -29,7 +29,7 @@ import sys
 import uuid
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -291,14 +291,15 @@ class RunStore:
             config: the resolved configuration, with its `fingerprint`.
             code: commit and versions that are about to compute runs, or None; added to
                 the list `computed_by`, which grows when a later command, on other
-                versions, computes further runs.
+                versions, computes further runs.  With None the folder may be read-only.
         """
         for folder in (self.folder, self.folder / "runs"):
             sweep_partials(folder)
         stored = self._stored_config() or {}
         before = stored.get("computed_by", [])
         computed_by = before if code is None or dict(code) in before else [*before, dict(code)]
-        self.write(CONFIG, _as_yaml({**config, "computed_by": computed_by}))
+        with suppress(WriteError) if code is None else nullcontext():
+            self.write(CONFIG, _as_yaml({**config, "computed_by": computed_by}))
 
     def _stored_config(self) -> dict[str, Any] | None:
         """As `read_config`; None where there is none."""

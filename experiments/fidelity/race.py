@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from experiments.fidelity.runner import FidelityRace, build_searcher, open_sessi
 from experiments.fidelity.store import TraceStore
 from experiments.store import note, writing_reports
 from experiments.worker import check_same
-from nasbench_ar import ConfigError, FidelitySession, Oracle, WriteError, load
+from nasbench_ar import ConfigError, FidelitySession, Oracle, load
 from nasbench_ar.bars import bar
 from nasbench_ar.engine import Engine
 from searchers.fidelity import FidelitySearcher
@@ -49,12 +48,9 @@ def run_experiment(config: FidelityConfig, oracle: Oracle | None = None) -> Resu
             f"{race.budget:.6g} {unit} each, {race.workers} at a time{mark}{origin}"
         )
         missing = store.missing(wanted)
+        store.begin(resolved, provenance.code() if missing else None)
         if missing:
-            store.begin(resolved, provenance.code())
             _carry_out(race, missing, store, config.parallel, (fingerprint["table_hash"], fingerprint["source"]))
-        else:
-            with contextlib.suppress(WriteError):  # the folder may be read-only
-                store.begin(resolved, None)
         results = read_results(folder, wanted, oracle)
         with writing_reports(computed=bool(missing)):
             write_report([results], store, "summary")

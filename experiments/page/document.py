@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments import plot, table2
+from experiments import table2
+from experiments.figures.looks import PUBLISHED
 from experiments.page import columns, series
 from experiments.page.sections import Section
 from experiments.page.stored import Race
@@ -164,7 +165,7 @@ def _race_context(race: Race, number: int) -> dict[str, Any]:
     tables = []
     for part in race.parts:
         header, lines = table2.table_lines(part)
-        as_published = part[0].config.searcher_name.startswith(plot.PUBLISHED)
+        as_published = part[0].config.searcher_name.startswith(PUBLISHED)
         title = "The authors' searchers as they behave" if as_published else "Searchers"
         tables.append({"title": title, "header": header, "lines": lines, "legend": table2.legend(part)})
     return {

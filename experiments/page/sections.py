@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments import compare, compare_figures, compare_text, plot
+from experiments import compare, compare_figures, compare_text
 from experiments.analysis.table_data import TableData
 from experiments.figures.base import Figure
+from experiments.figures.looks import PUBLISHED
 from experiments.figures.style import print_style
 from experiments.page.pictures import Picture, picture
 from experiments.page.stored import Race
@@ -44,7 +45,7 @@ def comparison_sections(races: Sequence[Race]) -> list[Section]:
         for part in race.parts:
             if len(part) < 2:
                 continue
-            as_published = part[0].config.searcher_name.startswith(plot.PUBLISHED)
+            as_published = part[0].config.searcher_name.startswith(PUBLISHED)
             title = "Comparison of the authors' searchers" if as_published else "Comparison"
             title += f" on {race.objective}" if len(races) > 1 else ""
             key = f"comparison-{number}" + ("-published" if as_published else "")

@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from experiments import compare, plot, report, run
+from experiments import compare, report, run
 from experiments.analyze import choose_figures
+from experiments.figures.looks import COLOURS
 from experiments.page import columns, document, series
 from experiments.page.stored import read_races
 from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError, Table, load
@@ -184,7 +185,7 @@ def test_a_script_that_would_end_its_element_is_refused(table: Table, monkeypatc
 
 def test_colours_are_those_of_the_other_pictures() -> None:
     light = document.asset("report.css").partition("@media")[0]
-    assert tuple(re.findall(r"--series-\d: (#\w{6})", light)) == plot.COLOURS
+    assert tuple(re.findall(r"--series-\d: (#\w{6})", light)) == COLOURS
 
 
 def test_a_searcher_keeps_its_sign_whoever_is_beside_it() -> None:
