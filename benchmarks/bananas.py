@@ -26,9 +26,9 @@ from benchmarks.environment import command_line, describe
 from benchmarks.published_bananas import MEMBERS, plain_microseconds, steps_per_network
 from benchmarks.searchers import seconds
 from nasbench_ar import load
+from nasbench_ar.system.threads import single_threaded
 from searchers import Bananas
 from searchers.published.batched_mlp import Recipe
-from searchers.threads import single_threaded
 
 
 def one_run(seed: int) -> tuple[float, float, Bananas]:

@@ -18,7 +18,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 
 from benchmarks.environment import command_line, describe
-from experiments.summary import as_markdown
+from experiments.tables import as_markdown
 from nasbench_ar import load
 from searchers import Bananas
 

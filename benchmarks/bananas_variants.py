@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.environment import command_line, describe
-from experiments.config import RunConfig, target_of
-from experiments.run import run_experiment
-from experiments.statistics import holm, paired_wilcoxon
-from experiments.summary import as_markdown
-from experiments.trajectory import incumbents
+from experiments.experiment import run_experiment
+from experiments.races.config import RunConfig, target_of
+from experiments.results.incumbents import incumbents
+from experiments.statistics.intervals import holm, paired_wilcoxon
+from experiments.tables import as_markdown
 from nasbench_ar import load
 from searchers import SEARCHERS, Bananas, hyperparameters
 

@@ -6,7 +6,7 @@ On CUDA the network is WRN-34-10; on a processor it is the same with one channel
 that has 16.  Random 32x32 images stand for CIFAR-10.  Measured in one run:
 
 - the rate of a large matrix product in the precision of the training;
-- `datagen.train` itself: the loop as it is used, its first epoch left out;
+- `datagen.training.train` itself: the loop as it is used, its first epoch left out;
 - a plain loop: the protocol as it reads, float32 and NCHW with PyTorch's defaults (which
   let convolutions round to TF32 on CUDA), looking at the loss after every step;
 - one step of PGD on more and more images at once, to choose the evaluation's batch.
@@ -31,16 +31,16 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from benchmarks.environment import command_line, describe
-from datagen.attacks import pgd
-from datagen.augment import crop_and_flip
-from datagen.classifier import Classifier, float32_rule
+from datagen.attack.attacks import pgd
+from datagen.attack.evaluator import Batches, is_out_of_memory
 from datagen.config import AttackConfig, RunConfig, TrainConfig
-from datagen.data import Dataset, Split
-from datagen.evaluate import Batches, is_out_of_memory
 from datagen.hardware import choose_device, choose_precision, device_name
-from datagen.model import as_unit_floats, build_network
+from datagen.images.augment import crop_and_flip
+from datagen.images.splits import Dataset, Split
+from datagen.network.classifier import Classifier, float32_rule
+from datagen.network.model import as_unit_floats, build_network
 from datagen.seeds import generator
-from datagen.train import build_optimiser, train
+from datagen.training.train import build_optimiser, train
 from nasbench_ar import SearchSpace
 
 ARCHITECTURE = "5-10-5-10-5-10"
@@ -81,7 +81,7 @@ def random_split(n: int, device: torch.device) -> Split:
 
 
 def our_rates(space: SearchSpace, args: argparse.Namespace, device: torch.device, precision: str) -> list[float]:
-    """Images a second of `datagen.train`, one number an epoch after the first."""
+    """Images a second of `datagen.training.train`, one number an epoch after the first."""
     plan = TrainConfig(epochs=args.repeats + 1, batch=args.batch, precision=precision)
     config = RunConfig(train=plan, attack=AttackConfig(pgd_steps=1, cw_steps=1))
     few = random_split(10, device)
@@ -192,7 +192,7 @@ def main() -> None:
     plain = plain_rates(space, args, device)
     operations = 2 * PASSES * space.macs(ARCHITECTURE) * statistics.median(ours)
     print(f"matrix product           {rate / 1e12:9.3f} TFLOP/s")
-    print(f"datagen.train            {shown(ours)} images/s")
+    print(f"datagen.training.train            {shown(ours)} images/s")
     print(f"  of the matrix product  {100 * operations / rate:9.1f} %  ({operations / 1e12:.3f} TFLOP/s)")
     print(f"plain float32 loop       {shown(plain)} images/s")
     print(f"  ratio                  {statistics.median(ours) / statistics.median(plain):9.2f}\n")

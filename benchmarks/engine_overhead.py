@@ -15,7 +15,7 @@ import statistics
 import time
 
 from benchmarks.environment import command_line, describe
-from nasbench_ar.engine import ENGINES, Engine
+from nasbench_ar.system.engine import ENGINES, Engine
 
 
 def nothing(number: int) -> int:

@@ -24,10 +24,10 @@ from pathlib import Path
 from benchmarks.environment import command_line, describe
 from nasbench_ar import NARES
 from nasbench_ar.library import HOME_VARIABLE
-from tests.nasbench_ar.synthetic_release import make_record, write_jsonl
+from tests.nasbench_ar.release.synthetic_release import make_record, write_jsonl
 
 IMPORT = """
-from nasbench_ar.release import import_release
+from nasbench_ar.release.importer import import_release
 table = import_release(path, replace=True, progress=False)
 assert table.rows == 15625
 """

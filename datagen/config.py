@@ -23,13 +23,13 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from datagen import plain
-from datagen.plain import quotable
 from datagen.profiles import PROFILES
 from nasbench_ar import SearchSpace
-from nasbench_ar.command import docstring
-from nasbench_ar.engine import ENGINES
 from nasbench_ar.errors import ConfigError, first_line, shown
+from nasbench_ar.system import checked_json as checked
+from nasbench_ar.system.checked_json import quotable
+from nasbench_ar.system.command import docstring
+from nasbench_ar.system.engine import ENGINES
 
 SOURCES = ("cifar10", "digits", "arrays")
 VALIDATIONS = ("cifar10.1", "held_out", "file")
@@ -276,7 +276,12 @@ class RunConfig:
         return asdict(self)
 
 
-_KINDS: dict[type, Callable[[Any], Any]] = {bool: plain.truth, int: plain.count, float: plain.number, str: plain.line}
+_KINDS: dict[type, Callable[[Any], Any]] = {
+    bool: checked.truth,
+    int: checked.count,
+    float: checked.number,
+    str: checked.line,
+}
 
 
 def check_protocol(content: Mapping[str, Any]) -> None:
@@ -292,7 +297,7 @@ def check_protocol(content: Mapping[str, Any]) -> None:
             value = content[part][key]
             try:
                 if isinstance(default, list):
-                    found[key] = list(map(plain.number, value))
+                    found[key] = list(map(checked.number, value))
                 else:
                     found[key] = _KINDS[type(default)](value)
             except ValueError as error:

@@ -28,13 +28,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen.config import AttackConfig, TrainConfig
-from datagen.merge import SHOWN, Merged, merge
-from datagen.rows import Facts, OldRows, Row, row_of_entry, unknown_metrics
-from datagen.store import EntryStore
+from datagen.store.folder import EntryStore
+from datagen.store.merge import SHOWN, Merged, merge
+from datagen.store.rows import Facts, OldRows, Row, row_of_entry, unknown_metrics
 from datagen.words import parse_words, run_command
 from nasbench_ar import METRICS, Table, TableWriter
 from nasbench_ar.errors import ConfigError, ResultsError, TableError
-from nasbench_ar.export import release_gaps, write_release
+from nasbench_ar.frames import release_gaps, write_release
 from nasbench_ar.masks import FILE as MASKS_FILE
 from nasbench_ar.masks import Masks, load_masks
 

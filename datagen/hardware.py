@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from nasbench_ar.checkout import git_commit, versions
 from nasbench_ar.errors import ConfigError
+from nasbench_ar.system.versions import git_commit, versions
 
 _LIBRARIES = ("numpy", "torch", "torchvision", "pyautoattack", "scikit-learn", "hydra-core")
 

@@ -34,15 +34,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen.config import RunConfig, check_keys, known_keys, parse_command_line
-from datagen.cost_model import SECONDS_A_DAY, CostModel, from_entries, from_published, from_total, layers_of
-from datagen.entry import Entry, read_entry
-from datagen.memory import CARD_BYTES_PER_GB, CARDS_GB, RUNTIME_BYTES, MemorySettings, estimate_memory
-from datagen.plan_text import render
-from datagen.schedule import Jobs, Schedule, poisson, simulate
+from datagen.planning.cost_model import SECONDS_A_DAY, CostModel, from_entries, from_published, from_total, layers_of
+from datagen.planning.memory import CARD_BYTES_PER_GB, CARDS_GB, RUNTIME_BYTES, MemorySettings, estimate_memory
+from datagen.planning.schedule import Jobs, Schedule, poisson, simulate
+from datagen.planning.text import render
+from datagen.planning.workload import Images, Workload, images_of_config, images_of_store, workload
 from datagen.selection import select, select_seeds
-from datagen.store import EntryStore
+from datagen.store.entry import Entry, read_entry
+from datagen.store.folder import EntryStore
 from datagen.words import MOST, parse_words, run_command
-from datagen.workload import Images, Workload, images_of_config, images_of_store, workload
 from nasbench_ar import NARES, SearchSpace
 from nasbench_ar.errors import ConfigError
 

@@ -23,18 +23,18 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from datagen import worker
 from datagen.config import RunConfig, describe_keys, parse_command_line
 from datagen.profiles import PROFILES
 from datagen.selection import select, select_seeds
-from datagen.stopping import Stop, asking_on_signal
-from datagen.store import EntryStore, training_key
-from datagen.worker import Order, Outcome, note
+from datagen.store.folder import EntryStore, training_key
+from datagen.workers import worker
+from datagen.workers.stopping import Stop, asking_on_signal
+from datagen.workers.worker import Order, Outcome, note
 from nasbench_ar import Architecture
-from nasbench_ar.command import carry_out
-from nasbench_ar.engine import Engine
 from nasbench_ar.errors import ResultsError, TrainingError, WriteError
-from nasbench_ar.process import require_open_files
+from nasbench_ar.system.command import carry_out
+from nasbench_ar.system.engine import Engine
+from nasbench_ar.system.process import require_open_files
 
 POLL_SECONDS = 5.0
 FAILURES_IN_A_ROW = 10  # a broken device must not use up the attempts of every training

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from datagen.plain import one_line, quotable
 from nasbench_ar import Architecture, SearchSpace
 from nasbench_ar.errors import ConfigError, SpaceError, shown
+from nasbench_ar.system.checked_json import one_line, quotable
 
 MOST_SEEDS = 10_000  # in one range
 _COMMA = re.compile(r",(?![^\[]*\])")  # not within brackets

@@ -21,13 +21,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from datagen.failures import Failure, utc_time
-from datagen.plain import quotable
-from datagen.progress import HOUR_SECONDS, Rate, Running, Status, look
 from datagen.selection import select_seeds
-from datagen.store import LEASE_SECONDS, EntryStore
+from datagen.store.failures import Failure, utc_time
+from datagen.store.folder import LEASE_SECONDS, EntryStore
 from datagen.words import parse_words, run_command
+from datagen.workers.progress import HOUR_SECONDS, Rate, Running, Status, look
 from nasbench_ar.errors import ConfigError
+from nasbench_ar.system.checked_json import quotable
 
 DEFAULTS = {"store": "entries", "archs": "", "seeds": "", "lease": str(LEASE_SECONDS), "json": False}
 MOST_LINES = 20

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from datagen.config import check_keys
-from datagen.plain import quotable
-from nasbench_ar.command import carry_out, docstring
 from nasbench_ar.errors import ConfigError, shown
+from nasbench_ar.system.checked_json import quotable
+from nasbench_ar.system.command import carry_out, docstring
 
 MOST = 10**9
 _TRUTH = {"true": True, "false": False}

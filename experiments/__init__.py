@@ -7,6 +7,6 @@ python -m experiments.report
 """
 
 import nasbench_ar  # noqa: F401  # first of all, since it lets Ctrl-C end a command in one line
-from nasbench_ar.packages import check_not_hidden
+from nasbench_ar.system.packages import check_not_hidden
 
 check_not_hidden("searchers")

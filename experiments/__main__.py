@@ -2,7 +2,7 @@
 
 import sys
 
-from nasbench_ar.packages import describe, listing
+from nasbench_ar.system.packages import describe, listing
 
 if __name__ == "__main__":
     sys.exit(listing(lambda: describe("experiments")))

@@ -22,58 +22,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.analysis.catalogue import FIGURES, choose_figures
+from experiments.analysis.figure import Figure, Numbers
 from experiments.analysis.table_data import TableData
-from experiments.config import main_with_errors, parse_words
-from experiments.figures import (
-    anova,
-    correlations,
-    costs,
-    curves,
-    diagnostics,
-    entries,
-    landscape,
-    noise,
-    pareto,
-    ratios,
-)
-from experiments.figures.base import Figure, Numbers
-from experiments.figures.style import print_style
-from experiments.plot import write_figure
-from experiments.store import write_file
+from experiments.plots.style import print_style, write_figure
+from experiments.races.config import main_with_errors, parse_words
 from nasbench_ar import ConfigError, MissingEntryError, ResultsError, load
-from nasbench_ar.command import docstring
+from nasbench_ar.system.command import docstring
+from nasbench_ar.system.files import write_file
 
-FIGURES: dict[str, Figure] = {
-    figure.name: figure
-    for figure in (
-        costs.FIGURE,
-        entries.FIGURE,
-        diagnostics.STABLE,
-        diagnostics.LIP,
-        ratios.FIGURE,
-        pareto.FIGURE,
-        correlations.FIGURE,
-        anova.FIGURE,
-        landscape.FIGURE,
-        noise.FIGURE,
-        curves.FIGURE,
-    )
-}
 DPI = 300
 LEAST_DPI, MOST_DPI = 30, 1200
-
-
-def choose_figures(words: str) -> list[Figure]:
-    """The figures of `all` or a comma list of names, in the order of `FIGURES`.
-
-    Raises:
-        ConfigError: on an unknown name; lists them all.
-    """
-    names = [name.strip() for name in words.split(",")]
-    unknown = [name for name in names if name not in (*FIGURES, "all")]
-    if unknown:
-        raise ConfigError(f"figures={unknown[0]}: no such figure; there are all, {', '.join(FIGURES)}")
-    return [figure for name, figure in FIGURES.items() if name in names or "all" in names]
 
 
 def write(figure: Figure, numbers: Numbers, out: Path, dpi: int = DPI) -> list[Path]:

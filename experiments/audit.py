@@ -14,14 +14,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.config import main_with_errors, parse_words, target_of
-from experiments.runner import Race, Run, build_searcher, open_session, run_once
-from experiments.summary import plus_minus
-from experiments.trajectory import incumbents
+from experiments.races.config import main_with_errors, parse_words, target_of
+from experiments.races.runner import Race, Run, build_searcher, open_session, run_once
+from experiments.results.incumbents import incumbents
+from experiments.tables import plus_minus
 from nasbench_ar import METRICS, NARES, ConfigError, Oracle, load
-from nasbench_ar.command import docstring
+from nasbench_ar.system.command import docstring
+from nasbench_ar.system.threads import single_threaded
 from searchers import ALL_SEARCHERS, Bananas
-from searchers.threads import single_threaded
 
 QUERIES = 500
 SIZES = (100, 490)  # observations that an ensemble is trained on

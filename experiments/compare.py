@@ -22,168 +22,21 @@ Writes comparison.md, .csv and .tex, pairs.csv, and anytime, profile and ranks a
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from experiments import compare_figures, compare_text, plot
-from experiments.compare_parts import course, pairs_at, profiles, ranking, standing
-from experiments.comparison import Comparison, Course, Pair
-from experiments.config import MOST, main_with_errors, parse_words
-from experiments.contestants import BUDGET, SHARED, Contest, experiments_among, found_after, read_contest
-from experiments.store import write_file
-from nasbench_ar import METRICS, ConfigError, MetricError
-from nasbench_ar.command import docstring
+from experiments.plots.comparison import draw_anytime, draw_profile, draw_ranks, note
+from experiments.plots.style import save_figure
+from experiments.races.config import MOST, main_with_errors, parse_words
+from experiments.results import comparison_text
+from experiments.results.comparison import CLIQUES, OBJECTIVE, Comparison, compare
+from experiments.results.read import experiments_among
+from nasbench_ar import ConfigError
 from nasbench_ar.errors import WriteError
-from nasbench_ar.metrics import metric as metric_of
-
-FloatArray = NDArray[np.float64]
-OBJECTIVE = "objective"
-CLIQUES = ("wilcoxon", "nemenyi")
-
-
-def compare(
-    folders: Sequence[str | os.PathLike[str]],
-    *,
-    metric: str = OBJECTIVE,
-    at: Sequence[int] = (),
-    difference: float | None = None,
-    joined_by: str = CLIQUES[0],
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Comparison:
-    """Compare the stored runs of several result folders.
-
-    Args:
-        folders: `<out>/<table>/<searcher>`, two or more.
-        metric: `objective`, or a metric of the table that has a direction.
-        at: budgets; the whole one by default.
-        difference: positive, in the metric's unit: count the seeds that this takes
-            instead of the observed difference.
-        joined_by: `wilcoxon` or `nemenyi`: the test behind the cliques.
-        resamples: of the bootstrap.
-        seed: of the bootstrap and of the simulated experiments.
-
-    Raises:
-        ResultsError: on folders without runs, or that differ in table, objective or budget.
-        MetricError: on a metric that the table lacks or that has no direction.
-        ConfigError: on other arguments that cannot be.
-    """
-    paths = [Path(folder) for folder in folders]
-    if len(paths) < 2:
-        raise ConfigError(f"{len(paths)} folder given: a comparison needs the result folders of two or more searchers")
-    contest = read_contest(paths, (*SHARED, BUDGET))
-    queries = contest.contestants[0].queries
-    name = contest.objective if metric == OBJECTIVE else metric
-    column, maximize = _column(contest, name)
-    budgets = _budgets(at, queries)
-    _check(difference, joined_by, resamples)
-    optimum = float(np.nanmax(column) if maximize else np.nanmin(column))
-    notes = _notes(contest)
-    courses = []
-    for contestant in contest.contestants:
-        found, rule = found_after(contestant.runs, queries, maximize=contest.maximize)
-        courses.append(course(contestant.name, contestant.runs.seeds, column[found], optimum))
-        if rule == "own":
-            notes.append(
-                f"{contestant.name} reports an architecture of its own choice; before the end of a run its best by "
-                "the objective stands for it."
-            )
-    notes += _missing(courses, budgets[-1])
-    sign = 1.0 if maximize else -1.0
-    pairs: list[Pair] = []
-    rankings = []
-    for budget in budgets:
-        at_budget = pairs_at(courses, budget, sign, difference, resamples, seed)
-        pairs += at_budget
-        rankings.append(ranking(courses, budget, sign, at_budget, joined_by))
-    return Comparison(
-        table=contest.oracle.name,
-        title=contest.oracle.title,
-        objective=contest.objective,
-        metric=name,
-        label=contest.oracle.label(name),
-        unit=METRICS[name].unit,
-        maximize=maximize,
-        optimum=optimum,
-        queries=queries,
-        budgets=budgets,
-        difference=difference,
-        courses=tuple(courses),
-        standings=tuple(standing(c, budget) for budget in budgets for c in courses),
-        pairs=tuple(pairs),
-        rankings=tuple(rankings),
-        profiles=tuple(profiles(courses, budgets[-1])),
-        notes=tuple(notes),
-    )
-
-
-def _column(contest: Contest, name: str) -> tuple[FloatArray, bool]:
-    oracle = contest.oracle
-    found = metric_of(name, oracle.metrics)
-    directed = [m for m in oracle.metrics if METRICS[m].maximize is not None]
-    if name not in directed:
-        what = "has no better or worse" if name in oracle.metrics else f"is not in table {oracle.name}"
-        raise MetricError(f"{name} {what}; metrics to compare on: objective, {', '.join(directed)}")
-    return oracle.column(name, seed=contest.table_seed), bool(found.maximize)
-
-
-def _budgets(at: Sequence[int], queries: int) -> tuple[int, ...]:
-    for budget in at:
-        if not 1 <= budget <= queries:
-            raise ConfigError(f"at={budget}: the runs have {queries} queries; give budgets from 1 to {queries}")
-    return tuple(sorted(set(at))) or (queries,)
-
-
-def _check(difference: float | None, joined_by: str, resamples: int) -> None:
-    if difference is not None and not (math.isfinite(difference) and difference > 0):
-        raise ConfigError(f"difference={difference}: expected a positive number in the metric's unit")
-    if joined_by not in CLIQUES:
-        raise ConfigError(f"cliques={joined_by!r}: expected {' or '.join(CLIQUES)}")
-    if resamples < 1:
-        raise ConfigError(f"resamples={resamples}: expected a positive number")
-
-
-def _notes(contest: Contest) -> list[str]:
-    """Sentences on runs that are not alike."""
-    notes = []
-    sets = {c.name: c.runs.seeds for c in contest.contestants}
-    common = set.intersection(*(set(seeds.tolist()) for seeds in sets.values()))
-    if any(len(seeds) != len(common) for seeds in sets.values()):
-        counts = ", ".join(f"{name} {len(seeds)}" for name, seeds in sets.items())
-        notes.append(
-            f"The searchers have different seeds ({counts}): each pair is compared on the seeds that both have, "
-            f"ranks are over the {len(common)} seeds that all have, curves and profiles over all runs of each."
-        )
-    for c in contest.contestants:
-        spent = (c.runs.arch_index >= 0).sum(axis=1)
-        if spent.max() > c.queries:
-            over = int((spent > c.queries).sum())
-            notes.append(
-                f"{over} of {len(spent)} runs of {c.name} queried more than {c.queries} architectures; what they "
-                "found after that does not count here."
-            )
-        if spent.min() < c.queries:
-            short = int((spent < c.queries).sum())
-            notes.append(f"{short} runs of {c.name} ended early and keep what they had found.")
-    return notes
-
-
-def _missing(courses: Sequence[Course], budget: int) -> list[str]:
-    counts = [(c.name, int(np.isnan(c.values[:, budget - 1]).sum()), len(c.seeds)) for c in courses]
-    lacking = ", ".join(f"{name} {missing} of {runs}" for name, missing, runs in counts if missing)
-    if not lacking:
-        return []
-    return [
-        f"The table has no value for what some runs report ({lacking}): means are over the others, tests over the "
-        "seeds with a value of both, areas over the queries with a value."
-    ]
-
+from nasbench_ar.system.command import docstring
+from nasbench_ar.system.files import write_file
 
 DEFAULTS: dict[str, str | int] = {
     "metric": OBJECTIVE,
@@ -203,13 +56,13 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[str]:
         WriteError: when the folder cannot be written.
     """
     files = {
-        "comparison.md": compare_text.as_report(comparison),
-        "comparison.csv": compare_text.standings_csv(comparison),
-        "comparison.tex": compare_text.as_tex(comparison),
-        "pairs.csv": compare_text.pairs_csv(comparison),
-        "anytime.csv": compare_text.anytime_csv(comparison),
-        "profile.csv": compare_text.profile_csv(comparison),
-        "ranks.csv": compare_text.ranks_csv(comparison),
+        "comparison.md": comparison_text.as_report(comparison),
+        "comparison.csv": comparison_text.standings_csv(comparison),
+        "comparison.tex": comparison_text.as_tex(comparison),
+        "pairs.csv": comparison_text.pairs_csv(comparison),
+        "anytime.csv": comparison_text.anytime_csv(comparison),
+        "profile.csv": comparison_text.profile_csv(comparison),
+        "ranks.csv": comparison_text.ranks_csv(comparison),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -218,13 +71,13 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[str]:
     for name, text in files.items():
         write_file(folder / name, text.encode())
     pictures = {
-        "anytime": compare_figures.draw_anytime(comparison).axes[0],
-        "profile": compare_figures.draw_profile(comparison),
-        "ranks": compare_figures.draw_ranks(comparison),
+        "anytime": draw_anytime(comparison).axes[0],
+        "profile": draw_profile(comparison),
+        "ranks": draw_ranks(comparison),
     }
     for name, axes in pictures.items():
         for kind in ("png", "pdf"):
-            plot.save_figure(axes, folder / f"{name}.{kind}", note=compare_figures.note(comparison))
+            save_figure(axes, folder / f"{name}.{kind}", note=note(comparison))
     return [*files, *(f"{name}.{kind}" for name in pictures for kind in ("png", "pdf"))]
 
 
@@ -268,7 +121,7 @@ def main(arguments: Sequence[str]) -> None:
         seed=given["seed"],
     )
     folder = _folder(given["out"], folders, comparison)
-    print(compare_text.as_text(comparison))  # first, since the folder may be read-only
+    print(comparison_text.as_text(comparison))  # first, since the folder may be read-only
     names = write_comparison(comparison, folder)
     print(f"{folder}: {' '.join(names)}")
 

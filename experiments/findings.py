@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.analysis import anova, correlations, costs, landscape, learning_curves, levels, pareto, ratios
+from experiments.analysis.figure import Figure, Numbers, label
+from experiments.analysis.resampling import standard_error
 from experiments.analysis.table_data import DEFAULT_FLAGS, TableData
-from experiments.config import main_with_errors, parse_words
-from experiments.figures import anova, correlations, costs, curves, diagnostics, entries, landscape, pareto, ratios
-from experiments.figures.base import Figure, Numbers, label
-from experiments.noise import standard_error
-from experiments.summary import as_markdown
+from experiments.races.config import main_with_errors, parse_words
+from experiments.tables import as_markdown
 from nasbench_ar import MissingEntryError, Oracle, load
-from nasbench_ar.command import docstring
+from nasbench_ar.system.command import docstring
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,6 +124,11 @@ def ranks_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
     return ("Kendall's τ (500 best)", *(label(test, unit=False) for test in tests)), lines
 
 
+def curves_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
+    """Finding 8: one line a curve."""
+    return ("Curve",), [(line,) for line in numbers.lines]
+
+
 def anova_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
     """Beyond the paper: shares of variance."""
     header = ("Metric", "method", "additive (%)", "pairwise (%)", "of it noise, at most", "higher and noise (%)")
@@ -157,13 +162,17 @@ def landscape_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
 Tabulate = Callable[[Numbers], tuple[tuple[str, ...], Lines]]
 FINDINGS: dict[str, tuple[str, Figure, Tabulate]] = {
     "finding1": ("1. Accuracy along MACs and params", costs.FIGURE, costs_table),
-    "finding2": ("2. One step of depth or width", entries.FIGURE, steps_table),
-    "finding3": ("3. Stable accuracy", diagnostics.STABLE, steps_table),
-    "finding4": ("4. Empirical Lipschitz constant", diagnostics.LIP, steps_table),
+    "finding2": ("2. One step of depth or width", levels.ENTRIES, steps_table),
+    "finding3": ("3. Stable accuracy", levels.STABLE, steps_table),
+    "finding4": ("4. Empirical Lipschitz constant", levels.LIP, steps_table),
     "finding5": ("5. Depth-width ratios", ratios.FIGURE, ratios_table),
     "finding6": ("6. Pareto ranks and principal components", pareto.FIGURE, pareto_table),
     "finding7": ("7. Validation and test ranks", correlations.FIGURE, ranks_table),
-    "finding8": ("8. Learning curves", curves.FIGURE, lambda numbers: (("Curve",), [(x,) for x in numbers.lines])),
+    "finding8": (
+        "8. Learning curves",
+        learning_curves.FIGURE,
+        lambda numbers: (("Curve",), [(x,) for x in numbers.lines]),
+    ),
     "variance": ("Beyond the paper: analysis of variance", anova.FIGURE, anova_table),
     "optima": ("Beyond the paper: the landscape of the objective", landscape.FIGURE, landscape_table),
 }
@@ -188,7 +197,7 @@ def finding(name: str, data: dict[str, TableData]) -> str:
 
 def _standard_error(data: TableData) -> str:
     """The binomial noise of the objective's optimum, where the number of images is known."""
-    from experiments.analysis.evaluation_noise import images_behind
+    from experiments.analysis.seed_noise import images_behind
 
     name = data.oracle.table.default_objective
     images = images_behind(np.asarray(data.oracle.table.scalar(name)))

@@ -18,58 +18,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from experiments.config import MOST, main_with_errors, parse_words
-from experiments.labels import definitions, short_label
-from experiments.redraw import IMAGES, redraw
-from experiments.store import write_file
-from experiments.summary import as_markdown, number
-from experiments.trajectory import expected_best_of_n
-from nasbench_ar import METRICS, Architecture, MetricError, Oracle, load
-from nasbench_ar.command import docstring
-
-FloatArray = NDArray[np.float64]
-_ONE_SIDED_5_PERCENT = 1.6448536269514722  # standard normal quantile
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """What happens when the validation images are drawn anew.
-
-    Attributes:
-        draws: number of simulated validation sets.
-        same_winner: share of draws in which the table's optimum is best again.
-        winners: different architectures that were best in some draw.
-        mean_regret: mean shortfall of the drawn winner's true value, in points.
-    """
-
-    draws: int
-    same_winner: float
-    winners: int
-    mean_regret: float
-
-
-def standard_error(percent: FloatArray | float, images: int = IMAGES) -> FloatArray:
-    """Binomial standard error of an accuracy, both in percent."""
-    rate = np.asarray(percent, dtype=np.float64) / 100
-    return 100 * np.sqrt(rate * (1 - rate) / images)
-
-
-def tied_with_best(percent: FloatArray, images: int = IMAGES) -> NDArray[np.bool_]:
-    """(n,) bool: accuracies not significantly below the best, one-sided 5 %, unpaired two-proportion z-test.
-
-    Args:
-        percent: (n,) accuracies; NaN is never tied.
-        images: size of the validation set.
-    """
-    best = np.nanmax(percent)
-    limit = _ONE_SIDED_5_PERCENT * np.hypot(standard_error(best, images), standard_error(percent, images))
-    return np.nan_to_num(best - percent, nan=np.inf) <= limit
+from experiments.analysis.resampling import (
+    report,
+    tied_with_best,
+)
+from experiments.races.config import MOST, main_with_errors, parse_words
+from experiments.races.noise import IMAGES
+from nasbench_ar import Oracle, load
+from nasbench_ar.system.command import docstring
+from nasbench_ar.system.files import write_file
 
 
 def write_tied(oracle: Oracle, objective: str, images: int, path: Path) -> None:
@@ -87,108 +48,6 @@ def write_tied(oracle: Oracle, objective: str, images: int, path: Path) -> None:
         below = float(np.nanmax(column)) - value
         lines.append(f"{oracle.space.arch_id(architecture)},{architecture},{value:.4g},{below:.4g}")
     write_file(path, ("\n".join(lines) + "\n").encode())
-
-
-def resample(percent: FloatArray, *, images: int = IMAGES, draws: int = 1000, seed: int = 0) -> Resampling:
-    """Draw every accuracy anew, Binomial(images, rate), and see who wins; ties go to the first.
-
-    Args:
-        percent: (n,) accuracies without NaN.
-        images: size of the validation set.
-        draws: simulated validation sets.
-        seed: of the draws.
-    """
-    rng = np.random.default_rng(seed)
-    winners = np.array([redraw(percent, images, rng).argmax() for _ in range(draws)])
-    return Resampling(
-        draws=draws,
-        same_winner=float((percent[winners] == percent.max()).mean()),
-        winners=len(np.unique(winners)),
-        mean_regret=float(percent.max() - percent[winners].mean()),
-    )
-
-
-def kendall(first: FloatArray, second: FloatArray) -> tuple[float, int]:
-    """Kendall's tau-b over the entries that both have, and their number."""
-    from scipy.stats import kendalltau  # half a second to import
-
-    both = ~np.isnan(first) & ~np.isnan(second)
-    return float(kendalltau(first[both], second[both]).statistic), int(both.sum())
-
-
-def selection_regret(oracle: Oracle, chooser: str, judge: str) -> tuple[Architecture, float, float]:
-    """The architecture that is best by one metric, among those that have both, judged by another.
-
-    Returns:
-        The architecture, its value by `judge`, and how far that is from the best.
-    """
-    choose, values = oracle.column(chooser), oracle.column(judge)
-    both = np.flatnonzero(~np.isnan(choose) & ~np.isnan(values))
-    chosen = both[(choose[both] if METRICS[chooser].maximize else -choose[both]).argmax()]
-    best = values[both].max() if METRICS[judge].maximize else values[both].min()
-    return oracle.space.from_index(int(chosen)), float(values[chosen]), float(abs(best - values[chosen]))
-
-
-def report(oracle: Oracle, objective: str, images: int = IMAGES, draws: int = 1000) -> str:
-    """All of the above for one table, in Markdown.
-
-    Raises:
-        MetricError: when the objective is not an accuracy that this table has.
-    """
-    if objective not in oracle.metrics or METRICS[objective].unit != "%" or METRICS[objective].split != "val":
-        fitting = [m for m in oracle.metrics if METRICS[m].unit == "%" and METRICS[m].split == "val"]
-        raise MetricError(
-            f"{objective} is no validation accuracy of table {oracle.name}; it has {', '.join(fitting) or 'none'}"
-        )
-    column = oracle.column(objective)
-    known = column[~np.isnan(column)]
-    best, value = oracle.optimum(objective)
-    tied = int(tied_with_best(known, images).sum())
-    drawn = resample(known, images=images, draws=draws)
-    curve = expected_best_of_n(known, min(500, len(known)))
-    budgets = [n for n in (1, 10, 50, 100, 200, 500) if n <= len(curve)]
-    tests = [m for m in oracle.metrics if METRICS[m].split == "test" and METRICS[m].unit == "%"]
-    vals = [m for m in oracle.metrics if METRICS[m].split == "val" and METRICS[m].unit == "%"]
-    parts = [
-        f"What the validation noise does: {objective}, {images} images",
-        f"Table {oracle.name}: {oracle.title}",
-        f"Optimum {best} at {value:.2f} %, standard error {float(standard_error(value, images)):.2f} points. "
-        f"{tied} of {len(known)} architectures are not significantly below it (one-sided 5 %, unpaired z-test). "
-        f"With the validation images drawn anew ({drawn.draws} draws) it would be best again in "
-        f"{100 * drawn.same_winner:.1f} % of cases; {drawn.winners} architectures won at least once, "
-        f"{drawn.mean_regret:.2f} points below it on average.",
-        "Best of n by random search, exact expectation:",
-        as_markdown(("n", *map(str, budgets)), [("expected best", *(number(curve[n - 1]) for n in budgets))]),
-    ]
-    if tests:
-        regrets = []
-        for judge in tests:
-            chosen, reached, regret = selection_regret(oracle, objective, judge)
-            regrets.append(
-                (
-                    short_label(oracle, judge),
-                    str(chosen),
-                    number(reached),
-                    number(oracle.optimum(judge)[1]),
-                    number(regret),
-                )
-            )
-        header = ("Test metric", "Chosen by validation", "Value", "Table's best", "Regret")
-        parts += [
-            "Selection regret (among the architectures that have both values):",
-            as_markdown(header, regrets),
-            "Kendall's tau-b, validation against test:",
-            as_markdown(
-                ("", *(short_label(oracle, t) for t in tests)),
-                [
-                    (short_label(oracle, v), *(number(kendall(oracle.column(v), oracle.column(t))[0]) for t in tests))
-                    for v in vals
-                ],
-            ),
-        ]
-        if daggers := definitions(oracle, (*vals, *tests)):
-            parts.append(f"{daggers}.")
-    return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
 def main(arguments: Sequence[str]) -> None:

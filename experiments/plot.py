@@ -9,229 +9,28 @@ it), .pdf or .svg.
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from experiments.config import main_with_errors, parse_words
-from experiments.contestants import experiments_among, read_contest
-from experiments.figures.looks import looks, wrapped_name
-from experiments.figures.style import footnote, plain_text
-from experiments.labels import definitions, short_label
-from experiments.statistics import t_quantile
-from experiments.store import write_file
-from experiments.trajectory import expected_best_of_n, incumbents
-from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError
-from nasbench_ar.command import docstring
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-NO_DATES = {
-    "png": {"Software": None},
-    "pdf": {"CreationDate": None},
-    "svg": {"Date": None},
-}  # equal pictures, equal files
-LEGEND_CHARACTERS = 26
-MOST_INSIDE = 4  # curves; the legend of more stands beside the picture
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One searcher's trajectories.
-
-    Attributes:
-        name: of the searcher, which gives the curve its look.
-        best: (runs, queries) float64 incumbents in the objective's unit.
-        label: what the legend says; the searcher's name by default.
-    """
-
-    name: str
-    best: NDArray[np.float64]
-    label: str = ""
-
-
-@plain_text()
-def draw_trajectories(
-    curves: Sequence[Curve],
-    *,
-    ylabel: str,
-    optimum: float | None = None,
-    optimum_name: str = "optimum of the table",
-    random_expectation: NDArray[np.float64] | None = None,
-    axes: Axes | None = None,
-) -> Axes:
-    """Mean incumbent against queries, with a band.
-
-    The band of a curve on its own holds the middle 80 % of the runs; where several are
-    compared, it is the 95 % interval of the mean.
-
-    Args:
-        curves: what to lay over each other.
-        ylabel: name and unit of the objective.
-        optimum: best value in the table, a reference line.
-        optimum_name: what the legend calls it.
-        random_expectation: (queries,) exact expectation of random search, another; the
-            axis ends with it, where runs have gone on beyond their budget.
-        axes: where to draw; a new figure by default.
-    """
-    import matplotlib.pyplot as plt
-
-    inside = len(curves) <= MOST_INSIDE
-    if axes is None:
-        _, axes = plt.subplots(figsize=(6.4 if inside else 8.4, 4.2), layout="constrained")
-    longest = max(curve.best.shape[1] for curve in curves)
-    end = longest if random_expectation is None else len(random_expectation)
-    several = len({curve.name for curve in curves}) > 1
-    for k, (curve, look) in enumerate(zip(curves, looks([curve.name for curve in curves]), strict=True)):
-        runs, queries = curve.best.shape
-        x = np.arange(1, queries + 1)
-        mean = curve.best.mean(axis=0)
-        name = curve.label or wrapped_name(curve.name, LEGEND_CHARACTERS)
-        label = f"{name} ({runs}\u00a0run{'s' if runs != 1 else ''})"
-        spots = marker_spots(end, k, len(curves))
-        axes.plot(x, mean, **look.line, markevery=spots, markersize=4.5, linewidth=1.8, label=label, zorder=3)
-        if runs > 1:
-            low, high = _band(curve, alone=not several)
-            alpha = 0.2 if inside else 0.1
-            axes.fill_between(x, low, high, color=look.colour, alpha=alpha, linewidth=0, zorder=2)
-    if random_expectation is not None:
-        x = np.arange(1, len(random_expectation) + 1)
-        axes.plot(x, random_expectation, color="0.35", linestyle=":", linewidth=1.5, label="random search, exact mean")
-    if optimum is not None:
-        axes.axhline(optimum, color="0.35", linewidth=1.0, label=f"{optimum_name} ({optimum:.2f})")
-    axes.set_xlim(1, max(end, 2))
-    _focus(axes, [Curve(curve.name, curve.best[:, :end]) for curve in curves], optimum, alone=not several)
-    axes.set_xlabel("architectures queried")
-    axes.set_ylabel(ylabel)
-    axes.grid(color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    title = "mean, and its 95 % interval" if several else "mean, and the middle 80 % of the runs"
-    place_legend(axes, len(curves), title)
-    return axes
-
-
-def place_legend(axes: Axes, curves: int, title: str) -> None:
-    """Of few curves where they leave room; of many to the right of the axes, where it hides none of them."""
-    place: dict[str, Any] = {"loc": "best"}
-    if curves > MOST_INSIDE:
-        place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0}
-    look: dict[str, Any] = {
-        "framealpha": 0.9,
-        "edgecolor": "none",
-        "fontsize": 9,
-        "title_fontsize": 9,
-        "handlelength": 3.4,
-    }
-    axes.legend(title=title, **look, **place)
-
-
-def marker_spots(points: int, k: int, curves: int) -> tuple[int, int]:
-    """First point and step of the markers of curve k of several, so that they do not lie on each other."""
-    step = max(1, points // 8)
-    return (k + 1) * step // (curves + 1), step
-
-
-def _band(curve: Curve, *, alone: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    if alone:
-        low, high = np.quantile(curve.best, (0.1, 0.9), axis=0)
-        return low, high
-    runs = len(curve.best)
-    half = t_quantile(runs) * curve.best.std(axis=0, ddof=1) / np.sqrt(runs)
-    mean = curve.best.mean(axis=0)
-    return mean - half, mean + half
-
-
-def _focus(axes: Axes, curves: Sequence[Curve], optimum: float | None, *, alone: bool) -> None:
-    """Leave the first few queries, which span a range of their own, partly out of view."""
-    start = min(9, min(curve.best.shape[1] for curve in curves) - 1)
-    edges = []
-    for curve in curves:
-        low, high = _band(curve, alone=alone) if len(curve.best) > 1 else (curve.best[0], curve.best[0])
-        edges += [low[start:].min(), high[start:].max()]
-    if optimum is not None:
-        edges.append(optimum)
-    low, high = min(edges), max(edges)
-    margin = 0.05 * (high - low) or 0.5
-    axes.set_ylim(low - margin, high + margin)
-
-
-def save_figure(axes: Axes, path: Path, *, note: str) -> None:
-    """Write a picture, atomically, with a note on where the numbers come from.
-
-    Args:
-        axes: what to save, any of its figure's; the figure is closed.
-        path: ends in `.png` (200 dots per inch; a `.pdf` of the same name is written too),
-            `.pdf` or `.svg`.
-        note: what stands at the foot, on as many lines as it needs.
-
-    Raises:
-        ResultsError: on another ending.
-        WriteError: when the file cannot be written.
-    """
-    import matplotlib.pyplot as plt
-
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    try:
-        with plain_text():
-            footnote(figure, note, most=8)
-        write_figure(figure, path)
-        if path.suffix.lower() == ".png":
-            write_figure(figure, path.with_suffix(".pdf"))
-    finally:
-        plt.close(figure)
-
-
-@plain_text()
-def write_figure(figure: Figure, path: Path, *, dpi: int = 200) -> None:
-    """Write a drawing, atomically; equal drawings make equal files.
-
-    Args:
-        figure: what to write.
-        path: ends in `.png`, `.pdf` or `.svg`.
-        dpi: dots per inch of a PNG, and of what is rasterised elsewhere.
-
-    Raises:
-        ResultsError: on another ending.
-        WriteError: when the file cannot be written.
-    """
-    buffer = io.BytesIO()
-    kind = path.suffix.removeprefix(".").lower()
-    if kind not in NO_DATES:
-        raise ResultsError(f"cannot write {str(path)!r}: a picture's name ends in .png, .pdf or .svg")
-    figure.savefig(buffer, format=kind, dpi=dpi, metadata=NO_DATES[kind])
-    write_file(path, buffer.getvalue())
-
-
-def objective_axis(oracle: Oracle, objective: str) -> str:
-    """Axis label of an objective: name and unit, which for MACs are one."""
-    label, unit = short_label(oracle, objective), METRICS[objective].unit
-    return label + (f" ({unit})" if unit not in ("", label) else "")
-
-
-def reference_lines(oracle: Oracle, objective: str, queries: int, table_seed: object = "mean") -> dict[str, object]:
-    """`optimum` and `random_expectation` for `draw_trajectories`, over what the table holds."""
-    column = oracle.column(objective, seed=table_seed)  # type: ignore[arg-type]
-    maximize = bool(METRICS[objective].maximize)
-    known = column[~np.isnan(column)]
-    return {
-        "optimum": float(known.max() if maximize else known.min()),
-        "random_expectation": expected_best_of_n(known, queries, maximize=maximize),
-    }
-
-
-def origin(oracle: Oracle, *metrics: str) -> str:
-    """For the foot of a figure: what the table's numbers are, and how it measures these metrics if otherwise."""
-    return "; ".join(filter(None, (f"table {oracle.name}: {oracle.title}", definitions(oracle, metrics))))
+from experiments.plots.fronts import draw_volumes
+from experiments.plots.style import save_figure
+from experiments.plots.trajectories import (
+    draw_trajectories,
+    reference_lines,
+)
+from experiments.races.checks import checked_config, limits_of, load_runs
+from experiments.races.config import main_with_errors, parse_words
+from experiments.races.runner import Race
+from experiments.races.store import RunStore
+from experiments.results import fronts
+from experiments.results.incumbents import Curve, incumbents
+from experiments.results.judged import judge
+from experiments.results.read import experiments_among, is_plain, read_contest, table_of
+from experiments.tables import objective_axis, origin
+from nasbench_ar import ConfigError, Oracle, ResultsError
+from nasbench_ar.system.command import docstring
 
 
 def plot_results(folders: Sequence[Path], out: Path) -> None:
@@ -253,6 +52,63 @@ def plot_results(folders: Sequence[Path], out: Path) -> None:
     save_figure(axes, out, note=origin(contest.oracle, contest.objective))
 
 
+_SHARED_BY_SPECIAL = ("table", "table_hash", "objective", "table_seed", "constraint", "noise", "images")
+
+
+def is_special(folder: Path) -> bool:
+    """Whether a result folder needs this module.
+
+    Raises:
+        ResultsError: when it holds no results.
+    """
+    return not is_plain(checked_config(folder)["fingerprint"])
+
+
+def plot_special(folders: Sequence[Path], out: Path) -> None:
+    """Lay hypervolumes, or true values of feasible incumbents, over each other.
+
+    Raises:
+        ResultsError: when a folder holds no finished run, or they are not about the same.
+    """
+    configs = [checked_config(folder) for folder in folders]
+    first = configs[0]["fingerprint"]
+    for folder, config in zip(folders, configs, strict=True):
+        differing = [key for key in _SHARED_BY_SPECIAL if config["fingerprint"].get(key) != first.get(key)]
+        if differing:
+            raise ResultsError(f"{folder} and {folders[0]} differ in {', '.join(differing)}: they share no axis")
+        if not RunStore(folder).stored():
+            raise ResultsError(f"{folder} holds no finished run")
+    oracle = Oracle(table_of(folders[0], configs[0]))
+    if "," in str(first["objective"]):
+        axes = draw_volumes([fronts.stored_fronts(folder, oracle) for folder in folders])
+    else:
+        axes = _draw_judged(folders, configs, oracle)
+    save_figure(axes, out, note=origin(oracle, *str(first["objective"]).split(",")))
+
+
+def _draw_judged(folders: Sequence[Path], configs: Sequence[dict[str, Any]], oracle: Oracle) -> Any:
+    curves, lines, longest = [], {}, 0
+    for folder, config in zip(folders, configs, strict=True):
+        marks, store = config["fingerprint"], RunStore(folder)
+        race = Race(
+            table=str(oracle.table.folder),
+            objective=str(marks["objective"]),
+            queries=int(marks["queries"]),
+            searcher=str(marks["searcher"]["_target_"]),
+            table_seed=marks["table_seed"],
+            constraints=limits_of(marks),
+            noise=str(marks.get("noise", "none")),
+            images=int(marks.get("images", 1)),
+        )
+        runs = load_runs(store, marks, store.stored(), race.queries, oracle)
+        judged = judge(oracle, race, runs)
+        curves.append(Curve(str(config["name"]), judged.true[:, : race.queries]))
+        longest = max(longest, race.queries)
+        lines = judged.reference_lines(longest)
+    label = objective_axis(oracle, race.objective)
+    return draw_trajectories(curves, ylabel=label, **lines)  # type: ignore[arg-type]
+
+
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(arguments):
@@ -263,11 +119,9 @@ def main(arguments: Sequence[str]) -> None:
     out = Path(parse_words(words, {"out": "trajectories.png"})["out"])
     if not folders:
         raise ConfigError("expected result folders to draw, <out>/<table>/<searcher>; --help has an example")
-    from experiments import special_plots
-
     folders = [Path(folder) for folder in experiments_among([str(folder) for folder in folders])]
-    special = any(map(special_plots.is_special, folders))
-    (special_plots.plot_special if special else plot_results)(folders, out)
+    special = any(map(is_special, folders))
+    (plot_special if special else plot_results)(folders, out)
     print(f"{out} and .pdf" if out.suffix.lower() == ".png" else out)
 
 

@@ -26,21 +26,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments import plot
-from experiments.config import RunConfig, help_text, main_with_errors, parse_command_line
-from experiments.figures.style import plain_text
-from experiments.run import complete
-from experiments.statistics import mean_interval
-from experiments.store import write_file
-from experiments.summary import as_markdown, csv_text, number
+from experiments.plots.style import plain_text, save_figure
+from experiments.races.complete import complete
+from experiments.races.config import RunConfig, help_text, main_with_errors, parse_command_line
+from experiments.statistics.intervals import mean_interval
+from experiments.tables import as_markdown, csv_text, number, origin
 from nasbench_ar import METRICS, ConfigError, Constraint, Oracle, load, parse_constraints
+from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import shown
 from nasbench_ar.metrics import metric
+from nasbench_ar.system.files import write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -269,7 +267,7 @@ def main(arguments: Sequence[str]) -> None:
     write_file(folder / "matrix.csv", as_csv(rows).encode())
     write_file(folder / "matrix.md", text.encode())
     axes = draw_matrix(rows, "within the limits" if config.constraint else "in the table")
-    plot.save_figure(axes, folder / "matrix.png", note=plot.origin(oracle))
+    save_figure(axes, folder / "matrix.png", note=origin(oracle))
     print(text)
     print(f"{folder}: matrix.csv matrix.md matrix.png matrix.pdf; the runs of each row in a folder beside them")
 

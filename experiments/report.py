@@ -16,15 +16,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from experiments import provenance
-from experiments.analyze import FIGURES, choose_figures
-from experiments.config import main_with_errors, parse_words
-from experiments.figures.base import Figure
+from experiments.analysis.catalogue import FIGURES, choose_figures
+from experiments.analysis.figure import Figure
 from experiments.page.document import MOST_BYTES, Page, render
 from experiments.page.sections import analysis_section, comparison_sections
 from experiments.page.stored import read_races
-from nasbench_ar import ConfigError, Oracle, ResultsError, checkout, load
-from nasbench_ar.files import try_writing, write_atomically
+from experiments.races import provenance
+from experiments.races.config import main_with_errors, parse_words
+from nasbench_ar import ConfigError, Oracle, ResultsError, load
+from nasbench_ar.system import versions
+from nasbench_ar.system.files import try_writing, write_atomically
 
 HTML = ".html"
 LIBRARIES = ("plotly", "jinja2")
@@ -67,7 +68,7 @@ def make_page(oracle: Oracle, results: Path | None = None, figures: Sequence[Fig
         left_out=tuple(left_out),
         sections=(*comparison_sections(races), *([analyses] if analyses else [])),
         commit=provenance.git_commit(),
-        versions=provenance.versions() | checkout.versions(LIBRARIES),
+        versions=provenance.library_versions() | versions.versions(LIBRARIES),
     )
 
 

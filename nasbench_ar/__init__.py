@@ -12,12 +12,14 @@ oracle (`load`, `Oracle`).  Searchers are in `searchers`, races in `experiments`
 Accuracies are percentages; see `nasbench_ar.metrics` for every name.
 """
 
-from nasbench_ar import command
+from nasbench_ar.system import command
 
 command.begin()  # before the slow imports below
 
+from nasbench_ar.adapters import nevergrad_problem, optuna_objective
 from nasbench_ar.architecture import WRN_34_10, WRN_70_16, Architecture, ArchitectureLike
 from nasbench_ar.constraints import Constraint, parse_constraints
+from nasbench_ar.epoch_session import FidelitySession
 from nasbench_ar.errors import (
     BudgetExhaustedError,
     ConfigError,
@@ -35,17 +37,14 @@ from nasbench_ar.errors import (
     TrainingError,
     WriteError,
 )
-from nasbench_ar.fidelity import FidelitySession
-from nasbench_ar.library import load, open_table
+from nasbench_ar.library import open_table
 from nasbench_ar.metrics import METRICS, Metric
-from nasbench_ar.oracle import Oracle
-from nasbench_ar.problems import nevergrad_problem, optuna_objective
+from nasbench_ar.oracle import Oracle, load
 from nasbench_ar.session import Session, VectorSession
 from nasbench_ar.space import NARES, SearchSpace
 from nasbench_ar.table import Table
 from nasbench_ar.table_writer import TableWriter
-
-__version__ = "0.1.0"
+from nasbench_ar.version import __version__
 
 __all__ = [
     "METRICS",

@@ -5,7 +5,7 @@
     python -m nasbench_ar query WRN-34-10 val_best_pgd_acc
     python -m nasbench_ar export nares nares.csv
 
-Exit codes: those of every command, see `nasbench_ar.command`.
+Exit codes: those of every command, see `nasbench_ar.system.command`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasbench_ar import __version__
-from nasbench_ar.command import carry_out
 from nasbench_ar.errors import ConfigError, NasbenchError
-from nasbench_ar.library import OFFICIAL, default_folder, installed, load, open_table
+from nasbench_ar.library import OFFICIAL, default_folder, installed, open_table
+from nasbench_ar.oracle import load
+from nasbench_ar.system.command import carry_out
+from nasbench_ar.version import __version__
 
 if TYPE_CHECKING:
-    from nasbench_ar.oracle import SeedChoice
+    from nasbench_ar.values import SeedChoice
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _help(parser: argparse.ArgumentParser) -> int:
-    from nasbench_ar.packages import OURS, hidden
+    from nasbench_ar.system.packages import OURS, hidden
 
     parser.print_help()
     for line in filter(None, map(hidden, OURS)):
@@ -86,7 +87,7 @@ def _help(parser: argparse.ArgumentParser) -> int:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from nasbench_ar.release import import_release
+    from nasbench_ar.release.importer import import_release
 
     table = import_release(args.path, name=args.name, replace=args.replace, progress=sys.stderr.isatty())
     print(f"{table.name}: {table.title}")
@@ -125,7 +126,7 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from nasbench_ar.export import release_gaps, write_csv, write_release
+    from nasbench_ar.frames import release_gaps, write_csv, write_release
 
     kind = args.format or args.out.suffix.removeprefix(".").lower()
     if kind not in ("csv", "jsonl"):

@@ -19,12 +19,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import ConfigError, MetricError, shown
 from nasbench_ar.metrics import METRICS, metric, objective
 
-FloatArray = NDArray[np.float64]
 KNOWN_COSTS = ("macs", "params")
 _FORM = re.compile(r"\s*([a-z_0-9]+)\s*(<=|>=)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*")
 

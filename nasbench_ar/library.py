@@ -16,8 +16,7 @@ import sys
 from pathlib import Path
 
 from nasbench_ar.errors import TableError, shown
-from nasbench_ar.files import sweep_partials
-from nasbench_ar.oracle import Oracle
+from nasbench_ar.system.files import sweep_partials
 from nasbench_ar.table import Table
 from nasbench_ar.table_writer import NAME, NAME_RULE, restore
 
@@ -128,19 +127,3 @@ def open_table(table: str | os.PathLike[str] | None = None) -> Table:
         hint = "; the authors' release is imported by: python -m nasbench_ar import nares.txz"
     names = ", ".join(sorted(at_hand))
     raise TableError(f"no table {shown(str(table), 300)}: neither a folder nor an installed name ({names}){hint}")
-
-
-def load(table: str | os.PathLike[str] | None = None, *, quiet: bool = False) -> Oracle:
-    """Open a table and wrap it in an oracle.
-
-    Args:
-        table: a name, a folder, or None for the best one at hand.
-        quiet: do not say on standard error which table was taken.
-
-    Raises:
-        TableError: when there is no such table or it is damaged.
-    """
-    oracle = Oracle(open_table(table))
-    if not quiet:
-        print(f"nasbench-ar: table {oracle.name}: {oracle.title}", file=sys.stderr)
-    return oracle

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.errors import MetricError, TableError, shown
-from nasbench_ar.files import open_atomically, sweep_partials
-from nasbench_ar.npz import read_npz
+from nasbench_ar.system.files import open_atomically, sweep_partials
+from nasbench_ar.system.npz import read_npz
 from nasbench_ar.table import Table
 from nasbench_ar.table_writer import MASKS_FILE
 

@@ -18,9 +18,8 @@ from bisect import bisect_right
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import ConfigError
-
-FloatArray = NDArray[np.float64]
 
 
 def non_dominated(points: FloatArray) -> NDArray[np.bool_]:

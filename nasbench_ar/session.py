@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture, ArchitectureLike
+from nasbench_ar.arrays import FloatArray
 from nasbench_ar.constraints import Constraint, ConstraintsLike, parse_constraints, violation
 from nasbench_ar.errors import BudgetExhaustedError, ConfigError, MetricError, MissingEntryError
 from nasbench_ar.metrics import METRICS, Metric
 from nasbench_ar.metrics import objective as searchable_metric
 from nasbench_ar.pareto import non_dominated
-
-if TYPE_CHECKING:
-    from nasbench_ar.oracle import Oracle, SeedChoice
+from nasbench_ar.values import SeedChoice, Values
 
 Value = TypeVar("Value")
-FloatArray = NDArray[np.float64]
 Observe = Callable[[int, float], float]
 
 
@@ -47,7 +44,7 @@ class CountedQueries(ABC, Generic[Value]):
 
     def __init__(
         self,
-        oracle: Oracle,
+        oracle: Values,
         objectives: Sequence[str],
         *,
         budget: int,
@@ -193,7 +190,7 @@ class Session(CountedQueries[float]):
 
     def __init__(
         self,
-        oracle: Oracle,
+        oracle: Values,
         objective: str | None = None,
         *,
         budget: int,
@@ -284,7 +281,7 @@ class VectorSession(CountedQueries[tuple[float, ...]]):
         return [values[0] for values in self.history.values()]
 
 
-def _objective(oracle: Oracle, name: str, allow_test: bool) -> Metric:
+def _objective(oracle: Values, name: str, allow_test: bool) -> Metric:
     found = searchable_metric(name, allow_test=allow_test, among=oracle.metrics)
     if found.name not in oracle.metrics:
         searchable = [m for m in oracle.metrics if METRICS[m].searchable]

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.errors import MetricError, SpaceError, TableError, shown
-from nasbench_ar.files import file_sha256
 from nasbench_ar.metrics import CELLS_LIKE, CORRUPTIONS, CURVES, METRICS, SEVERITIES
 from nasbench_ar.space import SearchSpace
+from nasbench_ar.system.files import file_sha256
 from nasbench_ar.table_writer import FORMAT, FORMAT_VERSION, NAME, NAME_RULE
 
 _LONGEST_NAME = 255  # of a file on Linux

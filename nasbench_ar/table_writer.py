@@ -38,7 +38,9 @@ from numpy.typing import NDArray
 
 from nasbench_ar.architecture import ArchitectureLike
 from nasbench_ar.errors import TableError
-from nasbench_ar.files import (
+from nasbench_ar.metrics import CELLS_LIKE, CORRUPTIONS, CURVES, METRICS, SEVERITIES
+from nasbench_ar.space import SearchSpace
+from nasbench_ar.system.files import (
     file_sha256,
     fsync_folder,
     leftovers,
@@ -47,8 +49,6 @@ from nasbench_ar.files import (
     sweep_partials,
     write_atomically,
 )
-from nasbench_ar.metrics import CELLS_LIKE, CORRUPTIONS, CURVES, METRICS, SEVERITIES
-from nasbench_ar.space import SearchSpace
 
 FORMAT = "nasbench-ar-table"
 FORMAT_VERSION = 1

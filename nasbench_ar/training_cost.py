@@ -11,17 +11,14 @@ shown wherever a cost is.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.errors import ConfigError
 from nasbench_ar.space import NARES, SearchSpace
-
-if TYPE_CHECKING:
-    from nasbench_ar.oracle import Oracle
-    from nasbench_ar.trainings import SeedChoice
+from nasbench_ar.values import SeedChoice, Values
 
 UNITS = ("epochs", "gpu_days")
 NARES_GPU_DAYS = 13_100.0
@@ -46,7 +43,7 @@ class TrainingCost:
 
 
 def training_cost(
-    oracle: Oracle, unit: str, *, indices: NDArray[np.integer[Any]], epochs: int, seed: SeedChoice = "mean"
+    oracle: Values, unit: str, *, indices: NDArray[np.integer[Any]], epochs: int, seed: SeedChoice = "mean"
 ) -> TrainingCost:
     """Prices for a search among some architectures of a table.
 

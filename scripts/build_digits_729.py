@@ -16,9 +16,9 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from datagen.entry import Entry
 from datagen.export import export_table
-from datagen.store import MANIFEST, EntryStore, training_key
+from datagen.store.entry import Entry
+from datagen.store.folder import MANIFEST, EntryStore, training_key
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "digits-729"

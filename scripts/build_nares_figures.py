@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from nasbench_ar import METRICS, NARES, TableWriter
-from nasbench_ar.files import file_sha256
+from nasbench_ar.system.files import file_sha256
 
 TITLE = "values of the real NARes networks, read back from figures their authors published (not the authors' release)"
 PROVENANCE = (

@@ -29,17 +29,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from experiments import compare_figures, compare_text, plot
+from experiments.analysis.catalogue import FIGURES
+from experiments.analysis.resampling import report
 from experiments.analysis.table_data import TableData
-from experiments.analyze import FIGURES
-from experiments.compare import compare
 from experiments.fidelity import ranks
-from experiments.fidelity.results import read_results
-from experiments.figures.style import print_style
 from experiments.findings import FINDINGS, finding, samples
-from experiments.noise import report
-from experiments.statistics import mean_interval
-from experiments.summary import as_markdown
+from experiments.plots import comparison as pictures
+from experiments.plots.style import print_style, save_figure
+from experiments.results import comparison_text
+from experiments.results.comparison import compare
+from experiments.results.traces import read_results
+from experiments.statistics.intervals import mean_interval
+from experiments.tables import as_markdown
 from nasbench_ar import load
 from searchers import SEARCHERS
 
@@ -136,9 +137,9 @@ def fill_races(results: Path) -> None:
         text = (measured / f"bananas_{name}.txt").read_text()
         fill(ROOT / "docs/searchers.md", name, tables(text))
     comparison = compare([folder / searcher for searcher in SEARCHERS])
-    fill(ROOT / "docs/experiments.md", "compare", compare_text.as_text(comparison).partition("Regret: distance")[0])
-    figure = compare_figures.draw_anytime(comparison)
-    plot.save_figure(figure.axes[0], ROOT / "docs/compare.png", note=compare_figures.note(comparison))
+    fill(ROOT / "docs/experiments.md", "compare", comparison_text.as_text(comparison).partition("Regret: distance")[0])
+    figure = pictures.draw_anytime(comparison)
+    save_figure(figure.axes[0], ROOT / "docs/compare.png", note=pictures.note(comparison))
     shutil.copyfile(folder / "table2.png", ROOT / "docs/table2.png")
 
 

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from nasbench_ar.command import docstring
-from nasbench_ar.packages import columns, listing, title
+from nasbench_ar.system.command import docstring
+from nasbench_ar.system.packages import columns, listing, title
 from searchers import ALL_SEARCHERS
 from searchers.fidelity import FIDELITY_SEARCHERS
 

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture
+from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import SearchError
 from nasbench_ar.space import SearchSpace
+from nasbench_ar.system.threads import single_threaded
 from searchers.base import Searcher, check_at_least, check_number
 from searchers.mlp_ensemble import LOSSES, MLPEnsemble
-from searchers.threads import single_threaded
 
 IndexArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 CANDIDATES = ("mutation", "exhaustive")
 
 

@@ -17,7 +17,7 @@ from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError
 from nasbench_ar.space import SearchSpace
 from searchers.base import check_at_least
-from searchers.borrowed import BorrowedSearcher
+from searchers.library_search import BorrowedSearcher
 
 ENCODINGS = ("ordinal", "categorical")
 

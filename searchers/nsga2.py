@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture
+from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import SearchError
 from nasbench_ar.pareto import crowding_distance, non_dominated_ranks
 from nasbench_ar.space import SearchSpace
 from searchers.base import check_at_least, check_number
-from searchers.vector import FloatArray, VectorSearcher
+from searchers.vector import VectorSearcher
 
 
 class NSGA2(VectorSearcher):

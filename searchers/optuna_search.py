@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from nasbench_ar.adapters import ENCODINGS
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError
-from nasbench_ar.problems import ENCODINGS
 from nasbench_ar.space import SearchSpace
-from searchers.borrowed import BorrowedSearcher
+from searchers.library_search import BorrowedSearcher
 
 SAMPLERS = ("tpe", "gp", "cmaes", "nsga2", "qmc", "random")
 NUMERIC = ("cmaes", "qmc")  # these leave categories to random sampling

@@ -8,7 +8,7 @@ class RandomSearch(Searcher):
     """Uniform sampling without replacement.
 
     The expectation of its incumbent is known in closed form:
-    `experiments.trajectory.expected_best_of_n`.
+    `experiments.results.incumbents.expected_best_of_n`.
     """
 
     def _ask(self) -> Architecture:

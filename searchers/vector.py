@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.errors import SearchError
@@ -22,8 +21,6 @@ from nasbench_ar.pareto import non_dominated
 from nasbench_ar.space import SearchSpace
 from searchers.base import Searcher
 from searchers.random_search import RandomSearch
-
-FloatArray = NDArray[np.float64]
 
 
 class VectorSearcher(Searcher):

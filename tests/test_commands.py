@@ -1,4 +1,4 @@
-"""Every command starts, prints and ends as `nasbench_ar.command` says."""
+"""Every command starts, prints and ends as `nasbench_ar.system.command` says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TextIO
 
 import pytest
 
-from nasbench_ar.command import PACKAGES
+from nasbench_ar.system.command import PACKAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -97,7 +97,7 @@ def without_docstrings() -> dict[str, str]:
     """What `--help` prints under `python -OO`, in one process for all."""
     code = """
 import contextlib, io, json, runpy, sys
-from nasbench_ar.command import docstring
+from nasbench_ar.system.command import docstring
 out = {}
 for name in sys.argv[1:]:
     sys.argv[1:] = ["--help"]

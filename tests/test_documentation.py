@@ -13,7 +13,7 @@ import pytest
 import nasbench_ar.architecture
 import nasbench_ar.metrics
 import nasbench_ar.space
-from experiments.config import RunConfig, parse_command_line
+from experiments.races.config import RunConfig, parse_command_line
 from nasbench_ar.library import HOME_VARIABLE
 from searchers import SEARCHERS
 

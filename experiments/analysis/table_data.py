@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar import METRICS, ConfigError, MissingEntryError, Oracle
+from nasbench_ar.arrays import FloatArray
 from nasbench_ar.metrics import Metric
 
-FloatArray = NDArray[np.float64]
 LEAST = 10  # architectures; of fewer, a distribution, a fit or a correlation says nothing
 DEFAULT_FLAGS = ("low_mode", "objective_imputed")
 

@@ -15,13 +15,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from experiments.config import help_text, main_with_errors, parse_command_line
 from experiments.fidelity import report
 from experiments.fidelity.config import FRONT
 from experiments.fidelity.race import results_folder, run_experiment, table2, write_report
-from experiments.fidelity.store import TraceStore
-from experiments.labels import definitions
-from experiments.summary import HEADER, as_markdown, cells
+from experiments.races.config import help_text, main_with_errors, parse_command_line
+from experiments.races.trace_store import TraceStore
+from experiments.results.summary import HEADER, cells
+from experiments.tables import as_markdown, definitions
 from nasbench_ar import ConfigError, load
 
 ALL = "searcher=all"

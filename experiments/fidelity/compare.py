@@ -13,14 +13,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.config import main_with_errors, parse_words
-from experiments.contestants import experiments_among
 from experiments.fidelity import report
 from experiments.fidelity.race import write_report
-from experiments.fidelity.results import check_comparable, read_results
-from experiments.fidelity.store import TraceStore
+from experiments.races.config import main_with_errors, parse_words
+from experiments.races.trace_store import TraceStore
+from experiments.results.read import experiments_among
+from experiments.results.traces import check_comparable, read_results
 from nasbench_ar import ConfigError
-from nasbench_ar.command import docstring
+from nasbench_ar.system.command import docstring
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from experiments.config import CONDITIONS, Front, RunConfig
+from experiments.races.config import CONDITIONS, Front, RunConfig
 from nasbench_ar.errors import ConfigError, shown
 from nasbench_ar.training_cost import UNITS
 from searchers.fidelity import FIDELITY_SEARCHERS, FidelitySearcher

@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import provenance, summary
-from experiments.config import searcher_class
 from experiments.fidelity import report
 from experiments.fidelity.config import FidelityConfig
-from experiments.fidelity.results import Results, read_results
-from experiments.fidelity.runner import FidelityRace, build_searcher, open_session, run_once
-from experiments.fidelity.store import TraceStore
-from experiments.store import note, writing_reports
-from experiments.worker import check_same
+from experiments.races import provenance
+from experiments.races.complete import check_same
+from experiments.races.config import searcher_class
+from experiments.races.machines import FidelityRace, build_searcher, open_session, run_once
+from experiments.races.store import writing_reports
+from experiments.races.trace_store import TraceStore
+from experiments.results import summary
+from experiments.results.traces import Results, read_results
 from nasbench_ar import ConfigError, FidelitySession, Oracle, load
-from nasbench_ar.bars import bar
-from nasbench_ar.engine import Engine
+from nasbench_ar.system.bars import bar
+from nasbench_ar.system.engine import Engine
+from nasbench_ar.system.files import note
 from searchers.fidelity import FidelitySearcher
 
 WHOLE_TRAININGS = 50  # that the default budget pays for, in a large space
@@ -129,7 +131,7 @@ def _fingerprint(config: FidelityConfig, oracle: Oracle, race: FidelityRace) -> 
         "table_seed": race.table_seed,
         "searcher": dict(config.searcher),
         "source": provenance.source_digest(searcher_class(race.searcher, FidelitySearcher)),
-        "version": provenance.versions()["nasbench-ar"],
+        "version": provenance.library_versions()["nasbench-ar"],
     }
 
 

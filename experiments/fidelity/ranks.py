@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.config import main_with_errors, parse_words
-from experiments.noise import kendall
-from experiments.store import write_file
-from experiments.summary import as_markdown, number
+from experiments.races.config import main_with_errors, parse_words
+from experiments.statistics.ranks import kendall
+from experiments.tables import as_markdown, number
 from nasbench_ar import METRICS, ConfigError, Oracle, load
-from nasbench_ar.command import docstring
+from nasbench_ar.system.command import docstring
+from nasbench_ar.system.files import write_file
 
 MOST_LINES = 12
 HEADER = ("Epoch", "Kendall's tau-b", "Best tenth found", "Mean of the curve")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments import plot
-from experiments.fidelity.results import Results, compared
-from experiments.figures.looks import looks, wrapped_name
-from experiments.figures.style import plain_text
-from experiments.statistics import t_quantile
-from experiments.summary import as_markdown, csv_text, number, plus_minus
+from experiments.plots.looks import looks, wrapped_name
+from experiments.plots.style import plain_text, save_figure
+from experiments.plots.trajectories import LEGEND_CHARACTERS, MOST_INSIDE, marker_spots, place_legend
+from experiments.results.traces import Results, compared
+from experiments.statistics.intervals import t_quantile
+from experiments.tables import as_markdown, csv_text, number, objective_axis, origin, plus_minus
 from nasbench_ar import METRICS
 
 if TYPE_CHECKING:
@@ -123,18 +123,18 @@ def draw(results: Sequence[Results], path: Path) -> None:
     if any(r.workers > 1 for r in results):
         panels.append(("ended", f"simulated time ({unit})"))
     size = (6.4, 4.2) if len(panels) == 1 else (10.4, 4.4)
-    if len(results) > plot.MOST_INSIDE:
+    if len(results) > MOST_INSIDE:
         size = (size[0] + 2, size[1])
     _, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, layout="constrained", squeeze=False)
     for panel, (axis, text) in zip(axes[0], panels, strict=True):
         _draw_panel(panel, results, axis, factor)
         panel.set_xlabel(text)
-    name = f"{plot.objective_axis(first.oracle, first.objective)}, finished training of the incumbent"
+    name = f"{objective_axis(first.oracle, first.objective)}, finished training of the incumbent"
     axes[0, 0].set_ylabel("\n".join(textwrap.wrap(name, 55)), fontsize=9)
-    few = len(results) <= plot.MOST_INSIDE
-    plot.place_legend(axes[0, 0 if few else -1], len(results), "mean, and its 95 % interval")
+    few = len(results) <= MOST_INSIDE
+    place_legend(axes[0, 0 if few else -1], len(results), "mean, and its 95 % interval")
     _focus(axes[0, 0], results)
-    plot.save_figure(axes[0, 0], path, note=plot.origin(first.oracle, first.objective))
+    save_figure(axes[0, 0], path, note=origin(first.oracle, first.objective))
 
 
 def _readable_unit(results: Sequence[Results]) -> tuple[float, str]:
@@ -152,9 +152,9 @@ def _draw_panel(axes: Axes, results: Sequence[Results], axis: str, factor: float
         grid, values = r.curve(axis)
         grid = grid * factor
         mean, half = values.mean(axis=0), _half_width(values)
-        name = label(results, r).replace(r.name, wrapped_name(r.name, plot.LEGEND_CHARACTERS), 1)
+        name = label(results, r).replace(r.name, wrapped_name(r.name, LEGEND_CHARACTERS), 1)
         drawn: dict[str, Any] = {"linewidth": 1.8, "zorder": 3, "drawstyle": "steps-post", "markersize": 4.5}
-        axes.plot(grid, mean, **look.line, **drawn, markevery=plot.marker_spots(len(grid), k, len(results)), label=name)
+        axes.plot(grid, mean, **look.line, **drawn, markevery=marker_spots(len(grid), k, len(results)), label=name)
         if len(values) > 1:
             band: dict[str, Any] = {"color": look.colour, "alpha": 0.2, "linewidth": 0, "zorder": 2, "step": "post"}
             axes.fill_between(grid, mean - half, mean + half, **band)

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar import METRICS, Oracle
+from nasbench_ar.arrays import FloatArray
 
-FloatArray = NDArray[np.float64]
 MISSING = 65535
 MOST_DECIMALS = 4
 OTHERWISE = "†"  # on labels of what this table measures otherwise than the paper; the heading says how

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from experiments import table2
-from experiments.figures.looks import PUBLISHED
 from experiments.page import columns, series
 from experiments.page.sections import Section
 from experiments.page.stored import Race
+from experiments.results import table2
+from experiments.tables import PUBLISHED
 from nasbench_ar import METRICS, ConfigError, Oracle
 
 SCRIPTS = ("data.js", "theme.js", "chart.js", "selection.js", "landscape.js", "trajectories.js", "start.js")

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments import compare, compare_figures, compare_text
+from experiments.analysis.figure import Figure
 from experiments.analysis.table_data import TableData
-from experiments.figures.base import Figure
-from experiments.figures.looks import PUBLISHED
-from experiments.figures.style import print_style
 from experiments.page.pictures import Picture, picture
 from experiments.page.stored import Race
+from experiments.plots.comparison import column_style, draw_anytime, draw_profile, draw_ranks
+from experiments.plots.style import print_style
+from experiments.results import comparison_text
+from experiments.results.comparison import compare
+from experiments.tables import PUBLISHED
 from nasbench_ar import MissingEntryError, Oracle
 
 Lines = Sequence[Sequence[str]]
@@ -54,14 +56,14 @@ def comparison_sections(races: Sequence[Race]) -> list[Section]:
 
 
 def _comparison(key: str, title: str, folders: Sequence[str]) -> Section:
-    comparison = compare.compare(folders)
+    comparison = compare(folders)
     budget = comparison.budgets[-1]
     heading = "Regret against queries", "Share of the runs within a regret", "Mean ranks"
-    with compare_figures.column_style():
+    with column_style():
         drawings = (
-            compare_figures.draw_anytime(comparison),
-            compare_figures.draw_profile(comparison).get_figure(root=True),
-            compare_figures.draw_ranks(comparison).get_figure(root=True),
+            draw_anytime(comparison),
+            draw_profile(comparison).get_figure(root=True),
+            draw_ranks(comparison).get_figure(root=True),
         )
         pictures = [picture(d, words) for d, words in zip(drawings, heading, strict=True) if d is not None]
     return Section(
@@ -69,10 +71,10 @@ def _comparison(key: str, title: str, folders: Sequence[str]) -> Section:
         title=title,
         intro=comparison.notes,
         tables=(
-            ("Searchers", compare_text.STANDING_HEADER, compare_text.standing_lines(comparison, budget)),
-            ("Pairs of searchers", compare_text.PAIR_HEADER, compare_text.pair_lines(comparison, budget)),
+            ("Searchers", comparison_text.STANDING_HEADER, comparison_text.standing_lines(comparison, budget)),
+            ("Pairs of searchers", comparison_text.PAIR_HEADER, comparison_text.pair_lines(comparison, budget)),
         ),
-        outro=(compare_text.ranking_text(comparison, budget), compare_text.legend(comparison)),
+        outro=(comparison_text.ranking_text(comparison, budget), comparison_text.legend(comparison)),
         pictures=tuple(pictures),
     )
 

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments import plot
-from experiments.figures.looks import COLOURS, PUBLISHED, looks
 from experiments.page.columns import pack, present
 from experiments.page.stored import Race
-from experiments.run import Experiment
-from experiments.statistics import t_quantile
+from experiments.plots.looks import COLOURS, looks
+from experiments.plots.trajectories import reference_lines
+from experiments.results.experiment import Experiment
+from experiments.statistics.intervals import t_quantile
+from experiments.tables import PUBLISHED, objective_axis
 from nasbench_ar import METRICS
+from nasbench_ar.arrays import FloatArray
 
-FloatArray = NDArray[np.float64]
 QUANTILES = (0.1, 0.5, 0.9)
 SYMBOLS = {  # matplotlib's marker -> plotly's
     "o": "circle",
@@ -97,11 +98,11 @@ def race_data(race: Race, signs: Mapping[str, dict[str, Any]]) -> dict[str, Any]
     first = race.experiments[0]
     metric = METRICS[race.objective]
     curves = [e.curve for e in race.experiments]
-    lines = plot.reference_lines(first.oracle, race.objective, race.queries, race.table_seed)
+    lines = reference_lines(first.oracle, race.objective, race.queries, race.table_seed)
     positions = present(first.oracle)
     return {
         "objective": race.objective,
-        "label": plot.objective_axis(first.oracle, race.objective),
+        "label": objective_axis(first.oracle, race.objective),
         "queries": race.queries,
         "maximize": bool(metric.maximize),
         "optimum": lines["optimum"],

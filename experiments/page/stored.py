@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments import summary
-from experiments.config import RunConfig, target_of
-from experiments.contestants import NOT_PLAIN, is_plain
-from experiments.figures.looks import PUBLISHED
-from experiments.run import Experiment
-from experiments.store import CONFIG, RunStore
-from experiments.stored_config import checked_config, load_runs
+from experiments.races.checks import checked_config, load_runs
+from experiments.races.config import RunConfig, target_of
+from experiments.races.store import CONFIG, RunStore
+from experiments.results import summary
+from experiments.results.experiment import Experiment
+from experiments.results.read import NOT_PLAIN, is_plain
+from experiments.tables import PUBLISHED
 from nasbench_ar import Oracle, ResultsError
 from searchers import ALL_SEARCHERS
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from bisect import insort
 
 from nasbench_ar.architecture import Architecture
+from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import SearchError
 from nasbench_ar.space import SearchSpace
 from searchers.base import check_at_least
-from searchers.fidelity.base import FloatArray, Training
+from searchers.fidelity.base import Training
 from searchers.fidelity.halving import RungSearcher
 from searchers.fidelity.rungs import levels
 

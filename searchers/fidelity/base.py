@@ -24,15 +24,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture, ArchitectureLike
+from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import SearchError, SpaceError, SpaceExhaustedError
 from nasbench_ar.grid import is_int
 from nasbench_ar.space import SearchSpace
 from searchers.base import check_at_least
-
-FloatArray = NDArray[np.float64]
 
 
 class Training(NamedTuple):

@@ -20,9 +20,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nasbench_ar.architecture import Architecture
+from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import SearchError, SpaceError, SpaceExhaustedError
 from nasbench_ar.space import SearchSpace
-from searchers.fidelity.base import FidelitySearcher, FloatArray, Training
+from searchers.fidelity.base import FidelitySearcher, Training
 from searchers.testing import (
     SMALL,
     STRETCHES,

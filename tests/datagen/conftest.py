@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from datagen import run
-from datagen.classifier import Classifier
 from datagen.config import RunConfig, parse_command_line
+from datagen.network.classifier import Classifier
 
 # A space of 16 small networks, trained for moments.
 TINY = [

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from datagen.config import AttackConfig, TrainConfig
-from datagen.entry import Entry
-from datagen.identity import content_hash
-from datagen.store import EntryStore
+from datagen.store.entry import Entry
+from datagen.store.folder import EntryStore
+from datagen.store.identity import content_hash
 from nasbench_ar import Architecture, SearchSpace
 from nasbench_ar.metrics import CURVES, METRICS
 

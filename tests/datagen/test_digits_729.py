@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import nasbench_ar
-from datagen.entry import Entry
-from datagen.store import EntryStore
+from datagen.store.entry import Entry
+from datagen.store.folder import EntryStore
 from nasbench_ar.masks import load_masks
 from nasbench_ar.metrics import CURVES
 

@@ -12,10 +12,10 @@ import pytest
 from datagen import export
 from datagen.config import AttackConfig, TrainConfig
 from datagen.export import definitions, export_release, export_table
-from datagen.store import EntryStore
+from datagen.store.folder import EntryStore
 from nasbench_ar import METRICS, Oracle, ResultsError, TableError
 from nasbench_ar.metrics import CURVES
-from nasbench_ar.release import import_release
+from nasbench_ar.release.importer import import_release
 from tests.datagen.conftest import Command
 from tests.datagen.synthetic_entries import DATASET, PROTOCOL, SPACE, make_entry, make_store
 

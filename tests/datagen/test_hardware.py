@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from datagen.classifier import float32_rule
 from datagen.hardware import (
     choose_device,
     choose_precision,
@@ -15,6 +14,7 @@ from datagen.hardware import (
     peak_memory_mib,
     reset_peak_memory,
 )
+from datagen.network.classifier import float32_rule
 from nasbench_ar import ConfigError
 
 CPU = torch.device("cpu")

@@ -14,13 +14,13 @@ import pytest
 
 from datagen import plan
 from datagen.config import AttackConfig, RunConfig, TrainConfig, parse_command_line
-from datagen.cost_model import CostModel, from_entries, from_published, from_total, layers_of
-from datagen.data import load_dataset
-from datagen.entry import Entry
-from datagen.memory import RUNTIME_BYTES, MemoryEstimate, MemorySettings
-from datagen.plan_text import wall_time
-from datagen.schedule import Jobs
-from datagen.workload import Images, images_of_config, workload
+from datagen.images.datasets import load_dataset
+from datagen.planning.cost_model import CostModel, from_entries, from_published, from_total, layers_of
+from datagen.planning.memory import RUNTIME_BYTES, MemoryEstimate, MemorySettings
+from datagen.planning.schedule import Jobs
+from datagen.planning.text import wall_time
+from datagen.planning.workload import Images, images_of_config, workload
+from datagen.store.entry import Entry
 from nasbench_ar import NARES, ConfigError, DataError, SearchSpace
 from tests.datagen.conftest import Command, write_arrays
 from tests.datagen.synthetic_entries import SPACE, make_entry, make_store

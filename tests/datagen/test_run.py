@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 import torch
 
-from datagen import generate, run, worker
-from datagen.checkpoint import load_checkpoint
+from datagen import run
+from datagen.attack.evaluator import Batches
 from datagen.config import parse_command_line
-from datagen.evaluate import Batches
-from datagen.store import EntryStore, training_key
-from datagen.worker import Outcome
+from datagen.store.folder import EntryStore, training_key
+from datagen.training import pipeline
+from datagen.training.checkpoint import load_checkpoint
+from datagen.workers import worker
+from datagen.workers.worker import Outcome
 from nasbench_ar import METRICS, Architecture, Oracle, Table, TrainingError, WriteError
 from nasbench_ar.metrics import CORRUPTIONS, CURVES
 from tests.datagen.conftest import TINY, Command, stripes, write_arrays
@@ -68,7 +70,7 @@ def test_the_entry_is_of_the_best_epoch(words: list[str], tmp_path: Path, comman
     store = EntryStore(tmp_path / "store")
     (entry,) = store.entries()
     config = parse_command_line([*words, "train.epochs=3", "train.lr=0.01"])
-    generator = generate.Generator.prepare(config)
+    generator = pipeline.Generator.prepare(config)
     classifier = generator.classifier(SMALLEST, 0, purpose="attack")
     best = load_checkpoint(store.work_folder(SMALLEST, 0) / "best.pt")
     assert best["epoch"] == entry.best_epoch
@@ -139,14 +141,14 @@ def test_settings_that_do_not_change_numbers_may_change(words: list[str], comman
 def failing(
     monkeypatch: pytest.MonkeyPatch, architecture: Architecture, error: Exception, where: str = "train"
 ) -> None:
-    whole = getattr(generate, where)
+    whole = getattr(pipeline, where)
 
     def broken(classifier: Any, *rest: Any, **more: Any) -> Any:
         if classifier.network.architecture == architecture:
             raise error
         return whole(classifier, *rest, **more)
 
-    monkeypatch.setattr(generate, where, broken)
+    monkeypatch.setattr(pipeline, where, broken)
 
 
 def test_a_failure_is_recorded_and_the_others_go_on(
@@ -213,7 +215,7 @@ def test_a_damaged_entry_is_reported_and_kept(words: list[str], tmp_path: Path, 
 def test_out_of_memory_in_the_test_halves_the_batch(
     words: list[str], tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = generate.assess
+    whole = pipeline.assess
 
     def hungry(classifier: Any, dataset: Any, config: Any, batches: Batches, **more: Any) -> Any:
         forward = classifier.network.forward
@@ -227,7 +229,7 @@ def test_out_of_memory_in_the_test_halves_the_batch(
         classifier.network.forward = limited
         return whole(classifier, dataset, config, batches, **more)
 
-    monkeypatch.setattr(generate, "assess", hungry)
+    monkeypatch.setattr(pipeline, "assess", hungry)
     code, _, err = command(*words, "batch=40")
     assert code == 0, err
     assert "1-1-1-1 (1 of 1): out of memory; evaluation goes on with batches of 20 instead of 40" in err
@@ -299,7 +301,7 @@ def test_two_classes_cannot_take_the_targeted_loss(words: list[str], tmp_path: P
 
 
 def test_an_interrupt_says_how_to_go_on(words: list[str], command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generate, "train", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(pipeline, "train", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
     code, _, err = command(*words)
     assert code == 130
     assert "the same command goes on from the last finished epoch" in err

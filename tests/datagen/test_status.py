@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from datagen import status
-from datagen.claims import Claim
-from datagen.progress import Rate, look, rate_until
-from datagen.store import EntryStore
+from datagen.store.claims import Claim
+from datagen.store.folder import EntryStore
+from datagen.workers.progress import Rate, look, rate_until
 from nasbench_ar import Architecture
 from tests.datagen.conftest import Command
 from tests.datagen.synthetic_entries import SPACE, make_entry, make_store

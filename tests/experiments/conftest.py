@@ -9,9 +9,9 @@ import matplotlib
 import numpy as np
 import pytest
 
-from experiments.config import main_with_errors
-from experiments.runner import Run
-from experiments.store import MARK, RunStore, mark_of
+from experiments.races.config import main_with_errors
+from experiments.races.runner import Run
+from experiments.races.store import MARK, RunStore, mark_of
 from nasbench_ar import METRICS, Oracle, SearchSpace, Table, TableWriter
 from nasbench_ar.library import HOME_VARIABLE
 

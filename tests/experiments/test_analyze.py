@@ -13,11 +13,11 @@ import pytest
 from matplotlib.text import Text
 
 from experiments import analyze
+from experiments.analysis import catalogue
+from experiments.analysis.figure import Numbers
 from experiments.analysis.table_data import TableData
-from experiments.figures import style
-from experiments.figures.base import Numbers
-from experiments.figures.style import COLUMN, PAGE, SMALLEST_FONT, print_style
-from experiments.plot import write_figure
+from experiments.plots import style
+from experiments.plots.style import COLUMN, PAGE, SMALLEST_FONT, print_style, write_figure
 from nasbench_ar import NARES, ConfigError, MissingEntryError, Oracle, ResultsError, Table, load
 from tests.experiments.conftest import SPACE, Command, table_writer, write_table
 
@@ -71,10 +71,10 @@ def written(rich: Table, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tabl
     return TableData.of(Oracle(rich)), out
 
 
-@pytest.mark.parametrize("name", analyze.FIGURES)
+@pytest.mark.parametrize("name", catalogue.FIGURES)
 def test_every_picture_is_made_of_its_csv_files(name: str, written: tuple[TableData, Path], tmp_path: Path) -> None:
     data, out = written
-    figure = analyze.FIGURES[name]
+    figure = catalogue.FIGURES[name]
     assert (out / f"{figure.stem}.pdf").stat().st_size > 1000
     numbers = figure.numbers(data)
     again = figure.draw(read_back(figure, numbers, out))
@@ -92,27 +92,27 @@ def test_every_picture_is_made_of_its_csv_files(name: str, written: tuple[TableD
 def test_numbers_of_some_figures(written: tuple[TableData, Path]) -> None:
     data, _ = written
     oracle = data.oracle
-    points = analyze.FIGURES["2"].numbers(data).tables[""]
+    points = catalogue.FIGURES["2"].numbers(data).tables[""]
     assert len(points) == 77
     first = points.iloc[10]
     assert first["test_pgd_acc"] == oracle.query(first["arch"], "test_pgd_acc")
     assert (first["macs"], first["arch_id"]) == (SPACE.macs(first["arch"]), SPACE.arch_id(first["arch"]))
 
-    levels = analyze.FIGURES["3"].numbers(data).tables[""]
+    levels = catalogue.FIGURES["3"].numbers(data).tables[""]
     row = levels[(levels["metric"] == "test_pgd_acc") & (levels["entry"] == "W2") & (levels["level"] == 4)].iloc[0]
     chosen = data.column("test_pgd_acc")[SPACE.vectors()[:, 3] == 4]
     assert (row["n"], row["mean"]) == (np.isfinite(chosen).sum(), pytest.approx(np.nanmean(chosen)))
 
-    stable = analyze.FIGURES["4"].numbers(data).tables["correlations"]
+    stable = catalogue.FIGURES["4"].numbers(data).tables["correlations"]
     assert stable["spearman"].tolist() == pytest.approx([1])
-    lip = analyze.FIGURES["5"].numbers(data).tables["correlations"]
+    lip = catalogue.FIGURES["5"].numbers(data).tables["correlations"]
     assert lip["kendall"].tolist() == pytest.approx([-1])
 
-    shares = analyze.FIGURES["anova"].numbers(data).tables[""].set_index("metric")
+    shares = catalogue.FIGURES["anova"].numbers(data).tables[""].set_index("metric")
     assert (shares[["additive", "pairwise", "higher"]].sum(axis=1).to_numpy() == pytest.approx(1)) is True
     assert set(shares["noise_source"]) == {"seeds"}
 
-    curves = analyze.FIGURES["curves"].numbers(data).tables[""]
+    curves = catalogue.FIGURES["curves"].numbers(data).tables[""]
     known = np.flatnonzero(data.kept[oracle.table.arch_index])
     expected = np.asarray(oracle.table.curve("val_pgd_acc"))[known].mean(axis=0)
     assert curves[curves["metric"] == "val_pgd_acc"]["mean"].to_numpy() == pytest.approx(expected)
@@ -131,9 +131,9 @@ def test_what_is_left_out(rich: Table, table: Table) -> None:
 
 def test_noise_of_images_where_there_is_one_seed(table: Table, tmp_path: Path) -> None:
     oracle = Oracle(table)
-    shares = analyze.FIGURES["anova"].numbers(TableData.of(oracle)).tables[""]
+    shares = catalogue.FIGURES["anova"].numbers(TableData.of(oracle)).tables[""]
     assert shares["noise_source"].tolist() == ["unknown"], "the values are no multiples of anything"
-    given = analyze.FIGURES["anova"].numbers(TableData.of(oracle, images={"val": 2000})).tables[""].iloc[0]
+    given = catalogue.FIGURES["anova"].numbers(TableData.of(oracle, images={"val": 2000})).tables[""].iloc[0]
     values = oracle.column("val_pgd_acc")
     assert given["noise"] == pytest.approx((values * (100 - values)).mean() / 2000 / values.var())
     assert given["method"] == "exact"
@@ -160,7 +160,7 @@ def test_a_table_that_lacks_columns_skips_with_a_reason(table: Table, command: C
 def test_a_sparse_table_has_no_landscape(tmp_path: Path) -> None:
     sparse = write_table(tmp_path / "sparse", absent=tuple(range(50)))
     with pytest.raises(MissingEntryError, match="31 of 81 architectures have val_pgd_acc; where most neighbours"):
-        analyze.FIGURES["landscape"].numbers(TableData.of(Oracle(sparse)))
+        catalogue.FIGURES["landscape"].numbers(TableData.of(Oracle(sparse)))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 9, 10])
@@ -191,7 +191,7 @@ def test_one_metric_of_many_architectures_has_no_correlations(tmp_path: Path) ->
         for index in range(20):
             writer.add(SPACE.from_index(index), seed=0, scalars={"val_pgd_acc": 30.0})
     with pytest.raises(MissingEntryError, match="has no measured metric that varies"):
-        analyze.FIGURES["correlations"].numbers(TableData.of(Oracle(Table(tmp_path / "flat"))))
+        catalogue.FIGURES["correlations"].numbers(TableData.of(Oracle(Table(tmp_path / "flat"))))
 
 
 def test_errors_of_the_command(table: Table, command: Command, tmp_path: Path) -> None:
@@ -217,18 +217,18 @@ def test_errors_of_the_command(table: Table, command: Command, tmp_path: Path) -
     assert (code, "cannot write to" in err) == (2, True)
     numbers = Numbers({"": pd.DataFrame({"a": [1]})}, (), "")
     with pytest.raises(ResultsError, match=r"cannot write .*figure2\.csv"):
-        analyze.write(analyze.FIGURES["2"], numbers, tmp_path / "absent")
+        analyze.write(catalogue.FIGURES["2"], numbers, tmp_path / "absent")
     assert "anova" in command(analyze.main, "--help")[1]
 
 
 def test_figures_are_chosen_by_name() -> None:
-    assert [figure.name for figure in analyze.choose_figures("anova, 2")] == ["2", "anova"]
-    assert len(analyze.choose_figures("all")) == len(analyze.FIGURES) == 11
+    assert [figure.name for figure in catalogue.choose_figures("anova, 2")] == ["2", "anova"]
+    assert len(catalogue.choose_figures("all")) == len(catalogue.FIGURES) == 11
 
 
 def test_the_embedded_table_agrees_with_the_published_components() -> None:
     data = TableData.of(load("nares-figures", quiet=True))
     assert data.oracle.space == NARES
-    components = analyze.FIGURES["7"].numbers(data).tables["components"]
+    components = catalogue.FIGURES["7"].numbers(data).tables["components"]
     best = components[(components["set"] == "best") & (components["component"] == 1)].iloc[0]
     assert best["cosine_published"] > 0.995 > best["cosine_equal"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import audit
-from experiments.runner import Run
+from experiments.races.runner import Run
 from nasbench_ar import Oracle, load
 from tests.experiments.conftest import SPACE, Command
 

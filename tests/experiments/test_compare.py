@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import compare, compare_figures, compare_text
-from experiments.comparison import Comparison
-from experiments.statistics import binomial_interval, holm, mean_interval, paired_wilcoxon
+from experiments import compare as command_line
+from experiments.plots import comparison as pictures
+from experiments.results import comparison_text
+from experiments.results.comparison import Comparison, compare
+from experiments.statistics.intervals import binomial_interval, holm, mean_interval, paired_wilcoxon
 from nasbench_ar import ConfigError, MetricError, Oracle, ResultsError, Table
 from tests.experiments.conftest import Command, store_runs, write_table
 
@@ -58,7 +60,7 @@ def folders(stored: list[Path], tmp_path: Path) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def comparison(stored: list[Path]) -> Comparison:
-    return compare.compare(stored, at=(6, 12), resamples=100)
+    return compare(stored, at=(6, 12), resamples=100)
 
 
 def test_courses_by_definition(comparison: Comparison, table: Table) -> None:
@@ -124,8 +126,8 @@ def test_ranks_and_profiles_by_definition(comparison: Comparison) -> None:
 
 
 def test_a_loss_is_better_when_it_is_lower(stored: list[Path]) -> None:
-    accuracy = compare.compare(stored[::2], resamples=10)
-    loss = compare.compare(stored[::2], metric="val_loss", resamples=10)  # 3 - accuracy / 20
+    accuracy = compare(stored[::2], resamples=10)
+    loss = compare(stored[::2], metric="val_loss", resamples=10)  # 3 - accuracy / 20
     assert (loss.maximize, loss.optimum) == (False, pytest.approx(3 - accuracy.optimum / 20))
     assert loss.pairs[0].first == accuracy.pairs[0].first == "good"
     assert loss.pairs[0].advantage == pytest.approx(accuracy.pairs[0].advantage / 20)
@@ -135,7 +137,7 @@ def test_a_loss_is_better_when_it_is_lower(stored: list[Path]) -> None:
 
 
 def test_a_test_metric_is_read_at_the_reported_architecture(stored: list[Path], table: Table) -> None:
-    comparison = compare.compare(stored, metric="test_pgd_acc", resamples=10)
+    comparison = compare(stored, metric="test_pgd_acc", resamples=10)
     column = Oracle(table).column("test_pgd_acc")
     good = comparison.courses[2]
     reported = [row[-1] for row in good.values]
@@ -152,41 +154,41 @@ def test_a_test_metric_is_read_at_the_reported_architecture(stored: list[Path], 
 
 def test_unequal_seeds_are_paired_where_both_have_them(stored: list[Path], table: Table, tmp_path: Path) -> None:
     few = store_runs(tmp_path / "few", table, queried(Oracle(table), 0.7, range(20, 40)))
-    comparison = compare.compare([stored[0], few], resamples=10)
+    comparison = compare([stored[0], few], resamples=10)
     assert comparison.pairs[0].pairs == comparison.rankings[0].seeds == 5
     assert "different seeds (poor 25, few 20)" in comparison.notes[0]
     far = store_runs(tmp_path / "far", table, queried(Oracle(table), 0.7, range(40, 50)))
-    comparison = compare.compare([stored[0], far], resamples=10)
+    comparison = compare([stored[0], far], resamples=10)
     pair = comparison.pairs[0]
     assert (pair.pairs, pair.seeds_t, pair.seeds_wilcoxon) == (0, None, None)
     assert math.isnan(pair.p_value)
     assert not math.isnan(pair.superiority)
-    assert "No seed has a value" in compare_text.as_text(comparison)
-    compare.write_comparison(comparison, tmp_path / "out")
+    assert "No seed has a value" in comparison_text.as_text(comparison)
+    command_line.write_comparison(comparison, tmp_path / "out")
 
 
 def test_searchers_that_end_alike(table: Table, tmp_path: Path) -> None:
     runs = queried(Oracle(table), 0.5, range(8))
     folders = [store_runs(tmp_path / name, table, runs) for name in "abc"]
-    comparison = compare.compare(folders, resamples=10)
+    comparison = compare(folders, resamples=10)
     pair = comparison.pairs[0]
     assert (pair.advantage, pair.p_holm, pair.superiority, pair.cohens_d) == (0, 1, 0.5, 0)
     assert (pair.seeds_t, pair.seeds_wilcoxon) == (None, None)
     assert comparison.rankings[0].cliques == (("a", "b", "c"),)
-    assert " never |" in compare_text.as_text(comparison)
-    compare.write_comparison(comparison, tmp_path / "out")
+    assert " never |" in comparison_text.as_text(comparison)
+    command_line.write_comparison(comparison, tmp_path / "out")
 
 
 def test_one_run_each_is_drawn_without_bands(table: Table, tmp_path: Path) -> None:
     folders = [store_runs(tmp_path / name, table, queried(Oracle(table), 0.5, range(1))) for name in "ab"]
-    comparison = compare.compare(folders)
-    assert " – |" in compare_text.as_text(comparison)
-    compare.write_comparison(comparison, tmp_path / "out")
+    comparison = compare(folders)
+    assert " – |" in comparison_text.as_text(comparison)
+    command_line.write_comparison(comparison, tmp_path / "out")
 
 
 def test_a_given_difference(stored: list[Path]) -> None:
-    few = compare.compare(stored[:2], difference=2.0, resamples=10).pairs[0]
-    many = compare.compare(stored[:2], difference=0.5, resamples=10).pairs[0]
+    few = compare(stored[:2], difference=2.0, resamples=10).pairs[0]
+    many = compare(stored[:2], difference=0.5, resamples=10).pairs[0]
     assert few.target == 2.0
     assert few.advantage == many.advantage
     assert few.seeds_t < many.seeds_t  # type: ignore[operator]
@@ -197,14 +199,14 @@ def test_notes_on_runs_that_are_not_alike(table: Table, tmp_path: Path) -> None:
     even = store_runs(tmp_path / "even", table, {0: [0, 1, 2], 1: [3, 4, 5]})
     odd = store_runs(tmp_path / "odd", table, {0: [0, 1, 2, 3], 1: [3]}, queries=3)
     own = store_runs(tmp_path / "own", table, {0: [0, 5, 2], 1: [3, 4, 5]}, reported={0: 0, 1: 3})
-    notes = " ".join(compare.compare([even, odd, own], resamples=10).notes)
+    notes = " ".join(compare([even, odd, own], resamples=10).notes)
     assert "1 of 2 runs of odd queried more than 3" in notes
     assert "1 runs of odd ended early" in notes
     assert "own reports an architecture of its own choice" in notes
 
 
 def test_cliques_by_nemenyi(stored: list[Path]) -> None:
-    ranking = compare.compare(stored, joined_by="nemenyi", resamples=10).rankings[0]
+    ranking = compare(stored, joined_by="nemenyi", resamples=10).rankings[0]
     best, second, worst = sorted(ranking.average, key=lambda name: ranking.average[name])
     near = ranking.average[second] - ranking.average[best] <= ranking.critical_difference
     assert near == any({best, second} <= set(clique) for clique in ranking.cliques)
@@ -212,34 +214,34 @@ def test_cliques_by_nemenyi(stored: list[Path]) -> None:
 
 
 def test_pictures_carry_the_numbers(comparison: Comparison) -> None:
-    figure = compare_figures.draw_anytime(comparison)
+    figure = pictures.draw_anytime(comparison)
     above, below = figure.axes
     for axes, kind in ((above, "mean"), (below, "median")):
         for line, course in zip(axes.get_lines(), comparison.courses, strict=True):
             np.testing.assert_array_equal(line.get_ydata(), getattr(course, kind))
-    axes = compare_figures.draw_profile(comparison)
+    axes = pictures.draw_profile(comparison)
     for line, profile in zip(axes.get_lines(), comparison.profiles, strict=True):
         np.testing.assert_array_equal(line.get_ydata(), profile.share)
-    texts = {text.get_text() for text in compare_figures.draw_ranks(comparison).texts}
+    texts = {text.get_text() for text in pictures.draw_ranks(comparison).texts}
     for name, rank in comparison.rankings[-1].average.items():
         assert f"{name} {rank:.2f}" in texts
     nemenyi = replace(comparison.rankings[-1], joined_by="nemenyi")
-    axes = compare_figures.draw_ranks(replace(comparison, rankings=(nemenyi,)))
+    axes = pictures.draw_ranks(replace(comparison, rankings=(nemenyi,)))
     assert any(text.get_text().startswith("CD ") for text in axes.texts)
 
 
 def test_no_letter_is_smaller_than_seven_points(comparison: Comparison) -> None:
-    for axes in (compare_figures.draw_anytime(comparison).axes[0], compare_figures.draw_profile(comparison)):
+    for axes in (pictures.draw_anytime(comparison).axes[0], pictures.draw_profile(comparison)):
         figure = axes.get_figure(root=True)
         assert figure is not None
-        assert figure.get_figwidth() == compare_figures.WIDTH
+        assert figure.get_figwidth() == pictures.WIDTH
         texts = [t for t in figure.findobj(lambda artist: hasattr(artist, "get_fontsize")) if t.get_text()]
         assert texts
         assert min(text.get_fontsize() for text in texts) >= 7
 
 
 def test_command(folders: list[Path], command: Command, tmp_path: Path) -> None:
-    code, out, err = command(compare.main, *folders, "at=6,12", "resamples=50")
+    code, out, err = command(command_line.main, *folders, "at=6,12", "resamples=50")
     assert code == 0, err
     folder = folders[0].parent / "comparison"
     assert {path.name for path in folder.iterdir()} == FILES
@@ -256,12 +258,12 @@ def test_command(folders: list[Path], command: Command, tmp_path: Path) -> None:
     assert (folder / "comparison.tex").read_text().count(r"\begin{tabular}") == 2
     ranks = list(csv.DictReader((folder / "ranks.csv").read_text().splitlines()))
     assert [line["budget"] for line in ranks] == ["6"] * 3 + ["12"] * 3
-    code, out, _ = command(compare.main, *folders, "at=6,12", "resamples=50", f"out={tmp_path / 'a' / 'b'}")
+    code, out, _ = command(command_line.main, *folders, "at=6,12", "resamples=50", f"out={tmp_path / 'a' / 'b'}")
     assert (code, str(tmp_path / "a/b") in out) == (0, True)
     for name in FILES:
         assert (folder / name).read_bytes() == (tmp_path / "a/b" / name).read_bytes(), "equal runs, equal files"
     assert (folder / "ranks.pdf").read_bytes()[:5] == b"%PDF-"
-    assert command(compare.main, *folders, "metric=val_loss", "resamples=50")[0] == 0
+    assert command(command_line.main, *folders, "metric=val_loss", "resamples=50")[0] == 0
     assert (folder.parent / "comparison-val_loss/comparison.md").exists()
 
 
@@ -286,7 +288,7 @@ def test_command(folders: list[Path], command: Command, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_words_are_one_line(stored: list[Path], command: Command, word: str, said: str) -> None:
-    code, _, err = command(compare.main, *stored, word)
+    code, _, err = command(command_line.main, *stored, word)
     assert code == 2
     assert said in err
     assert err.count("\n") == 1
@@ -294,43 +296,43 @@ def test_wrong_words_are_one_line(stored: list[Path], command: Command, word: st
 
 def test_refusals(stored: list[Path], table: Table, tmp_path: Path, command: Command) -> None:
     with pytest.raises(ConfigError, match="two or more"):
-        compare.compare(stored[:1])
+        compare(stored[:1])
     longer = store_runs(tmp_path / "longer", table, {0: list(range(20))})
     with pytest.raises(ResultsError, match="queries is 20, not 12"):
-        compare.compare([stored[0], longer])
+        compare([stored[0], longer])
     with pytest.raises(MetricError):
-        compare.compare(stored, metric="nonsense")
+        compare(stored, metric="nonsense")
     (tmp_path / "file").write_text("")
-    code, _, err = command(compare.main, *stored, "resamples=10", f"out={tmp_path / 'file'}")
+    code, _, err = command(command_line.main, *stored, "resamples=10", f"out={tmp_path / 'file'}")
     assert (code, err.count("\n")) == (2, 1)
-    assert command(compare.main)[0] == 2
-    assert "difference=" in command(compare.main, "--help")[1]
+    assert command(command_line.main)[0] == 2
+    assert "difference=" in command(command_line.main, "--help")[1]
 
 
 def test_runs_that_keep_to_the_budget_need_no_note(table: Table, tmp_path: Path) -> None:
     even = store_runs(tmp_path / "even", table, {0: [0, 1, 2], 1: [3, 4, 5]})
     other = store_runs(tmp_path / "other", table, {0: [6, 7, 8], 1: [3, 4, 5]})
-    assert compare.compare([even, other], resamples=10).notes == ()
+    assert compare([even, other], resamples=10).notes == ()
 
 
 def test_what_is_no_experiment_is_left_out(
     folders: list[Path], command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in `compare results/<table>/*`, a second time."""
-    monkeypatch.setattr(compare.plot, "save_figure", lambda axes, path, note: path.write_bytes(b""))
+    monkeypatch.setattr(command_line, "save_figure", lambda axes, path, note: path.write_bytes(b""))
     place = folders[0].parent
     (place / "table2.csv").write_text("")
     (place / "comparison").mkdir()
     given = [place / "comparison", *folders, place / "table2.csv"]
-    code, out, err = command(compare.main, *given, "resamples=10")
+    code, out, err = command(command_line.main, *given, "resamples=10")
     assert code == 0, err
     assert "3 searchers compared" in out
     left_out = [f"nasbench-ar: {place / name} is no experiment" for name in ("comparison", "table2.csv")]
     assert [line.split(",")[0] for line in err.splitlines()] == left_out
     (folders[0] / "config.yaml").unlink()  # runs without a configuration are no reason to go on without them
-    code, _, err = command(compare.main, *given, "resamples=10")
+    code, _, err = command(command_line.main, *given, "resamples=10")
     assert (code, f"{folders[0]} holds no results" in err) == (2, True)
-    assert command(compare.main, place / "comparison", place / "table2.csv")[0] == 2
+    assert command(command_line.main, place / "comparison", place / "table2.csv")[0] == 2
 
 
 def test_a_comparison_beside_runs_on_a_read_only_disk(
@@ -340,6 +342,6 @@ def test_a_comparison_beside_runs_on_a_read_only_disk(
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    code, out, err = command(compare.main, *stored, "resamples=10")
+    code, out, err = command(command_line.main, *stored, "resamples=10")
     assert (code, "searchers compared" in out) == (2, True)
     assert err.strip().endswith("comparison: Read-only file system; choose another out=")

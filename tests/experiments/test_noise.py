@@ -8,25 +8,27 @@ import numpy as np
 import pytest
 
 from experiments import noise
+from experiments.analysis import resampling
+from experiments.statistics.ranks import kendall
 from nasbench_ar import MetricError, Oracle, Table, load
 from tests.experiments.conftest import Command
 
 
 def test_standard_error_by_hand() -> None:
-    assert float(noise.standard_error(38.8)) == pytest.approx(1.0896, abs=1e-4)  # 100 sqrt(.388 .612 / 2000)
-    assert float(noise.standard_error(50.0, images=100)) == pytest.approx(5.0)
+    assert float(resampling.standard_error(38.8)) == pytest.approx(1.0896, abs=1e-4)  # 100 sqrt(.388 .612 / 2000)
+    assert float(resampling.standard_error(50.0, images=100)) == pytest.approx(5.0)
 
 
 def test_ties_by_hand() -> None:
     # against 50 % of 100 images: limit 1.645 * 5 * sqrt(2) = 11.6 points, a little less further down
-    tied = noise.tied_with_best(np.array([50.0, 39.0, 38.0, np.nan]), images=100)
+    tied = resampling.tied_with_best(np.array([50.0, 39.0, 38.0, np.nan]), images=100)
     assert tied.tolist() == [True, True, False, False]
 
 
 def test_resampling_keeps_a_clear_winner_and_shuffles_equals() -> None:
-    clear = noise.resample(np.array([90.0, 10.0, 20.0]), draws=200)
+    clear = resampling.resample(np.array([90.0, 10.0, 20.0]), draws=200)
     assert (clear.same_winner, clear.winners, clear.mean_regret) == (1.0, 1, 0.0)
-    near = noise.resample(np.full(8, 40.0) + np.arange(8) * 0.01, draws=400)
+    near = resampling.resample(np.full(8, 40.0) + np.arange(8) * 0.01, draws=400)
     assert near.winners == 8
     assert near.same_winner < 0.4
     assert 0 < near.mean_regret < 0.07
@@ -34,18 +36,18 @@ def test_resampling_keeps_a_clear_winner_and_shuffles_equals() -> None:
 
 def test_resampling_has_one_seed() -> None:
     percent = np.linspace(35, 38, 50)
-    assert noise.resample(percent, draws=50, seed=3) == noise.resample(percent, draws=50, seed=3)
+    assert resampling.resample(percent, draws=50, seed=3) == resampling.resample(percent, draws=50, seed=3)
 
 
 def test_kendall_by_hand() -> None:
     # five pairs concordant, one discordant; the fifth entry is missing
-    tau, pairs = noise.kendall(np.array([1.0, 2, 3, 4, np.nan]), np.array([1.0, 3, 2, 4, 0]))
+    tau, pairs = kendall(np.array([1.0, 2, 3, 4, np.nan]), np.array([1.0, 3, 2, 4, 0]))
     assert (tau, pairs) == (pytest.approx(4 / 6), 4)
 
 
 def test_selection_regret(table: Table) -> None:
     oracle = Oracle(table)
-    chosen, value, regret = noise.selection_regret(oracle, "val_pgd_acc", "test_pgd_acc")
+    chosen, value, regret = resampling.selection_regret(oracle, "val_pgd_acc", "test_pgd_acc")
     assert regret == 0, "the toy test metric follows the validation metric"
     assert value == oracle.optimum("test_pgd_acc")[1]
     assert oracle.space.index(chosen) % 3, "entries without a test value cannot be judged"
@@ -56,15 +58,15 @@ def test_report_of_the_embedded_table_reproduces_its_known_correlations() -> Non
     pairs = {("val_best_pgd_acc", "test_pgd_acc"): 0.39, ("val_best_clean_acc", "test_pgd_acc"): 0.37}
     pairs[("test_pgd_acc", "test_cw_acc")] = 0.57
     for (first, second), tau in pairs.items():
-        assert noise.kendall(oracle.column(first), oracle.column(second))[0] == pytest.approx(tau, abs=0.01)
-    text = noise.report(oracle, "val_best_pgd_acc", draws=20)
+        assert kendall(oracle.column(first), oracle.column(second))[0] == pytest.approx(tau, abs=0.01)
+    text = resampling.report(oracle, "val_best_pgd_acc", draws=20)
     assert "Optimum 5-14-11-16-11-12 at 38.80 %, standard error 1.09 points" in text
     assert "| Val PGD20, max over epochs" in text
 
 
 def test_report_needs_a_validation_accuracy(table: Table) -> None:
     with pytest.raises(MetricError, match="it has val_pgd_acc, val_best_pgd_acc"):
-        noise.report(Oracle(table), "val_loss")
+        resampling.report(Oracle(table), "val_loss")
 
 
 def test_tied_architectures_go_to_a_file(table: Table, tmp_path: Path, command: Command) -> None:
@@ -75,7 +77,7 @@ def test_tied_architectures_go_to_a_file(table: Table, tmp_path: Path, command: 
     oracle = Oracle(table)
     assert lines[0] == "arch_id,arch,value,points_below"
     assert lines[1].split(",")[1] == str(oracle.optimum("val_pgd_acc")[0])
-    assert len(lines) - 1 == noise.tied_with_best(oracle.column("val_pgd_acc")).sum()
+    assert len(lines) - 1 == resampling.tied_with_best(oracle.column("val_pgd_acc")).sum()
     for wrong in (tmp_path / "no/where.csv", tmp_path / ("x" * 256), "."):
         code, _, err = command(noise.main, f"table={table.folder}", f"out={wrong}")
         assert code == 2

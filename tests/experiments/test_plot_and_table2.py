@@ -16,8 +16,12 @@ import pytest
 from matplotlib.text import Text
 
 from experiments import compare, plot, run, table2
-from experiments.config import parse_command_line
-from experiments.figures.looks import looks
+from experiments.plots.looks import looks
+from experiments.plots.style import save_figure
+from experiments.plots.trajectories import draw_trajectories
+from experiments.races.config import parse_command_line
+from experiments.results import table2 as side_by_side
+from experiments.results.incumbents import Curve
 from nasbench_ar import Oracle, ResultsError, Table
 from searchers import ALL_SEARCHERS
 from tests.experiments.conftest import Command
@@ -29,8 +33,8 @@ def words(table: Table, out: Path, *more: str) -> list[str]:
 
 def test_curves_carry_what_they_are_given(tmp_path: Path) -> None:
     best = np.maximum.accumulate(np.random.default_rng(0).random((5, 30)), axis=1)
-    axes = plot.draw_trajectories(
-        [plot.Curve("one_thing", best)], ylabel="accuracy", optimum=1.0, random_expectation=best.mean(axis=0)
+    axes = draw_trajectories(
+        [Curve("one_thing", best)], ylabel="accuracy", optimum=1.0, random_expectation=best.mean(axis=0)
     )
     mean, expectation, optimum = axes.get_lines()
     assert mean.get_color() == looks(["one_thing"])[0].colour
@@ -40,12 +44,12 @@ def test_curves_carry_what_they_are_given(tmp_path: Path) -> None:
     assert axes.get_ylabel() == "accuracy"
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert labels == ["one thing (5\u00a0runs)", "random search, exact mean", "optimum of the table (1.00)"]
-    plot.save_figure(axes, tmp_path / "picture.png", note="made up")
+    save_figure(axes, tmp_path / "picture.png", note="made up")
     assert (tmp_path / "picture.png").read_bytes()[:4] == b"\x89PNG"
     assert (tmp_path / "picture.pdf").read_bytes()[:5] == b"%PDF-"
-    axes = plot.draw_trajectories([plot.Curve("x", best)], ylabel="accuracy")
+    axes = draw_trajectories([Curve("x", best)], ylabel="accuracy")
     with pytest.raises(ResultsError, match="cannot write"):
-        plot.save_figure(axes, tmp_path / "nowhere/picture.png", note="made up")
+        save_figure(axes, tmp_path / "nowhere/picture.png", note="made up")
 
 
 def test_plot_lays_results_over_each_other(table: Table, tmp_path: Path, command: Command) -> None:
@@ -78,10 +82,8 @@ def test_plot_takes_words_as_the_others_do(tmp_path: Path, command: Command) -> 
 def test_the_legend_of_many_hides_no_curve_and_the_axis_ends_with_the_budget() -> None:
     rng = np.random.default_rng(0)
     names = (*ALL_SEARCHERS, "mine", "yours")[:9]
-    curves = [
-        plot.Curve(name, np.maximum.accumulate(rng.random((5, 30 + 10 * k)), axis=1)) for k, name in enumerate(names)
-    ]
-    axes = plot.draw_trajectories(curves, ylabel="accuracy", random_expectation=curves[0].best[0])
+    curves = [Curve(name, np.maximum.accumulate(rng.random((5, 30 + 10 * k)), axis=1)) for k, name in enumerate(names)]
+    axes = draw_trajectories(curves, ylabel="accuracy", random_expectation=curves[0].best[0])
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()
@@ -96,8 +98,8 @@ def test_the_legend_of_many_hides_no_curve_and_the_axis_ends_with_the_budget() -
 def test_users_text_is_no_formula_and_the_users_settings_do_not_matter(tmp_path: Path) -> None:
     best = np.maximum.accumulate(np.random.default_rng(0).random((5, 30)), axis=1)
     with mpl.rc_context({"text.usetex": True}):
-        axes = plot.draw_trajectories([plot.Curve("$x^$", best), plot.Curve("a$b_$", best)], ylabel="$y^$ (%)")
-        plot.save_figure(axes, tmp_path / "picture.png", note="table $t^$: made up")
+        axes = draw_trajectories([Curve("$x^$", best), Curve("a$b_$", best)], ylabel="$y^$ (%)")
+        save_figure(axes, tmp_path / "picture.png", note="table $t^$: made up")
     assert (tmp_path / "picture.pdf").exists()
     assert not any(text.get_usetex() for text in axes.get_figure(root=True).findobj(Text))  # type: ignore[union-attr]
 
@@ -114,9 +116,7 @@ def test_a_searcher_may_have_any_name(table: Table, tmp_path: Path, command: Com
 
 
 def test_no_backend_of_the_users_is_asked_for(tmp_path: Path) -> None:
-    script = (
-        "from experiments.config import main_with_errors as m; m(lambda words: __import__('matplotlib.pyplot'), [])"
-    )
+    script = "from experiments.races import config; config.main_with_errors(lambda _: __import__('pylab'), [])"
     environment = os.environ | {"MPLBACKEND": "nonsense"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
@@ -161,14 +161,14 @@ def test_table2_runs_all_and_prints_all(table: Table, tmp_path: Path, command: C
 def test_best_is_bold_and_ties_are_marked(table: Table, tmp_path: Path) -> None:
     config = parse_command_line(words(table, tmp_path, "runs=12"))
     experiments = table2.run_all(config, Oracle(table))
-    best, p_values = table2.compare(experiments, 0)
+    best, p_values = side_by_side.compare(experiments, 0)
     means = [e.rows[0].mean for e in experiments]
     assert best == int(np.argmax(means))
     assert np.isnan(p_values[best])
-    _, lines = table2.table_lines(experiments)
+    _, lines = side_by_side.table_lines(experiments)
     assert [cell.startswith("**") for cell in lines[0][2:]] == [k == best for k in range(4)]
     twin = [experiments[0], replace(experiments[0])]
-    assert table2.compare(twin, 0)[1][1] == 1.0
+    assert side_by_side.compare(twin, 0)[1][1] == 1.0
 
 
 def test_pairs_are_the_seeds_that_both_have(table: Table, tmp_path: Path) -> None:
@@ -176,11 +176,11 @@ def test_pairs_are_the_seeds_that_both_have(table: Table, tmp_path: Path) -> Non
     config = parse_command_line(words(table, tmp_path))
     many = table2.run_all(config, oracle, ["random_search", "local_search"])
     few = table2.run_all(replace(config, runs=2, seed=3), oracle, ["regularized_evolution"])
-    assert [len(values) for values in table2.pairs([*many, *few], 0, 0, 1)] == [6, 6]
-    first, second = table2.pairs([*many, *few], 0, 0, 2)
+    assert [len(values) for values in side_by_side.pairs([*many, *few], 0, 0, 1)] == [6, 6]
+    first, second = side_by_side.pairs([*many, *few], 0, 0, 2)
     np.testing.assert_array_equal(first, many[0].rows[0].values[3:5])
     assert len(second) == 2
-    counts = {line.split(",")[0]: line.split(",")[-2] for line in table2.as_csv([*many, *few]).splitlines()[1:4]}
+    counts = {line.split(",")[0]: line.split(",")[-2] for line in side_by_side.as_csv([*many, *few]).splitlines()[1:4]}
     assert set(counts.values()) <= {"", "6", "2"}
 
 
@@ -191,8 +191,8 @@ def test_rows_with_few_values_are_not_ranked(table: Table, tmp_path: Path) -> No
     values = np.full(6, np.nan)
     values[0] = 99.0
     rows[1] = replace(rows[1], values=values, mean=99.0)
-    assert table2.compare(experiments, 1)[0] is None
-    assert "**" not in "".join(table2.table_lines(experiments)[1][1])
+    assert side_by_side.compare(experiments, 1)[0] is None
+    assert "**" not in "".join(side_by_side.table_lines(experiments)[1][1])
 
 
 @pytest.mark.parametrize("word", ["searcher=bananas", "searcher.steps=3", "name=x"])

@@ -18,11 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from experiments import compare, report, run
-from experiments.analyze import choose_figures
-from experiments.figures.looks import COLOURS
+from experiments import report, run
+from experiments.analysis.catalogue import choose_figures
 from experiments.page import columns, document, series
 from experiments.page.stored import read_races
+from experiments.plots.looks import COLOURS
+from experiments.results.comparison import compare as compare_folders
 from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError, Table, load
 from searchers import ALL_SEARCHERS
 from tests.experiments.conftest import Command, write_table
@@ -270,7 +271,7 @@ def test_comparison_and_analyses_are_on_the_page(table: Table, tmp_path: Path, c
     page = report.make_page(Oracle(table), tmp_path / "small", choose_figures("4,correlations"))
     assert [section.title for section in page.sections] == ["Comparison", "Analyses"]
     comparison, analyses = page.sections
-    expected = compare.compare([tmp_path / "small" / name for name in ("random_search", "local_search")])
+    expected = compare_folders([tmp_path / "small" / name for name in ("random_search", "local_search")])
     assert [line[0] for line in comparison.tables[0][2]] == [
         s.name for s in sorted(expected.standings, key=lambda s: s.regret)
     ]

@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from experiments import run
-from nasbench_ar import Architecture, SearchSpace, Table, files
+from nasbench_ar import Architecture, SearchSpace, Table
+from nasbench_ar.system import files
 from searchers import Searcher
 from tests.experiments.conftest import Command, write_table
 from tests.open_files import open_files
@@ -159,7 +160,7 @@ def test_a_partial_table_is_searched_where_it_has_values(tmp_path: Path, command
 
 
 def test_an_early_end_is_reported(table: Table, tmp_path: Path, command: Command) -> None:
-    target = "searcher._target_=tests.experiments.test_runner.Repeater"
+    target = "searcher._target_=tests.experiments.races.test_runner.Repeater"
     code, out, _ = command(run.main, *words(table, tmp_path)[:-1], target)
     assert code == 0
     assert "4 runs ended early; the first, seed 0: nothing new was proposed 10000 times in a row" in out

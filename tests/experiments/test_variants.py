@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments import runner, table2
+from experiments import table2
+from experiments.races import runner
+from experiments.results.table2 import PREFIX
 from nasbench_ar import Table
 from searchers import SEARCHERS
 from tests.experiments.conftest import Command, write_table
@@ -71,4 +73,4 @@ def test_help_names_its_own_keys(command: Command) -> None:
 def test_every_corrected_searcher_has_a_published_one() -> None:
     from searchers import PUBLISHED
 
-    assert list(PUBLISHED) == [f"{table2.PREFIX}{name}" for name in SEARCHERS]
+    assert list(PUBLISHED) == [f"{PREFIX}{name}" for name in SEARCHERS]

@@ -10,7 +10,7 @@ import nasbench_ar
 from nasbench_ar import NARES, TableError, library
 from nasbench_ar.__main__ import main
 from tests.nasbench_ar.conftest import write_toy
-from tests.nasbench_ar.synthetic_release import make_record, write_jsonl
+from tests.nasbench_ar.release.synthetic_release import make_record, write_jsonl
 
 
 def test_home_follows_the_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 import nasbench_ar
-from nasbench_ar import NARES, release
+from nasbench_ar import NARES
 from nasbench_ar.__main__ import _parser, main
+from nasbench_ar.release import importer
 from tests.nasbench_ar.conftest import write_toy
-from tests.nasbench_ar.synthetic_release import make_record, write_jsonl
+from tests.nasbench_ar.release.synthetic_release import make_record, write_jsonl
 
 ROOT = Path(__file__).parents[2]
 
@@ -228,7 +229,7 @@ def test_interrupted(source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     def interrupt(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(release, "import_release", interrupt)
+    monkeypatch.setattr(importer, "import_release", interrupt)
     assert main(["import", str(source)]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 

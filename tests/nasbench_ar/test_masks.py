@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nasbench_ar import MetricError, SearchSpace, Table, TableError, TableWriter
-from nasbench_ar.files import partial_path
 from nasbench_ar.masks import FILE, Masks, load_masks
+from nasbench_ar.system.files import partial_path
 
 SPACE = SearchSpace((1, 2), (1, 2), stages=1, unit_channels=2, image_size=8)
 # Two networks, eleven images; bits from the left, the second byte filled with zeros.

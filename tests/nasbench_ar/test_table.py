@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nasbench_ar import MetricError, Table, TableError, TableWriter
-from nasbench_ar.files import file_sha256
 from nasbench_ar.metrics import CORRUPTIONS
+from nasbench_ar.system.files import file_sha256
 from tests.nasbench_ar.conftest import EPOCHS, TOY, toy_cells, toy_curves, toy_writer, write_toy
 
 

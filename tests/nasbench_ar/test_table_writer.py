@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nasbench_ar import SpaceError, Table, TableError, TableWriter, library
+from nasbench_ar import SpaceError, Table, TableError, TableWriter, library, load
 from nasbench_ar import table_writer as writer_module
-from nasbench_ar.files import partial_path
+from nasbench_ar.system.files import partial_path
 from tests.nasbench_ar.conftest import TOY, toy_writer, write_toy
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -284,7 +284,7 @@ def test_a_replacement_that_was_killed(when: int, then: str, home: Path, capsys:
         table = Table(folder)
         toy_writer(folder, replace=True).__exit__(KeyboardInterrupt, None, None)
     elif then == "load":
-        table = library.load(quiet=True).table
+        table = load(quiet=True).table
     else:
         table = library.open_table("nares" if then == "open by name" else folder)
     assert (table.folder, table.rows) == (folder, 16 if when < 2 else 1)
@@ -322,8 +322,8 @@ def test_a_replacement_whose_end_nobody_can_know_is_said(
     folder = home / "tables" / "nares"
     write_toy(folder)
     kill_before_rename(folder, 1)
-    monkeypatch.setattr("nasbench_ar.process.machine", lambda: "0" * 12)  # as seen from elsewhere
-    assert library.load(quiet=True).name == "nares-figures"
+    monkeypatch.setattr("nasbench_ar.system.process.machine", lambda: "0" * 12)  # as seen from elsewhere
+    assert load(quiet=True).name == "nares-figures"
     (aside,) = folder.parent.glob(".nares.*.replaced")
     assert f"{folder} is being replaced, or a process on another machine was killed" in (
         said := capsys.readouterr().err
@@ -342,7 +342,7 @@ def test_a_table_that_cannot_be_put_back_is_said(
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(Path, "rename", refuse)
-    library.load(quiet=True)
+    load(quiet=True)
     assert f"old table of {folder} and cannot be put back: Permission denied" in capsys.readouterr().err
 
 

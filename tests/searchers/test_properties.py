@@ -20,7 +20,7 @@ from nasbench_ar import Architecture
 from nasbench_ar.errors import SearchFinishedError, SpaceExhaustedError
 from nasbench_ar.pareto import non_dominated
 from searchers import ALL_SEARCHERS, FOR_VECTORS, Searcher, VectorSearcher
-from searchers.borrowed import BorrowedSearcher
+from searchers.library_search import BorrowedSearcher
 from searchers.testing import STRETCHES, stretched
 from tests.searchers.problems import Problem, problems
 

@@ -7,10 +7,9 @@ import pytest
 from scipy import integrate, stats
 
 from experiments.analysis.correlations import rank_correlations
-from experiments.analysis.distributions import density, step_effect
-from experiments.analysis.envelopes import envelope, rise
-from experiments.analysis.evaluation_noise import binomial_variance, images_behind
+from experiments.analysis.costs import envelope, rise
 from experiments.analysis.learning_curves import overfitting, spread_by_epoch
+from experiments.analysis.levels import density, step_effect
 from experiments.analysis.ratios import (
     explained_at_best,
     polynomial_fit,
@@ -18,7 +17,7 @@ from experiments.analysis.ratios import (
     robust_principle_ratio,
     robust_resnet_ratio,
 )
-from experiments.analysis.replicates import seed_noise
+from experiments.analysis.seed_noise import binomial_variance, images_behind, seed_noise
 from nasbench_ar import NARES, MissingEntryError
 
 

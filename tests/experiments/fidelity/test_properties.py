@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.config import target_of
-from experiments.fidelity.runner import FidelityRace, open_session, run_once
+from experiments.races.config import target_of
+from experiments.races.machines import FidelityRace, open_session, run_once
 from nasbench_ar import METRICS, Oracle, Table
 from searchers.fidelity import FIDELITY_SEARCHERS
 from tests.experiments.conftest import table_writer

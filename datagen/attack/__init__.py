@@ -1,0 +1,1 @@
+"""Attacks on a trained network, and what they leave of its accuracy."""

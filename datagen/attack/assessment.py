@@ -1,0 +1,129 @@
+"""The test of a trained network: attacks, corruptions, bit masks and sanity checks (NARes, section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from datagen.attack.attacks import fgsm
+from datagen.attack.autoattack import COMPACT, STANDARD, run_autoattack
+from datagen.attack.evaluator import Batches, Evaluator, iterated_attacks
+from datagen.config import AttackConfig
+from datagen.images.corruptions import evaluate_corruptions
+from datagen.images.splits import Dataset
+from datagen.network.classifier import Classifier, float32_rule
+from nasbench_ar.arrays import BoolArray, FloatArray
+
+ZERO_GRADIENT_LIMIT = 1.0  # percent of the correctly classified images
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What the test found.
+
+    Attributes:
+        metrics: catalogue name, or `test_aa_standard_acc`, -> value; accuracies in percent.
+        corruption_acc: (19, 5) float64 percent, or None without corrupted images.
+        corruption_loss: (19, 5) float64, likewise.
+        masks: attack -> (images,) bool, still classified correctly; `clean`, `fgsm`,
+            `pgd`, `cw`, then the sequence of AutoAttack, each after all before it.
+        sanity: check -> whether it failed.
+        details: numbers behind the checks.
+        warnings: what AutoAttack's package reported.
+    """
+
+    metrics: dict[str, float]
+    corruption_acc: FloatArray | None
+    corruption_loss: FloatArray | None
+    masks: dict[str, BoolArray]
+    sanity: dict[str, bool]
+    details: dict[str, float]
+    warnings: list[str]
+
+
+def assess(
+    classifier: Classifier,
+    dataset: Dataset,
+    config: AttackConfig,
+    batches: Batches,
+    *,
+    seed: int,
+    say: Callable[[str], None],
+) -> Assessment:
+    """Test a network.
+
+    Args:
+        classifier: with the weights of the best epoch.
+        dataset: with the test images on the classifier's device.
+        config: attacks.
+        batches: how many images at once.
+        seed: for random starts.
+        say: told about progress.
+    """
+    warnings: list[str] = []
+    details: dict[str, float] = {}
+    corruption_acc = corruption_loss = None
+    with float32_rule(classifier.precision):
+        evaluator = Evaluator(classifier, dataset.test, batches)
+        correct, loss = evaluator.clean()
+        masks = {"clean": correct}
+        metrics = {"test_clean_acc": _percent(correct), "test_loss": float(loss.double().mean())}
+        for name, attack in {"fgsm": fgsm(eps=config.eps_255 / 255), **iterated_attacks(config)}.items():
+            outcome = evaluator.attacked(attack, seed, "test", name)
+            masks[name] = outcome.correct
+            metrics[f"test_{name}_acc"] = outcome.percent("correct")
+            metrics[f"test_{name}_stable"] = outcome.percent("stable")
+            if name != "fgsm":
+                metrics[f"test_{name}_lip"] = outcome.mean("lip")
+            if name == "pgd":
+                details["zero_gradient_share"] = _percent(outcome.zero_gradient[correct])
+            say(f"{name}: {metrics[f'test_{name}_acc']:.2f} % of {len(correct)} test images")
+        if config.autoattack != "none":
+            sequence = COMPACT if config.autoattack == "compact" else STANDARD
+            found = run_autoattack(evaluator, eps=config.eps_255 / 255, seed=seed, attacks=sequence, say=say)
+            masks |= found.masks
+            metrics["test_aa_acc"] = found.percent(COMPACT[-1])
+            if sequence == STANDARD:
+                metrics["test_aa_standard_acc"] = found.percent(STANDARD[-1])
+            details["aa_outside_ball"] = float(found.outside)
+            warnings = found.warnings
+        if dataset.corruptions is not None:
+            say("corruptions: 19 x 5 cells")
+            corruption_acc, corruption_loss = evaluate_corruptions(dataset.corruptions, evaluator.measure)
+            metrics["test_corrupt_acc"] = float(corruption_acc.mean())
+    plain = {name: mask.numpy().astype(bool) for name, mask in masks.items()}
+    sanity = sanity_checks(plain, details)
+    return Assessment(metrics, corruption_acc, corruption_loss, plain, sanity, details, warnings)
+
+
+def sanity_checks(masks: dict[str, BoolArray], details: dict[str, float]) -> dict[str, bool]:
+    """Signs that an evaluation cannot be trusted, such as masked gradients.
+
+    Args:
+        masks: as in `Assessment`.
+        details: with `zero_gradient_share`, and `aa_outside_ball` where AutoAttack ran.
+
+    Returns:
+        `robust_above_clean`: more images stand under an attack than without one.
+        `aa_above_cw`: AA-Compact leaves more images standing than PGD-CW, by more than
+            twice the noise of the images on which the two disagree.
+        `zero_gradients`: too many correct images without any gradient.
+        `aa_outside_ball`: AutoAttack returned images outside the ball.
+    """
+    attacked = [mask.sum() for name, mask in masks.items() if name != "clean"]
+    checks = {
+        "robust_above_clean": bool(max(attacked, default=0) > masks["clean"].sum()),
+        "zero_gradients": details["zero_gradient_share"] > ZERO_GRADIENT_LIMIT,
+    }
+    if COMPACT[-1] in masks:
+        compact, cw = masks[COMPACT[-1]], masks["cw"]
+        only_compact, only_cw = int((compact & ~cw).sum()), int((cw & ~compact).sum())
+        checks["aa_above_cw"] = only_compact - only_cw > 2 * (only_compact + only_cw) ** 0.5
+        checks["aa_outside_ball"] = details["aa_outside_ball"] > 0
+    return checks
+
+
+def _percent(flags: torch.Tensor) -> float:
+    return 100.0 * int(flags.sum()) / max(len(flags), 1)

@@ -1,0 +1,159 @@
+"""AutoAttack through its authors' own package, `pyautoattack` (Croce and Hein, 2020).
+
+AA-Compact, the dataset's metric, is untargeted APGD-CE and then targeted APGD-DLR on the
+survivors, with the standard settings of both.  It is not standard AutoAttack, which
+goes on with targeted FAB and Square, takes many times as long, and has a name of its
+own here (`aa_standard`).
+
+The package seeds PyTorch's global generators; their state is put back afterwards.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from datagen.attack.evaluator import Evaluator, reclip
+from datagen.network.model import as_unit_floats
+from datagen.seeds import derive
+from nasbench_ar.errors import ConfigError
+
+COMPACT = ("apgd-ce", "apgd-t")
+STANDARD = (*COMPACT, "fab-t", "square")
+LEAST_CLASSES = 4  # the targeted DLR loss compares the four largest logits
+OUTSIDE = 1e-5  # rounding of the package's own projection stays below this
+
+
+@dataclass(frozen=True)
+class Survivors:
+    """What is left after each attack of the sequence.
+
+    Attributes:
+        masks: attack -> (n,) bool, correct on the clean image and after this and every earlier attack.
+        outside: adversarial examples that had left the ball before they were clipped into it.
+        warnings: what the package had to say.
+    """
+
+    masks: dict[str, Tensor]
+    outside: int
+    warnings: list[str] = field(default_factory=list)
+
+    def percent(self, attack: str) -> float:
+        """Robust accuracy after an attack, in percent."""
+        mask = self.masks[attack]
+        return 100.0 * int(mask.sum()) / len(mask)
+
+
+def require_classes(classes: int, attacks: str) -> None:
+    """Refuse AutoAttack where its loss is undefined.
+
+    Raises:
+        ConfigError: when there are too few classes.
+    """
+    if attacks != "none" and classes < LEAST_CLASSES:
+        raise ConfigError(
+            f"attack.autoattack={attacks}: the targeted DLR loss needs at least {LEAST_CLASSES} classes and the data "
+            f"has {classes}; use attack.autoattack=none"
+        )
+
+
+def run_autoattack(
+    evaluator: Evaluator,
+    *,
+    eps: float,
+    seed: int,
+    attacks: tuple[str, ...] = COMPACT,
+    say: Callable[[str], None] = lambda text: None,
+) -> Survivors:
+    """Attack the images of an evaluator one attack after the other, each on the survivors only.
+
+    Args:
+        evaluator: network, images and batch size; halved when memory runs out.
+        eps: radius of the ball.
+        seed: for the random starts, which also depend on the batch size.
+        attacks: names of `STANDARD`.
+        say: told about progress.
+    """
+    split, classifier = evaluator.split, evaluator.classifier
+    standing = evaluator.clean()[0].clone()
+    masks: dict[str, Tensor] = {}
+    outside = 0
+    with _untouched_globals(classifier.device), _collected_warnings() as warnings, classifier.frozen():
+        adversary = _adversary(evaluator, eps, derive(seed, "autoattack") % 2**31)
+        for attack in attacks:
+            where = standing.nonzero().squeeze(1)
+            if len(where):
+                here = where.to(split.images.device)
+                images, labels = as_unit_floats(split.images[here]), split.labels[here]
+                adversary.attacks_to_run = [attack]
+
+                def run(size: int, images: Tensor = images, labels: Tensor = labels) -> Tensor:
+                    found: Tensor = adversary.run_standard_evaluation(images, labels, batch_size=size)[0]
+                    return found
+
+                raw = evaluator.batches.retry(run)
+                clipped = reclip(images, raw, eps)
+                outside += int(((raw - clipped).flatten(1).abs().amax(1) > OUTSIDE).sum())
+                standing[where] = evaluator.predictions(clipped) == labels.cpu()
+            masks[attack] = standing.clone()
+            say(f"AutoAttack: {100 * int(standing.sum()) / len(standing):.2f} % stand after {attack}")
+    return Survivors(masks, outside, warnings)
+
+
+def _adversary(evaluator: Evaluator, eps: float, seed: int) -> Any:
+    from pyautoattack import AutoAttack
+
+    adversary = AutoAttack(
+        evaluator.classifier,
+        attacks=list(COMPACT),
+        device=evaluator.classifier.device,
+        eps=eps,
+        norm="Linf",
+        seed=seed,
+        version="custom",
+    )
+    # The settings of the package's version "standard"; "custom" would start APGD five times.
+    targets = min(9, evaluator.logits.shape[1] - 1)
+    adversary.apgd.n_restarts = adversary.apgd_targeted.n_restarts = adversary.fab.n_restarts = 1
+    adversary.apgd_targeted.n_target_classes = adversary.fab.n_target_classes = targets
+    return adversary
+
+
+@contextmanager
+def _untouched_globals(device: torch.device) -> Iterator[None]:
+    """Put back what the package sets for the whole process: random state and trace function."""
+    trace = sys.gettrace()
+    devices = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        try:
+            yield
+        finally:
+            sys.settrace(trace)
+
+
+@contextmanager
+def _collected_warnings() -> Iterator[list[str]]:
+    """Texts that the package logs as warnings, each once, instead of printing them."""
+    texts: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            text = record.getMessage()
+            if text not in texts:
+                texts.append(text)
+
+    logger, handler = logging.getLogger("auto-attack"), Collector(logging.WARNING)
+    propagated, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield texts
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagated

@@ -1,0 +1,211 @@
+"""Accuracy, loss, stable accuracy and Lipschitz constant, per image, clean and attacked (NARes, section 3.3).
+
+Per-image results are kept, so that an entry can store which images survive which
+attack.  The harness does not trust an attack: what it returns is clipped into the
+ball again and measured anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from datagen.attack.attacks import Attack, cross_entropy, lipschitz, pgd, pgd_cw
+from datagen.config import AttackConfig
+from datagen.hardware import release_memory
+from datagen.images.splits import Split
+from datagen.network.classifier import Classifier
+from datagen.network.model import as_unit_floats
+from datagen.seeds import generator
+from nasbench_ar.errors import TrainingError
+
+Say = Callable[[str], None]
+T = TypeVar("T")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a device, or the machine, has no memory left."""
+    return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    )
+
+
+class Batches:
+    """Works through images in batches, and halves them when memory runs out.
+
+    Args:
+        size: images at once.
+        say: told about every halving.
+
+    Attributes:
+        size: images at once by now.
+    """
+
+    def __init__(self, size: int, say: Say) -> None:
+        self.size = size
+        self._say = say
+
+    def retry(self, work: Callable[[int], T]) -> T:
+        """Call `work(size)`, again with half the size as long as memory runs out.
+
+        Raises:
+            TrainingError: when not even one image fits.
+        """
+        while True:
+            try:
+                return work(self.size)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if self.size == 1:
+                    raise TrainingError("out of memory with a single image; use another device") from error
+            self._say(f"out of memory; evaluation goes on with batches of {self.size // 2} instead of {self.size}")
+            self.size //= 2
+            release_memory()
+
+    def map(self, n: int, work: Callable[[slice], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """Results of `work` for slices covering 0..n-1, each joined along the first axis, on the CPU."""
+        parts: list[tuple[Tensor, ...]] = []
+        done = 0
+        while done < n:
+            start = done
+
+            def one(size: int, start: int = start) -> tuple[int, tuple[Tensor, ...]]:
+                return min(size, n - start), tuple(part.cpu() for part in work(slice(start, min(start + size, n))))
+
+            taken, part = self.retry(one)
+            parts.append(part)
+            done += taken
+        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attack, or none, did to a split; every array is by image, on the CPU.
+
+    Attributes:
+        correct: (n,) bool, classified correctly.
+        loss: (n,) float32, cross-entropy, or the margin for PGD-CW.
+        stable: (n,) bool, the prediction is that of the clean image.
+        lip: (n,) float32, empirical Lipschitz constant.
+        zero_gradient: (n,) bool, the first gradient of the attack is zero everywhere.
+    """
+
+    correct: Tensor
+    loss: Tensor
+    stable: Tensor
+    lip: Tensor
+    zero_gradient: Tensor
+
+    def percent(self, which: str) -> float:
+        """Share of images in percent, `which` being `correct` or `stable`."""
+        flags: Tensor = getattr(self, which)
+        return 100.0 * int(flags.sum()) / len(flags)
+
+    def mean(self, which: str) -> float:
+        """Mean of `loss` or `lip` over the images."""
+        values: Tensor = getattr(self, which)
+        return float(values.double().mean())
+
+
+class Evaluator:
+    """Measures one network on one split; clean logits are computed once.
+
+    Args:
+        classifier: the network.
+        split: images and labels on the classifier's device.
+        batches: how many images at once.
+
+    Attributes:
+        logits: (n, classes) float32 of the clean images, on the CPU.
+    """
+
+    def __init__(self, classifier: Classifier, split: Split, batches: Batches) -> None:
+        self.classifier, self.split, self.batches = classifier, split, batches
+        self.logits = self._logits(split.images)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """(n, classes) logits in evaluation mode; images uint8 or in [0, 1]."""
+        with self.classifier.frozen():
+            return self.classifier(as_unit_floats(images.to(self.classifier.device)))
+
+    def predictions(self, images: Tensor) -> Tensor:
+        """(n,) int64 predicted classes of any images, on the CPU."""
+        return self._logits(images).argmax(1)
+
+    def _logits(self, images: Tensor) -> Tensor:
+        (logits,) = self.batches.map(len(images), lambda part: (self.predict(images[part]),))
+        return logits
+
+    def clean(self) -> tuple[Tensor, Tensor]:
+        """(n,) bool correct and (n,) float32 cross-entropy of the clean images, on the CPU."""
+        labels = self.split.labels.cpu()
+        return self.logits.argmax(1) == labels, cross_entropy(self.logits, labels)
+
+    def attacked(self, attack: Attack, seed: int, *purpose: object) -> Outcome:
+        """Attack every image and measure what comes out.
+
+        Args:
+            attack: which.
+            seed: for its random start, together with `purpose`; neither batch size
+                nor device changes the draw.
+            purpose: what the attack is for.
+        """
+        noise = attack.noise(self.split.images.shape, generator(seed, *purpose))
+        return Outcome(*self.batches.map(len(self.split), lambda part: self._attack(attack, noise, part)))
+
+    def _attack(self, attack: Attack, noise: Tensor | None, part: slice) -> tuple[Tensor, ...]:
+        images = as_unit_floats(self.split.images[part])
+        labels = self.split.labels[part]
+        zero = torch.zeros(len(labels), dtype=torch.bool, device=labels.device)
+
+        def watch(step: int, gradient: Tensor) -> None:
+            if step == 0:
+                zero.copy_(gradient.flatten(1).abs().amax(1) == 0)
+
+        own = None if noise is None else noise[part].to(images.device)
+        adversarial = reclip(images, attack.perturb(self.classifier, images, labels, own, watch), attack.eps)
+        logits, clean = self.predict(adversarial), self.logits[part].to(images.device)
+        loss = cross_entropy(logits, labels) if attack.climb is cross_entropy else -attack.climb(logits, labels)
+        stable = logits.argmax(1) == clean.argmax(1)
+        return logits.argmax(1) == labels, loss, stable, lipschitz(clean, logits, images, adversarial), zero
+
+    def measure(self, images: Tensor) -> tuple[float, float]:
+        """Accuracy in percent and mean loss on other images with the labels of the split."""
+        labels, logits = self.split.labels.cpu(), self._logits(images)
+        acc = 100.0 * int((logits.argmax(1) == labels).sum()) / len(labels)
+        return acc, float(cross_entropy(logits, labels).double().mean())
+
+
+def reclip(images: Tensor, adversarial: Tensor, eps: float) -> Tensor:
+    """Adversarial examples forced into the ball around the images and into [0, 1]."""
+    return torch.clamp(adversarial, (images - eps).clamp(min=0), (images + eps).clamp(max=1))
+
+
+def iterated_attacks(config: AttackConfig) -> dict[str, Attack]:
+    """PGD and PGD-CW under the names of the metrics."""
+    eps, step = config.eps_255 / 255, config.step_255 / 255
+    return {
+        "pgd": pgd(eps=eps, step=step, steps=config.pgd_steps),
+        "cw": pgd_cw(eps=eps, step=step, steps=config.cw_steps),
+    }
+
+
+def validate(
+    classifier: Classifier, split: Split, config: AttackConfig, batches: Batches, *, seed: int, epoch: int
+) -> dict[str, float]:
+    """The ten validation values of one epoch (NARes, Table 1), by the names of `CURVES`."""
+    evaluator = Evaluator(classifier, split, batches)
+    correct, loss = evaluator.clean()
+    found = {"val_loss": float(loss.double().mean()), "val_clean_acc": 100.0 * int(correct.sum()) / len(split)}
+    for name, attack in iterated_attacks(config).items():
+        outcome = evaluator.attacked(attack, seed, "validation", epoch, name)
+        found[f"val_{name}_acc"] = outcome.percent("correct")
+        found[f"val_{name}_stable"] = outcome.percent("stable")
+        found[f"val_{name}_lip"] = outcome.mean("lip")
+        found[f"val_{name}_loss"] = outcome.mean("loss")
+    return found

@@ -1,0 +1,1 @@
+"""The wide residual network, and the classifier that normalises its input."""

@@ -1,0 +1,1 @@
+"""What a table will cost: work, memory, time and schedule."""

@@ -1,0 +1,134 @@
+"""Seconds that trainings take, estimated from passes, MACs and calls of the network.
+
+    seconds = a * passes * MACs + b * calls * layers
+
+once for training with validation and once for the test (`workload` counts passes and
+calls).  The second term, the overhead of starting each layer's kernels, is fitted where there are
+measured trainings, and counts on small networks; elsewhere it is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datagen.planning.workload import Images, Workload, workload
+from nasbench_ar.arrays import FloatArray
+from nasbench_ar.errors import ConfigError
+
+if TYPE_CHECKING:
+    from datagen.store.entry import Entry
+    from nasbench_ar import SearchSpace
+
+SECONDS_A_DAY = 86_400
+PUBLISHED_GPU_DAYS = {"training": 13_100.0, "evaluation": 2_900.0}  # NARes, for the 15,625 architectures
+LEAST_FOR_OVERHEAD = 8  # entries
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """Coefficients, and where they come from.
+
+    Attributes:
+        train: (a, b) of training and validation.
+        test: (a, b) of the test.
+        basis: what they rest on, a line.
+        train_error: root mean square of the relative residuals of the fit, or None without one.
+        test_error: likewise.
+    """
+
+    train: tuple[float, float]
+    test: tuple[float, float]
+    basis: str
+    train_error: float | None = None
+    test_error: float | None = None
+
+    def seconds(self, load: Workload, macs: FloatArray, layers: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(n,) float64 of training, and of test."""
+        train = self.train[0] * load.train_passes * macs + self.train[1] * load.train_calls * layers
+        test = self.test[0] * load.test_passes * macs + self.test[1] * load.test_calls * layers
+        return train, test
+
+
+def layers_of(space: SearchSpace, indices: NDArray[np.integer[Any]]) -> FloatArray:
+    """(n,) float64 convolutions on the longest way through each network."""
+    return 2.0 * space.vectors(indices=indices)[:, 0::2].sum(axis=1) + 1
+
+
+def from_entries(entries: Sequence[Entry], space: SearchSpace, load: Workload, name: str) -> CostModel:
+    """Least squares over the relative error, coefficients not negative, then scaled to the measured total.
+
+    Args:
+        entries: measured trainings of one protocol.
+        space: their search space.
+        load: passes of their protocol.
+        name: of the store.
+
+    Raises:
+        ConfigError: when there is no entry with a time.
+    """
+    timed = [e for e in entries if e.provenance["train_seconds"] > 0 and e.provenance["test_seconds"] > 0]
+    if not timed:
+        raise ConfigError(f"{name} has no entry to calibrate on; leave store= out, or give gpu_days=")
+    indices = space.indices(entry.architecture for entry in timed)
+    macs, layers = space.macs_many(indices=indices).astype(np.float64), layers_of(space, indices)
+    found = {}
+    for phase, passes, calls in (
+        ("train", load.train_passes, load.train_calls),
+        ("test", load.test_passes, load.test_calls),
+    ):
+        seconds = np.array([float(entry.provenance[f"{phase}_seconds"]) for entry in timed])
+        found[phase] = _fit(np.stack([passes * macs, calls * layers], axis=1), seconds)
+    names = sorted({str(entry.provenance["hardware"]["name"]) for entry in timed})
+    mixed = " (mixed: an average over them)" if len(names) > 1 else ""
+    basis = f"{len(timed)} entries of {name}, made on {', '.join(names)}{mixed}"
+    (train, train_error), (test, test_error) = found["train"], found["test"]
+    return CostModel(train, test, basis, train_error, test_error)
+
+
+def _fit(columns: FloatArray, seconds: FloatArray) -> tuple[tuple[float, float], float]:
+    from scipy.optimize import nnls
+
+    used = columns if len(seconds) >= LEAST_FOR_OVERHEAD else columns[:, :1]
+    relative = used / seconds[:, None]
+    scale = relative.max(axis=0)
+    coefficients = nnls(relative / scale, np.ones(len(seconds)))[0] / scale
+    coefficients *= seconds.sum() / (used @ coefficients).sum()  # relative errors favour too little
+    error = float(np.sqrt(np.mean((relative @ coefficients - 1) ** 2)))
+    a, b = (*coefficients.tolist(), 0.0)[:2]
+    return (a, b), error
+
+
+def from_total(gpu_days: float, load: Workload, macs: FloatArray) -> CostModel:
+    """Share a total out by passes and MACs.
+
+    Args:
+        gpu_days: what trainings and tests of all `macs` take together.
+        load: passes of the protocol.
+        macs: (n,) of the architectures that the total is of.
+    """
+    a = gpu_days * SECONDS_A_DAY / ((load.train_passes + load.test_passes) * macs.sum())
+    return CostModel((a, 0.0), (a, 0.0), f"gpu_days={gpu_days:g}, shared out by passes and MACs")
+
+
+def from_published(space: SearchSpace) -> CostModel:
+    """The totals that the dataset's authors published, on their hardware and by their protocol.
+
+    Args:
+        space: the NARes space.
+    """
+    from datagen.config import AttackConfig, TrainConfig
+
+    images = Images(50_000, 2_000, 10_000, 95 * 10_000, 32, 3, 10)
+    load = workload(vars(TrainConfig()), vars(AttackConfig()), images, batch=500)
+    macs = float(space.macs_many(indices=np.arange(space.product_size)).sum())
+    a, b = (
+        PUBLISHED_GPU_DAYS[kind] * SECONDS_A_DAY / (passes * macs)
+        for kind, passes in (("training", load.train_passes), ("evaluation", load.test_passes))
+    )
+    basis = "the published totals, 13.1K GPU-days of training and 2.9K of evaluation for 15,625 architectures"
+    return CostModel((a, 0.0), (b, 0.0), f"{basis}, on their authors' GPUs")

@@ -1,0 +1,177 @@
+"""GPU memory that a training takes, in closed form, without PyTorch.
+
+What PyTorch keeps of one image for the backward pass follows from `model.WideResNet`.
+With C channels and a side of s pixels, a block from (C, s) to (C', s') keeps
+
+- its input, for the batch norm: C s^2 values;
+- the activated input, which ReLU writes in place and both convolutions share: C s^2;
+- the output of the first convolution, for the second batch norm: C' s'^2;
+- that one activated: C' s'^2.
+
+Its sum is the next block's input.  The stem adds its image, the head its input, the
+activated input, C for the linear layer and the log-probabilities.  Attacks differentiate
+by the image alone and keep the same, less the C of the linear layer.
+
+In float32 all of these have 4 bytes.  Under the bfloat16 autocast they have 2, except
+that the stem's output is float32: as long as the identity carries it on (stage 1, where
+its width equals the stem's), input and activated input stay float32, and every convolution
+keeps a bfloat16 copy of its own besides.  bfloat16 copies of the stages' convolution weights
+are kept as well.
+
+Around it: 4 bytes a parameter for weights, gradients and momentum each (weights alone in the
+test), the images on the device, a batch of images in some copies, and what backward computes
+with at any moment, four of the largest activations.  `tests/datagen/planning/test_memory.py` compares
+what is kept with PyTorch's own saved tensors, to the byte, and the whole with the peak of
+all allocations of a training step on a processor.
+
+RUNTIME_BYTES, for the CUDA context, cuDNN's workspaces and fragmentation, is assumed and was
+not measured; entries made on CUDA have `peak_memory_mib`, the peak of the allocations, which
+`datagen.plan store=...` sets beside these estimates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from nasbench_ar import SearchSpace
+
+Int64Array = NDArray[np.int64]
+
+RUNTIME_BYTES = 2**30
+BATCH_COPIES = 8  # clean, noise, bounds, iterate, gradient and their like, float32
+TEST_COPIES = 4  # of all test images that AutoAttack works on, float32
+WORKING_ACTIVATIONS = 4
+CARDS_GB = (16, 24, 40, 80)
+CARD_BYTES_PER_GB = 10**9
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept for the backward pass, in bytes; every array is (n,) int64.
+
+    Attributes:
+        per_image: for each image of a batch.
+        fixed: whatever the batch.
+        largest: the largest single activation of one image.
+    """
+
+    per_image: Int64Array
+    fixed: Int64Array
+    largest: Int64Array
+
+    def of_batch(self, batch: int) -> Int64Array:
+        """Bytes of a batch, with those that the backward pass works with."""
+        return self.fixed + batch * (self.per_image + WORKING_ACTIVATIONS * self.largest)
+
+
+def kept_for_backward(space: SearchSpace, vectors: Int64Array, *, precision: str, attack: bool = False) -> Kept:
+    """What the networks of some architectures keep.
+
+    Args:
+        space: their search space.
+        vectors: (n, dimensions) int64, D1, W1, D2, W2, ...
+        precision: `bf16`, `tf32` or `float32`.
+        attack: differentiate by the image, in evaluation mode, instead of by the weights.
+    """
+    half = precision == "bf16"
+    inner = 2 if half else 4
+    ones = np.ones(len(vectors), dtype=np.int64)
+    channels, side = space.unit_channels * ones, space.image_size
+    stream = 4 * ones  # bytes of a value that the identity carries
+    per_image = 4 * ones * space.image_channels * side**2
+    norms, weights = 0 * ones, 0 * ones
+    largest = 4 * channels * side**2
+    for stage in range(space.stages):
+        depths, out = vectors[:, 2 * stage], space.unit_channels * 2**stage * vectors[:, 2 * stage + 1]
+        out_side = side if stage == 0 else -(-side // 2)
+        projected = (channels != out) | (stage > 0)
+        for first, blocks in ((True, ones), (False, depths - 1)):
+            copies = np.where(stream > inner, inner * (1 + projected * first), 0)
+            per_image = per_image + blocks * (2 * stream + copies) * channels * side**2
+            per_image = per_image + blocks * 2 * inner * out * out_side**2
+            norms = norms + blocks * (channels + out)
+            weights = weights + blocks * (9 * channels * out + 9 * out * out + first * projected * channels * out)
+            stream = np.where(projected, inner, stream)
+            channels, side = out, out_side
+        largest = np.maximum(largest, stream * out * side**2)
+    per_image = per_image + 2 * stream * channels * side**2 + 4 * space.classes + 8
+    norms = norms + channels
+    fixed = 2 * weights if half else 0 * ones
+    if not attack:
+        per_image = per_image + 4 * channels
+        fixed = fixed + 8 * norms  # mean and inverse deviation of the batch
+    return Kept(per_image, fixed, largest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemorySettings:
+    """What memory depends on besides the architecture.
+
+    Attributes:
+        train_batch: images a training step.
+        evaluation_batch: images at once in validation and test.
+        train_precision: of training and validation, resolved.
+        test_precision: of the test, resolved.
+        images: training, validation and test images that lie on the device.
+        test_images: of these, the ones attacked in the test.
+    """
+
+    train_batch: int
+    evaluation_batch: int
+    train_precision: str
+    test_precision: str
+    images: int
+    test_images: int
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Peak of the allocations, in bytes; every array is (n,) int64.
+
+    Attributes:
+        training: of a training step.
+        validation: of an attack on validation images between epochs.
+        test: of an attack on test images after the training.
+    """
+
+    training: Int64Array
+    validation: Int64Array
+    test: Int64Array
+
+    @property
+    def allocated(self) -> Int64Array:
+        """The largest of the three: what `peak_memory_mib` of an entry measures."""
+        return np.maximum(self.training, np.maximum(self.validation, self.test))
+
+    @property
+    def total(self) -> Int64Array:
+        """With RUNTIME_BYTES: what a card must have."""
+        return self.allocated + RUNTIME_BYTES
+
+
+def estimate_memory(space: SearchSpace, indices: NDArray[np.integer], settings: MemorySettings) -> MemoryEstimate:
+    """GPU memory of trainings by the protocol, by index of their architectures."""
+    vectors, weights = space.vectors(indices=indices), 4 * space.params_many(indices=indices)
+    pixels = space.image_channels * space.image_size**2
+    on_device = settings.images * (pixels + 8)
+    floats = 4 * pixels * BATCH_COPIES
+    step = kept_for_backward(space, vectors, precision=settings.train_precision)
+    by_image = {
+        purpose: kept_for_backward(space, vectors, precision=precision, attack=True)
+        for purpose, precision in (("validation", settings.train_precision), ("test", settings.test_precision))
+    }
+    batch = settings.evaluation_batch
+    return MemoryEstimate(
+        training=3 * weights + on_device + step.of_batch(settings.train_batch) + settings.train_batch * floats,
+        validation=3 * weights + on_device + by_image["validation"].of_batch(batch) + batch * floats,
+        test=weights
+        + on_device
+        + by_image["test"].of_batch(batch)
+        + batch * floats
+        + settings.test_images * 4 * pixels * TEST_COPIES,
+    )

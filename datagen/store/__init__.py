@@ -1,0 +1,1 @@
+"""The folder of entries that many workers fill."""

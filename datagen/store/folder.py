@@ -1,0 +1,308 @@
+"""A folder of entries that share one protocol and one dataset.
+
+    manifest.json                     protocol, dataset and their hashes
+    entries/5-10-5-10-5-10-seed0.json one file a training
+    failures/...                      why a training has no entry (`failures`)
+    asked/...                         which trainings commands asked for, one a line (`datagen.status`)
+    claims/...                        who is working on which (`claims`)
+    work/5-10-5-10-5-10-seed0/        its checkpoints, and progress.json while it runs
+
+The first run writes the manifest; later runs must have the same protocol and data, or
+are refused with what differs.  Many workers on many machines may share a store: an
+entry, once there, is never replaced, and of two results for one training the first is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from datagen.config import check_protocol
+from datagen.store.claims import Claims
+from datagen.store.entry import Entry, read_entry
+from datagen.store.failures import Failure, read_failure
+from datagen.store.identity import content_hash, differences, hash_matches
+from nasbench_ar.architecture import Architecture
+from nasbench_ar.errors import ResultsError, WriteError, shown
+from nasbench_ar.space import SearchSpace
+from nasbench_ar.system import checked_json as checked
+from nasbench_ar.system.files import STALE_SECONDS, sweep_partials, write_atomically, write_first
+
+FORMAT = "datagen-store"
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+PROGRESS = "progress.json"
+LEASE_SECONDS = 300.0
+
+
+def training_key(architecture: Architecture | str, seed: int) -> str:
+    """What the files of a training are named after."""
+    return f"{architecture}-seed{seed}"
+
+
+class EntryStore:
+    """One store.
+
+    Args:
+        folder: it need not exist before `claim`.
+        lease: seconds after which a worker without a sign of life has lost its training.
+
+    Attributes:
+        claims: who is working on what.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], lease: float = LEASE_SECONDS) -> None:
+        self.folder = Path(folder)
+        self.claims = Claims(self.folder / "claims", lease)
+
+    # -- manifest --------------------------------------------------------------
+
+    def claim(self, profile: str, protocol: Mapping[str, Any], dataset: Mapping[str, Any]) -> None:
+        """Make sure that the store is of this protocol and dataset, or new.
+
+        Raises:
+            ResultsError: when it is of another one; lists the differences.
+        """
+        content = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "profile": profile,
+            "protocol_sha256": content_hash(protocol),
+            "dataset_sha256": content_hash(dataset),
+            "protocol": protocol,
+            "dataset": dataset,
+        }
+        path = self.folder / MANIFEST
+        if not path.exists() and self._holds_something_else() and not path.exists():
+            raise ResultsError(f"{self.folder} holds something else than a store; choose another store=")
+        with self._writing(path):
+            if write_first(path, json.dumps(content, indent=1).encode() + b"\n"):
+                return
+        stored = self.manifest()  # of an earlier command, or of one that began in the same instant
+        old = {"protocol": stored["protocol"], "dataset": stored["dataset"]}
+        if found := differences(old, {"protocol": protocol, "dataset": dataset}):
+            raise ResultsError(
+                f"{self.folder} holds entries of another protocol or dataset ({'; '.join(found)}); use another "
+                "store=, or the settings it was made with"
+            )
+
+    def _holds_something_else(self) -> bool:
+        if not self.folder.exists():
+            return False
+        # A manifest that another command is about to write is no reason.
+        return not self.folder.is_dir() or any(not p.name.endswith(".partial") for p in self.folder.iterdir())
+
+    def manifest(self) -> dict[str, Any]:
+        """The content of `manifest.json`.
+
+        Raises:
+            ResultsError: when there is none, or it is damaged.
+        """
+        path = self.folder / MANIFEST
+        try:
+            content = json.loads(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            raise ResultsError(f"{self.folder} is no store: there is no {MANIFEST} in it") from None
+        except OSError as error:
+            raise ResultsError(f"cannot read {path}: {error.strerror or error}") from error
+        except (ValueError, RecursionError) as error:
+            raise ResultsError(f"{path} is damaged: not valid JSON ({error}); restore it") from error
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise ResultsError(f"{path} does not describe a store of format {FORMAT!r}")
+        if content.get("format_version") != FORMAT_VERSION:
+            version = shown(content.get("format_version"))
+            raise ResultsError(f"{path} has format version {version}; this release reads {FORMAT_VERSION}")
+        for part in ("protocol", "dataset"):
+            kept, stated = content.get(part), content.get(f"{part}_sha256")
+            if not isinstance(kept, dict) or not hash_matches(kept, stated):
+                raise ResultsError(f"{path} is damaged: {part} does not match its hash; restore it")
+        if not isinstance(content.get("profile"), str):
+            raise ResultsError(f"{path} is damaged: profile={shown(content.get('profile'))} is no name; restore it")
+        try:
+            _check(content)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            problem = f"{type(error).__name__}: {checked.one_line(error)}"
+            raise ResultsError(f"{path} is damaged: {problem}; restore it") from error
+        return content
+
+    def space(self) -> SearchSpace:
+        """The search space of the entries.
+
+        Raises:
+            ResultsError: as `manifest`.
+        """
+        return SearchSpace.from_dict(self.manifest()["protocol"]["space"])
+
+    # -- entries ---------------------------------------------------------------
+
+    def entry_path(self, architecture: Architecture | str, seed: int) -> Path:
+        """Where an entry stands, or would stand."""
+        return self.folder / "entries" / f"{training_key(architecture, seed)}.json"
+
+    def work_folder(self, architecture: Architecture | str, seed: int) -> Path:
+        """Where its checkpoints are."""
+        return self.folder / "work" / training_key(architecture, seed)
+
+    def has(self, architecture: Architecture, seed: int) -> bool:
+        """Whether there is a whole entry.
+
+        Raises:
+            ResultsError: when there is one and it is damaged.
+        """
+        path = self.entry_path(architecture, seed)
+        if not os.path.lexists(path):  # a link that leads nowhere is in the way all the same
+            return False
+        read_entry(path)
+        return True
+
+    def save(self, entry: Entry) -> bool:
+        """Store an entry, whole, unless there is one; forget earlier failures and what only a running training needs.
+
+        Returns:
+            False when another worker's entry is there already and was kept.
+
+        Raises:
+            WriteError: when nothing can be written.
+        """
+        path = self.entry_path(entry.architecture, entry.seed)
+        with self._writing(path):
+            (self.work_folder(entry.architecture, entry.seed) / PROGRESS).unlink(missing_ok=True)
+            kept = write_first(path, entry.to_bytes())
+            self.failure_path(entry.architecture, entry.seed).unlink(missing_ok=True)
+        return kept
+
+    def entries(self) -> list[Entry]:
+        """All entries, by arch_id and seed.
+
+        Raises:
+            ResultsError: when one of them is damaged or of another protocol.
+        """
+        manifest = self.manifest()
+        hashes = {key: manifest[key] for key in ("protocol_sha256", "dataset_sha256")}
+        found = []
+        for path in sorted((self.folder / "entries").glob("[!.]*.json")):
+            entry = read_entry(path)
+            if wrong := differences(hashes, {key: entry.provenance.get(key) for key in hashes}):
+                raise ResultsError(f"{path} belongs to another store ({'; '.join(wrong)}); move it away")
+            found.append(entry)
+        return sorted(found, key=lambda entry: (entry.arch_id, entry.seed))
+
+    # -- failures --------------------------------------------------------------
+
+    def failure_path(self, architecture: Architecture | str, seed: int) -> Path:
+        """Where is written why a training has no entry."""
+        return self.folder / "failures" / f"{training_key(architecture, seed)}.json"
+
+    def failure(self, architecture: Architecture | str, seed: int) -> Failure:
+        """What went wrong with a training so far; counts of 0 where nothing did.
+
+        Raises:
+            ResultsError: when the file is damaged.
+        """
+        found = read_failure(self.failure_path(architecture, seed))
+        return Failure(str(architecture), seed) if found is None else found
+
+    def record_failure(self, failure: Failure) -> None:
+        """Keep why there is no entry.
+
+        Raises:
+            WriteError: when nothing can be written.
+        """
+        path = self.failure_path(failure.arch, failure.seed)
+        with self._writing(path):
+            write_atomically(path, failure.to_bytes())
+
+    def failures(self) -> dict[str, Failure]:
+        """`<arch>-seed<seed>` -> what went wrong, for every training without an entry.
+
+        Raises:
+            ResultsError: when a file is damaged.
+        """
+        paths = sorted((self.folder / "failures").glob("[!.]*.json"))
+        found = {path.stem: read_failure(path) for path in paths if not self._finished(path.stem)}
+        return {key: failure for key, failure in found.items() if failure is not None}
+
+    def _finished(self, key: str) -> bool:
+        return (self.folder / "entries" / f"{key}.json").exists()
+
+    # -- what is to be done ------------------------------------------------------
+
+    def record_asked(self, trainings: Iterable[tuple[Architecture, int]]) -> None:
+        """Keep which trainings a command asked for; the same ones again are one file.
+
+        Raises:
+            WriteError: when nothing can be written.
+        """
+        content = "".join(f"{key}\n" for key in sorted(training_key(*training) for training in trainings)).encode()
+        path = self.folder / "asked" / f"{hashlib.sha256(content).hexdigest()[:16]}.txt"
+        with self._writing(path):
+            write_first(path, content)
+
+    def asked(self) -> set[str]:
+        """`<arch>-seed<seed>` of all trainings that commands asked for, as far as that was kept."""
+        paths = (self.folder / "asked").glob("[!.]*.txt")
+        return {line for path in paths for line in path.read_text(encoding="utf-8", errors="replace").splitlines()}
+
+    # -- work ------------------------------------------------------------------
+
+    def record_progress(self, architecture: Architecture, seed: int, epoch: int, epochs: int) -> None:
+        """Keep how far a training is, for `datagen.status`.
+
+        Raises:
+            WriteError: when nothing can be written.
+        """
+        path = self.work_folder(architecture, seed) / PROGRESS
+        with self._writing(path):
+            write_atomically(path, json.dumps({"epoch": epoch, "epochs": epochs}).encode())
+
+    def clear_partials(self, architecture: Architecture, seed: int) -> None:
+        """Remove files that an earlier worker on a training left unfinished; for the one who holds its claim."""
+        for path in self.work_folder(architecture, seed).glob(".*.partial"):
+            with suppress(OSError):  # it may be somebody else's
+                path.unlink()
+
+    def tidy(self, command: str) -> None:
+        """Remove what killed workers left behind: unfinished files, claims of a command, and what entries outdate."""
+        for folder in (self.folder, *(self.folder / name for name in ("entries", "failures", "asked", "claims"))):
+            sweep_partials(folder)
+        self.claims.sweep(command=command, finished=self._finished)
+        for failure in (self.folder / "failures").glob("[!.]*.json"):
+            if self._finished(failure.stem):
+                failure.unlink(missing_ok=True)
+        for marker in self.claims.folder.glob(".*.stop"):
+            try:
+                if time.time() - marker.stat().st_mtime > STALE_SECONDS:
+                    marker.unlink(missing_ok=True)
+            except OSError:
+                continue
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield
+        except OSError as error:
+            if isinstance(error, ResultsError):
+                raise
+            raise WriteError(
+                f"writing {path} failed: {error.strerror or error}; what is finished is kept, the same command "
+                "goes on from there"
+            ) from error
+
+
+def _check(manifest: Mapping[str, Any]) -> None:
+    """Whether everything is there that plans and tables take from a manifest."""
+    protocol, dataset = manifest["protocol"], manifest["dataset"]
+    check_protocol(protocol)
+    SearchSpace.from_dict(protocol["space"])
+    checked.line(dataset["name"])
+    for purpose in ("train", "val", "test"):
+        checked.line(dataset[purpose]["from"])
+        checked.count(dataset[purpose]["images"])
+    dataset["corruptions"]  # None where there are none

@@ -1,0 +1,1 @@
+"""One adversarial training, from the data to the finished entry."""

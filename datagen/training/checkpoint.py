@@ -1,0 +1,136 @@
+"""States of a training on disk: whole or not there, checked by content, loaded without pickled code.
+
+A checkpoint is what `torch.save` writes of a dictionary with
+
+    identity   what decides the numbers: architecture, seed, protocol, training data
+    epoch      the last finished one
+    network    state of the network
+    optimiser  state of the optimiser, where training may go on from here
+    history    curve -> values after epochs 0..epoch
+    seconds    spent so far
+    digest     SHA-256 over all of it
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from datagen.store.identity import differences
+from nasbench_ar.errors import ResultsError, WriteError, shown
+from nasbench_ar.system import checked_json as checked
+from nasbench_ar.system.files import write_atomically
+
+FORMAT = "datagen-checkpoint-1"
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a checkpoint atomically.
+
+    Raises:
+        WriteError: when the disk is full or the folder cannot be written; an old
+            checkpoint is then untouched.
+    """
+    content = {"format": FORMAT, **state}
+    content["digest"] = _digest(content)
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, buffer.getvalue())
+    except OSError as error:
+        raise WriteError(
+            f"cannot write {path}: {error.strerror or error}; the same command goes on from the last checkpoint"
+        ) from error
+
+
+def load_checkpoint(path: Path, identity: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU.
+
+    Args:
+        path: the file.
+        identity: what the checkpoint must be of; None takes any.
+
+    Raises:
+        ResultsError: when the file is damaged or of another model, protocol or data;
+            lists the differences.  The file is left as it is.
+    """
+    remedy = "remove it to train from the start, or restore it"
+    try:
+        packed = path.read_bytes()
+    except OSError as error:
+        raise ResultsError(f"cannot read {path}: {error.strerror or error}") from error
+    try:
+        with warnings.catch_warnings():  # PyTorch warns of forms that it would no longer write
+            warnings.simplefilter("ignore")
+            content = torch.load(io.BytesIO(packed), map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # what its unpickler and its archive reader let through on garbage is open-ended
+        raise ResultsError(f"{path} is no whole checkpoint ({checked.one_line(error)}); {remedy}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ResultsError(f"{path} is no checkpoint of this version; {remedy}")
+    if not _matches(content, content.pop("digest", None)):
+        raise ResultsError(f"{path} is damaged: its content does not match its digest; {remedy}")
+    try:
+        _check(content)
+    except (KeyError, TypeError, ValueError) as error:
+        problem = f"{type(error).__name__}: {checked.one_line(error)}"
+        raise ResultsError(f"{path} is no whole checkpoint ({problem}); {remedy}") from error
+    if identity is not None and (found := differences(content["identity"], identity)):
+        raise ResultsError(f"{path} is of another training ({'; '.join(found)}); remove it or use another store=")
+    return content
+
+
+def _matches(content: Mapping[str, Any], stated: object) -> bool:
+    try:
+        return _digest(content) == stated
+    except (TypeError, ValueError, RuntimeError, RecursionError):  # what has no digest was never saved
+        return False
+
+
+def _check(content: Mapping[str, Any]) -> None:
+    """Whether everything is there that trainings and tests take from a checkpoint."""
+    epoch, history, network = checked.count(content["epoch"]), content["history"], content["network"]
+    if checked.number(content["seconds"]) < 0:
+        raise ValueError(f"seconds={content['seconds']}")
+    if not all(isinstance(part, Mapping) for part in (content["identity"], history, network)):
+        raise TypeError("identity, history or network has no names")
+    json.dumps(content["identity"])  # plain data: a tensor cannot be compared with what is wanted
+    for name, curve in history.items():
+        if not isinstance(curve, list) or len(list(map(checked.number, curve))) != epoch + 1:
+            raise ValueError(f"{shown(name)} has not one value for each of {epoch + 1} epochs")
+    for name, value in network.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{shown(name)} of the network is {shown(value)}, no tensor")
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256()
+    for name, value in _leaves(content, ""):
+        digest.update(name.encode() + b"\0")
+        if isinstance(value, Tensor):
+            digest.update(f"{value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        else:
+            digest.update(json.dumps(value).encode())
+    return digest.hexdigest()
+
+
+def _leaves(value: Any, where: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key in sorted(value, key=str):
+            yield from _leaves(value[key], f"{where}/{key}")
+    elif isinstance(value, list | tuple) and any(isinstance(item, Mapping | Tensor | list | tuple) for item in value):
+        for number, item in enumerate(value):
+            yield from _leaves(item, f"{where}/{number}")
+    else:
+        yield where, value

@@ -1,0 +1,230 @@
+"""One training from fresh weights to its entry (NARes, sections 3.2 and 3.3)."""
+
+from __future__ import annotations
+
+import math
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from datagen.attack.assessment import assess
+from datagen.attack.autoattack import require_classes
+from datagen.attack.evaluator import Batches
+from datagen.config import RunConfig
+from datagen.hardware import (
+    choose_device,
+    choose_precision,
+    describe_code,
+    describe_hardware,
+    device_name,
+    peak_memory_mib,
+    reset_peak_memory,
+)
+from datagen.images.datasets import load_dataset
+from datagen.images.splits import Dataset
+from datagen.network.classifier import Classifier, float32_rule
+from datagen.network.model import build_network
+from datagen.store.entry import Entry
+from datagen.store.failures import Failure, utc_time
+from datagen.store.folder import EntryStore
+from datagen.store.identity import content_hash, protocol, training_identity
+from datagen.training.train import MixedCheckpointsError, Training, Watch, discard, load_best, train
+from nasbench_ar import Architecture, SearchSpace
+from nasbench_ar.errors import TrainingError
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Generator:
+    """What all architectures of one command have in common.
+
+    Attributes:
+        config: as it was asked for.
+        device: where everything runs.
+        dataset: as it was read, on the processor; `on_device` moves it.
+        facts: names, counts and hashes of the dataset.
+        space: the search space.
+        protocol: what the store is of.
+        store: where entries go.
+    """
+
+    config: RunConfig
+    device: torch.device
+    dataset: Dataset
+    facts: dict[str, Any]
+    space: SearchSpace
+    protocol: dict[str, Any]
+    store: EntryStore
+
+    @classmethod
+    def prepare(cls, config: RunConfig) -> Generator:
+        """Check everything that can be checked before any work; writes nothing.
+
+        Raises:
+            NasbenchError: when the configuration cannot be carried out.
+        """
+        config.check()
+        device = choose_device(config.device)
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        train_precision = choose_precision(config.train.precision, device, automatic="bf16")
+        test_precision = choose_precision(config.attack.precision, device, automatic="tf32")
+        dataset = load_dataset(config.data)
+        require_classes(dataset.classes, config.attack.autoattack)
+        space = build_space(config, dataset)
+        settings = protocol(config, space, train_precision=train_precision, test_precision=test_precision)
+        facts = dataset.describe()
+        return cls(config, device, dataset, facts, space, settings, EntryStore(config.store, config.lease))
+
+    def claim(self) -> None:
+        """Make sure that the store is of this protocol and dataset, or new.
+
+        Raises:
+            ResultsError: as `EntryStore.claim`.
+        """
+        self.store.claim(self.config.profile, self.protocol, self.facts)
+
+    def describe(self) -> list[str]:
+        """What will be trained on what, a line each."""
+        settings, dataset = self.protocol, self.dataset
+        precisions = f"training in {settings['train']['precision']}, test in {settings['attack']['precision']}"
+        return [
+            f"{dataset.name} on {device_name(self.device)}, {precisions}",
+            f"validation on {len(dataset.val)} images: {dataset.val.name}",
+        ]
+
+    def on_device(self) -> Generator:
+        """The same with its images on the device, except for corruptions."""
+        splits = {purpose: getattr(self.dataset, purpose).to(self.device) for purpose in ("train", "val", "test")}
+        return replace(self, dataset=replace(self.dataset, **splits))
+
+    def classifier(self, architecture: Architecture, seed: int, *, purpose: str) -> Classifier:
+        """A fresh network on the device, run as `purpose`, `train` or `attack`, wants it."""
+        config = self.config
+        network = build_network(self.space, architecture, seed=seed).to(self.device)
+        layout = self.device.type == "cuda" if config.channels_last is None else config.channels_last
+        if config.compile:
+            torch.compiler.reset()  # compiled variants are counted over all networks, and limited
+        return Classifier(
+            network,
+            precision=self.protocol[purpose]["precision"],
+            channels_last=layout,
+            compiled=config.compile and purpose == "train",
+        )
+
+    def generate(
+        self,
+        architecture: Architecture,
+        seed: int,
+        *,
+        say: Say,
+        watch: Watch | None = None,
+        past: Failure | None = None,
+    ) -> Entry:
+        """Train and test one architecture, from where an earlier run left it.
+
+        Args:
+            architecture: which.
+            seed: of the training.
+            say: told about progress, a line at a time.
+            watch: may end the training at a checkpoint.
+            past: what went wrong before, for provenance.
+
+        Raises:
+            TrainingError: it diverged, or memory ran out.
+            ResultsError: a checkpoint is damaged or of another training, or cannot be written.
+        """
+        config = replace(self.config, seed=seed, seeds="")
+        batches = Batches(config.batch, say)
+        reset_peak_memory(self.device)
+        training, network = self._trained(architecture, config, batches, say, watch)
+        began = time.perf_counter()
+        classifier = self.classifier(architecture, seed, purpose="attack")
+        classifier.network.load_state_dict(network)
+        found = assess(classifier, self.dataset, config.attack, batches, seed=seed, say=say)
+        if wrong := [name for name, value in found.metrics.items() if not math.isfinite(value)]:
+            raise TrainingError(f"the test of the best epoch is not finite: {', '.join(wrong)}")
+        past = past or Failure(str(architecture), seed)
+        return Entry(
+            architecture=architecture,
+            arch_id=self.space.arch_id(architecture),
+            seed=seed,
+            macs=self.space.macs(architecture),
+            params=self.space.params(architecture),
+            best_epoch=training.best_epoch,
+            curves=training.history,
+            test=found.metrics,
+            corruption_acc=found.corruption_acc,
+            corruption_loss=found.corruption_loss,
+            masks=found.masks,
+            sanity=found.sanity,
+            details=found.details,
+            provenance={
+                "profile": config.profile,
+                "protocol_sha256": content_hash(self.protocol),
+                "dataset_sha256": content_hash(self.facts),
+                "timestamp": time.strftime("%Y-%m-%d"),
+                "finished": utc_time(),
+                "host": socket.gethostname(),
+                "attempts": past.attempts + 1,
+                "interruptions": past.interruptions,
+                "train_seconds": training.seconds,
+                "test_seconds": time.perf_counter() - began,
+                "peak_memory_mib": peak_memory_mib(self.device),
+                "evaluation_batch": batches.size,
+                "autoattack_warnings": found.warnings,
+                "hardware": describe_hardware(self.device),
+                **describe_code(),
+                "config": config.to_dict(),
+            },
+        )
+
+    def _trained(
+        self, architecture: Architecture, config: RunConfig, batches: Batches, say: Say, watch: Watch | None
+    ) -> tuple[Training, dict[str, Any]]:
+        """The finished training and the network of its best epoch."""
+        folder = self.store.work_folder(architecture, config.seed)
+        identity = training_identity(self.protocol, self.facts, architecture, config.seed)
+        for last_try in (False, True):
+            classifier = self.classifier(architecture, config.seed, purpose="train")
+            with float32_rule(classifier.precision):
+                training = train(
+                    classifier,
+                    self.dataset,
+                    config,
+                    folder=folder,
+                    identity=identity,
+                    batches=batches,
+                    say=say,
+                    watch=watch,
+                )
+            try:
+                return training, load_best(folder, identity, training)
+            except MixedCheckpointsError as error:
+                discard(folder)
+                if last_try:
+                    raise
+                say(f"{error}; all its checkpoints are removed, and it is trained anew")
+        raise AssertionError("one of the two tries has returned or raised")
+
+
+def build_space(config: RunConfig, dataset: Dataset) -> SearchSpace:
+    """The search space of a configuration, for the images of a dataset."""
+    side, channels = dataset.image_size, dataset.image_channels
+    return config.space.for_images(size=side, channels=channels, classes=dataset.classes)
+
+
+def summary(entry: Entry) -> str:
+    """An entry in one line."""
+    names = {"test_clean_acc": "clean", "test_fgsm_acc": "FGSM", "test_pgd_acc": "PGD", "test_cw_acc": "PGD-CW"}
+    names |= {"test_aa_acc": "AA-Compact", "test_aa_standard_acc": "AutoAttack", "test_corrupt_acc": "corruptions"}
+    values = [f"{label} {entry.test[name]:.2f}" for name, label in names.items() if name in entry.test]
+    seconds = entry.provenance["train_seconds"] + entry.provenance["test_seconds"]
+    wrong = [name for name, failed in entry.sanity.items() if failed]
+    flags = f"; check {', '.join(wrong)}" if wrong else ""
+    return f"{entry.architecture}: best epoch {entry.best_epoch}; test {', '.join(values)} %; {seconds:.0f} s{flags}"

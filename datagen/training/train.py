@@ -1,0 +1,281 @@
+"""Adversarial training of one architecture (NARes, section 3.2): one flat loop.
+
+Images lie on the device as uint8 and are augmented there; there are no worker
+processes.  After every epoch the network is validated with all diagnostics of the
+paper's Table 1, and the whole state goes to `last.pt`, from which a killed training
+goes on; on a CPU the outcome is then bit for bit that of an undisturbed one.
+
+Kept in the training's folder: the epochs before each fall of the learning rate, the
+last one (`epoch-074.pt`, `epoch-089.pt`, `epoch-099.pt`), and `best.pt`, the first
+epoch of highest validation PGD-CW accuracy; every file carries the history up to its epoch.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+from datagen.attack.attacks import training_attack
+from datagen.attack.evaluator import Batches, is_out_of_memory, validate
+from datagen.config import RunConfig, TrainConfig
+from datagen.images.augment import crop_and_flip
+from datagen.images.splits import Dataset
+from datagen.network.classifier import Classifier
+from datagen.network.model import as_unit_floats
+from datagen.seeds import generator
+from datagen.training.checkpoint import load_checkpoint, save_checkpoint
+from nasbench_ar.errors import ResultsError, TrainingError
+from nasbench_ar.metrics import CURVES
+
+LAST = "last.pt"
+BEST = "best.pt"
+CHECK_EVERY = 50  # steps between looks at the loss, each of which waits for the device
+REPORT_SECONDS = 60.0
+
+
+class MixedCheckpointsError(TrainingError):
+    """Checkpoints of one folder that two workers have written."""
+
+
+class Watch:
+    """What a training asks and tells while it runs; this one lets it run."""
+
+    def before_saving(self) -> None:
+        """Called before checkpoints are written; whatever it raises ends the training."""
+
+    def after_epoch(self, epoch: int, seconds: float) -> None:
+        """Called once the checkpoints of an epoch, which took that long, are written; likewise."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A finished training.
+
+    Attributes:
+        history: names of `CURVES` -> one value an epoch.
+        best_epoch: the first of highest validation PGD-CW accuracy.
+        seconds: spent on training and validation, whether or not it was resumed.
+    """
+
+    history: dict[str, list[float]]
+    best_epoch: int
+    seconds: float
+
+
+def drop_epochs(plan: TrainConfig) -> list[int]:
+    """Epochs from which the learning rate is lower: 75 and 90 of 100."""
+    return [int(share * plan.epochs + 0.5) for share in plan.lr_drops]
+
+
+def learning_rate(plan: TrainConfig, epoch: int) -> float:
+    """The rate of an epoch, counted from 0."""
+    falls = sum(epoch >= start for start in drop_epochs(plan))
+    return plan.lr * plan.lr_factor**falls
+
+
+def kept_epochs(plan: TrainConfig) -> list[int]:
+    """Epochs whose network is kept: 74, 89 and 99 of 100."""
+    return sorted({epoch for epoch in (*(start - 1 for start in drop_epochs(plan)), plan.epochs - 1) if epoch >= 0})
+
+
+def epoch_file(epoch: int) -> str:
+    """Name of the checkpoint of a kept epoch."""
+    return f"epoch-{epoch:03d}.pt"
+
+
+def best_epoch(history: dict[str, list[float]]) -> int:
+    """The first epoch of highest validation PGD-CW accuracy."""
+    values = history["val_cw_acc"]
+    return values.index(max(values))
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Weights of convolutions and linear layers, which decay; BN parameters and biases, which do not."""
+    decaying = {id(m.weight) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)}
+    weights = list(network.parameters())
+    return [
+        {"params": [w for w in weights if id(w) in decaying], "weight_decay": weight_decay},
+        {"params": [w for w in weights if id(w) not in decaying], "weight_decay": 0.0},
+    ]
+
+
+def build_optimiser(network: nn.Module, plan: TrainConfig, device: torch.device) -> torch.optim.SGD:
+    """SGD with momentum, fused where the device has it."""
+    groups = parameter_groups(network, plan.weight_decay)
+    return torch.optim.SGD(groups, lr=plan.lr, momentum=plan.momentum, fused=device.type == "cuda")
+
+
+def train(
+    classifier: Classifier,
+    dataset: Dataset,
+    config: RunConfig,
+    *,
+    folder: Path,
+    identity: dict[str, Any],
+    batches: Batches,
+    say: Callable[[str], None],
+    watch: Watch | None = None,
+) -> Training:
+    """Train from where `folder` stands; at the end it holds the kept checkpoints.
+
+    Args:
+        classifier: the network with fresh weights, on its device.
+        dataset: training and validation images on that device.
+        config: the protocol and the seed.
+        folder: for checkpoints.
+        identity: what the training is; a checkpoint must be of the same.
+        batches: for validation.
+        say: told about progress, a line at a time.
+        watch: may end it at a checkpoint.
+
+    Raises:
+        TrainingError: the loss is no longer finite, or memory ran out.
+        ResultsError: a checkpoint is damaged or of another training.
+        WriteError: a checkpoint cannot be written.
+    """
+    watch = watch or Watch()
+    plan, network, device = config.train, classifier.network, classifier.device
+    images, labels, total = dataset.train.images, dataset.train.labels, len(dataset.train)
+    steps = total // plan.batch
+    if not steps:
+        raise TrainingError(f"train.batch={plan.batch}: there are only {total} training images; use a smaller batch")
+    weights = list(network.parameters())
+    optimiser = build_optimiser(network, plan, device)
+    attack = training_attack(
+        eps=plan.eps_255 / 255, step=plan.step_255 / 255, steps=plan.steps, start_std=plan.start_std_255 / 255
+    )
+    history: dict[str, list[float]] = {name: [] for name in CURVES}
+    seconds, done = 0.0, 0
+
+    def keep(epoch: int) -> None:
+        state = {"identity": identity, "epoch": epoch, "network": network.state_dict(), "history": history}
+        names = [epoch_file(epoch)] if epoch in kept_epochs(plan) else []
+        names += [BEST] if epoch == best_epoch(history) else []
+        for name in names:
+            save_checkpoint(folder / name, {**state, "seconds": seconds})
+
+    if (folder / LAST).exists():
+        state = load_checkpoint(folder / LAST, identity)
+        if "optimiser" not in state:
+            raise ResultsError(f"{folder / LAST} is a checkpoint to test, not to go on from; remove it")
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        for weight, kept in optimiser.state.items():  # the fused step wants the weight's own memory layout
+            kept["momentum_buffer"] = torch.empty_like(weight).copy_(kept["momentum_buffer"])
+        history, seconds, done = state["history"], state["seconds"], state["epoch"] + 1
+        say(f"goes on after epoch {state['epoch']} from {folder / LAST}")
+        keep(state["epoch"])  # a kill between two files may have left these behind
+    elif (final := folder / epoch_file(plan.epochs - 1)).exists():
+        state = load_checkpoint(final, identity)
+        history, seconds, done = state["history"], state["seconds"], plan.epochs
+
+    began, first = time.perf_counter(), done
+    for epoch in range(done, plan.epochs):
+        epoch_began = reported = time.perf_counter()
+        random = generator(config.seed, "epoch", epoch, device=device)
+        order = torch.randperm(total, generator=random, device=device)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(plan, epoch)
+        loss_sum, correct = torch.zeros((2,), dtype=torch.float64, device=device).unbind()
+        try:
+            for step in range(steps):
+                chosen = order[step * plan.batch : (step + 1) * plan.batch]
+                clean, wanted = images[chosen], labels[chosen]
+                clean = as_unit_floats(crop_and_flip(clean, random, padding=plan.crop_padding, flip=plan.flip))
+                if plan.steps:
+                    noise = attack.noise(clean.shape, random)
+                    adversarial = attack.perturb(classifier, clean, wanted, noise)
+                else:
+                    adversarial = clean
+                network.train()
+                optimiser.zero_grad(set_to_none=True)
+                logits = classifier(adversarial)
+                loss = F.cross_entropy(logits, wanted)
+                loss.backward()  # type: ignore[no-untyped-call]
+                # No loss scaling takes place, so that these are the true gradients.
+                norm = nn.utils.clip_grad_norm_(weights, plan.clip_norm)
+                optimiser.step()
+                loss_sum += loss.detach() + 0 * norm  # a norm that is not finite shows in the sum
+                correct += (logits.detach().argmax(1) == wanted).sum()
+                if (step + 1) % CHECK_EVERY == 0 or step + 1 == steps:
+                    if not torch.isfinite(loss_sum):
+                        where = f"epoch {epoch} by step {step + 1}"
+                        raise TrainingError(f"diverged in {where}: loss or gradient is not finite")
+                    now = time.perf_counter()
+                    if now - reported > REPORT_SECONDS:
+                        reported, rate = now, (step + 1) * plan.batch / (now - epoch_began)
+                        left = (plan.epochs - epoch - (step + 1) / steps) * steps * plan.batch / rate
+                        say(f"epoch {epoch}, step {step + 1} of {steps}: {rate:.1f} images/s, ends {_clock(left)}")
+        except (RuntimeError, MemoryError) as error:
+            if isinstance(error, TrainingError) or not is_out_of_memory(error):
+                raise
+            raise TrainingError(
+                f"out of memory in training with train.batch={plan.batch}, which is part of the protocol and is not "
+                "changed silently: use a device with more memory, or another train.batch in another store"
+            ) from error
+        training_seconds = time.perf_counter() - epoch_began
+        found = {"train_loss": loss_sum.item() / steps, "train_acc": 100 * correct.item() / (steps * plan.batch)}
+        found |= validate(classifier, dataset.val, config.attack, batches, seed=config.seed, epoch=epoch)
+        if wrong := [name for name, value in found.items() if not math.isfinite(value)]:
+            raise TrainingError(f"diverged in epoch {epoch}: {', '.join(wrong)} not finite")
+        for name in CURVES:
+            history[name].append(found[name])
+        seconds += time.perf_counter() - epoch_began
+        state = {"identity": identity, "epoch": epoch, "network": network.state_dict(), "history": history}
+        watch.before_saving()
+        save_checkpoint(folder / LAST, {**state, "seconds": seconds, "optimiser": optimiser.state_dict()})
+        keep(epoch)
+        left = (time.perf_counter() - began) / (epoch + 1 - first) * (plan.epochs - epoch - 1)
+        say(
+            f"epoch {epoch + 1} of {plan.epochs}: train {found['train_acc']:.2f} %, val clean "
+            f"{found['val_clean_acc']:.2f}, PGD {found['val_pgd_acc']:.2f}, PGD-CW {found['val_cw_acc']:.2f}; "
+            f"{steps * plan.batch / training_seconds:.1f} images/s, ends {_clock(left)}"
+        )
+        watch.after_epoch(epoch, time.perf_counter() - epoch_began)
+    (folder / LAST).unlink(missing_ok=True)
+    return Training(history, best_epoch(history), seconds)
+
+
+def load_best(folder: Path, identity: dict[str, Any], training: Training) -> dict[str, Any]:
+    """The network of the best epoch, once all kept checkpoints are known to be of this very training.
+
+    Two workers may have trained the same network into one folder, one of them believed
+    dead.  On a GPU their numbers differ in the last digits, so each file must hold the
+    beginning of this training's own history.
+
+    Raises:
+        MixedCheckpointsError: when a file is of another course of the training.
+        ResultsError: when a file is damaged, or that of the best epoch is not there.
+    """
+    network: dict[str, Any] = {}
+    for path in (*sorted(folder.glob("epoch-*.pt")), folder / BEST):
+        state = load_checkpoint(path, identity)
+        epoch, wanted = state["epoch"], training.best_epoch if path.name == BEST else _epoch_of(path)
+        beginning = {name: curve[: epoch + 1] for name, curve in training.history.items()}
+        if epoch != wanted or state["history"] != beginning:
+            raise MixedCheckpointsError(f"{path} is of another course of this training")
+        network = state["network"]
+    return network
+
+
+def discard(folder: Path) -> None:
+    """Remove all checkpoints of a training."""
+    for path in folder.glob("*.pt"):
+        path.unlink(missing_ok=True)
+
+
+def _epoch_of(path: Path) -> int:
+    return int(path.stem.removeprefix("epoch-"))
+
+
+def _clock(seconds_from_now: float) -> str:
+    pattern = "%H:%M:%S" if seconds_from_now < 20 * 3600 else "%Y-%m-%d %H:%M"
+    return time.strftime(pattern, time.localtime(time.time() + seconds_from_now))

@@ -1,0 +1,1 @@
+"""What carries out trainings: workers, how they share a GPU, stop and report."""

@@ -1,0 +1,247 @@
+"""Taking stock of a store: what is done, running, failed and missing, and how fast it goes.
+
+Entries are counted by their names and the times of their files, and not read; workers
+may go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from datagen.selection import select
+from datagen.store.claims import Holder
+from datagen.store.failures import Failure, read_failure
+from datagen.store.folder import PROGRESS, EntryStore, training_key
+from nasbench_ar import Architecture, SearchSpace
+from nasbench_ar.errors import ResultsError, SpaceError
+from nasbench_ar.system import checked_json as checked
+
+HOUR_SECONDS = 3600.0
+_KEY = re.compile(r"([0-9]+(?:-[0-9]+)+)-seed([0-9]{1,18})")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A training that a worker has claimed.
+
+    Attributes:
+        arch: its architecture.
+        seed: its seed.
+        holder: the worker.
+        epoch: the last that is stored, counted from 0; None before the first.
+        epochs: of the whole training; None likewise.
+    """
+
+    arch: str
+    seed: int
+    holder: Holder
+    epoch: int | None
+    epochs: int | None
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What was finished within some time.
+
+    Attributes:
+        trainings: how many.
+        macs: sum over their networks.
+        seconds: the time.
+    """
+
+    trainings: int
+    macs: int
+    seconds: float
+
+    @property
+    def macs_a_second(self) -> float:
+        """0 where nothing was finished."""
+        return self.macs / self.seconds if self.seconds > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Status:
+    """State of a store.
+
+    Attributes:
+        store: its folder.
+        profile: it was made with.
+        protocol_sha256: of its protocol.
+        now: seconds since 1970, by the file server's clock.
+        counts: seed -> asked, done, running, failed, missing, and begun: those of the missing
+            whose worker ended without a result.
+        running: by the time they began.
+        failed: trainings without an entry that nobody works on and that failed before.
+        last_hour: what was finished in the last hour, or since the first entry.
+        overall: what was finished after the first entry, until the last.
+        remaining_macs: of all running and missing trainings.
+        space: number of architectures of the space, where only some of them are counted.
+    """
+
+    store: str
+    profile: str
+    protocol_sha256: str
+    now: float
+    counts: dict[int, dict[str, int]]
+    running: list[Running]
+    failed: list[Failure]
+    last_hour: Rate
+    overall: Rate
+    remaining_macs: int
+    space: int | None = None
+
+    @property
+    def ends(self) -> float | None:
+        """Estimated end in seconds since 1970, at the rate of the last hour or else overall; None if unknown."""
+        rate = self.last_hour.macs_a_second or self.overall.macs_a_second
+        return self.now + self.remaining_macs / rate if rate and self.remaining_macs else None
+
+
+def look(store: EntryStore, archs: str | None = None, seeds: Sequence[int] | None = None) -> Status:
+    """Take stock of a store.
+
+    Args:
+        store: which.
+        archs: as in `datagen.run`; None takes what commands asked for, and whatever the store has anything of.
+        seeds: those to count; None takes those that commands asked for or the store has anything of.
+
+    Raises:
+        NasbenchError: when there is no store, or `archs` is not of its space.
+    """
+    manifest, space = store.manifest(), store.space()
+    finished = _finished(store.folder / "entries")
+    now = store.claims.now()
+    alive = {key: holder for key, holder in store.claims.holders() if not store.claims.free(holder)}
+    failures = _failures(store.folder / "failures")
+    begun = set(_names(store.folder / "work"))
+    known = _by_seed({*finished, *alive, *failures, *begun, *store.asked()}, space)
+    seeds = seeds or sorted(known) or [0]
+    every = None if archs is None else select(archs, space)
+    counts, running, failed, remaining, ends = {}, [], [], 0, []
+    for seed in seeds:
+        chosen = known.get(seed, []) if every is None else every
+        macs = dict(zip(map(str, chosen), space.macs_many(chosen).tolist(), strict=True))
+        count = dict.fromkeys(("asked", "done", "running", "failed", "missing", "begun"), 0)
+        for arch, cost in macs.items():
+            key = training_key(arch, seed)
+            count["asked"] += 1
+            if key in finished:
+                count["done"] += 1
+                ends.append((finished[key], cost))
+                continue
+            if key in alive:
+                count["running"] += 1
+                epoch, epochs = _progress(store.folder / "work" / key / PROGRESS)
+                running.append(Running(arch, seed, alive[key], epoch, epochs))
+            elif key in failures and failures[key].attempts:
+                count["failed"] += 1
+                failed.append(failures[key])
+                continue
+            else:
+                count["missing"] += 1
+                count["begun"] += key in begun
+            remaining += cost
+        counts[seed] = count
+    return Status(
+        store=str(store.folder),
+        profile=str(manifest["profile"]),
+        protocol_sha256=str(manifest["protocol_sha256"]),
+        now=now,
+        counts=counts,
+        running=sorted(running, key=lambda one: one.holder.began),
+        failed=failed,
+        last_hour=rate_until(ends, now, HOUR_SECONDS),
+        overall=rate_until(ends, max((end for end, _ in ends), default=now), float("inf")),
+        remaining_macs=remaining,
+        space=space.size if archs is None else None,
+    )
+
+
+def rate_until(ends: Iterable[tuple[float, int]], until: float, within: float) -> Rate:
+    """What was finished in the time `within` before `until`, or since the first end where that is later.
+
+    The first training of all only begins the clock: nobody knows when it began itself.
+
+    Args:
+        ends: time and MACs of every finished training.
+        until: end of the time.
+        within: its length in seconds.
+    """
+    past = sorted(end for end in ends if end[0] <= until)
+    if not past:
+        return Rate(0, 0, 0.0)
+    start = max(until - within, past[0][0])
+    counted = [macs for end, macs in past[1:] if end >= start]
+    return Rate(len(counted), sum(counted), until - start)
+
+
+def _finished(folder: Path) -> dict[str, float]:
+    """Key -> time of its entry."""
+    found: dict[str, float] = {}
+    try:
+        with os.scandir(folder) as items:
+            for item in items:
+                if item.name.endswith(".json") and not item.name.startswith("."):
+                    try:
+                        found[item.name.removesuffix(".json")] = item.stat().st_mtime
+                    except FileNotFoundError:  # removed meanwhile
+                        continue
+    except FileNotFoundError:  # the first is not finished yet
+        pass
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+    return found
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, error: OSError) -> ResultsError:
+    return ResultsError(f"cannot read {error.filename or folder}: {error.strerror or error}")
+
+
+def _failures(folder: Path) -> dict[str, Failure]:
+    found: dict[str, Failure] = {}
+    for path in sorted(folder.glob("[!.]*.json")):
+        try:
+            failure = read_failure(path)
+        except ResultsError as error:  # damaged: it is shown, and the rest as well
+            arch, _, seed = path.stem.rpartition("-seed")
+            failure = Failure(arch, int(seed) if seed.isdigit() else 0).failed(str(error), "")
+        if failure is not None:
+            found[path.stem] = failure
+    return found
+
+
+def _progress(path: Path) -> tuple[int | None, int | None]:
+    try:
+        content = json.loads(path.read_bytes())
+        epochs = checked.count(content["epochs"])
+        return checked.count(content["epoch"], epochs), epochs
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # not written yet, or damaged
+        return None, None
+
+
+def _by_seed(keys: Iterable[str], space: SearchSpace) -> dict[int, list[Architecture]]:
+    """Seed -> architectures by arch_id; without names that are of no training in the space."""
+    found: dict[int, list[Architecture]] = {}
+    for key in keys:
+        named = _KEY.fullmatch(key)
+        with suppress(SpaceError):
+            if named:
+                found.setdefault(int(named[2]), []).append(space.parse(named[1]))
+    return {seed: [chosen[k] for k in np.argsort(space.arch_ids(chosen))] for seed, chosen in found.items()}

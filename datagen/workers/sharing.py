@@ -1,0 +1,224 @@
+"""Several small trainings on one GPU: a ledger of the memory that they have reserved.
+
+    with reserve("cuda-GPU-3f1c", need_bytes=9_000_000_000, capacity_bytes=80_000_000_000, say=print):
+        ...  # train
+
+The ledger of a card is a file in the machine's temporary folder,
+`nasbench-ar-<user>/<card>.json`.  That folder must belong to the user, and nobody else may
+enter it: in a temporary folder anybody may put links and files under a name that can be
+guessed.  (A folder of the login session, XDG_RUNTIME_DIR, would vanish when the user logs
+out while trainings go on.)  A process that changes the ledger holds a lock (`flock`, which
+the system takes from a process that dies), and drops the tickets of dead processes.  A
+training that does not fit waits, in the order of coming, so that small trainings do not
+pass over a large one for ever.
+
+A training that needs more than the whole card waits until it has the card alone and then
+tries: estimates err, and it reports itself when memory runs out.  The ledger knows the
+trainings of one user on one machine, nothing else that runs on the card.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datagen.planning.memory import MemorySettings, estimate_memory
+from nasbench_ar.errors import ResultsError
+from nasbench_ar.system import checked_json as checked
+from nasbench_ar.system.files import write_atomically
+from nasbench_ar.system.process import Process
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    import torch
+
+    from datagen.training.pipeline import Generator
+    from nasbench_ar import Architecture
+
+POLL_SECONDS = 2.0
+
+
+@dataclass
+class Ticket:
+    """One training that has a part of a card, or waits for it.
+
+    Attributes:
+        token: its name.
+        owner: the process.
+        bytes: what it needs, at most the whole card.
+        held: whether it has them; those that have stand before those that wait.
+    """
+
+    token: str
+    owner: Process
+    bytes: int
+    held: bool = False
+
+
+def share_card(
+    generator: Generator, architecture: Architecture, say: Callable[[str], None], check: Callable[[], None]
+) -> AbstractContextManager[None]:
+    """Hold what a training is estimated to take of its GPU; nothing on a processor.
+
+    Args:
+        generator: of the training.
+        architecture: to be trained.
+        say: told about waiting.
+        check: called while waiting; what it raises ends the waiting.
+    """
+    if (card := card_of(generator.device)) is None:
+        return nullcontext()
+    config, dataset, protocol = generator.config, generator.dataset, generator.protocol
+    settings = MemorySettings(
+        train_batch=config.train.batch,
+        evaluation_batch=min(config.batch, max(len(dataset.val), len(dataset.test))),
+        train_precision=protocol["train"]["precision"],
+        test_precision=protocol["attack"]["precision"],
+        images=len(dataset.train) + len(dataset.val) + len(dataset.test),
+        test_images=len(dataset.test),
+    )
+    space = generator.space
+    need = int(estimate_memory(space, space.indices([architecture]), settings).total[0])
+    return reserve(card[0], need, card[1], say, check=check)
+
+
+@contextmanager
+def reserve(
+    card: str,
+    need_bytes: int,
+    capacity_bytes: int,
+    say: Callable[[str], None],
+    *,
+    check: Callable[[], None] = lambda: None,
+) -> Iterator[None]:
+    """Hold a part of a card's memory for the length of a block, after waiting for it.
+
+    Args:
+        card: its name, the same in all processes.
+        need_bytes: what the training takes.
+        capacity_bytes: what the card has.
+        say: told about waiting, and about what cannot be done.
+        check: called while waiting; what it raises ends the waiting.
+
+    Raises:
+        ResultsError: when the ledger cannot be written.
+    """
+    if fcntl is None:
+        say("this system has no file locks (flock), so that share=true has no effect")
+        yield
+        return
+    if need_bytes > capacity_bytes:
+        say(f"needs about {_gb(need_bytes)} of {_gb(capacity_bytes)} on {card}; it is tried alone there")
+    path = ledger_path(card)
+    ticket = Ticket(uuid.uuid4().hex, Process.this(), min(need_bytes, capacity_bytes))
+    try:
+        with _locked(path) as tickets:
+            tickets.append(ticket)
+            _admit(tickets, capacity_bytes)
+            held, ahead = ticket.held, len(tickets) - 1
+        if not held:
+            say(f"waits for {_gb(ticket.bytes)} on {card}, behind {ahead} others")
+        while not held:
+            check()
+            time.sleep(POLL_SECONDS)
+            with _locked(path) as tickets:
+                _admit(tickets, capacity_bytes)
+                held = any(other.held for other in tickets if other.token == ticket.token)
+        yield
+    finally:
+        with _locked(path) as tickets:
+            tickets[:] = [other for other in tickets if other.token != ticket.token]
+
+
+def _admit(tickets: list[Ticket], capacity: int) -> None:
+    """Give the card to as many as fit, in the order of coming."""
+    taken = 0
+    for ticket in tickets:
+        taken += ticket.bytes
+        if taken > capacity:
+            return
+        ticket.held = True
+
+
+def ledger_path(card: str) -> Path:
+    """The ledger of a card."""
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"nasbench-ar-{user}" / f"{re.sub(r'[^A-Za-z0-9.-]', '_', card)}.json"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[list[Ticket]]:
+    """The tickets of living processes, to be changed; nobody else sees or changes them meanwhile."""
+    try:
+        _make_private(path.parent)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+        with open(os.open(path.with_suffix(".lock"), flags, 0o600), "r+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            tickets = [ticket for ticket in _read(path) if not ticket.owner.surely_dead()]
+            yield tickets
+            write_atomically(path, json.dumps([asdict(ticket) for ticket in tickets], indent=1).encode() + b"\n")
+    except OSError as error:
+        if isinstance(error, ResultsError):
+            raise
+        raise ResultsError(f"cannot keep account of the GPU in {path}: {error.strerror or error}") from error
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder for this user alone, or check that it is one."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()  # of a link itself
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise ResultsError(
+            f"{folder} is not a folder of yours alone, as the account of the GPU needs: remove it, or set TMPDIR to "
+            "another folder for all your commands"
+        )
+
+
+def _read(path: Path) -> list[Ticket]:
+    try:
+        return [_ticket(one) for one in json.loads(path.read_bytes())]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        remedy = "remove it when no training runs on this machine"
+        raise ResultsError(f"{path} is damaged ({checked.one_line(error)}); {remedy}") from error
+
+
+def _ticket(content: Any) -> Ticket:
+    return Ticket(
+        token=checked.line(content["token"]),
+        owner=checked.process(content["owner"]),
+        bytes=checked.count(content["bytes"]),
+        held=checked.truth(content["held"]),
+    )
+
+
+def card_of(device: torch.device) -> tuple[str, int] | None:
+    """Name and bytes of a CUDA device, the same in all processes; None for a processor."""
+    if device.type != "cuda":
+        return None
+    import torch
+
+    facts = torch.cuda.get_device_properties(device)
+    index = torch.cuda.current_device() if device.index is None else device.index
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    number = visible[index] if index < len(visible) else str(index)
+    return f"cuda-{getattr(facts, 'uuid', None) or number}", int(facts.total_memory)
+
+
+def _gb(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"

@@ -1,0 +1,244 @@
+"""What a worker process does for `datagen.run`: one training, from its claim to its entry.
+
+A worker returns an `Outcome` and raises only what no other training would survive
+either, such as a broken GPU.  PyTorch is imported when a worker begins, not with this
+module, so that a command whose workers are elsewhere starts fast.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from datagen.config import RunConfig
+from datagen.store.claims import Claim, Holder, LeaseLostError
+from datagen.store.folder import EntryStore, training_key
+from datagen.workers.stopping import Stop, StoppedError, asking_on_signal
+from nasbench_ar import Architecture, SearchSpace
+from nasbench_ar.errors import ResultsError, TrainingError, WriteError
+
+if TYPE_CHECKING:
+    from datagen.training.pipeline import Generator
+    from datagen.training.train import Watch
+
+DONE, THERE, HELD, FAILED, EXHAUSTED, STOPPED, UNWRITABLE = (
+    "done",  # its entry is stored
+    "there",  # another worker's entry is
+    "held",  # another worker is at it
+    "failed",
+    "exhausted",  # it failed too often before
+    "stopped",  # at a checkpoint, as asked for
+    "unwritable",  # the disk is full, or the like
+)
+TEST_SHARE = 0.25  # of the training's time; in the paper the tests took 2.9 GPU-days to 13.1 of training
+_ready: dict[tuple[str, bool], Generator] = {}  # of the command at hand, with its images on the device or not yet
+_one_at_a_time = threading.Lock()  # a Dask worker may have several threads, but settings of PyTorch are global
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a command must know before it can give out work.
+
+    Attributes:
+        space: the search space.
+        protocol: what the store must be of.
+        facts: of the dataset.
+        lines: what will be done, for the user.
+    """
+
+    space: SearchSpace
+    protocol: dict[str, Any]
+    facts: dict[str, Any]
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What all trainings of one command have in common.
+
+    Attributes:
+        config: of the command.
+        command: a name for it that no other command has.
+        stop: when to end.
+    """
+
+    config: RunConfig
+    command: str
+    stop: Stop
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one training ended.
+
+    Attributes:
+        kind: one of the words above.
+        architecture: of the training.
+        seed: of the training.
+        title: of the training, for the user.
+        text: a summary of the entry, the reason, or who holds it.
+        attempts: how often it has failed so far.
+    """
+
+    kind: str
+    architecture: Architecture
+    seed: int
+    title: str
+    text: str = ""
+    attempts: int = 0
+
+
+def survey(order: Order) -> Survey:
+    """Check a configuration where the work will be done; writes nothing.
+
+    Raises:
+        NasbenchError: when it cannot be carried out.
+    """
+    with _one_at_a_time:
+        generator = _generator(order, on_device=False)
+    return Survey(generator.space, generator.protocol, generator.facts, generator.describe())
+
+
+def attempt(order: Order, architecture: Architecture, seed: int, title: str) -> Outcome:
+    """Train, test and store one architecture, unless somebody has, or is at it.
+
+    Raises:
+        ResultsError: the store is of another protocol or dataset than this worker computes.
+        Exception: any that is neither the training's nor the disk's; recorded as its failure first.
+    """
+    outcome = functools.partial(Outcome, architecture=architecture, seed=seed, title=title)
+    with _one_at_a_time, asking_on_signal(order.stop):
+        store = EntryStore(order.config.store, order.config.lease)
+        if store.entry_path(architecture, seed).exists():
+            return outcome(THERE)
+        if reason := order.stop.reason():
+            return outcome(STOPPED, text=reason)
+        generator = _generator(order, on_device=True)
+        key, device = training_key(architecture, seed), str(generator.device)
+        try:
+            with _part_of_the_card(order, generator, architecture, title):  # before the claim: it may take hours
+                claim = store.claims.take(key, device=device, command=order.command)
+                if isinstance(claim, Holder):
+                    return outcome(HELD, text=str(claim), attempts=store.failure(architecture, seed).attempts)
+                with claim:
+                    return _with_claim(order, generator, claim, outcome)
+        except LeaseLostError as error:
+            note(f"{title}: {error}; it is left to the other worker")
+            return outcome(HELD, text=str(error), attempts=store.failure(architecture, seed).attempts)
+        except StoppedError as error:
+            return outcome(STOPPED, text=str(error))
+        except WriteError as error:
+            return outcome(UNWRITABLE, text=str(error))
+        except ResultsError as error:  # of its failure file: nothing of it may be overwritten
+            return outcome(FAILED, text=str(error))
+
+
+def _part_of_the_card(
+    order: Order, generator: Generator, architecture: Architecture, title: str
+) -> AbstractContextManager[None]:
+    if not order.config.share:
+        return nullcontext()
+    from datagen.workers.sharing import share_card
+
+    def check() -> None:
+        if reason := order.stop.reason():
+            raise StoppedError(reason)
+
+    return share_card(generator, architecture, functools.partial(_note_on, title), check)
+
+
+def _with_claim(order: Order, generator: Generator, claim: Claim, outcome: functools.partial[Outcome]) -> Outcome:
+    store, config = generator.store, order.config
+    architecture, seed, title = (outcome.keywords[name] for name in ("architecture", "seed", "title"))
+    if store.entry_path(architecture, seed).exists():  # since the look before the claim
+        return outcome(THERE)
+    store.clear_partials(architecture, seed)
+    past = store.failure(architecture, seed)
+    if claim.taken_over is not None:
+        note(f"{title}: taken over from {claim.taken_over}, which ended without a result")
+        past = past.interrupted()
+        store.record_failure(past)
+    if past.attempts >= config.attempts and not config.retry:
+        return outcome(EXHAUSTED, text=past.last_error, attempts=past.attempts)
+    note(f"{title}: begins")
+    watch = _watch(order, generator, claim, outcome)
+    try:
+        entry = generator.generate(architecture, seed, say=functools.partial(_note_on, title), watch=watch, past=past)
+        kept = store.save(entry)
+    except WriteError:
+        claim.check()  # another worker may have cleared away what this one was writing
+        raise
+    except (TrainingError, ResultsError) as error:
+        claim.check()
+        past = past.failed(str(error), str(generator.device))
+        store.record_failure(past)
+        _release_memory()
+        return outcome(FAILED, text=str(error), attempts=past.attempts)
+    except Exception as error:
+        if not isinstance(error, LeaseLostError | StoppedError):
+            store.record_failure(past.failed(f"{type(error).__name__}: {error}", str(generator.device)))
+        raise
+    if not kept:
+        note(f"{title}: another worker's result is there already; it is kept, this one is dropped")
+        return outcome(THERE)
+    from datagen.training.pipeline import summary
+
+    return outcome(DONE, text=summary(entry), attempts=past.attempts)
+
+
+def _watch(order: Order, generator: Generator, claim: Claim, outcome: functools.partial[Outcome]) -> Watch:
+    from datagen.training.train import Watch
+
+    store, epochs = generator.store, order.config.train.epochs
+    architecture, seed = outcome.keywords["architecture"], outcome.keywords["seed"]
+
+    class Guard(Watch):
+        """Writes as long as the claim is held, and ends at a checkpoint when that is asked for."""
+
+        def before_saving(self) -> None:
+            claim.check()
+            if store.entry_path(architecture, seed).exists():
+                raise LeaseLostError("another worker has stored its result")
+
+        def after_epoch(self, epoch: int, seconds: float) -> None:
+            store.record_progress(architecture, seed, epoch, epochs)
+            ahead = TEST_SHARE * epochs * seconds if epoch + 1 == epochs else seconds
+            if reason := order.stop.reason(ahead):
+                raise StoppedError(reason)
+
+    return Guard()
+
+
+def _generator(order: Order, *, on_device: bool) -> Generator:
+    """Made once a process and command; only a worker, not a command that gives out work, needs the device."""
+    from datagen.training.pipeline import Generator
+
+    wanted = order.command, on_device
+    if wanted not in _ready:
+        generator = _ready.pop((order.command, False), None) or Generator.prepare(order.config)
+        if on_device:
+            generator.claim()
+            generator = generator.on_device()
+        _ready.clear()
+        _ready[wanted] = generator
+    return _ready[wanted]
+
+
+def _release_memory() -> None:
+    from datagen.hardware import release_memory
+
+    release_memory()
+
+
+def _note_on(title: str, text: str) -> None:
+    note(f"{title}: {text}")
+
+
+def note(text: str) -> None:
+    """Tell the user, on standard error, in one piece."""
+    sys.stderr.write(f"datagen: {text}\n")
+    sys.stderr.flush()

@@ -1,1 +1,0 @@
-"""The figures of `experiments.analyze`: each module makes a figure's numbers of a table, and draws them."""

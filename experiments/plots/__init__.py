@@ -1,0 +1,1 @@
+"""Pictures of races, and the style of all pictures."""

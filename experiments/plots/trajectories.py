@@ -1,0 +1,141 @@
+"""Trajectories: mean incumbents against queries, with a band."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.plots.looks import looks, wrapped_name
+from experiments.plots.style import plain_text
+from experiments.results.incumbents import Curve, expected_best_of_n
+from experiments.statistics.intervals import t_quantile
+from nasbench_ar import METRICS, Oracle
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+LEGEND_CHARACTERS = 26
+
+
+MOST_INSIDE = 4  # curves; the legend of more stands beside the picture
+
+
+@plain_text()
+def draw_trajectories(
+    curves: Sequence[Curve],
+    *,
+    ylabel: str,
+    optimum: float | None = None,
+    optimum_name: str = "optimum of the table",
+    random_expectation: NDArray[np.float64] | None = None,
+    axes: Axes | None = None,
+) -> Axes:
+    """Mean incumbent against queries, with a band.
+
+    The band of a curve on its own holds the middle 80 % of the runs; where several are
+    compared, it is the 95 % interval of the mean.
+
+    Args:
+        curves: what to lay over each other.
+        ylabel: name and unit of the objective.
+        optimum: best value in the table, a reference line.
+        optimum_name: what the legend calls it.
+        random_expectation: (queries,) exact expectation of random search, another; the
+            axis ends with it, where runs have gone on beyond their budget.
+        axes: where to draw; a new figure by default.
+    """
+    import matplotlib.pyplot as plt
+
+    inside = len(curves) <= MOST_INSIDE
+    if axes is None:
+        _, axes = plt.subplots(figsize=(6.4 if inside else 8.4, 4.2), layout="constrained")
+    longest = max(curve.best.shape[1] for curve in curves)
+    end = longest if random_expectation is None else len(random_expectation)
+    several = len({curve.name for curve in curves}) > 1
+    for k, (curve, look) in enumerate(zip(curves, looks([curve.name for curve in curves]), strict=True)):
+        runs, queries = curve.best.shape
+        x = np.arange(1, queries + 1)
+        mean = curve.best.mean(axis=0)
+        name = curve.label or wrapped_name(curve.name, LEGEND_CHARACTERS)
+        label = f"{name} ({runs}\u00a0run{'s' if runs != 1 else ''})"
+        spots = marker_spots(end, k, len(curves))
+        axes.plot(x, mean, **look.line, markevery=spots, markersize=4.5, linewidth=1.8, label=label, zorder=3)
+        if runs > 1:
+            low, high = _band(curve, alone=not several)
+            alpha = 0.2 if inside else 0.1
+            axes.fill_between(x, low, high, color=look.colour, alpha=alpha, linewidth=0, zorder=2)
+    if random_expectation is not None:
+        x = np.arange(1, len(random_expectation) + 1)
+        axes.plot(x, random_expectation, color="0.35", linestyle=":", linewidth=1.5, label="random search, exact mean")
+    if optimum is not None:
+        axes.axhline(optimum, color="0.35", linewidth=1.0, label=f"{optimum_name} ({optimum:.2f})")
+    axes.set_xlim(1, max(end, 2))
+    _focus(axes, [Curve(curve.name, curve.best[:, :end]) for curve in curves], optimum, alone=not several)
+    axes.set_xlabel("architectures queried")
+    axes.set_ylabel(ylabel)
+    axes.grid(color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    title = "mean, and its 95 % interval" if several else "mean, and the middle 80 % of the runs"
+    place_legend(axes, len(curves), title)
+    return axes
+
+
+def place_legend(axes: Axes, curves: int, title: str) -> None:
+    """Of few curves where they leave room; of many to the right of the axes, where it hides none of them."""
+    place: dict[str, Any] = {"loc": "best"}
+    if curves > MOST_INSIDE:
+        place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0}
+    look: dict[str, Any] = {
+        "framealpha": 0.9,
+        "edgecolor": "none",
+        "fontsize": 9,
+        "title_fontsize": 9,
+        "handlelength": 3.4,
+    }
+    axes.legend(title=title, **look, **place)
+
+
+def marker_spots(points: int, k: int, curves: int) -> tuple[int, int]:
+    """First point and step of the markers of curve k of several, so that they do not lie on each other."""
+    step = max(1, points // 8)
+    return (k + 1) * step // (curves + 1), step
+
+
+def _band(curve: Curve, *, alone: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if alone:
+        low, high = np.quantile(curve.best, (0.1, 0.9), axis=0)
+        return low, high
+    runs = len(curve.best)
+    half = t_quantile(runs) * curve.best.std(axis=0, ddof=1) / np.sqrt(runs)
+    mean = curve.best.mean(axis=0)
+    return mean - half, mean + half
+
+
+def _focus(axes: Axes, curves: Sequence[Curve], optimum: float | None, *, alone: bool) -> None:
+    """Leave the first few queries, which span a range of their own, partly out of view."""
+    start = min(9, min(curve.best.shape[1] for curve in curves) - 1)
+    edges = []
+    for curve in curves:
+        low, high = _band(curve, alone=alone) if len(curve.best) > 1 else (curve.best[0], curve.best[0])
+        edges += [low[start:].min(), high[start:].max()]
+    if optimum is not None:
+        edges.append(optimum)
+    low, high = min(edges), max(edges)
+    margin = 0.05 * (high - low) or 0.5
+    axes.set_ylim(low - margin, high + margin)
+
+
+def reference_lines(oracle: Oracle, objective: str, queries: int, table_seed: object = "mean") -> dict[str, object]:
+    """`optimum` and `random_expectation` for `draw_trajectories`, over what the table holds."""
+    column = oracle.column(objective, seed=table_seed)  # type: ignore[arg-type]
+    maximize = bool(METRICS[objective].maximize)
+    known = column[~np.isnan(column)]
+    return {
+        "optimum": float(known.max() if maximize else known.min()),
+        "random_expectation": expected_best_of_n(known, queries, maximize=maximize),
+    }

@@ -1,0 +1,219 @@
+"""Seeded runs on simulated machines: a searcher asks for epochs, a session reveals and charges them.
+
+Each of `workers` machines trains one architecture at a time, and a training takes as
+long as it costs: the clock runs in the unit of the budget.  When a training ends, the
+searcher is told, and every idle machine asks for work, in the order of the machines'
+trainings; of trainings that end together, the one begun first is told first.  A searcher
+that answers None leaves its machine idle until the next training ends.
+
+A training is paid for when it begins.  The one that the rest of the budget does not pay
+to its end stops after the last epoch that it does; nothing begins after it, what runs is
+finished, and the search is over.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.races.config import searcher_class
+from experiments.races.runner import STALL_LIMIT, oracle_in
+from nasbench_ar import ConfigError, FidelitySession, NasbenchError, Oracle, SearchError, SpaceExhaustedError
+from nasbench_ar.system.threads import single_threaded
+from searchers.fidelity import FidelitySearcher, Training
+
+
+@dataclass(frozen=True)
+class FidelityRace:
+    """What every run of an experiment has in common; plain data, so that workers can get it.
+
+    Attributes:
+        table: folder of the table.
+        objective: metric that guides the search.
+        budget: training per run, in `unit`.
+        unit: `epochs` or `gpu_days`.
+        workers: simulated machines.
+        searcher: dotted path of the class.
+        arguments: its constructor arguments.
+        table_seed: training seed to look up, or `mean`.
+    """
+
+    table: str
+    objective: str
+    budget: float
+    unit: str
+    workers: int
+    searcher: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    table_seed: Any = "mean"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one run did; arrays are over its trainings, in the order in which they ended.
+
+    Attributes:
+        seed: its seed.
+        arch_index: (n,) int32 what was trained.
+        epoch: (n,) int32 last epoch.
+        began: (n,) float64 simulated time.
+        ended: (n,) float64 simulated time.
+        spent: (n,) float64 cost of this and all trainings that ended before.
+        incumbent: (n,) int32 architecture of the best value revealed so far.
+        repeats: proposals of what was known already.
+        why: empty, or why the run ended before its budget was spent.
+    """
+
+    seed: int
+    arch_index: NDArray[np.int32]
+    epoch: NDArray[np.int32]
+    began: NDArray[np.float64]
+    ended: NDArray[np.float64]
+    spent: NDArray[np.float64]
+    incumbent: NDArray[np.int32]
+    repeats: int
+    why: str = ""
+
+
+@dataclass(frozen=True, order=True)
+class _Running:
+    """A training on a machine; the earliest end comes first, then the earliest begin."""
+
+    ends: float
+    order: int
+    began: float = field(compare=False)
+    price: float = field(compare=False)
+    training: Training = field(compare=False)
+    scores: NDArray[np.float64] = field(compare=False)
+
+
+def run_once(race: FidelityRace, seed: int) -> Trace:
+    """Carry out one run; the result depends on `race` and `seed` alone.
+
+    Raises:
+        SearchError: when the searcher cannot be built or breaks its contract.
+    """
+    with single_threaded():
+        session = open_session(race)
+        return simulate(build_searcher(race, session, seed), session, race.workers)
+
+
+def open_session(race: FidelityRace, oracle: Oracle | None = None) -> FidelitySession:
+    """The session of one run.
+
+    Raises:
+        NasbenchError: as `Oracle.fidelity_session`.
+    """
+    oracle = oracle or oracle_in(race.table)
+    return oracle.fidelity_session(race.objective, budget=race.budget, unit=race.unit, seed=race.table_seed)
+
+
+def build_searcher(race: FidelityRace, session: FidelitySession, seed: int) -> FidelitySearcher:
+    """Construct the race's searcher.
+
+    Raises:
+        SearchError: when the constructor does not take the arguments.
+    """
+    cls = searcher_class(race.searcher, FidelitySearcher)
+    try:
+        return cls(session.space, seed, session.epochs, **race.arguments)
+    except NasbenchError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise SearchError(f"{race.searcher} cannot be built with {dict(race.arguments)}: {error}") from error
+
+
+def simulate(searcher: FidelitySearcher, session: FidelitySession, workers: int) -> Trace:
+    """Ask, train and tell on simulated machines until the budget is spent.
+
+    Raises:
+        ConfigError: when the budget does not pay for one epoch.
+        SearchError: when the searcher breaks its contract.
+    """
+    machines = _Machines(searcher, session, workers)
+    spent, best, incumbent = 0.0, -np.inf, -1
+    rows: list[tuple[int, int, float, float, float, int]] = []
+    machines.begin(0.0)
+    while machines.running:
+        done = heapq.heappop(machines.running)
+        spent += done.price
+        index = session.space.index(done.training.architecture)
+        if done.scores.max() > best:
+            incumbent, best = index, done.scores.max()
+        rows.append((index, done.training.epoch, done.began, done.ends, spent, incumbent))
+        if machines.open:
+            searcher.tell(*done.training, done.scores)
+            machines.begin(done.ends)
+    if not rows:
+        raise ConfigError(f"budget={session.budget:.6g}: it does not pay for one epoch of the first architecture")
+    arch_index, epoch, began, ended, charged, incumbents = zip(*rows, strict=True)
+    return Trace(
+        seed=searcher.seed,
+        arch_index=np.array(arch_index, dtype=np.int32),
+        epoch=np.array(epoch, dtype=np.int32),
+        began=np.array(began),
+        ended=np.array(ended),
+        spent=np.array(charged),
+        incumbent=np.array(incumbents, dtype=np.int32),
+        repeats=session.repeats,
+        why=machines.why,
+    )
+
+
+class _Machines:
+    """What runs, and whether more may begin.
+
+    Attributes:
+        running: heap of trainings.
+        open: whether the budget lasts and the searcher goes on.
+        why: why the run ended before its budget was spent, if it did.
+    """
+
+    def __init__(self, searcher: FidelitySearcher, session: FidelitySession, workers: int) -> None:
+        self.running: list[_Running] = []
+        self.open = True
+        self.why = ""
+        self._searcher = searcher
+        self._session = session
+        self._workers = workers
+        self._begun = 0
+
+    def begin(self, now: float) -> None:
+        """Give every idle machine work, as far as there is any."""
+        while self.open and len(self.running) < self._workers:
+            training = self._next_new()
+            if training is None:
+                return
+            self._start(training, now)
+
+    def _next_new(self) -> Training | None:
+        """What the searcher wants next and does not know yet; repeats are told at once."""
+        for _ in range(STALL_LIMIT):
+            try:
+                training = self._searcher.ask()
+            except SpaceExhaustedError as stop:
+                self.open, self.why = False, str(stop)
+                return None
+            if training is None or self._session.known_epochs(training.architecture) <= training.epoch:
+                return training
+            self._searcher.tell(*training, self._session.scores(*training))
+        self.open, self.why = False, f"nothing new was proposed {STALL_LIMIT} times in a row"
+        return None
+
+    def _start(self, training: Training, now: float) -> None:
+        architecture, wanted = training
+        epoch = self._session.affordable(architecture, wanted)
+        if epoch is None:
+            self.open = False
+            return
+        price = self._session.price(architecture, epoch)
+        scores = self._session.scores(architecture, epoch)
+        self.open = epoch == wanted and not self._session.exhausted
+        training = Training(architecture, epoch)
+        heapq.heappush(self.running, _Running(now + price, self._begun, now, price, training, scores))
+        self._begun += 1

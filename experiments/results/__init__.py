@@ -1,0 +1,1 @@
+"""What stored runs say: read back, judged and compared."""

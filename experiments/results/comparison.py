@@ -1,0 +1,214 @@
+"""What a comparison of searchers consists of: plain data, made by `experiments.compare`."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from experiments.results.read import BUDGET, SHARED, Contest, found_after, read_contest
+from experiments.results.standings import (
+    Course,
+    Pair,
+    Profile,
+    Ranking,
+    Standing,
+    course,
+    pairs_at,
+    profiles,
+    ranking,
+    standing,
+)
+from nasbench_ar import METRICS, ConfigError, MetricError
+from nasbench_ar.arrays import FloatArray
+from nasbench_ar.metrics import metric as metric_of
+
+OBJECTIVE = "objective"
+
+
+CLIQUES = ("wilcoxon", "nemenyi")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that is written and drawn.
+
+    Attributes:
+        table: its name.
+        title: its line on what the numbers are.
+        objective: what guided the searches.
+        metric: what is compared.
+        label: of the metric, for people.
+        unit: of the metric, may be empty.
+        maximize: whether more of it is better.
+        optimum: best value in the table.
+        queries: budget of a run.
+        budgets: compared at, ascending.
+        difference: what the numbers of seeds are about; None for the observed one of each pair.
+        courses: one per searcher, in the order of the folders.
+        standings: one per budget and searcher.
+        pairs: one per budget and pair.
+        rankings: one per budget.
+        profiles: one per searcher.
+        notes: what a reader has to know, one sentence each.
+    """
+
+    table: str
+    title: str
+    objective: str
+    metric: str
+    label: str
+    unit: str
+    maximize: bool
+    optimum: float
+    queries: int
+    budgets: tuple[int, ...]
+    difference: float | None
+    courses: tuple[Course, ...]
+    standings: tuple[Standing, ...]
+    pairs: tuple[Pair, ...]
+    rankings: tuple[Ranking, ...]
+    profiles: tuple[Profile, ...]
+    notes: tuple[str, ...]
+
+
+def compare(
+    folders: Sequence[str | os.PathLike[str]],
+    *,
+    metric: str = OBJECTIVE,
+    at: Sequence[int] = (),
+    difference: float | None = None,
+    joined_by: str = CLIQUES[0],
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare the stored runs of several result folders.
+
+    Args:
+        folders: `<out>/<table>/<searcher>`, two or more.
+        metric: `objective`, or a metric of the table that has a direction.
+        at: budgets; the whole one by default.
+        difference: positive, in the metric's unit: count the seeds that this takes
+            instead of the observed difference.
+        joined_by: `wilcoxon` or `nemenyi`: the test behind the cliques.
+        resamples: of the bootstrap.
+        seed: of the bootstrap and of the simulated experiments.
+
+    Raises:
+        ResultsError: on folders without runs, or that differ in table, objective or budget.
+        MetricError: on a metric that the table lacks or that has no direction.
+        ConfigError: on other arguments that cannot be.
+    """
+    paths = [Path(folder) for folder in folders]
+    if len(paths) < 2:
+        raise ConfigError(f"{len(paths)} folder given: a comparison needs the result folders of two or more searchers")
+    contest = read_contest(paths, (*SHARED, BUDGET))
+    queries = contest.contestants[0].queries
+    name = contest.objective if metric == OBJECTIVE else metric
+    column, maximize = _column(contest, name)
+    budgets = _budgets(at, queries)
+    _check(difference, joined_by, resamples)
+    optimum = float(np.nanmax(column) if maximize else np.nanmin(column))
+    notes = _notes(contest)
+    courses = []
+    for contestant in contest.contestants:
+        found, rule = found_after(contestant.runs, queries, maximize=contest.maximize)
+        courses.append(course(contestant.name, contestant.runs.seeds, column[found], optimum))
+        if rule == "own":
+            notes.append(
+                f"{contestant.name} reports an architecture of its own choice; before the end of a run its best by "
+                "the objective stands for it."
+            )
+    notes += _missing(courses, budgets[-1])
+    sign = 1.0 if maximize else -1.0
+    pairs: list[Pair] = []
+    rankings = []
+    for budget in budgets:
+        at_budget = pairs_at(courses, budget, sign, difference, resamples, seed)
+        pairs += at_budget
+        rankings.append(ranking(courses, budget, sign, at_budget, joined_by))
+    return Comparison(
+        table=contest.oracle.name,
+        title=contest.oracle.title,
+        objective=contest.objective,
+        metric=name,
+        label=contest.oracle.label(name),
+        unit=METRICS[name].unit,
+        maximize=maximize,
+        optimum=optimum,
+        queries=queries,
+        budgets=budgets,
+        difference=difference,
+        courses=tuple(courses),
+        standings=tuple(standing(c, budget) for budget in budgets for c in courses),
+        pairs=tuple(pairs),
+        rankings=tuple(rankings),
+        profiles=tuple(profiles(courses, budgets[-1])),
+        notes=tuple(notes),
+    )
+
+
+def _column(contest: Contest, name: str) -> tuple[FloatArray, bool]:
+    oracle = contest.oracle
+    found = metric_of(name, oracle.metrics)
+    directed = [m for m in oracle.metrics if METRICS[m].maximize is not None]
+    if name not in directed:
+        what = "has no better or worse" if name in oracle.metrics else f"is not in table {oracle.name}"
+        raise MetricError(f"{name} {what}; metrics to compare on: objective, {', '.join(directed)}")
+    return oracle.column(name, seed=contest.table_seed), bool(found.maximize)
+
+
+def _budgets(at: Sequence[int], queries: int) -> tuple[int, ...]:
+    for budget in at:
+        if not 1 <= budget <= queries:
+            raise ConfigError(f"at={budget}: the runs have {queries} queries; give budgets from 1 to {queries}")
+    return tuple(sorted(set(at))) or (queries,)
+
+
+def _check(difference: float | None, joined_by: str, resamples: int) -> None:
+    if difference is not None and not (math.isfinite(difference) and difference > 0):
+        raise ConfigError(f"difference={difference}: expected a positive number in the metric's unit")
+    if joined_by not in CLIQUES:
+        raise ConfigError(f"cliques={joined_by!r}: expected {' or '.join(CLIQUES)}")
+    if resamples < 1:
+        raise ConfigError(f"resamples={resamples}: expected a positive number")
+
+
+def _notes(contest: Contest) -> list[str]:
+    """Sentences on runs that are not alike."""
+    notes = []
+    sets = {c.name: c.runs.seeds for c in contest.contestants}
+    common = set.intersection(*(set(seeds.tolist()) for seeds in sets.values()))
+    if any(len(seeds) != len(common) for seeds in sets.values()):
+        counts = ", ".join(f"{name} {len(seeds)}" for name, seeds in sets.items())
+        notes.append(
+            f"The searchers have different seeds ({counts}): each pair is compared on the seeds that both have, "
+            f"ranks are over the {len(common)} seeds that all have, curves and profiles over all runs of each."
+        )
+    for c in contest.contestants:
+        spent = (c.runs.arch_index >= 0).sum(axis=1)
+        if spent.max() > c.queries:
+            over = int((spent > c.queries).sum())
+            notes.append(
+                f"{over} of {len(spent)} runs of {c.name} queried more than {c.queries} architectures; what they "
+                "found after that does not count here."
+            )
+        if spent.min() < c.queries:
+            short = int((spent < c.queries).sum())
+            notes.append(f"{short} runs of {c.name} ended early and keep what they had found.")
+    return notes
+
+
+def _missing(courses: Sequence[Course], budget: int) -> list[str]:
+    counts = [(c.name, int(np.isnan(c.values[:, budget - 1]).sum()), len(c.seeds)) for c in courses]
+    lacking = ", ".join(f"{name} {missing} of {runs}" for name, missing, runs in counts if missing)
+    if not lacking:
+        return []
+    return [
+        f"The table has no value for what some runs report ({lacking}): means are over the others, tests over the "
+        "seeds with a value of both, areas over the queries with a value."
+    ]

@@ -1,0 +1,89 @@
+"""One finished experiment: its runs, what they are worth, and its report in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.races.complete import ranges
+from experiments.races.config import (
+    RunConfig,
+)
+from experiments.races.store import Runs
+from experiments.results import summary
+from experiments.results.incumbents import Curve, incumbents
+from experiments.results.judged import Judged
+from experiments.tables import as_markdown, definitions, origin
+from nasbench_ar import METRICS, Oracle
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A finished experiment.
+
+    Attributes:
+        config: as it was asked for.
+        oracle: the table.
+        objective: the metric that guided the search.
+        folder: where the results are.
+        runs: all stored runs of this configuration.
+        rows: Table 2.
+        lacking: published rows that the table lacks.
+        judged: what the runs are worth under constraints or noise; None for plain runs.
+    """
+
+    config: RunConfig
+    oracle: Oracle
+    objective: str
+    folder: Path
+    runs: Runs
+    rows: list[summary.Row]
+    lacking: list[str]
+    judged: Judged | None = None
+
+    @property
+    def curve(self) -> Curve:
+        """Incumbents of all runs; of their true values, feasible ones only, where it makes a difference."""
+        if self.judged is not None:
+            return Curve(self.config.searcher_name, self.judged.true)
+        maximize = bool(METRICS[self.objective].maximize)
+        return Curve(self.config.searcher_name, incumbents(self.runs.scores, maximize=maximize))
+
+
+def origin_of(experiment: Experiment) -> str:
+    """What the numbers of an experiment's table are, and what its daggers mean."""
+    return origin(experiment.oracle, *(row.metric for row in experiment.rows))
+
+
+def _header(config: RunConfig) -> tuple[str, ...]:
+    return summary.LIMITED_HEADER if config.constraint else summary.HEADER
+
+
+def as_text(experiment: Experiment) -> str:
+    """The report that is printed and stored as `summary.md`."""
+    runs, queries = experiment.runs, experiment.config.queries
+    lines = [
+        f"{experiment.config.searcher_name}: {len(runs.seeds)} runs of {queries} queries, "
+        f"objective {experiment.objective}, seeds {ranges(runs.seeds.tolist())}",
+        "",
+        f"Table {experiment.oracle.name}: {experiment.oracle.title}",
+        "",
+        as_markdown(_header(experiment.config), list(map(summary.cells, experiment.rows))),
+    ]
+    if daggers := definitions(experiment.oracle, (row.metric for row in experiment.rows)):
+        lines.append(f"{daggers}.")
+    if experiment.lacking:
+        lines.append(f"Not in this table: {', '.join(experiment.lacking)}.")
+    if any(row.published for row in experiment.rows):
+        lines.append("Published: Table 2 of the NARes paper, on the authors' own data (val metrics at the best epoch).")
+    if experiment.judged is not None:
+        lines += experiment.judged.lines()
+    spent = (runs.arch_index >= 0).sum(axis=1)
+    if len(spent) and spent.max() > queries:
+        lines.append(
+            f"Queries of a run: {spent.min()} to {spent.max()}, mean {spent.mean():.1f}; {queries} were allowed."
+        )
+    lines.append(f"Repeated proposals (free): {runs.repeats.mean():.1f} a run.")
+    if runs.early:
+        lines.append(runs.early)
+    return "\n".join(lines) + "\n"

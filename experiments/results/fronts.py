@@ -1,0 +1,221 @@
+"""Races with several objectives: fronts and hypervolumes in place of incumbents.
+
+    python -m experiments.run searcher=nsga2 objective=val_best_pgd_acc,macs
+    python -m experiments.run searcher=random_search objective=val_best_pgd_acc,macs
+
+Results go to `<out>/<table>/<objectives>/<searcher>/`, the objectives joined by `+`.
+
+The hypervolume is what the queried architectures dominate above the *reference point*:
+the worst value of each objective among the architectures that may be chosen.  It is
+divided by that of the table's exact front, so that 1 means that the whole front was
+found; the worst corner being the reference, an architecture that is worst in one
+objective adds nothing.  Each objective is first scaled to 0..1 between its worst and
+best value, which changes no ratio but keeps the products in range.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.races.checks import checked_config, limits_of, load_runs
+from experiments.races.store import Runs, RunStore
+from experiments.results.summary import HEADER as SUMMARY_HEADER
+from experiments.statistics.intervals import mean_interval
+from experiments.tables import as_markdown, csv_text, number, plus_minus
+from nasbench_ar import METRICS, Oracle, parse_constraints
+from nasbench_ar.arrays import FloatArray
+from nasbench_ar.pareto import hypervolume, non_dominated
+
+HEADER = (SUMMARY_HEADER[0], *SUMMARY_HEADER[1:3])
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """All architectures that may be chosen, as points of the objectives.
+
+    Attributes:
+        objectives: names of the metrics.
+        points: (product_size, objectives) float64 scaled to 0 (worst) .. 1 (best), NaN for
+            what may not be chosen.
+        values: (product_size, objectives) float64 in the metrics' units.
+        worst: (objectives,) reference point, in the metrics' units.
+    """
+
+    objectives: tuple[str, ...]
+    points: FloatArray
+    values: FloatArray
+    worst: FloatArray
+
+    @classmethod
+    def of(
+        cls, oracle: Oracle, objectives: Sequence[str], constraints: Sequence[str] = (), seed: Any = "mean"
+    ) -> Cloud:
+        """Read a table."""
+        values = np.stack([oracle.column(name, seed=seed) for name in objectives], axis=1)
+        limits = parse_constraints(constraints)
+        space = oracle.searchable_space(*objectives, seed=seed, constraints=limits)
+        chosen = np.zeros(len(values), dtype=bool)
+        chosen[space.member_indices] = True
+        chosen &= oracle.feasible(limits, seed=seed)
+        turned = np.where(chosen[:, None], values * [1.0 if METRICS[o].maximize else -1.0 for o in objectives], np.nan)
+        low, high = np.nanmin(turned, axis=0), np.nanmax(turned, axis=0)
+        worst = np.where([bool(METRICS[o].maximize) for o in objectives], low, -low)
+        return cls(tuple(objectives), (turned - low) / np.where(high > low, high - low, 1.0), values, worst)
+
+    @cached_property
+    def front(self) -> NDArray[np.int64]:
+        """(n,) indices of the exact front, the best by the first objective first."""
+        known = np.flatnonzero(~np.isnan(self.points).any(axis=1))
+        front = known[non_dominated(self.points[known])]
+        return front[np.lexsort((front, -self.points[front, 0]))]
+
+    @cached_property
+    def volume(self) -> float:
+        """Hypervolume of the exact front."""
+        return self.volume_of(self.points[self.front])
+
+    def volume_of(self, points: FloatArray) -> float:
+        """Hypervolume above the reference point."""
+        return hypervolume(points, np.zeros(points.shape[1]))
+
+
+@dataclass(frozen=True)
+class Fronts:
+    """What the runs of one searcher have found.
+
+    Attributes:
+        name: of the searcher.
+        cloud: the table's points.
+        runs: as stored.
+        volumes: (runs, queries) hypervolume after every query over the exact front's, 0 to 1.
+        on_front: (runs, queries) bool: the query is on the run's own final front.
+        exact: (runs, exact front) bool: a point of the exact front was found.
+    """
+
+    name: str
+    cloud: Cloud
+    runs: Runs
+    volumes: FloatArray
+    on_front: NDArray[np.bool_]
+    exact: NDArray[np.bool_]
+
+    @property
+    def measures(self) -> dict[str, FloatArray]:
+        """Label -> (runs,) value after the last query."""
+        return {
+            "Hypervolume, share of the exact front's": self.volumes[:, -1],
+            "Share of the exact front found": self.exact.mean(axis=1),
+            "Architectures on the run's front": self.on_front.sum(axis=1).astype(np.float64),
+        }
+
+
+def measure(name: str, cloud: Cloud, runs: Runs) -> Fronts:
+    """Fronts and hypervolumes of stored runs.
+
+    Args:
+        name: of the searcher.
+        cloud: the table's points.
+        runs: as stored.
+    """
+    shape = runs.arch_index.shape
+    volumes, on_front = np.zeros(shape), np.zeros(shape, dtype=bool)
+    front_points = cloud.points[cloud.front]
+    exact = np.zeros((shape[0], len(front_points)), dtype=bool)
+    for row, indices in enumerate(runs.arch_index):
+        points = np.where(indices[:, None] >= 0, cloud.points[np.maximum(indices, 0)], np.nan)
+        volumes[row] = anytime_volumes(points, cloud) / (cloud.volume or 1.0)
+        kept = np.flatnonzero(~np.isnan(points).any(axis=1))
+        on_front[row, kept[non_dominated(points[kept])]] = True
+        exact[row] = (points[kept][:, None] == front_points).all(axis=2).any(axis=0)
+    return Fronts(name, cloud, runs, volumes, on_front, exact)
+
+
+def anytime_volumes(points: FloatArray, cloud: Cloud) -> FloatArray:
+    """(queries,) hypervolume of the first 1, 2, ... points; NaN points (infeasible, after the end) add nothing."""
+    out = np.zeros(len(points))
+    front = np.empty((0, points.shape[1]))
+    volume = 0.0
+    for n, point in enumerate(points):
+        if not np.isnan(point).any() and not (front >= point).all(axis=1).any():
+            front = np.concatenate([front[~(front <= point).all(axis=1)], point[None]])
+            volume = cloud.volume_of(front)
+        out[n] = volume
+    return out
+
+
+def stored_fronts(folder: Path, oracle: Oracle) -> Fronts:
+    """What a result folder with several objectives holds.
+
+    Raises:
+        ResultsError: when it holds no results.
+    """
+    store = RunStore(folder)
+    config = checked_config(folder)
+    marks = config["fingerprint"]
+    runs = load_runs(store, marks, store.stored(), 1, oracle)
+    cloud = Cloud.of(oracle, str(marks["objective"]).split(","), limits_of(marks), marks["table_seed"])
+    return measure(str(config["name"]), cloud, runs)
+
+
+def front_cells(fronts: Fronts) -> list[tuple[str, ...]]:
+    lines: list[tuple[str, ...]] = []
+    for label, values in fronts.measures.items():
+        low, high = mean_interval(values)
+        interval = "–" if math.isnan(low) else f"{number(low, 3)} to {number(high, 3)}"
+        std = values.std(ddof=1) if len(values) > 1 else math.nan
+        text = plus_minus(values.mean(), std) if values.mean() > 2 else _fine(values.mean(), std)
+        lines.append((label, text, interval))
+    return lines
+
+
+def _fine(mean: float, std: float) -> str:
+    return f"{mean:.4f}" if math.isnan(std) else f"{mean:.4f} ± {std:.4f}"
+
+
+def fronts_csv(fronts: Fronts) -> str:
+    """`measure, mean, std, ci_low, ci_high, runs`, full precision."""
+    lines = []
+    for name, values in zip(("hypervolume", "exact_front_found", "front_size"), fronts.measures.values(), strict=True):
+        std = values.std(ddof=1) if len(values) > 1 else math.nan
+        numbers = (values.mean(), std, *mean_interval(values))
+        lines.append([name, *("" if math.isnan(x) else repr(round(float(x), 10)) for x in numbers), len(values)])
+    return csv_text(["measure", "mean", "std", "ci_low", "ci_high", "runs"], lines)
+
+
+def front_csv(fronts: Fronts, oracle: Oracle) -> str:
+    """The exact front: `arch_id, arch`, the objectives in their units, and the share of runs that found the point."""
+    cloud = fronts.cloud
+    lines = []
+    for index, found in zip(cloud.front.tolist(), fronts.exact.mean(axis=0).tolist(), strict=True):
+        architecture = oracle.space.from_index(index)
+        values = map(repr, cloud.values[index].tolist())
+        lines.append([oracle.space.arch_id(architecture), str(architecture), *values, f"{found:.6g}"])
+    return csv_text(["arch_id", "arch", *cloud.objectives, "found"], lines)
+
+
+def fronts_text(fronts: Fronts, oracle: Oracle, queries: int, constraints: Sequence[str] = ()) -> str:
+    """The report that is printed and stored as `summary.md`."""
+    cloud, runs = fronts.cloud, fronts.runs
+    worst = ", ".join(f"{name} {value:.6g}" for name, value in zip(cloud.objectives, cloud.worst, strict=True))
+    lines = [
+        f"{fronts.name}: {len(runs.seeds)} runs of {queries} queries, objectives {', '.join(cloud.objectives)}",
+        "",
+        f"Table {oracle.name}: {oracle.title}",
+        "",
+        as_markdown(HEADER, front_cells(fronts)),
+        f"Exact front: {len(cloud.front)} architectures. Reference point, the worst of each objective: {worst}.",
+    ]
+    if constraints:
+        lines.append(f"Constraint {', '.join(constraints)}: front, reference point and volumes are of what keeps it.")
+    lines.append(f"Repeated proposals (free): {runs.repeats.mean():.1f} a run.")
+    if runs.early:
+        lines.append(runs.early)
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,81 @@
+"""Incumbents: the best objective so far as a run goes on, and its exact expectation for random search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_ar.arrays import FloatArray
+
+
+def incumbents(scores: NDArray[np.floating], *, maximize: bool = True) -> FloatArray:
+    """Best score so far in each run.
+
+    Args:
+        scores: (runs, queries), NaN after a run has ended.
+        maximize: whether higher is better.
+
+    Returns:
+        (runs, queries) float64, monotone along the queries; a run that ended early
+        keeps its last incumbent.
+
+    Raises:
+        ValueError: when `scores` is not two-dimensional or a run has no score at all.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    if values.ndim != 2:
+        raise ValueError(f"scores have shape {values.shape}; expected (runs, queries)")
+    if values.size and np.isnan(values[:, 0]).any():
+        raise ValueError("a run without any score has no incumbent")
+    best = np.fmax if maximize else np.fmin
+    return best.accumulate(values, axis=1)
+
+
+def expected_best_of_n(values: FloatArray, queries: int, *, maximize: bool = True) -> FloatArray:
+    """Exact expectation of the best of n draws without replacement, n = 1..queries.
+
+    With the values sorted so that v_1 is worst and N their number, the best of n draws
+    is among the i worst with probability C(i, n) / C(N, n), hence
+    E_n = sum_i v_i (C(i, n) - C(i-1, n)) / C(N, n).
+
+    Args:
+        values: (N,) every value of the space, none missing.
+        queries: largest n; beyond N the optimum is certain.
+        maximize: whether higher is better.
+
+    Returns:
+        (queries,) float64.
+
+    Raises:
+        ValueError: when values are missing or there are none.
+    """
+    worst_first = np.sort(np.asarray(values, dtype=np.float64))
+    if not worst_first.size or np.isnan(worst_first).any():
+        raise ValueError("the expectation needs a complete column: values are missing")
+    if not maximize:
+        worst_first = worst_first[::-1]
+    total = worst_first.size
+    rank = np.arange(1, total + 1, dtype=np.float64)
+    within = np.ones(total)  # C(i, n) / C(N, n) for i = 1..N
+    out = np.full(queries, worst_first[-1])
+    for n in range(1, min(queries, total) + 1):
+        within *= np.maximum(rank - n + 1, 0.0) / (total - n + 1)
+        out[n - 1] = np.diff(within, prepend=0.0) @ worst_first
+    return out
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One searcher's trajectories.
+
+    Attributes:
+        name: of the searcher, which gives the curve its look.
+        best: (runs, queries) float64 incumbents in the objective's unit.
+        label: what the legend says; the searcher's name by default.
+    """
+
+    name: str
+    best: NDArray[np.float64]
+    label: str = ""

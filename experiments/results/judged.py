@@ -1,0 +1,160 @@
+"""What runs are worth when the searcher saw noise, or when not everything was allowed.
+
+A run's incumbent is what looks best among the feasible architectures it has queried.  It
+is worth its true value in the table; what the searcher saw of it is the *observed*
+incumbent.  Regret is against the best feasible architecture.  Before a run has found a
+feasible architecture it is counted at the worst feasible value of the table.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.races.noise import chosen_by_seen
+from experiments.races.runner import Race
+from experiments.races.store import Runs
+from experiments.results.incumbents import Curve, expected_best_of_n
+from experiments.statistics.intervals import mean_interval
+from experiments.tables import csv_text
+from nasbench_ar import METRICS, Oracle, parse_constraints
+from nasbench_ar.arrays import FloatArray
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Incumbents of all runs, in the objective's unit.
+
+    Attributes:
+        true: (runs, queries) true value of the incumbent.
+        observed: (runs, queries) what the searcher saw of it.
+        feasible: (runs, queries) bool, whether a feasible architecture was found yet.
+        counted: (n,) what every architecture of the space counts for.
+        optimum: the best feasible true value.
+        maximize: whether higher is better.
+        noise: `none`, `run` or `query`.
+        images: validation images that the noise drew.
+        constraints: the limits.
+        true_scores: (runs, queries) true value of every query, NaN after a run's end.
+    """
+
+    true: FloatArray
+    observed: FloatArray
+    feasible: NDArray[np.bool_]
+    counted: FloatArray
+    optimum: float
+    maximize: bool
+    noise: str
+    images: int
+    constraints: tuple[str, ...]
+    true_scores: FloatArray
+
+    @property
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """What `trajectories.npz` holds more."""
+        return {
+            "true_scores": self.true_scores,
+            "true_incumbent": self.true,
+            "observed_incumbent": self.observed,
+            "feasible_found": self.feasible,
+        }
+
+    def curves(self, searcher: str) -> list[Curve]:
+        """For the picture of one searcher."""
+        if self.noise == "none":
+            return [Curve(searcher, self.true, "feasible incumbent")]
+        seen = Curve(searcher, self.observed, "incumbent as observed")
+        return [Curve(searcher, self.true, "incumbent, true value"), seen]
+
+    def reference_lines(self, queries: int) -> dict[str, object]:
+        """`optimum`, its name and `random_expectation` for `draw_trajectories`; the latter knows no noise."""
+        lines: dict[str, object] = {"optimum": self.optimum}
+        if self.constraints:
+            lines["optimum_name"] = "best that keeps the limits"
+        if self.noise == "none":
+            lines["random_expectation"] = expected_best_of_n(self.counted, queries, maximize=self.maximize)
+        return lines
+
+    def regrets(self) -> dict[str, FloatArray]:
+        """(runs,) distances from the optimum after the last query: `true`, and with noise `observed`.
+
+        The observed one is negative where the searcher believes to have found more than there is.
+        """
+        sign = 1.0 if self.maximize else -1.0
+        out = {"true": sign * (self.optimum - self.true[:, -1])}
+        if self.noise != "none":
+            out["observed"] = sign * (self.optimum - self.observed[:, -1])
+        return out
+
+    def lines(self) -> list[str]:
+        """For the report."""
+        out = []
+        if self.constraints:
+            found = int(self.feasible[:, -1].sum())
+            out.append(
+                f"Constraint {', '.join(self.constraints)}: best feasible value {self.optimum:.6g}; "
+                f"{found} of {len(self.feasible)} runs found a feasible architecture."
+            )
+        if self.noise != "none":
+            out.append(
+                f"Noise {self.noise}: the searcher saw Binomial({self.images}, rate) draws; "
+                "the lines above are true values of what it reported."
+            )
+        for name, values in self.regrets().items():
+            low, high = mean_interval(values)
+            interval = "" if math.isnan(low) else f" (95 % interval {low:.3f} to {high:.3f})"
+            out.append(f"Regret of the incumbent, {name} value: {values.mean():.3f}{interval}.")
+        return out
+
+    def as_csv(self) -> str:
+        """Means over the runs by query: `queries, true, observed, true_regret, observed_regret, feasible`."""
+        sign = 1.0 if self.maximize else -1.0
+        lines = []
+        true, observed, feasible = (a.mean(axis=0) for a in (self.true, self.observed, self.feasible))
+        for n in range(len(true)):
+            numbers = true[n], observed[n], sign * (self.optimum - true[n]), sign * (self.optimum - observed[n])
+            lines.append([n + 1, *(repr(round(float(x), 10)) for x in (*numbers, feasible[n]))])
+        return csv_text(["queries", "true", "observed", "true_regret", "observed_regret", "feasible"], lines)
+
+
+def judge(oracle: Oracle, race: Race, runs: Runs) -> Judged:
+    """Look up what the stored runs of a race are worth.
+
+    Args:
+        oracle: the table.
+        race: with a constraint, noise or both.
+        runs: as stored; their scores are what the searcher saw.
+    """
+    limits = parse_constraints(race.constraints)
+    maximize = bool(METRICS[race.objective].maximize)
+    sign = 1.0 if maximize else -1.0
+    column = sign * oracle.column(race.objective, seed=race.table_seed)
+    allowed = oracle.feasible(limits, seed=race.table_seed)
+    members = oracle.searchable_space(race.objective, seed=race.table_seed, constraints=limits).member_indices
+    known = column[members][allowed[members]]
+    worst = known.min()
+    counted = np.where(allowed, column, worst)
+
+    queried = runs.arch_index >= 0
+    index = np.where(queried, runs.arch_index, 0)
+    kept = queried & allowed[index]
+    # What is not feasible looks worse than anything that is.
+    lowest = min(worst, float(np.nanmin(sign * runs.scores))) - 1.0
+    seen = np.where(kept, sign * runs.scores.astype(np.float64), np.where(queried, lowest, np.nan))
+    feasible = np.logical_or.accumulate(kept, axis=1)
+    observed = np.maximum.accumulate(np.where(np.isnan(seen), -np.inf, seen), axis=1)
+    return Judged(
+        true=sign * chosen_by_seen(seen, np.where(kept, counted[index], worst)),
+        observed=sign * np.where(feasible, observed, worst),
+        feasible=feasible,
+        counted=sign * counted[members],
+        optimum=float(sign * known.max()),
+        maximize=maximize,
+        noise=race.noise,
+        images=race.images,
+        constraints=race.constraints,
+        true_scores=np.where(queried, sign * column[index], np.nan),
+    )

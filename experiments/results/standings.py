@@ -1,0 +1,350 @@
+"""The parts of a comparison, each from the arrays of the searchers' runs (see `experiments.results.comparison`)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.statistics import effects, power, ranks
+from experiments.statistics.intervals import (
+    area_under,
+    binomial_interval,
+    bootstrap_interval,
+    holm,
+    mean_interval,
+    paired_wilcoxon,
+    quantile_interval,
+    share_within,
+)
+from nasbench_ar.arrays import FloatArray
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Course:
+    """How one searcher's runs go on.
+
+    Attributes:
+        name: of the searcher.
+        seeds: (runs,) int64, ascending.
+        values: (runs, queries) float64, the metric at the architecture that a run would
+            report after each query; NaN where the table has no value.
+        regret: (runs, queries) float64, how far that is from the table's optimum, at least 0.
+        known: (queries,) int64 runs that have a value.
+        mean: (queries,) float64 mean regret over those.
+        mean_band: (queries, 2) its 95 % t interval.
+        median: (queries,) median regret.
+        median_band: (queries, 2) the middle half of the runs.
+        areas: (runs,) float64 area under the regret curve, over the number of queries.
+        area: their mean.
+        area_interval: its 95 % t interval.
+    """
+
+    name: str
+    seeds: NDArray[np.int64]
+    values: FloatArray
+    regret: FloatArray
+    known: NDArray[np.int64]
+    mean: FloatArray
+    mean_band: FloatArray
+    median: FloatArray
+    median_band: FloatArray
+    areas: FloatArray
+    area: float
+    area_interval: Interval
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One searcher at one budget; the metric's own values, and regrets.
+
+    Attributes:
+        budget: queries.
+        name: of the searcher.
+        runs: how many have a value.
+        mean: of the metric.
+        std: sample standard deviation over runs.
+        interval: 95 % t interval of the mean.
+        median: of the metric.
+        regret: mean distance from the table's optimum.
+        regret_interval: its 95 % t interval.
+        solved: share of the runs that found the optimum.
+        solved_interval: its exact 95 % interval.
+    """
+
+    budget: int
+    name: str
+    runs: int
+    mean: float
+    std: float
+    interval: Interval
+    median: float
+    regret: float
+    regret_interval: Interval
+    solved: float
+    solved_interval: Interval
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two searchers at one budget, the one of the better mean first.
+
+    Attributes:
+        budget: queries.
+        first: the better one by the mean advantage.
+        second: the other.
+        pairs: seeds that both have, with a value of both.
+        advantage: by how much `first` is better, mean over the pairs; positive is better
+            for every metric.
+        interval: its 95 % t interval.
+        p_value: Wilcoxon's signed-rank test, two-sided; NaN without pairs.
+        p_holm: adjusted over all pairs of searchers at this budget.
+        superiority: Vargha and Delaney's A over all runs of both.
+        superiority_interval: 95 %, bootstrap over seeds.
+        paired_superiority: share of the pairs that `first` wins, ties half.
+        cliffs_delta: 2 A - 1.
+        cohens_d: of the paired differences.
+        cohens_d_interval: 95 %, exact for normal differences.
+        correlation: of the two over the pairs, Pearson's; what pairing is worth.
+        target: the difference that the numbers of seeds are about.
+        seeds_t: seeds for 80 % power of the paired t test; None if it cannot be reached.
+        seeds_wilcoxon: the same of Wilcoxon's test, simulated.
+    """
+
+    budget: int
+    first: str
+    second: str
+    pairs: int
+    advantage: float
+    interval: Interval
+    p_value: float
+    p_holm: float
+    superiority: float
+    superiority_interval: Interval
+    paired_superiority: float
+    cliffs_delta: float
+    cohens_d: float
+    cohens_d_interval: Interval
+    correlation: float
+    target: float
+    seeds_t: int | None
+    seeds_wilcoxon: int | None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Mean ranks at one budget over the seeds that all searchers have.
+
+    Attributes:
+        budget: queries.
+        seeds: blocks, with a value of every searcher.
+        average: name -> mean rank, 1 being the best; NaN without seeds.
+        chi_squared: Friedman's.
+        p_value: of it; NaN for two searchers, where Wilcoxon's test is the comparison.
+        critical_difference: Nemenyi's, of mean ranks.
+        cliques: groups of names that the test of `joined_by` does not tell apart.
+        joined_by: `wilcoxon` or `nemenyi`.
+    """
+
+    budget: int
+    seeds: int
+    average: dict[str, float]
+    chi_squared: float
+    p_value: float
+    critical_difference: float
+    cliques: tuple[tuple[str, ...], ...]
+    joined_by: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Share of one searcher's runs within a regret, at the largest budget.
+
+    Attributes:
+        name: of the searcher.
+        tau: (taus,) regrets, ascending.
+        share: (taus,) of the runs with a regret of at most tau.
+        band: (taus, 2) exact binomial 95 % interval, for each tau on its own.
+    """
+
+    name: str
+    tau: FloatArray
+    share: FloatArray
+    band: FloatArray
+
+
+SIGNIFICANCE = 0.05
+MIDDLE = 0.5  # share of the runs in the band around a median
+
+
+def course(name: str, seeds: NDArray[np.int64], values: FloatArray, optimum: float) -> Course:
+    """The course of one searcher from its (runs, queries) values."""
+    regret = np.abs(values - optimum)
+    columns = [_known(column) for column in regret.T]
+    areas = area_under(regret)
+    return Course(
+        name=name,
+        seeds=seeds,
+        values=values,
+        regret=regret,
+        known=np.array([len(column) for column in columns]),
+        mean=np.array([_mean(column) for column in columns]),
+        mean_band=np.array([mean_interval(column) for column in columns]),
+        median=np.array([_median(column) for column in columns]),
+        median_band=np.array([quantile_interval(column, MIDDLE) for column in columns]),
+        areas=areas,
+        area=_mean(_known(areas)),
+        area_interval=mean_interval(_known(areas)),
+    )
+
+
+def _known(values: FloatArray) -> FloatArray:
+    """The entries that are there."""
+    return values[~np.isnan(values)]
+
+
+def _mean(values: FloatArray) -> float:
+    return float(values.mean()) if len(values) else math.nan
+
+
+def _median(values: FloatArray) -> float:
+    return float(np.median(values)) if len(values) else math.nan
+
+
+def standing(course: Course, budget: int) -> Standing:
+    """One searcher at one budget."""
+    values, regret = _known(course.values[:, budget - 1]), _known(course.regret[:, budget - 1])
+    solved = int((regret == 0).sum())
+    return Standing(
+        budget=budget,
+        name=course.name,
+        runs=len(values),
+        mean=_mean(values),
+        std=float(values.std(ddof=1)) if len(values) > 1 else math.nan,
+        interval=mean_interval(values),
+        median=_median(values),
+        regret=_mean(regret),
+        regret_interval=mean_interval(regret),
+        solved=solved / len(values) if len(values) else math.nan,
+        solved_interval=binomial_interval(solved, len(values)),
+    )
+
+
+def pairs_at(
+    courses: Sequence[Course], budget: int, sign: float, difference: float | None, resamples: int, seed: int
+) -> list[Pair]:
+    """All pairs at one budget, with p-values adjusted over them."""
+    found = [
+        pair(first, second, budget, sign, difference, resamples, seed)
+        for first, second in itertools.combinations(courses, 2)
+    ]
+    adjusted = holm([p.p_value for p in found])
+    return [replace(p, p_holm=value) for p, value in zip(found, adjusted, strict=True)]
+
+
+def pair(
+    one: Course, other: Course, budget: int, sign: float, difference: float | None, resamples: int, seed: int
+) -> Pair:
+    """Two searchers at one budget; `p_holm` is left to whoever knows all pairs.
+
+    Vargha and Delaney's A is taken over all runs of both, equal seeds or not: it answers
+    how often one run beats another, and a user's next run shares no seed with anybody.
+    Its interval resamples seeds of both together where the seeds are the same.
+    """
+    x, y = sign * one.values[:, budget - 1], sign * other.values[:, budget - 1]
+    first, second, pairs = _on_common_seeds(one, other, x, y)
+    gap = _mean(first - second) if pairs else _mean(_known(x)) - _mean(_known(y))
+    if gap < 0:
+        one, other, x, y, first, second, gap = other, one, y, x, second, first, -gap
+    differences = first - second
+    d = effects.cohens_d_paired(differences)
+    target = gap if difference is None else difference
+    sought = differences if difference is None or not pairs else differences - gap + difference
+    same = len(x) == len(y) and bool((one.seeds == other.seeds).all()) and pairs == len(x)
+    return Pair(
+        budget=budget,
+        first=one.name,
+        second=other.name,
+        pairs=pairs,
+        advantage=gap,
+        interval=mean_interval(differences),
+        p_value=paired_wilcoxon(first, second),
+        p_holm=math.nan,
+        superiority=effects.vargha_delaney(_known(x), _known(y)),
+        superiority_interval=bootstrap_interval(
+            effects.vargha_delaney, _known(x), _known(y), paired=same, resamples=resamples, seed=seed
+        ),
+        paired_superiority=effects.paired_superiority(first, second),
+        cliffs_delta=effects.cliffs_delta(_known(x), _known(y)),
+        cohens_d=d,
+        cohens_d_interval=effects.cohens_d_interval(d, pairs),
+        correlation=_correlation(first, second),
+        target=target,
+        seeds_t=power.pairs_for_t(effects.cohens_d_paired(sought)),
+        seeds_wilcoxon=power.pairs_for_wilcoxon(sought, seed=seed),
+    )
+
+
+def _on_common_seeds(one: Course, other: Course, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, int]:
+    common = np.intersect1d(one.seeds, other.seeds)
+    first, second = x[np.isin(one.seeds, common)], y[np.isin(other.seeds, common)]
+    both = ~np.isnan(first) & ~np.isnan(second)
+    return first[both], second[both], int(both.sum())
+
+
+def _correlation(first: FloatArray, second: FloatArray) -> float:
+    if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return math.nan
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def ranking(courses: Sequence[Course], budget: int, sign: float, pairs: Sequence[Pair], joined_by: str) -> Ranking:
+    """Mean ranks, Friedman's test and cliques at one budget, over the seeds that all have."""
+    names = [c.name for c in courses]
+    common = courses[0].seeds
+    for c in courses[1:]:
+        common = np.intersect1d(common, c.seeds)
+    values = np.column_stack([sign * c.values[np.isin(c.seeds, common), budget - 1] for c in courses])
+    values = values[~np.isnan(values).any(axis=1)]
+    seeds = len(values)
+    average = ranks.average_ranks(values) if seeds else np.full(len(names), np.nan)
+    critical = ranks.critical_difference(len(names), seeds)
+    different = np.abs(average[:, None] - average) > critical
+    if joined_by == "wilcoxon":
+        for p in pairs:
+            i, j = names.index(p.first), names.index(p.second)
+            different[i, j] = different[j, i] = p.p_holm < SIGNIFICANCE
+    chi_squared, p_value = ranks.friedman(values)
+    groups = ranks.cliques(average, different) if seeds else []
+    return Ranking(
+        budget=budget,
+        seeds=seeds,
+        average=dict(zip(names, average.tolist(), strict=True)),
+        chi_squared=chi_squared,
+        p_value=p_value,
+        critical_difference=critical,
+        cliques=tuple(tuple(names[k] for k in group) for group in groups),
+        joined_by=joined_by,
+    )
+
+
+def profiles(courses: Sequence[Course], budget: int) -> list[Profile]:
+    """Share of the runs within each regret that occurs, from 0 on."""
+    ends = [_known(c.regret[:, budget - 1]) for c in courses]
+    tau = np.unique(np.concatenate([[0.0], *ends]))
+    out = []
+    for c, regrets in zip(courses, ends, strict=True):
+        if len(regrets):
+            share = share_within(regrets, tau)
+            counts = np.rint(share * len(regrets)).astype(int)
+            band = np.array([binomial_interval(int(count), len(regrets)) for count in counts])
+        else:
+            share, band = np.full(len(tau), np.nan), np.full((len(tau), 2), np.nan)
+        out.append(Profile(c.name, tau, share, band))
+    return out

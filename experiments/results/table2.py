@@ -1,0 +1,270 @@
+"""Table 2: searchers side by side, and beside what the paper prints (NARes, section 5)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from experiments.results import published, summary
+from experiments.results.experiment import Experiment
+from experiments.statistics.intervals import holm, paired_wilcoxon
+from experiments.tables import (
+    as_markdown,
+    csv_text,
+    definitions,
+    number,
+    plus_minus,
+    short_label,
+)
+from nasbench_ar import METRICS
+from nasbench_ar.arrays import FloatArray
+
+SIGNIFICANCE = 0.05
+
+
+PUBLISHED_LINE = "published"
+
+
+PREFIX = "published_"
+
+
+def compare(experiments: Sequence[Experiment], row: int) -> tuple[int | None, list[float]]:
+    """The best searcher of a row by its mean, and each one's p-value against it.
+
+    Paired by seed (equal seeds start from the same random numbers), two-sided
+    Wilcoxon signed-rank, Holm-adjusted over the comparisons of the row; NaN for the
+    best itself.  None where for some searcher the table has values for fewer than half
+    of the runs: such means are over different, few runs and are not ranked.
+    """
+    rows = [experiment.rows[row] for experiment in experiments]
+    better = 1.0 if METRICS[rows[0].metric].maximize else -1.0
+    if any(np.isnan(r.values).mean() > 0.5 for r in rows):
+        return None, [np.nan] * len(rows)
+    best = int(np.argmax([better * r.mean for r in rows]))
+    p_values = [np.nan if k == best else paired_wilcoxon(*pairs(experiments, row, k, best)) for k in range(len(rows))]
+    return best, holm(p_values)
+
+
+def pairs(experiments: Sequence[Experiment], row: int, first: int, second: int) -> tuple[FloatArray, FloatArray]:
+    """A row's values of two experiments over the seeds that both have, (pairs,) each, NaN where missing."""
+    seeds = [experiments[k].runs.seeds for k in (first, second)]
+    values = [experiments[k].rows[row].values for k in (first, second)]
+    common = np.intersect1d(seeds[0], seeds[1])
+    return values[0][np.isin(seeds[0], common)], values[1][np.isin(seeds[1], common)]
+
+
+def table_lines(experiments: Sequence[Experiment]) -> tuple[list[str], list[list[str]]]:
+    """Header and lines: label, optimum, each searcher; below each metric its published line.
+
+    The best mean of a row stands in `**`; `≈` marks what is not significantly
+    different from it; `[n]` counts the values where some are missing.
+    """
+    header = ["Metric", "Optimum", *(e.config.searcher_name for e in experiments)]
+    lines = []
+    for position, row in enumerate(experiments[0].rows):
+        best, p_values = compare(experiments, position)
+        line = [_plain_label(experiments, position), number(row.optimum)]
+        for k, experiment in enumerate(experiments):
+            cell = experiment.rows[position]
+            text = plus_minus(cell.mean, cell.std)
+            if cell.known < len(cell.values):
+                text += f" [{cell.known}]"
+            line.append(f"**{text}**" if k == best else f"≈ {text}" if p_values[k] >= SIGNIFICANCE else text)
+        lines.append(line)
+        printed = [e.rows[position].published for e in experiments]
+        if any(printed):
+            optimal = published.OPTIMAL[METRICS[row.metric].table2 or ""]
+            texts = ["–" if cell is None else plus_minus(*cell) for cell in printed]
+            lines.append([f"  {PUBLISHED_LINE}", number(optimal), *texts])
+    return header, lines
+
+
+def _plain_label(experiments: Sequence[Experiment], row: int) -> str:
+    first = experiments[0].rows[row]
+    return short_label(experiments[0].oracle, first.metric) + (" (objective)" if first.is_objective else "")
+
+
+def as_text(experiments: Sequence[Experiment]) -> str:
+    """The table with its legend, in Markdown."""
+    first = experiments[0]
+    header, lines = table_lines(experiments)
+    out = [
+        what_was_run(experiments, first.objective),
+        "",
+        f"Table {first.oracle.name}: {first.oracle.title}",
+        "",
+        as_markdown(header, lines),
+        *legend(experiments),
+    ]
+    return "\n".join(out) + "\n"
+
+
+def what_was_run(experiments: Sequence[Experiment], objective: str) -> str:
+    """One sentence on what the table shows."""
+    runs = " or ".join(map(str, sorted({len(e.runs.seeds) for e in experiments})))
+    first = experiments[0]
+    return (
+        f"Accuracy (%) of the best architecture found: {runs} runs of {first.config.queries} queries, "
+        f"objective {objective}."
+    )
+
+
+def legend(experiments: Sequence[Experiment]) -> list[str]:
+    """What the signs in `table_lines` mean, and what is not in it."""
+    out = [
+        "Mean ± standard deviation over runs. Bold: best mean of the row; ≈: not significantly different from it "
+        f"(Wilcoxon signed-rank, paired by seed, Holm-adjusted, p >= {SIGNIFICANCE}). "
+        "Rows for which a searcher has values in fewer than half of its runs are not ranked.",
+    ]
+    if any(np.isnan(row.values).any() for e in experiments for row in e.rows):
+        out.append("[n]: runs whose reported architecture has a value in this table; the mean is over those.")
+    out += [f"{e.config.searcher_name}: {e.runs.early}" for e in experiments if e.runs.early]
+    if daggers := definitions(experiments[0].oracle, (row.metric for row in experiments[0].rows)):
+        out.append(f"{daggers}.")
+    if experiments[0].lacking:
+        out.append(f"Not in this table: {', '.join(experiments[0].lacking)}.")
+    if any(row.published for e in experiments for row in e.rows):
+        out.append(f"{PUBLISHED_LINE}: the paper's Table 2, on the authors' own data (val metrics at the best epoch).")
+    return out
+
+
+def as_csv(experiments: Sequence[Experiment]) -> str:
+    """One line per searcher and metric.
+
+    `searcher`, the columns of `summary.csv`, `runs` that have a value, and against the
+    best of the row: `pairs` of seeds and `p_value`.
+    """
+    lines = []
+    single = [list(csv.reader(io.StringIO(summary.as_csv(e.rows))))[1:] for e in experiments]
+    for position in range(len(experiments[0].rows)):
+        best, p_values = compare(experiments, position)
+        for k, experiment in enumerate(experiments):
+            known = experiment.rows[position].known
+            compared = ["", ""]
+            if best is not None and not np.isnan(p_values[k]):
+                difference = np.subtract(*pairs(experiments, position, k, best))
+                compared = [str(int((~np.isnan(difference)).sum())), repr(p_values[k])]
+            lines.append([experiment.config.searcher_name, *single[k][position], known, *compared])
+    return csv_text(["searcher", *summary.CSV_COLUMNS, "runs", "pairs", "p_value"], lines)
+
+
+Column = Mapping[str, Experiment]  # name of the corrected searcher -> experiment
+
+
+WHY = """Which published column is explained by what:
+
+- Random search is the same algorithm in both; only the random numbers differ.
+- Local search, published: two scores are compared by -1, 0 or 1 and the result is used as a truth value, so that it
+  moves to worse neighbours as well as to better ones, and a move skips the check of the budget. A walk that moves
+  anywhere is about as good as random search, which is what the published column shows{local}.
+- Regularized evolution is sound in the published code; the corrected one differs in that its starts are all
+  distinct{evolution}.
+- BANANAS, published: five networks of 20 layers, trained from scratch on unscaled targets, fit what was observed worse
+  than a constant does on average and rank the rest poorly (experiments.audit measures it), so that the ensemble adds
+  little to what mutating the best already does; with predictors that rank what is unseen, it gains. The published
+  search also spends proposals on repeats and checks its budget only between rounds{bananas}."""
+
+
+def variant_lines(corrected: Column, as_published: Column, names: list[str]) -> tuple[list[str], list[list[str]]]:
+    """Header and lines: under each metric the corrected searchers, the published code here, and the paper.
+
+    Every mean measured here is followed by its difference from the paper's, where the
+    paper has one.
+    """
+    any_column = next(iter((*corrected.values(), *as_published.values())))
+    header = ["Metric", "Optimum", *names]
+    lines = []
+    for position, row in enumerate(any_column.rows):
+        label = short_label(any_column.oracle, row.metric) + (" (objective)" if row.is_objective else "")
+        lines.append([label, number(row.optimum), *([""] * len(names))])
+        paper_row = METRICS[row.metric].table2 or ""
+        for title, column in (("corrected", corrected), ("published code", as_published)):
+            if column:
+                cells = [_cell(column[name], position) if name in column else "–" for name in names]
+                lines.append([f"  {title}", "", *cells])
+        paper = [published.TABLE2[name].get(paper_row) for name in names]
+        if _same_protocol(any_column, position):
+            cells = ["–" if cell is None else plus_minus(*cell) for cell in paper]
+            lines.append(["  paper", number(published.OPTIMAL[paper_row]), *cells])
+    return header, lines
+
+
+def variant_legend(first: Experiment) -> list[str]:
+    """What the signs in `variant_lines` mean, and what is not in it, for the rows of one experiment."""
+    out = [
+        "Mean ± standard deviation over runs"
+        + ("; in parentheses the difference from the paper's mean. " if _any_published(first) else ". ")
+        + "[n]: runs whose reported architecture has a value in this table."
+    ]
+    if daggers := definitions(first.oracle, (row.metric for row in first.rows)):
+        out.append(f"{daggers}.")
+    if first.lacking:
+        out.append(f"Not in this table: {', '.join(first.lacking)}.")
+    return out
+
+
+def _any_published(experiment: Experiment) -> bool:
+    return any(row.published is not None for row in experiment.rows)
+
+
+def _same_protocol(experiment: Experiment, row: int) -> bool:
+    return experiment.rows[row].published is not None
+
+
+def _cell(experiment: Experiment, position: int) -> str:
+    row = experiment.rows[position]
+    text = plus_minus(row.mean, row.std)
+    if row.published is not None and not np.isnan(row.mean):
+        text += f" ({row.mean - row.published[0]:+.2f})"
+    return text if row.known == len(row.values) else f"{text} [{row.known}]"
+
+
+def explanation(corrected: Column, as_published: Column) -> str:
+    """The paragraph on what explains what, with the objective as measured in these runs."""
+
+    def measured(name: str) -> str:
+        parts = []
+        for title, column in (("published code", as_published), ("corrected", corrected)):
+            if name in column:
+                row = next(row for row in column[name].rows if row.is_objective)
+                parts.append(f"{title} {plus_minus(row.mean, row.std)}")
+        if name in as_published:
+            lengths = (as_published[name].runs.arch_index >= 0).sum(axis=1)
+            if over := int((lengths > as_published[name].config.queries).sum()):
+                parts.append(f"{over} of {len(lengths)} runs over budget, the longest with {lengths.max()} queries")
+        return f" (here: {'; '.join(parts)})" if parts else ""
+
+    return WHY.format(
+        local=measured("local_search"),
+        evolution=measured("regularized_evolution"),
+        bananas=measured("bananas"),
+    )
+
+
+def variant_text(corrected: Column, as_published: Column, names: list[str]) -> str:
+    """The whole report, in Markdown."""
+    first = next(iter((*corrected.values(), *as_published.values())))
+    header, lines = variant_lines(corrected, as_published, names)
+    counts = []
+    for title, column in (("corrected", corrected), ("published code", as_published)):
+        if column:
+            runs = ", ".join(f"{name} {len(column[name].runs.seeds)}" for name in names if name in column)
+            counts.append(f"Runs, {title}: {runs}.")
+    out = [
+        f"Accuracy (%) of the best architecture found: runs of {first.config.queries} queries, "
+        f"objective {first.objective}.",
+        "",
+        f"Table {first.oracle.name}: {first.oracle.title}",
+        "",
+        *counts,
+        "",
+        as_markdown(header, lines),
+        *variant_legend(first),
+    ]
+    for column in (corrected, as_published):
+        out += [f"{e.config.searcher_name}: {e.runs.early}" for e in column.values() if e.runs.early]
+    out += ["", explanation(corrected, as_published)]
+    return "\n".join(out) + "\n"

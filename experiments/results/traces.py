@@ -1,0 +1,208 @@
+"""Stored multi-fidelity runs as numbers: what the incumbents are worth, and when they were found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.races.checks import checked_config
+from experiments.races.machines import Trace
+from experiments.races.trace_store import TraceStore
+from experiments.results.read import table_of
+from experiments.statistics.intervals import holm, mean_interval, paired_wilcoxon
+from nasbench_ar import METRICS, Oracle, ResultsError
+from nasbench_ar.arrays import FloatArray
+
+SHARED = ("table", "table_hash", "objective", "budget", "unit", "table_seed")  # what compared runs have in common
+POINTS = 200  # of a curve
+
+
+@dataclass(frozen=True)
+class Results:
+    """The runs of one searcher.
+
+    Attributes:
+        name: of the searcher, or of its folder.
+        config: its `config.yaml`.
+        oracle: the table.
+        traces: its runs, ascending by seed.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    oracle: Oracle
+    traces: Sequence[Trace]
+
+    @property
+    def objective(self) -> str:
+        """The metric that guided the search."""
+        return str(self.config["fingerprint"]["objective"])
+
+    @property
+    def budget(self) -> float:
+        """What a run may spend."""
+        return float(self.config["fingerprint"]["budget"])
+
+    @property
+    def workers(self) -> int:
+        """Simulated machines."""
+        return int(self.config["fingerprint"]["workers"])
+
+    @property
+    def seeds(self) -> NDArray[np.int64]:
+        """(runs,) int64 ascending."""
+        return np.array([trace.seed for trace in self.traces], dtype=np.int64)
+
+    @property
+    def reported(self) -> NDArray[np.int32]:
+        """(runs,) int32 the incumbent at the end of each run."""
+        return np.array([trace.incumbent[-1] for trace in self.traces], dtype=np.int32)
+
+    @cached_property
+    def _worth(self) -> FloatArray:
+        return self.oracle.column(self.objective, seed=self.config["fingerprint"]["table_seed"])
+
+    @cached_property
+    def optimum(self) -> float:
+        """The best value of the objective in the table."""
+        return self.oracle.optimum(self.objective, seed=self.config["fingerprint"]["table_seed"])[1]
+
+    def true_scores(self, axis: str, at: FloatArray) -> FloatArray:
+        """(runs, len(at)) float64: the finished objective of each run's incumbent, looked up in the table.
+
+        Args:
+            axis: `spent` or `ended`, the cost or the simulated time.
+            at: values of the axis; NaN stands where no training had ended yet.
+        """
+        out = np.full((len(self.traces), len(at)), np.nan)
+        for row, trace in zip(out, self.traces, strict=True):
+            # A sum of costs may fall short of the budget it exhausts by a rounding error.
+            position = np.searchsorted(getattr(trace, axis), at * (1 + 1e-9), side="right") - 1
+            row[position >= 0] = self._worth[trace.incumbent[position[position >= 0]]]
+        return out
+
+    def curve(self, axis: str) -> tuple[FloatArray, FloatArray]:
+        """Grid and (runs, points) true scores, from where every run has an incumbent to where the last run ends."""
+        first = max(getattr(trace, axis)[0] for trace in self.traces)
+        last = max(getattr(trace, axis)[-1] for trace in self.traces)
+        grid = np.linspace(first, last, POINTS)
+        return grid, self.true_scores(axis, grid)
+
+    def started(self) -> FloatArray:
+        """(runs,) architectures that were trained at all."""
+        return np.array([len(np.unique(trace.arch_index)) for trace in self.traces], dtype=np.float64)
+
+    def finished(self) -> FloatArray:
+        """(runs,) architectures that were trained to the last epoch."""
+        last = int(self.config["epochs"]) - 1
+        return np.array([(trace.epoch == last).sum() for trace in self.traces], dtype=np.float64)
+
+    def clock(self) -> FloatArray:
+        """(runs,) simulated time at the end."""
+        return np.array([trace.ended[-1] for trace in self.traces])
+
+
+@dataclass(frozen=True)
+class Cell:
+    """True scores of one searcher after one share of the budget.
+
+    Attributes:
+        values: (runs,) float64, NaN where a run had no incumbent.
+        mean: over the runs that have one.
+        std: sample standard deviation.
+        interval: 95 % t interval of the mean.
+        best: whether no compared searcher has a better mean.
+        p_value: against the best, paired by seed, Holm-adjusted; NaN for the best itself.
+    """
+
+    values: FloatArray
+    mean: float
+    std: float
+    interval: tuple[float, float]
+    best: bool
+    p_value: float
+
+
+def compared(results: Sequence[Results], share: float) -> list[Cell]:
+    """One cell per searcher, at a share of the budget; a mean over fewer than half of the runs is never best."""
+    values = [r.true_scores("spent", np.array([share * r.budget]))[:, 0] for r in results]
+    known = [v[~np.isnan(v)] for v in values]
+    means = [float(v.mean()) if len(v) else np.nan for v in known]
+    sign = 1.0 if METRICS[results[0].objective].maximize else -1.0
+    ranked = [sign * m if 2 * len(k) >= len(v) > 0 else -np.inf for m, k, v in zip(means, known, values, strict=True)]
+    best = int(np.argmax(ranked)) if max(ranked) > -np.inf and len(results) > 1 else -1
+    p_values = holm(
+        [np.nan if k == best or best < 0 else _paired(results, values, k, best) for k in range(len(values))]
+    )
+    return [
+        Cell(
+            values=values[k],
+            mean=means[k],
+            std=float(known[k].std(ddof=1)) if len(known[k]) > 1 else np.nan,
+            interval=mean_interval(known[k]),
+            best=k == best,
+            p_value=p_values[k],
+        )
+        for k in range(len(results))
+    ]
+
+
+def _paired(results: Sequence[Results], values: Sequence[FloatArray], first: int, second: int) -> float:
+    common = np.intersect1d(results[first].seeds, results[second].seeds)
+    one, other = (values[k][np.isin(results[k].seeds, common)] for k in (first, second))
+    return paired_wilcoxon(one, other)
+
+
+def read_results(folder: Path, seeds: Sequence[int] | None = None, oracle: Oracle | None = None) -> Results:
+    """Stored runs of one folder.
+
+    Args:
+        folder: `<out>/<table>/fidelity/<searcher>`.
+        seeds: which; all that are finished by default.
+        oracle: their table, if it is open already.
+
+    Raises:
+        ResultsError: when it holds none of multi-fidelity search, or its table is gone.
+    """
+    store = TraceStore(folder)
+    config = checked_config(folder, fidelity=True)
+    traces = store.traces(store.stored() if seeds is None else seeds)
+    if not traces:
+        raise ResultsError(f"{folder} holds no finished run")
+    oracle = oracle or Oracle(table_of(folder, config))
+    _check_traces(folder, config, traces, oracle)
+    return Results(str(config["name"]), config, oracle, traces)
+
+
+def _check_traces(folder: Path, config: Mapping[str, Any], traces: Sequence[Trace], oracle: Oracle) -> None:
+    size, epochs = oracle.space.product_size, oracle.table.epochs
+    if config.get("epochs") != epochs:
+        raise ResultsError(
+            f"{folder} says that trainings have {config.get('epochs')} epochs, table {oracle.name} has {epochs}; "
+            f"remove the folder {folder}, or use another out="
+        )
+    for trace in traces:
+        if trace.arch_index.max() >= size or trace.epoch.max() >= epochs:
+            raise ResultsError(
+                f"the run of seed {trace.seed} in {folder} has trainings that table {oracle.name} has not; "
+                "remove it and run the command again"
+            )
+
+
+def check_comparable(results: Sequence[Results]) -> None:
+    """Refuse to compare runs under different rules.
+
+    Raises:
+        ResultsError: says what differs.
+    """
+    first = results[0].config["fingerprint"]
+    for other in results[1:]:
+        mark = other.config["fingerprint"]
+        if differs := [f"{key} {mark[key]!r} against {first[key]!r}" for key in SHARED if mark[key] != first[key]]:
+            raise ResultsError(f"{other.name} and {results[0].name} cannot be compared: {', '.join(differs)}")

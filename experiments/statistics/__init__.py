@@ -1,0 +1,1 @@
+"""Intervals, tests, effect sizes, ranks and power."""

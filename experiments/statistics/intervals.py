@@ -1,0 +1,149 @@
+"""Statistics of races: pure functions from arrays to numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy import stats
+
+from nasbench_ar.arrays import FloatArray
+
+
+def equalised(values: FloatArray) -> FloatArray:
+    """Values that look equal as decimals made equal: ranks must not see differences by rounding."""
+    return np.round(values, 9)
+
+
+def t_quantile(n: int, confidence: float = 0.95) -> float:
+    """Student's t factor of a two-sided interval of a mean of `n` values, n at least 2."""
+    return float(stats.t.ppf(0.5 + confidence / 2, n - 1))
+
+
+def mean_interval(values: FloatArray, confidence: float = 0.95) -> tuple[float, float]:
+    """Student's t interval of a mean; NaN for fewer than two values.
+
+    Args:
+        values: (runs,) without NaN.
+        confidence: coverage, 0.95 by default.
+    """
+    n = len(values)
+    if n < 2:
+        return math.nan, math.nan
+    half = t_quantile(n, confidence) * values.std(ddof=1) / math.sqrt(n)
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def quantile_interval(values: FloatArray, share: float = 0.5) -> tuple[float, float]:
+    """The range of the middle `share` of the values; NaN for none.
+
+    It describes how runs scatter, not how well a mean is known.
+    """
+    if not len(values):
+        return math.nan, math.nan
+    low, high = np.quantile(values, (0.5 - share / 2, 0.5 + share / 2))
+    return float(low), float(high)
+
+
+def binomial_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Exact interval of a share (Clopper and Pearson 1934); NaN for no trials."""
+    if n == 0:
+        return math.nan, math.nan
+    interval = stats.binomtest(successes, n).proportion_ci(confidence, method="exact")
+    return float(interval.low), float(interval.high)
+
+
+def bootstrap_interval(
+    statistic: Callable[..., float],
+    *samples: FloatArray,
+    paired: bool = False,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of any statistic of one or several samples.
+
+    Args:
+        statistic: arrays -> number.
+        samples: each (n,) or (n, ...); resampled along the first axis.
+        paired: draw the same rows of every sample, as for runs of equal seeds.
+        confidence: coverage, 0.95 by default.
+        resamples: how often.
+        seed: of the draws; no other random state is used or touched.
+
+    Raises:
+        ValueError: when paired samples have unequal lengths.
+    """
+    lengths = [len(sample) for sample in samples]
+    if paired and len(set(lengths)) > 1:
+        raise ValueError(f"paired samples need equal lengths; got {lengths}")
+    if min(lengths) < 2:
+        return math.nan, math.nan
+    rng = np.random.default_rng(seed)
+    found = np.empty(resamples)
+    for k in range(resamples):
+        rows = rng.integers(lengths[0], size=lengths[0])
+        drawn = [
+            sample[rows if paired or position == 0 else rng.integers(length, size=length)]
+            for position, (sample, length) in enumerate(zip(samples, lengths, strict=True))
+        ]
+        found[k] = statistic(*drawn)
+    return quantile_interval(found, confidence)
+
+
+def area_under(curve: FloatArray) -> FloatArray:
+    """Mean height of each curve: the area under it, divided by its length.
+
+    Args:
+        curve: (runs, queries), NaN where a query has no value.
+
+    Returns:
+        (runs,) float64, over the queries that have a value; NaN where none has.
+    """
+    known = ~np.isnan(curve)
+    count = known.sum(axis=1)
+    total = np.where(known, curve, 0.0).sum(axis=1)
+    return np.divide(total, count, out=np.full(len(curve), np.nan), where=count > 0)
+
+
+def share_within(regrets: FloatArray, tau: FloatArray) -> FloatArray:
+    """(taus,) share of the runs whose regret is at most each tau: rises from 0 to 1.
+
+    The run-score distribution of Agarwal et al. (2021), for a loss; their performance
+    profile of a single task.
+    """
+    return np.searchsorted(np.sort(regrets), tau, side="right") / len(regrets)
+
+
+def paired_wilcoxon(first: FloatArray, second: FloatArray) -> float:
+    """Two-sided p-value of Wilcoxon's signed-rank test on pairs; 1 where all pairs are equal.
+
+    Zero differences are kept in the ranking (Pratt 1959), since runs often end at the
+    same value.  NaN where no pair is complete.
+
+    Args:
+        first: (runs,) values, NaN where missing.
+        second: (runs,) values of the same seeds.
+    """
+    if np.shape(first) != np.shape(second):
+        raise ValueError(f"pairs need equal shapes; got {np.shape(first)} and {np.shape(second)}")
+    difference = np.asarray(first) - np.asarray(second)
+    difference = difference[~np.isnan(difference)]
+    if not len(difference):
+        return math.nan
+    if not difference.any():
+        return 1.0
+    return float(stats.wilcoxon(equalised(difference), zero_method="pratt", method="asymptotic").pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment for several comparisons; NaN entries stay and do not count."""
+    p = np.asarray(p_values, dtype=np.float64)
+    out = p.copy()
+    order = [k for k in np.argsort(p, kind="stable") if not math.isnan(p[k])]
+    largest = 0.0
+    for step, k in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - step) * p[k]))
+        out[k] = largest
+    return out.tolist()

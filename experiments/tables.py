@@ -1,0 +1,180 @@
+"""Numbers in words and tables: Markdown, LaTeX and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterable, Sequence
+
+from nasbench_ar import METRICS, Oracle
+
+
+def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """A CSV file; a text that spreadsheets would take for a formula, such as a name `=1+1`, gets an apostrophe."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(map(_harmless, line) for line in lines)
+    return out.getvalue()
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A number for people; a dash where there is none, large counts in scientific notation."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:.{digits}f}" if abs(value) < 1e5 else f"{value:.3e}"
+
+
+def plus_minus(mean: float, std: float) -> str:
+    """`38.18 ± 0.22`."""
+    return number(mean) if math.isnan(std) else f"{number(mean)} ± {number(std)}"
+
+
+def as_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, columns aligned so that it reads well as plain text too."""
+    widths = [max(len(line[k]) for line in (header, *lines)) for k in range(len(header))]
+
+    def joined(line: Sequence[str]) -> str:
+        padded = [
+            text.ljust(width) if k == 0 else text.rjust(width)
+            for k, (text, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    ruler = [("-" if k == 0 else "") + "-" * (w - 1) + ("" if k == 0 else ":") for k, w in enumerate(widths)]
+    return "\n".join([joined(header), f"| {' | '.join(ruler)} |", *map(joined, lines)]) + "\n"
+
+
+def as_latex(header: Sequence[str], lines: Sequence[Sequence[str]], caption: str, label: str) -> str:
+    r"""A `booktabs` table for `\input`, no wider than the line.
+
+    `**bold**` cells become `\textbf`, a searcher's name its proper name, and what begins
+    with two spaces is indented below the line above it.
+
+    Args:
+        header: one cell a column.
+        lines: likewise.
+        caption: plain text.
+        label: what stands behind `tab:`; other characters than letters and digits become hyphens.
+    """
+    body: list[str] = []
+    for k, line in enumerate(lines):
+        if k and lines[k - 1][0].startswith("  ") and not line[0].startswith("  "):
+            body.append(r"\addlinespace")
+        body.append(" & ".join(map(_cell, line)) + r" \\")
+    return "\n".join(
+        [
+            r"% needs \usepackage{booktabs,graphicx}",
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_latex(caption)}}}",
+            rf"\label{{tab:{re.sub('[^A-Za-z0-9]+', '-', label)}}}",
+            r"\smallskip",
+            r"\small",
+            r"\setlength{\tabcolsep}{4pt}",
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+            rf"\begin{{tabular}}{{@{{}}l{'r' * (len(header) - 1)}@{{}}}}",
+            r"\toprule",
+            " & ".join(map(_cell, header)) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+_LATEX = {character: f"\\{character}" for character in "%_&#${}"}
+
+
+def _latex(text: str) -> str:
+    text = text.replace(">=", "≥").replace("<=", "≤")
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _harmless(cell: object) -> object:
+    if not (isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t"))):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
+
+
+def _cell(text: str) -> str:
+    if text.startswith("**") and text.endswith("**") and len(text) > 4:
+        return rf"\textbf{{{_cell(text[2:-2])}}}"
+    if text.startswith("  "):
+        return rf"\quad {_cell(text[2:])}"
+    if text in SEARCHER_NAMES:
+        text = proper_name(text)[0].upper() + proper_name(text)[1:]
+    out = _MINUS.sub("$-$", _latex(text))
+    out = _POWER.sub(lambda found: rf"${found[1]}\times10^{{{int(found[2])}}}$", out)
+    return f"{{}}{out}" if out.startswith(("[", "*")) else out  # which would belong to the end of the line before
+
+
+_MINUS = re.compile(r"(?<![\w.])-(?=\d)")
+
+
+_POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]\d+)(?!\w)")  # 6.68e+09
+
+
+PUBLISHED = "published_"  # prefix of the searchers as published
+_PROPER_NAMES = {
+    "random_search": "random search",
+    "local_search": "local search",
+    "regularized_evolution": "regularized evolution",
+    "bananas": "BANANAS",
+    "nsga2": "NSGA-II",
+    "optuna": "Optuna",
+    "nevergrad": "Nevergrad",
+    "random_full": "random search",
+    "successive_halving": "successive halving",
+    "hyperband": "Hyperband",
+    "asha": "ASHA",
+}
+SEARCHER_NAMES = (*_PROPER_NAMES, *(f"{PUBLISHED}{name}" for name in _PROPER_NAMES))  # of the toolkit
+
+
+def proper_name(name: str) -> str:
+    """What people call a searcher; of a user's own, its name without underscores."""
+    stem = name.removeprefix(PUBLISHED)
+    if stem not in _PROPER_NAMES:
+        return name.replace("_", " ")
+    return _PROPER_NAMES[stem] + (" (published)" if name.startswith(PUBLISHED) else "")
+
+
+OTHERWISE = "†"
+
+
+def short_label(oracle: Oracle, name: str) -> str:
+    """Label of a metric; `definitions` says what the dagger means."""
+    return METRICS[name].label + (OTHERWISE if name in oracle.table.meta["differs"] else "")
+
+
+def definitions(oracle: Oracle, names: Iterable[str]) -> str:
+    """What the daggers on these metrics mean, in one line; empty where there is none."""
+    differs = oracle.table.meta["differs"]
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        if name in differs:
+            groups.setdefault(differs[name], []).append(METRICS[name].label)
+    several = len(groups) > 1
+    parts = [f"{', '.join(labels)}: {how}" if several else how for how, labels in groups.items()]
+    return f"{OTHERWISE} measured otherwise than in the paper: {'; '.join(parts)}" if parts else ""
+
+
+def objective_axis(oracle: Oracle, objective: str) -> str:
+    """Axis label of an objective: name and unit, which for MACs are one."""
+    label, unit = short_label(oracle, objective), METRICS[objective].unit
+    return label + (f" ({unit})" if unit not in ("", label) else "")
+
+
+def origin(oracle: Oracle, *metrics: str) -> str:
+    """For the foot of a figure: what the table's numbers are, and how it measures these metrics if otherwise."""
+    return "; ".join(filter(None, (f"table {oracle.name}: {oracle.title}", definitions(oracle, metrics))))

@@ -1,0 +1,254 @@
+"""The table as an objective for other libraries: Optuna studies and Nevergrad optimisers.
+
+    import optuna, nasbench_ar
+
+    objective = nasbench_ar.optuna_objective("val_best_pgd_acc", budget=500)
+    study = optuna.create_study(directions=objective.directions)
+    study.optimize(objective)                     # stops by itself when the budget is spent
+    objective.session.best()
+
+    import nevergrad
+
+    problem = nasbench_ar.nevergrad_problem("val_best_pgd_acc", budget=500)
+    optimizer = nevergrad.optimizers.TwoPointsDE(problem.parametrization(), budget=2000)
+    optimizer.register_callback("ask", problem.stopper())
+    optimizer.minimize(problem)
+
+The budget counts unique architectures; a repeated one gets its known value, free.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from nasbench_ar.architecture import Architecture
+from nasbench_ar.constraints import ConstraintsLike
+from nasbench_ar.errors import ConfigError, SpaceError, shown
+from nasbench_ar.oracle import Oracle, load
+from nasbench_ar.session import CountedQueries
+
+STALL_LIMIT = 10_000  # proposals in a row without anything new
+ENCODINGS = ("auto", "categorical", "ordinal")
+NUMERIC_SAMPLERS = ("CmaEsSampler", "QMCSampler")  # Optuna's that leave categories to random sampling
+
+
+class TableProblem:
+    """Counted queries, as a function of one choice per entry of the vector.
+
+    Attributes:
+        session: with `history`, `spent`, `remaining`, `repeats`.
+        directions: `maximize` or `minimize`, per objective.
+    """
+
+    def __init__(self, session: CountedQueries[Any]) -> None:
+        self.session = session
+        self.directions = ["maximize" if found.maximize else "minimize" for found in session.objectives]
+        space = session.space
+        self._entries = [(name, space.choices(k)) for k, name in enumerate(space.entry_names)]
+        self._in_a_row = 0
+        self._worst: list[float] = []
+        self._lock = threading.Lock()  # a study may run several threads
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.session})"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the budget or the space is spent, or nothing new was proposed 10,000 times in a row."""
+        over = not self.session.remaining or self.session.spent >= self.session.space.size
+        return over or self._in_a_row >= STALL_LIMIT
+
+    def _new(self, architecture: Architecture) -> bool:
+        new = architecture in self.session.space and architecture not in self.session.history
+        self._in_a_row = 0 if new else self._in_a_row + 1
+        return new
+
+
+class OptunaObjective(TableProblem):
+    """What `study.optimize` takes; every entry of the vector is one parameter of a trial.
+
+    A categorical parameter, `D1`, `W1`, ..., takes an entry's values.  An ordinal one,
+    `D1_rank`, `W1_rank`, ..., takes the value's rank from 0; the trial's user attribute
+    `architecture` then says which architecture it was.
+
+    Values are in the objectives' own units: create the study with `directions`.  A trial
+    outside the space (left out of a partial table, beyond a limit on a known cost) is
+    pruned and costs nothing; one beyond a limit on a measured metric is pruned and has
+    cost a query.
+
+    Attributes:
+        encoding: `categorical`, `ordinal`, or `auto`: ordinal for Optuna's samplers
+            that know numbers only (CMA-ES, QMC), categorical otherwise.
+    """
+
+    def __init__(self, session: CountedQueries[Any], *, encoding: str = "auto") -> None:
+        if encoding not in ENCODINGS:
+            raise ConfigError(f"encoding={shown(encoding)}: expected one of {', '.join(ENCODINGS)}")
+        super().__init__(session)
+        self.encoding = encoding
+
+    def __call__(self, trial: Any) -> Any:
+        """The value of one trial; several in a tuple.
+
+        Raises:
+            ConfigError: for a study of other directions, or a sampler that knows no categories.
+            optuna.TrialPruned: for what is outside the space or beyond a limit.
+            BudgetExhaustedError: for a new architecture after the budget was spent,
+                where a study goes on in spite of `stop`.
+        """
+        import optuna
+
+        study = getattr(trial, "study", None)  # a FixedTrial has none
+        if study is not None:
+            self._check_directions(study)
+        architecture = self._suggested(trial, type(study.sampler).__name__ if study is not None else "")
+        with self._lock:
+            self._new(architecture)
+            try:
+                value = self.session.query(architecture)
+            except SpaceError as error:
+                raise optuna.TrialPruned(str(error)) from None
+            finally:
+                if self.finished and study is not None:
+                    with contextlib.suppress(RuntimeError):  # asked outside of optimize: nothing to stop
+                        study.stop()
+            if not self.session.feasible(architecture):
+                raise optuna.TrialPruned(f"{architecture} breaks {', '.join(map(str, self.session.constraints))}")
+        return value
+
+    def _check_directions(self, study: Any) -> None:
+        given = [direction.name.lower() for direction in study.directions]
+        if given != self.directions:
+            names = ", ".join(found.name for found in self.session.objectives)
+            one = f"direction={self.directions[0]!r}"
+            needed = one if len(self.directions) == 1 else f"directions={self.directions!r}"
+            raise ConfigError(
+                f"this study has directions={given!r}, which are wrong for {names}: "
+                f"create it with optuna.create_study({needed})"
+            )
+
+    def _suggested(self, trial: Any, sampler: str) -> Architecture:
+        numeric = sampler in NUMERIC_SAMPLERS
+        if numeric and self.encoding == "categorical":
+            raise ConfigError(
+                f"encoding='categorical': {sampler} samples categories at random; use 'auto' or 'ordinal'"
+            )
+        if self.encoding == "categorical" or (self.encoding == "auto" and not numeric):
+            return Architecture(*(trial.suggest_categorical(name, choices) for name, choices in self._entries))
+        ranks = [trial.suggest_int(f"{name}_rank", 0, len(choices) - 1) for name, choices in self._entries]
+        found = Architecture(*(choices[rank] for rank, (_, choices) in zip(ranks, self._entries, strict=True)))
+        trial.set_user_attr("architecture", str(found))
+        return found
+
+
+class NevergradProblem(TableProblem):
+    """What `optimizer.minimize` takes: a loss, which is the score with its sign turned."""
+
+    def parametrization(self, *, ordered: bool = True) -> Any:
+        """Nevergrad's description of the space, one choice per entry of the vector.
+
+        Args:
+            ordered: `TransitionChoice`, which knows the order of depths and widths;
+                otherwise `Choice`.
+
+        Raises:
+            ConfigError: when Nevergrad is not installed.
+        """
+        nevergrad = _nevergrad()
+        choice = nevergrad.p.TransitionChoice if ordered else nevergrad.p.Choice
+        return nevergrad.p.Instrumentation(*(choice(list(choices)) for _, choices in self._entries))
+
+    def stopper(self) -> Any:
+        """A callback for `ask` that ends `minimize` when the budget is spent."""
+        return _nevergrad().callbacks.EarlyStopping(lambda _: self.finished)
+
+    def __call__(self, *choices: int) -> Any:
+        """The loss of one architecture; several in a list.
+
+        Nevergrad knows no failed evaluations: what lies outside the space costs nothing and
+        has a loss one above the worst so far.
+
+        Raises:
+            BudgetExhaustedError: for a new architecture after the budget was spent.
+        """
+        architecture = Architecture(*choices)
+        several = len(self.directions) > 1
+        with self._lock:
+            self._new(architecture)
+            if architecture not in self.session.space:
+                return self._beyond() if several else self._beyond()[0]
+            score = self.session.score(architecture)
+            losses = [-value for value in (score if several else [score])]
+            self._worst = list(map(max, self._worst, losses)) if self._worst else losses
+        return losses if several else losses[0]
+
+    def _beyond(self) -> list[float]:
+        return [loss + 1 for loss in self._worst] or [0.0] * len(self.directions)
+
+
+def optuna_objective(
+    objective: str | Sequence[str] | None = None,
+    *,
+    budget: int,
+    table: str | os.PathLike[str] | Oracle | None = None,
+    constraints: ConstraintsLike = None,
+    allow_test_objective: bool = False,
+    encoding: str = "auto",
+) -> OptunaObjective:
+    """The table as an objective of an Optuna study.
+
+    Args:
+        objective: a metric, or several; None takes the table's default.
+        budget: unique architectures.
+        table: a name, a folder, an oracle, or None for the best table at hand.
+        constraints: limits such as `macs<=10e9`.
+        allow_test_objective: let a test metric guide the search.
+        encoding: how a study sees an entry of the vector, `auto`, `categorical` or
+            `ordinal`; see `OptunaObjective`.
+
+    Raises:
+        ConfigError: on another encoding.
+        NasbenchError: as `load` and `Oracle.session`.
+    """
+    session = _session(objective, budget, table, constraints, allow_test_objective)
+    return OptunaObjective(session, encoding=encoding)
+
+
+def nevergrad_problem(
+    objective: str | Sequence[str] | None = None,
+    *,
+    budget: int,
+    table: str | os.PathLike[str] | Oracle | None = None,
+    constraints: ConstraintsLike = None,
+    allow_test_objective: bool = False,
+) -> NevergradProblem:
+    """The table as a loss for a Nevergrad optimiser; these arguments are those of `optuna_objective`."""
+    return NevergradProblem(_session(objective, budget, table, constraints, allow_test_objective))
+
+
+def _session(
+    objective: str | Sequence[str] | None,
+    budget: int,
+    table: str | os.PathLike[str] | Oracle | None,
+    constraints: ConstraintsLike,
+    allow_test: bool,
+) -> CountedQueries[Any]:
+    oracle = table if isinstance(table, Oracle) else load(table, quiet=True)
+    more: Any = {"budget": budget, "constraints": constraints, "allow_test_objective": allow_test}
+    if objective is None or isinstance(objective, str):
+        return oracle.session(objective, **more)
+    if len(objective) == 1:
+        return oracle.session(objective[0], **more)
+    return oracle.vector_session(objective, **more)
+
+
+def _nevergrad() -> Any:
+    try:
+        import nevergrad
+    except ImportError:
+        raise ConfigError("this needs Nevergrad: pip install 'nasbench-ar[nevergrad]'") from None
+    return nevergrad

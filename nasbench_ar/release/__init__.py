@@ -1,0 +1,1 @@
+"""The authors' release (JSON lines), read and checked."""

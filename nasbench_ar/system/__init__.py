@@ -1,0 +1,1 @@
+"""What every command stands on: its front, engines, files and processes."""

@@ -1,0 +1,193 @@
+"""One way to carry out many tasks in parallel: loky on this machine, Dask on one or on many.
+
+    engine = Engine(jobs=4)
+    for result in engine.run(function, [(1,), (2,), (3,)]):
+        ...
+
+Loky, joblib's process pool, is the default and needs nothing else.  Dask
+(`pip install 'nasbench-ar[cluster]'`) adds a dashboard, and workers on other machines.
+What a task computes must not depend on where it runs; then neither does a result.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from nasbench_ar.errors import ConfigError, shown
+from nasbench_ar.system.process import OPEN_FILES, require_open_files
+from nasbench_ar.system.tasks import Breaks, T, Task, call_packed, pack, undisturbed
+
+ENGINES = ("loky", "dask")
+_FILES_A_WORKER = {"loky": 1, "dask": 10}  # that the command has open, measured
+_LONGEST_PLACE = 1000  # characters of an address or a path
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where and how many at a time.
+
+    Attributes:
+        name: `loky` or `dask`.
+        jobs: processes; -1 takes every core.
+        dask: address of a scheduler, `tcp://host:8786`, or the path of a scheduler file;
+            None starts a local cluster of `jobs` processes with one thread each.
+        restarts: times in a row that workers may be killed without any task finished in between.
+
+    Raises:
+        ConfigError: when the values do not fit together.
+    """
+
+    name: str = "loky"
+    jobs: int = -1
+    dask: str | None = None
+    restarts: int = 3
+
+    def __post_init__(self) -> None:
+        if self.name not in ENGINES:
+            raise ConfigError(f"engine={shown(self.name)}: expected one of {', '.join(ENGINES)}")
+        if self.jobs == 0:
+            raise ConfigError("jobs=0: expected a number of processes, or -1 for every core")
+        if self.restarts < 0:
+            raise ConfigError(f"restarts={self.restarts}: expected an integer of at least 0")
+        if self.dask is None:
+            return
+        if not self.dask.isprintable() or len(self.dask) > _LONGEST_PLACE:
+            raise ConfigError(f"dask={shown(self.dask)}: neither a scheduler's address nor the path of its file")
+        if self.name != "dask":
+            raise ConfigError(f"dask={self.dask}: a scheduler goes with engine=dask, not with engine={self.name}")
+        if not self.dask:
+            raise ConfigError("dask= takes a scheduler's address or its file; leave it out for a local cluster")
+        if self.jobs != -1:
+            raise ConfigError(
+                f"jobs={self.jobs}: the workers of the scheduler {self.dask} decide how many tasks run at a time; "
+                "leave jobs out"
+            )
+
+    def processes(self) -> int:
+        """How many tasks run at a time; for a scheduler elsewhere, as of now.
+
+        Raises:
+            EngineError: when the scheduler cannot be reached.
+        """
+        if self.dask is not None:
+            from nasbench_ar.system import dask_engine
+
+            return dask_engine.threads_of(self.dask)
+        from joblib import effective_n_jobs
+
+        return int(effective_n_jobs(self.jobs))
+
+    def run(self, function: Callable[..., T], tasks: Sequence[Task]) -> Iterator[T]:
+        """Call `function(*task)` for every task in worker processes; yields results as they finish.
+
+        Tasks start in their order, so put long ones first; results come in any order.
+        Nothing starts before the first result is asked for.  One task runs at a time in
+        a process; with loky in its main thread, with Dask in another, and with `jobs=1`
+        and loky in this process.  The task of a killed worker is carried out again, so a
+        task must do no harm when done twice.  Leaving the loop early stops the workers
+        of this machine; a task begun elsewhere ends by itself, unheard.
+
+        Args:
+            function: found by its name or picklable by cloudpickle, as its arguments and results.
+            tasks: the arguments of each call.
+
+        Raises:
+            EngineError: workers were killed `restarts + 1` times in a row, the scheduler or what
+                workers need cannot be found, or this process may open too few files for them.
+            Exception: the first that a task raises; those not begun are dropped.
+        """
+        if not tasks:
+            return iter(())
+        jobs = self._at_most(tasks)
+        if jobs > 1 and self.dask is None:
+            each = _FILES_A_WORKER[self.name]
+            require_open_files(OPEN_FILES + each * jobs, f"a command with {jobs} workers of engine={self.name}")
+        if self.name == "dask":
+            from nasbench_ar.system import dask_engine
+
+            return dask_engine.run(function, tasks, address=self.dask, jobs=jobs, restarts=self.restarts)
+        return (function(*task) for task in tasks) if jobs == 1 else _loky(function, tasks, jobs, self.restarts)
+
+    def _at_most(self, tasks: Sequence[Task]) -> int:
+        return len(tasks) if self.dask is not None else min(self.processes(), len(tasks))
+
+
+def _loky(function: Callable[..., T], tasks: Sequence[Task], jobs: int, restarts: int) -> Iterator[T]:
+    """A pool breaks when one of its workers is killed, and is then made anew for what is unfinished."""
+    from joblib import Parallel, delayed
+    from joblib.externals.loky.backend import resource_tracker as loky_tracker
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+    from joblib.parallel import LokyBackend
+
+    code = pack(function)
+    left = dict(enumerate(tasks))
+    breaks = Breaks(restarts, len(tasks))
+    backend = LokyBackend()
+    backend.configure = functools.partial(backend.configure, initializer=_end_with, initargs=(os.getpid(),))
+    while left:
+        parallel = Parallel(
+            n_jobs=jobs,  # also for a single task that is left: it may kill the process that runs it
+            backend=backend,
+            return_as="generator_unordered",
+            batch_size=1,  # a long task must not hold back one that was put beside it
+            max_nbytes=None,  # no files for large arguments, which a killed command would leave behind
+        )
+        call = delayed(_call)
+        loky_tracker.ensure_running()  # as in `undisturbed`
+        results: Any = None
+        try:
+            with undisturbed():
+                results = parallel(call(sys.path, number, code, pack(task)) for number, task in list(left.items()))
+            for number, result in results:
+                del left[number]
+                breaks.progress()
+                yield result
+        except TerminatedWorkerError as error:
+            exit_codes = re.search(r"\{(.*)\}", str(error))
+            breaks.another(exit_codes[1] if exit_codes else "exit code unknown")
+        finally:
+            if results is not None:
+                with _unheard():
+                    results.close()
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """While a pool is given up: joblib warns that what has not finished is dropped, as is meant.
+
+    Its thread fails with a KeyError where it was about to hand a task on.
+    """
+    before, threading.excepthook = threading.excepthook, lambda _: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    finally:
+        threading.excepthook = before
+
+
+def _call(path: list[str], number: int, code: bytes, task: bytes) -> tuple[int, Any]:
+    """Runs in the worker, which may be older than the latest folders to import from."""
+    sys.path += [folder for folder in path if folder not in sys.path]
+    return number, call_packed(code, task, lambda: "a worker process")
+
+
+def _end_with(parent: int) -> None:
+    """Runs first in a worker: ends it when its command is killed, where loky alone would have it stay."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="nasbench-ar-parent").start()

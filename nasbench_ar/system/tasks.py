@@ -1,0 +1,119 @@
+"""What engines carry out: packed tasks, breaks of workers, and notes to the user."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from typing import Any, TypeVar
+
+from nasbench_ar.errors import EngineError
+
+T = TypeVar("T")
+
+
+Task = tuple[Any, ...]
+
+
+class Breaks:
+    """Counts how often workers were killed in a row with no task finished in between."""
+
+    def __init__(self, allowed: int, tasks: int) -> None:
+        self.allowed = allowed
+        self.tasks = tasks
+        self.finished = 0
+        self.in_a_row = 0
+
+    def progress(self) -> None:
+        """A task has finished."""
+        self.finished += 1
+        self.in_a_row = 0
+
+    def another(self, how: str) -> None:
+        """Workers were killed.
+
+        Args:
+            how: which workers, or how they ended, for the user.
+
+        Raises:
+            EngineError: when it was once too often.
+        """
+        self.in_a_row += 1
+        left = f"{self.tasks - self.finished} of {self.tasks} tasks"
+        if self.in_a_row > self.allowed:
+            times = "once" if self.in_a_row == 1 else f"{self.in_a_row} times in a row"
+            raise EngineError(
+                f"workers were killed {times} without any task finished in between ({how}); {left} are unfinished. "
+                "Most often memory ran out: use fewer jobs= or smaller tasks; the same command goes on from there"
+            )
+        note(f"a worker was killed ({how}); {left} are unfinished and submitted again")
+
+
+def note(text: str) -> None:
+    """Tell the user, on standard error, above progress bars if there are any."""
+    from tqdm import tqdm
+
+    tqdm.write(f"nasbench-ar: {text}", file=sys.stderr)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Signals that come meanwhile are acted on at the end: a pool or cluster that is half up cannot be closed.
+
+    Threads and processes started here never see Ctrl-C, which a terminal sends to all
+    of them: workers are to be ended by this process, in order.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda k, _: came.append(k)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    resource_tracker.ensure_running()  # its start, otherwise a worker's, would undo the mask
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+    try:
+        yield
+    finally:
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
+def pack(what: Any) -> bytes:
+    """As bytes, of which the unpacking is up to us, with its errors."""
+    import cloudpickle
+
+    return bytes(cloudpickle.dumps(what))
+
+
+def call_packed(code: bytes, task: bytes, who: Callable[[], str]) -> Any:
+    """Runs in a worker: call a packed function with its packed arguments.
+
+    Args:
+        code: the function.
+        task: its arguments.
+        who: names the worker.
+
+    Raises:
+        EngineError: when something that this needs cannot be imported here.
+        Exception: as the function.
+    """
+    try:
+        function: Callable[..., Any] = pickle.loads(code)
+        arguments: Task = pickle.loads(task)
+        return function(*arguments)
+    except Exception as error:
+        missing = next((e for e in (error, error.__cause__) if isinstance(e, ImportError)), None)
+        if missing is None:
+            raise
+        raise EngineError(
+            f"{who()}: {missing}; workers must find what a task needs: start them with its folder on PYTHONPATH"
+        ) from error

@@ -1,0 +1,446 @@
+"""Free reads of a table: values by architecture, training seed and epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_ar.architecture import Architecture, ArchitectureLike
+from nasbench_ar.arrays import FloatArray
+from nasbench_ar.constraints import ConstraintsLike, parse_constraints
+from nasbench_ar.errors import ConfigError, MetricError, MissingEntryError, shown
+from nasbench_ar.metrics import CORRUPTIONS, SEVERITIES, metric
+from nasbench_ar.space import Many, Numbers, SearchSpace
+from nasbench_ar.table import Table
+
+SeedChoice = int | Literal["mean"]
+
+
+class Values:
+    """Answers for the architectures of one table.
+
+    Attributes:
+        table: the storage below.
+        space: the table's full search space.
+        name: the table's name.
+        title: one line saying what the numbers are.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.space: SearchSpace = table.space
+        self.name = table.name
+        self.title = table.title
+        self._columns: dict[tuple[str, SeedChoice], FloatArray] = {}
+
+    def __repr__(self) -> str:
+        return f"Oracle({self.name!r}: {self.title})"
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of all metrics this table can answer, in catalogue order."""
+        return self.table.metrics
+
+    def label(self, name: str) -> str:
+        """What a report prints for a metric; says so where this table defines it otherwise."""
+        differs = self.table.meta["differs"].get(name)
+        return metric(name, self.metrics).label + (f" ({differs})" if differs else "")
+
+    # -- scalar values -------------------------------------------------------
+
+    def query(
+        self,
+        architecture: ArchitectureLike,
+        name: str,
+        *,
+        seed: SeedChoice | Literal["all"] = "mean",
+        epoch: int | None = None,
+    ) -> Any:
+        """The value of one metric for one architecture; free of charge.
+
+        Args:
+            architecture: a member of the space, as an object, vector or string.
+            name: a metric of the catalogue.
+            seed: one training seed, `"mean"` over all there are, or `"all"`.
+            epoch: None for the finished training; otherwise what the metric
+                would be, had training stopped after this epoch (from 0): the best
+                epoch is chosen among, and maxima are taken over, epochs 0..epoch.
+
+        Returns:
+            A float; with `seed="all"`, a (seeds,) float64 array by ascending seed.
+
+        Raises:
+            SpaceError: architecture outside the space.
+            MetricError: unknown metric, or one that the table cannot answer.
+            MissingEntryError: no value for this architecture (and seed).
+        """
+        index = self.space.index(architecture)
+        if epoch is None and seed != "all":
+            value = self.column(name, seed=seed)[index]
+            if value != value:
+                raise self._missing(index, name, seed)
+            return float(value)
+        rows = self._rows(index, name, seed)
+        values = self._at_end(name)[rows] if epoch is None else self._at_epoch(rows, name, epoch)
+        values = values[~np.isnan(values)]
+        if not len(values):
+            raise self._missing(index, name, seed)
+        return values.astype(np.float64) if seed == "all" else float(values.mean())
+
+    def query_many(
+        self,
+        architectures: Many = None,
+        name: str = "",
+        *,
+        indices: Numbers = None,
+        arch_ids: Numbers = None,
+        seed: SeedChoice = "mean",
+    ) -> FloatArray:
+        """(n,) float64 values of one metric for many architectures.
+
+            oracle.query_many(["5-10-5-10-5-10", "4-8-4-8-4-8"], "val_best_pgd_acc")
+            oracle.query_many(arch_ids=[14935, 1], name="val_best_pgd_acc")
+
+        Args:
+            architectures: members of the space; in their place, numbers that say which they are:
+            name: a metric of the catalogue.
+            indices: (n,) lexicographic indices, from 0; the fastest.
+            arch_ids: (n,) official numbers, from 1.
+            seed: one training seed, or `"mean"` over all there are.
+
+        Raises:
+            SpaceError: as `SearchSpace.indices`.
+            MissingEntryError: when one of them has no value; the rest as `query`.
+        """
+        found = self.space.indices(architectures, indices=indices, arch_ids=arch_ids)
+        values = self.column(name, seed=seed)[found]
+        absent = np.isnan(values)
+        if absent.any():
+            raise self._missing(int(found[absent.argmax()]), name, seed)
+        return values
+
+    def column(self, name: str, *, seed: SeedChoice = "mean") -> FloatArray:
+        """(product_size,) float64 over all indices, read-only; NaN where the table has nothing.
+
+        For analyses over the whole table; `available` tells which values are real.  The
+        arch_ids of its values are `space.arch_ids(indices=range(space.product_size))`.
+        """
+        try:
+            return self._columns[name, seed]
+        except (KeyError, TypeError):  # a list as name or seed cannot even be looked up
+            check_seed(seed, ("mean",))
+            column = self._build_column(name, seed)
+        column.flags.writeable = False
+        self._columns[name, seed] = column
+        return column
+
+    def available(self, *names: str, seed: SeedChoice = "mean") -> NDArray[np.bool_]:
+        """(product_size,) bool: which indices have a value of every named metric."""
+        out = np.ones(self.space.product_size, dtype=bool)
+        for name in names:
+            out &= ~np.isnan(self.column(name, seed=seed))
+        return out
+
+    def flag(self, name: str) -> NDArray[np.bool_]:
+        """(product_size,) bool: whether any row of each architecture carries the mark."""
+        out = np.zeros(self.space.product_size, dtype=bool)
+        out[self.table.arch_index[np.asarray(self.table.flag(name))]] = True
+        return out
+
+    def optimum(
+        self, name: str, *, seed: SeedChoice = "mean", constraints: ConstraintsLike = ()
+    ) -> tuple[Architecture, float]:
+        """The best architecture of the table by one metric, and its value; first index on ties.
+
+        Args:
+            name: a metric with a direction.
+            seed: training seed to look up.
+            constraints: consider only architectures that keep them.
+
+        Raises:
+            MetricError: when the metric has no direction.
+            MissingEntryError: when no architecture has a value.
+        """
+        direction = metric(name, self.metrics).maximize
+        if direction is None:
+            raise MetricError(f"{name} has no better or worse, hence no optimum")
+        values = self.column(name, seed=seed)
+        if limits := parse_constraints(constraints, self.metrics):
+            values = np.where(self.feasible(limits, seed=seed), values, np.nan)
+        if np.isnan(values).all():
+            told = f" where {', '.join(map(str, limits))}" if limits else ""
+            raise self._nothing([name], seed, told)
+        best = int(np.nanargmax(values) if direction else np.nanargmin(values))
+        return self.space.from_index(best), float(values[best])
+
+    def feasible(self, constraints: ConstraintsLike, *, seed: SeedChoice = "mean") -> NDArray[np.bool_]:
+        """(product_size,) bool: which indices keep every constraint; not those where its metric is missing."""
+        out = np.ones(self.space.product_size, dtype=bool)
+        for constraint in parse_constraints(constraints, self.metrics):
+            out &= constraint.excess(self.column(constraint.metric, seed=seed)) == 0
+        return out
+
+    # -- curves, cells, records ----------------------------------------------
+
+    def curve(
+        self, architecture: ArchitectureLike, name: str, *, epoch: int | None = None, seed: SeedChoice = "mean"
+    ) -> FloatArray:
+        """(epoch + 1,) float64: values measured after epochs 0..epoch, and none later.
+
+        Raises:
+            MetricError: no such curve in the table, or an epoch outside it.
+            MissingEntryError: the architecture has none.
+        """
+        index = self.space.index(architecture)
+        length = self._curve_length(name, epoch)
+        rows = self._rows(index, name, seed)
+        values = np.asarray(self.table.curve(name)[rows, :length])
+        values = values[~np.isnan(values).any(axis=1)]
+        if not len(values):
+            raise self._missing(index, name, seed)
+        return values.mean(axis=0)
+
+    def corruptions(
+        self, architecture: ArchitectureLike, kind: str = "acc", *, seed: SeedChoice = "mean"
+    ) -> dict[str, FloatArray]:
+        """Corruption name -> (5,) float64 by severity 1..5; `kind` is `acc` (percent) or `loss`.
+
+        Raises:
+            MetricError: the table has no cells of that kind.
+            MissingEntryError: no training of the architecture has all 95 cells;
+                `record` shows the cells there are.
+        """
+        index = self.space.index(architecture)
+        rows = self._rows(index, "test_corrupt_acc", seed)
+        cells = np.asarray(self.table.corruptions(kind)[rows])
+        cells = cells[~np.isnan(cells).any(axis=(1, 2))]
+        if not len(cells):
+            raise self._missing(index, f"complete set of corruption {kind}", seed)
+        mean = cells.mean(axis=0)
+        return {corruption: mean[k] for k, corruption in enumerate(CORRUPTIONS)}
+
+    def record(self, architecture: ArchitectureLike) -> dict[str, Any]:
+        """Everything the table holds on one architecture; what it lacks is left out.
+
+        Returns:
+            `arch`, `arch_id`, `macs`, `params` and `trainings`: one dict per seed
+            with `seed`, scalars, labels, flags, `curves` and `corruptions`.
+
+        Raises:
+            MissingEntryError: when the table has no entry at all.
+        """
+        index = self.space.index(architecture)
+        rows = self._all_rows(index)
+        if not len(rows):
+            raise self._missing(index, "entry", "mean")
+        found = self.space.from_index(index)
+        return {
+            "arch": found,
+            "arch_id": self.space.arch_id(found),
+            "macs": self.space.macs(found),
+            "params": self.space.params(found),
+            "trainings": [training_record(self.table, int(row)) for row in rows],
+        }
+
+    def seeds(self, architecture: ArchitectureLike) -> tuple[int, ...]:
+        """Training seeds the table has for an architecture, ascending; empty for none."""
+        return tuple(int(s) for s in self.table.seeds[self._all_rows(self.space.index(architecture))])
+
+    def gpu_days(self, architecture: ArchitectureLike, *, epoch: int | None = None, seed: SeedChoice = "mean") -> float:
+        """Simulated cost of training up to `epoch`: the measured time, shared equally by epochs.
+
+        Raises:
+            MetricError: when the table has no training times, or an epoch outside it.
+        """
+        check_seed(seed, ("mean",))
+        total: float = self.query(architecture, "training_time_gpu_days", seed=seed)
+        if epoch is None:
+            return total
+        return total * self._epochs_done(epoch, self.table.epochs) / self.table.epochs
+
+    # -- what can be searched --------------------------------------------------
+
+    def searchable_space(
+        self, *objectives: str, seed: SeedChoice = "mean", constraints: ConstraintsLike = ()
+    ) -> SearchSpace:
+        """The space, restricted to architectures with all objectives and constrained metrics in this table.
+
+        Those beyond a limit on a known cost are left out too.
+
+        Raises:
+            MissingEntryError: when none has the metrics.
+            ConfigError: when none keeps the limits on known costs.
+        """
+        parsed = parse_constraints(constraints, self.metrics)
+        names = [*objectives, *(c.metric for c in parsed)]
+        present = self.available(*names, seed=seed)
+        if not present.any():
+            raise self._nothing(names, seed)
+        limits = [c for c in parsed if c.known_cost]
+        within = present & self.feasible(limits, seed=seed)
+        if not within.any():
+            ranges = {c.metric: self.column(c.metric)[present] for c in limits}
+            told = ", ".join(f"{name} is {v.min():.6g} to {v.max():.6g}" for name, v in ranges.items())
+            raise ConfigError(f"no architecture of table {self.name} keeps {', '.join(map(str, limits))}: {told}")
+        return self.space.restricted_to(indices=np.flatnonzero(within))
+
+    # -- rows ----------------------------------------------------------------
+
+    @cached_property
+    def _order(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows sorted by (index, seed), and where each index starts among them."""
+        order = np.lexsort((self.table.seeds, self.table.arch_index))
+        starts = np.searchsorted(self.table.arch_index[order], np.arange(self.table.space.product_size + 1))
+        return order, starts
+
+    def _all_rows(self, index: int) -> NDArray[np.int64]:
+        """(n,) int64 rows of one architecture by ascending seed."""
+        order, starts = self._order
+        return order[starts[index] : starts[index + 1]]
+
+    def _rows(self, index: int, name: str, seed: SeedChoice | Literal["all"]) -> NDArray[np.int64]:
+        """(n,) int64 rows of one architecture that a choice of seeds names.
+
+        Raises:
+            MissingEntryError: the one seed that was asked for is not there.
+        """
+        rows = self._all_rows(index)
+        check_seed(seed, ("mean", "all"))
+        if isinstance(seed, str):
+            return rows
+        rows = rows[self.table.seeds[rows] == seed]
+        if not len(rows):
+            raise self._missing(index, name, seed)
+        return rows
+
+    # -- values --------------------------------------------------------------
+
+    def _build_column(self, name: str, seed: SeedChoice) -> FloatArray:
+        space = self.table.space
+        if metric(name, self.table.metrics).name in ("macs", "params"):  # known for every architecture, trained or not
+            count = space.macs_many if name == "macs" else space.params_many
+            return count(indices=np.arange(space.product_size)).astype(np.float64)
+        values, index = self._at_end(name), self.table.arch_index
+        keep = ~np.isnan(values)
+        if not isinstance(seed, str):
+            keep &= np.asarray(self.table.seeds) == seed
+        count_of = np.bincount(index[keep], minlength=space.product_size)
+        if count_of.max(initial=0) <= 1:  # one training each: no rounding by a mean
+            column = np.full(space.product_size, np.nan)
+            column[index[keep]] = values[keep]
+            return column
+        with np.errstate(invalid="ignore"):
+            return np.bincount(index[keep], weights=values[keep], minlength=space.product_size) / count_of
+
+    def _at_end(self, name: str) -> FloatArray:
+        """(rows,) float64 of a metric after the whole training."""
+        wanted = metric(name, self.table.metrics)
+        if wanted.name in ("macs", "params"):
+            space = self.table.space
+            count = space.macs_many if wanted.name == "macs" else space.params_many
+            return count(indices=self.table.arch_index).astype(np.float64)
+        return np.asarray(self.table.scalar(name))
+
+    def _at_epoch(self, rows: NDArray[np.int64], name: str, epoch: int) -> FloatArray:
+        """(n,) float64 of a metric for some rows, had training stopped after `epoch`."""
+        wanted = metric(name, self.table.metrics)
+        if wanted.curve is None and name != "best_epoch":
+            raise MetricError(f"{name} was measured once, after training; it has no value by epoch")
+        length = self._curve_length(wanted.curve or "val_cw_acc", epoch)
+        if name.startswith("val_best_"):
+            return np.asarray(self.table.curve(str(wanted.curve))[rows, :length]).max(axis=1)
+        cw = np.asarray(self.table.curve("val_cw_acc")[rows, :length])
+        best = cw.argmax(axis=1)  # first on ties
+        values = best if wanted.curve is None else np.asarray(self.table.curve(wanted.curve)[rows, best])
+        return np.where(np.isnan(cw).any(axis=1), np.nan, values)
+
+    def _curve_length(self, name: str, epoch: int | None) -> int:
+        """How many values of a curve are known after `epoch`, or after the last one."""
+        epochs = self.table.curve(name).shape[1]
+        return epochs if epoch is None else self._epochs_done(epoch, epochs)
+
+    def _epochs_done(self, epoch: int, epochs: int) -> int:
+        """`epoch` + 1, checked against the number of epochs there are."""
+        if isinstance(epoch, bool) or not isinstance(epoch, (int, np.integer)) or not 0 <= epoch < epochs:
+            allowed = f"epochs run from 0 to {epochs - 1}" if epochs else "it has no values by epoch"
+            raise MetricError(f"epoch={epoch!r} is not in table {self.table.name}: {allowed}")
+        return int(epoch) + 1
+
+    # -- errors --------------------------------------------------------------
+
+    def _missing(self, index: int, name: str, seed: object) -> MissingEntryError:
+        """The error for a value that is not there, saying what is."""
+        table = self.table
+        which = table.space.from_index(index)
+        known = [int(s) for s in table.seeds[self._all_rows(index)]]
+        if not known:
+            return MissingEntryError(
+                f"table {table.name} has no entry for {which}; it holds "
+                f"{len(np.unique(table.arch_index))} of {table.space.product_size} architectures"
+            )
+        if not isinstance(seed, str) and seed not in known:
+            return MissingEntryError(f"table {table.name} has no training of {which} with seed {seed}; seeds: {known}")
+        return MissingEntryError(f"table {table.name} has no {name} for {which}: it was not measured")
+
+    def _nothing(self, names: Sequence[str], seed: object, where: str = "") -> MissingEntryError:
+        """The error where no architecture has a value, saying which training seeds there are."""
+        if not isinstance(seed, str) and seed not in self.table.seeds:
+            return unknown_seed(self.table, seed)
+        trained = "" if isinstance(seed, str) else f" in trainings with seed {seed}"
+        wanted = " and ".join(dict.fromkeys(names))
+        return MissingEntryError(f"table {self.table.name} has no value of {wanted} at all{trained}{where}")
+
+
+def training_record(table: Table, row: int) -> dict[str, Any]:
+    """One row of a table, without what the table lacks.
+
+    Returns:
+        `seed`, every scalar, label and flag by name, `curves` (name -> (epochs,)
+        float64) and `corruptions` (name -> severity -> kind -> float).
+    """
+    out: dict[str, Any] = {"seed": int(table.seeds[row])}
+    scalars = {name: float(table.scalar(name)[row]) for name in table.scalar_names}
+    out |= {name: value for name, value in scalars.items() if value == value}
+    labels = {name: str(table.label(name)[row]) for name in table.label_names}
+    out |= {name: text for name, text in labels.items() if text}
+    out |= {name: bool(table.flag(name)[row]) for name in table.flag_names}
+    curves = {name: np.array(table.curve(name)[row]) for name in table.curve_names}
+    if curves := {name: curve for name, curve in curves.items() if not np.isnan(curve).any()}:
+        out["curves"] = curves
+    if cells := corruption_cells(table, row):
+        out["corruptions"] = cells
+    return out
+
+
+def corruption_cells(table: Table, row: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Corruption -> severity `"1"` to `"5"` -> `acc` (percent) and `loss`, as in the authors' file."""
+    grids = {kind: table.corruptions(kind)[row].tolist() for kind in table.corruption_kinds}
+    out: dict[str, dict[str, dict[str, float]]] = {}
+    for c, corruption in enumerate(CORRUPTIONS):
+        for s, severity in enumerate(SEVERITIES):
+            cell = {kind: grid[c][s] for kind, grid in grids.items() if grid[c][s] == grid[c][s]}
+            if cell:
+                out.setdefault(corruption, {})[str(severity)] = cell
+    return out
+
+
+def unknown_seed(table: Table, seed: object) -> MissingEntryError:
+    """The error for a training seed that a table has not, saying which it has."""
+    known = shown(np.unique(table.seeds).tolist())
+    return MissingEntryError(f"table {table.name} has no training with seed {seed}; seeds: {known}, or mean")
+
+
+def check_seed(seed: object, allowed: tuple[str, ...]) -> None:
+    """Refuse what is neither an integer nor one of the allowed words.
+
+    Raises:
+        MetricError: says what is allowed.
+    """
+    number = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not number and not (isinstance(seed, str) and seed in allowed):
+        words = " or ".join(repr(word) for word in allowed)
+        raise MetricError(f"seed={seed!r}: expected an integer or {words}")

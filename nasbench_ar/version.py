@@ -1,0 +1,3 @@
+"""The version of the toolkit, for all four packages."""
+
+__version__ = "0.1.0"

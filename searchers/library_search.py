@@ -1,0 +1,72 @@
+"""What searchers of other libraries share: their proposals may repeat, or lie outside the space."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from nasbench_ar.architecture import Architecture
+from nasbench_ar.space import SearchSpace
+from nasbench_ar.system.threads import single_threaded
+from searchers.base import Searcher, check_at_least
+
+
+class BorrowedSearcher(Searcher):
+    """Base class of the adapters.
+
+    A library proposes what it likes: an architecture that was told before is proposed
+    again, which is free, and its known score told again, as the library expects.  One
+    outside the space (left out of a partial table, beyond a constraint) is handed back as
+    failed.  After `patience` of either in a row a random unseen architecture is proposed
+    instead and reported to the library as evaluated, so that no run stalls.  The library
+    computes on one thread.
+
+    Attributes:
+        libraries: distributions whose versions decide what is proposed.
+
+    Args:
+        space: where to search.
+        seed: seed of all randomness, the library's included.
+        patience: proposals in a row without anything new before a random one joins.
+
+    Raises:
+        SearchError: on a count below 1.
+    """
+
+    libraries: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, space: SearchSpace, seed: int, *, patience: int) -> None:
+        super().__init__(space, seed)
+        self.patience = check_at_least("patience", patience, 1)
+        self._nothing_new = 0
+
+    def _ask(self) -> Architecture:
+        if self.space.size == 1:  # some libraries fail where there is nothing to choose
+            return self.sample_unseen()
+        while self._nothing_new < self.patience:
+            with single_threaded():
+                architecture = self._propose()
+            if architecture not in self.space:
+                self._nothing_new += 1
+                self._reject(architecture)
+                continue
+            self._nothing_new = self._nothing_new + 1 if architecture in self.history else 0
+            return architecture
+        self._nothing_new = 0
+        return self.sample_unseen()
+
+    def _tell(self, architecture: Architecture, score: float) -> None:
+        with single_threaded():
+            self._report(architecture, score)
+
+    @abstractmethod
+    def _propose(self) -> Architecture:
+        """What the library proposes; perhaps outside the space."""
+
+    @abstractmethod
+    def _reject(self, architecture: Architecture) -> None:
+        """Hand the last proposal back as failed."""
+
+    @abstractmethod
+    def _report(self, architecture: Architecture, score: float) -> None:
+        """Report a score, also of what the library did not propose."""

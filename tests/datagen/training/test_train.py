@@ -1,0 +1,541 @@
+"""The training loop: schedule, groups, clipping, bookkeeping, and going on exactly where it stopped."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from datagen.attack.attacks import Attack
+from datagen.attack.evaluator import Batches, Evaluator, iterated_attacks, validate
+from datagen.config import RunConfig, TrainConfig, parse_command_line
+from datagen.images.augment import crop_and_flip
+from datagen.images.datasets import load_dataset
+from datagen.images.splits import Dataset
+from datagen.network.classifier import Classifier
+from datagen.network.model import build_network
+from datagen.seeds import generator
+from datagen.store.folder import EntryStore
+from datagen.training import train as train_module
+from datagen.training.checkpoint import load_checkpoint, save_checkpoint
+from datagen.training.pipeline import build_space
+from datagen.training.train import (
+    MixedCheckpointsError,
+    Training,
+    Watch,
+    drop_epochs,
+    kept_epochs,
+    learning_rate,
+    load_best,
+    parameter_groups,
+    train,
+)
+from nasbench_ar import Architecture, ResultsError, SearchSpace, TrainingError
+from nasbench_ar.metrics import CURVES
+from tests.datagen.conftest import TINY
+
+IDENTITY = {"architecture": "1-1-1-1", "seed": 0}
+PAPER = TrainConfig()
+
+
+class Stopped(BaseException):
+    """A kill, as far as a test within one process can have one."""
+
+
+def run_training(
+    config: RunConfig,
+    folder: Path,
+    *,
+    stop_after: int | None = None,
+    said: list[str] | None = None,
+    watch: Watch | None = None,
+) -> Training:
+    """Train the tiny architecture; `stop_after` ends it once that many epochs are reported."""
+    dataset = load_dataset(config.data)
+    space = build_space(config, dataset)
+    classifier = Classifier(build_network(space, config.archs, seed=config.seed))
+    lines: list[str] = [] if said is None else said
+
+    def say(text: str) -> None:
+        lines.append(text)
+        if stop_after is not None and text.startswith(f"epoch {stop_after} of"):
+            raise Stopped
+
+    batches = Batches(config.batch, say)
+    return train(classifier, dataset, config, folder=folder, identity=IDENTITY, batches=batches, say=say, watch=watch)
+
+
+def weights(path: Path) -> dict[str, Tensor]:
+    return dict(load_checkpoint(path)["network"])
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+# -- the protocol ------------------------------------------------------------------
+
+
+def test_learning_rate_of_the_paper() -> None:
+    rates = [learning_rate(PAPER, epoch) for epoch in range(100)]
+    assert rates[:75] == [0.1] * 75
+    assert rates[75:90] == pytest.approx([0.01] * 15)
+    assert rates[90:] == pytest.approx([0.001] * 10)
+    assert drop_epochs(PAPER) == [75, 90]
+    assert kept_epochs(PAPER) == [74, 89, 99]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "drops", "kept"),
+    [
+        (20, [15, 18], [14, 17, 19]),
+        (8, [6, 7], [5, 6, 7]),
+        (2, [2, 2], [1]),
+        (1, [1, 1], [0]),
+        (200, [150, 180], [149, 179, 199]),
+    ],
+)
+def test_shorter_schedules_scale(epochs: int, drops: list[int], kept: list[int]) -> None:
+    plan = TrainConfig(epochs=epochs)
+    assert (drop_epochs(plan), kept_epochs(plan)) == (drops, kept)
+
+
+def test_weight_decay_touches_convolutions_and_the_linear_weight_only() -> None:
+    network = build_network(SearchSpace(unit_channels=1, image_size=8), "4-8-4-8-4-8", seed=0)
+    decaying, plain = parameter_groups(network, 5e-4)
+    assert (decaying["weight_decay"], plain["weight_decay"]) == (5e-4, 0.0)
+    names = {id(weight): name for name, weight in network.named_parameters()}
+    assert len(decaying["params"]) + len(plain["params"]) == len(names)
+    for weight in decaying["params"]:
+        assert re.search(r"(stem|conv\d|shortcut|linear)\.weight$", names[id(weight)])
+    for weight in plain["params"]:
+        assert re.search(r"norm\d?\.(weight|bias)$|linear\.bias$", names[id(weight)])
+    assert all(weight.ndim in (2, 4) for weight in decaying["params"])
+    assert all(weight.ndim == 1 for weight in plain["params"])
+
+
+class Recorder:
+    """Watches the optimiser and the attack of a training."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rates: list[float] = []
+        self.norms: list[float] = []
+        self.modes: list[tuple[int, bool]] = []
+        self.attacked: list[Tensor] = []
+        step, perturb = torch.optim.SGD.step, Attack.perturb
+        recorder = self
+
+        def watched_step(self: torch.optim.SGD, *rest: Any) -> Any:
+            groups = self.param_groups
+            recorder.rates.append(groups[0]["lr"])
+            squares = [float((w.grad.double() ** 2).sum()) for group in groups for w in group["params"]]
+            recorder.norms.append(sum(squares) ** 0.5)
+            return step(self, *rest)
+
+        def watched_perturb(self: Attack, classifier: Classifier, images: Tensor, *rest: Any, **more: Any) -> Tensor:
+            found = perturb(self, classifier, images, *rest, **more)
+            if self.start == "normal":
+                recorder.attacked.append((found - images).abs().max())
+                recorder.modes.append((len(images), classifier.network.training))
+            return found
+
+        monkeypatch.setattr(torch.optim.SGD, "step", watched_step)
+        monkeypatch.setattr(Attack, "perturb", watched_perturb)
+
+
+def test_steps_follow_the_plan(config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.train.epochs, config.train.lr_drops, config.train.clip_norm = 3, [0.4, 0.7], 0.05
+    config.train.batch = 30  # 4 batches of 128 images; the last 8 images of an epoch are dropped
+    seen = Recorder(monkeypatch)
+    run_training(config, tmp_path / "work")
+    assert seen.rates == pytest.approx([0.1] * 4 + [0.01] * 4 + [0.001] * 4)
+    assert seen.norms == pytest.approx([0.05] * 12, rel=1e-4), "the norm of true gradients is clipped"
+    assert [n for n, _ in seen.modes] == [30] * 12
+    assert max(map(float, seen.attacked)) <= config.train.eps_255 / 255 + 1e-6
+    assert min(map(float, seen.attacked)) > config.train.eps_255 / 255 / 2
+
+
+def by_the_book(config: RunConfig) -> tuple[dict[str, Tensor], dict[str, list[float]]]:
+    """The training once more, as the paper tells it: weights, and the curves of every epoch."""
+    plan, dataset = config.train, load_dataset(config.data)
+    network = build_network(build_space(config, dataset), config.archs, seed=config.seed)
+    decay = {
+        id(w): group["weight_decay"] for group in parameter_groups(network, plan.weight_decay) for w in group["params"]
+    }
+    moving = {weight: torch.zeros_like(weight) for weight in network.parameters()}
+    curves: dict[str, list[float]] = {name: [] for name in CURVES}
+    eps, size = plan.eps_255 / 255, plan.step_255 / 255
+    for epoch, rate in enumerate((0.05, 0.05, 0.01)):
+        random = generator(config.seed, "epoch", epoch)
+        order = torch.randperm(128, generator=random)
+        losses, right = [], 0
+        for batch in (order[:30], order[30:60], order[60:90], order[90:120]):
+            labels = dataset.train.labels[batch]
+            clean = crop_and_flip(dataset.train.images[batch], random, padding=plan.crop_padding, flip=plan.flip) / 255
+            moved = clean + torch.randn(clean.shape, generator=random) * (plan.start_std_255 / 255)
+            network.eval()
+            for _ in range(plan.steps):
+                moved = moved.detach().requires_grad_()
+                (gradient,) = torch.autograd.grad(
+                    nn.functional.cross_entropy(network(moved), labels, reduction="sum"), moved
+                )
+                moved = moved.detach() + size * gradient.sign()
+                moved = torch.minimum(torch.maximum(moved, (clean - eps).clamp(min=0)), (clean + eps).clamp(max=1))
+            network.train()
+            logits = network(moved)
+            loss = nn.functional.cross_entropy(logits, labels)
+            gradients = torch.autograd.grad(loss, list(moving))
+            norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+            losses.append(loss.item())
+            right += int((logits.argmax(1) == labels).sum())
+            with torch.no_grad():
+                for (weight, speed), gradient in zip(moving.items(), gradients, strict=True):
+                    clipped = gradient * (plan.clip_norm / (norm + 1e-6)).clamp(max=1)
+                    speed.mul_(plan.momentum).add_(clipped + decay[id(weight)] * weight)
+                    weight.sub_(rate * speed)
+        found = {"train_loss": sum(losses) / 4, "train_acc": 100 * right / 120}
+        found |= validate(
+            Classifier(network), dataset.val, config.attack, Batches(500, print), seed=config.seed, epoch=epoch
+        )
+        for name, value in found.items():
+            curves[name].append(value)
+    return network.state_dict(), curves
+
+
+def test_a_network_in_evaluation_mode_is_trained_all_the_same(config: RunConfig, tmp_path: Path) -> None:
+    dataset = load_dataset(config.data)
+    found = []
+    for name in ("train", "eval"):
+        network = build_network(build_space(config, dataset), config.archs, seed=0).train(name == "train")
+        batches = Batches(500, print)
+        train(
+            Classifier(network),
+            dataset,
+            config,
+            folder=tmp_path / name,
+            identity=IDENTITY,
+            batches=batches,
+            say=lambda text: None,
+        )
+        found.append(weights(tmp_path / name / "best.pt"))
+    assert same(*found)
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_a_training_by_the_book(config: RunConfig, tmp_path: Path, flip: bool) -> None:
+    config.seed, plan = 5, config.train
+    plan.epochs, plan.batch, plan.lr, plan.lr_drops, plan.lr_factor = 3, 30, 0.05, [0.7], 0.2
+    plan.momentum, plan.weight_decay, plan.clip_norm = 0.8, 0.01, 0.5
+    plan.eps_255, plan.step_255, plan.start_std_255, plan.steps = 10.0, 3.0, 5.0, 2
+    plan.crop_padding, plan.flip = 2, flip
+    done = run_training(config, tmp_path)
+    wanted, curves = by_the_book(config)
+    assert done.history.keys() == curves.keys()
+    for name, curve in curves.items():
+        assert done.history[name] == pytest.approx(curve, rel=1e-4), name
+    for name, weight in weights(tmp_path / "epoch-002.pt").items():
+        torch.testing.assert_close(weight, wanted[name], atol=1e-5, rtol=1e-4, msg=name)
+
+
+def test_without_steps_training_is_on_clean_images(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.train.steps = 0
+    seen = Recorder(monkeypatch)
+    run_training(config, tmp_path / "work")
+    assert not seen.attacked
+    assert len(seen.rates) == 16
+
+
+def test_history_and_checkpoints(config: RunConfig, tmp_path: Path) -> None:
+    config.train.epochs, config.train.lr_drops = 4, [0.5]
+    said: list[str] = []
+    done = run_training(config, tmp_path, said=said)
+    assert list(done.history) == list(CURVES)
+    assert {len(curve) for curve in done.history.values()} == {4}
+    cw = done.history["val_cw_acc"]
+    assert done.best_epoch == cw.index(max(cw))
+    assert sorted(p.name for p in tmp_path.glob("*.pt")) == ["best.pt", "epoch-001.pt", "epoch-003.pt"]
+    assert load_checkpoint(tmp_path / "best.pt", IDENTITY)["epoch"] == done.best_epoch
+    assert load_checkpoint(tmp_path / "epoch-001.pt", IDENTITY)["epoch"] == 1
+    assert all(re.search(r"epoch \d of 4: .*PGD-CW .*; [\d.]+ images/s, ends \d\d:", line) for line in said)
+
+
+def test_the_first_of_equally_good_epochs_is_best(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.train.epochs = 4
+    values = iter([30.0, 55.0, 55.0, 40.0])
+    whole = train_module.validate
+
+    def fixed(*rest: Any, **more: Any) -> dict[str, float]:
+        return {**whole(*rest, **more), "val_cw_acc": next(values)}
+
+    monkeypatch.setattr(train_module, "validate", fixed)
+    assert run_training(config, tmp_path).best_epoch == 1
+    assert load_checkpoint(tmp_path / "best.pt")["epoch"] == 1
+
+
+def test_the_stored_best_network_has_the_stored_accuracy(config: RunConfig, tmp_path: Path) -> None:
+    config.train.epochs = 4
+    done = run_training(config, tmp_path)
+    dataset = load_dataset(config.data)
+    network = build_network(build_space(config, dataset), config.archs, seed=9)
+    network.load_state_dict(weights(tmp_path / "best.pt"))
+    correct, _ = Evaluator(Classifier(network), dataset.val, Batches(500, print)).clean()
+    assert 100 * float(correct.double().mean()) == pytest.approx(done.history["val_clean_acc"][done.best_epoch])
+
+
+class Noting(Watch):
+    """Notes what it is told, and which files are there by then."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.notes: list[tuple[Any, Any, Any]] = []
+
+    def before_saving(self) -> None:
+        self.notes.append((sorted(path.name for path in self.folder.glob("*.pt")), None, None))
+
+    def after_epoch(self, epoch: int, seconds: float) -> None:
+        last = load_checkpoint(self.folder / "last.pt")["epoch"]
+        self.notes.append((last, epoch, seconds))
+
+
+def test_a_watch_is_asked_before_files_change_and_told_afterwards(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(train_module.time, "perf_counter", lambda: float(next(ticks)))
+    watch = Noting(tmp_path)
+    done = run_training(config, tmp_path, watch=watch)
+    (before, *_), (after, epoch, seconds), (later, *_), *_ = watch.notes
+    assert (before, later) == ([], ["best.pt", "last.pt"])
+    assert (after, epoch) == (0, 0)
+    assert seconds > 0
+    assert len(watch.notes) == 4
+    # Ticks of the clock are the same in every epoch, whoever resumes it.
+    again = tmp_path / "again"
+    with pytest.raises(Stopped):
+        run_training(config, again, stop_after=1)
+    assert load_checkpoint(again / "last.pt")["seconds"] * 2 == done.seconds > 0
+    assert run_training(config, again).seconds == done.seconds
+
+
+def test_best_of_mixed_checkpoints_is_refused(config: RunConfig, tmp_path: Path) -> None:
+    config.train.epochs, config.train.lr_drops = 3, [0.4]
+    done = run_training(config, tmp_path)
+    best = load_best(tmp_path, IDENTITY, done)
+    assert same(best, weights(tmp_path / "best.pt"))
+    kept = load_checkpoint(tmp_path / "epoch-002.pt")
+    curve = [value + 1 for value in done.history["val_loss"]]
+    for change in (
+        {"history": {**kept["history"], "val_loss": curve}},
+        {"epoch": 1, "history": {name: values[:2] for name, values in kept["history"].items()}},
+    ):
+        save_checkpoint(tmp_path / "epoch-002.pt", {**kept, **change})
+        with pytest.raises(MixedCheckpointsError, match=r"epoch-002.pt is of another course of this training"):
+            load_best(tmp_path, IDENTITY, done)
+
+
+# -- going on ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+def test_a_stopped_training_goes_on_to_the_same_bits(config: RunConfig, tmp_path: Path, stop_after: int) -> None:
+    config.train.epochs = 4
+    whole = run_training(config, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        run_training(config, tmp_path / "cut", stop_after=stop_after)
+    torch.rand(5)  # whatever happens to the global generator in between
+    said: list[str] = []
+    resumed = run_training(config, tmp_path / "cut", said=said)
+    assert said[0].startswith(f"goes on after epoch {stop_after - 1}")
+    assert len(said) == 1 + 4 - stop_after
+    assert resumed.history == whole.history
+    for name in ("best.pt", "epoch-003.pt"):
+        assert same(weights(tmp_path / "whole" / name), weights(tmp_path / "cut" / name))
+
+
+def test_a_kill_between_two_files_leaves_no_gap(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.train.epochs = 3
+    whole = run_training(config, tmp_path / "whole")
+    save = train_module.save_checkpoint
+
+    def killed(path: Path, state: Any) -> None:
+        if path.name != "last.pt" and state["epoch"] == whole.best_epoch:
+            raise Stopped
+        save(path, state)
+
+    monkeypatch.setattr(train_module, "save_checkpoint", killed)
+    with pytest.raises(Stopped):
+        run_training(config, tmp_path / "cut")
+    monkeypatch.setattr(train_module, "save_checkpoint", save)
+    assert run_training(config, tmp_path / "cut").history == whole.history
+    assert same(weights(tmp_path / "whole/best.pt"), weights(tmp_path / "cut/best.pt"))
+
+
+def test_a_finished_training_is_not_repeated(config: RunConfig, tmp_path: Path) -> None:
+    first = run_training(config, tmp_path)
+    said: list[str] = []
+    assert run_training(config, tmp_path, said=said) == first
+    assert said == []
+
+
+def test_a_killed_process_goes_on_to_the_same_bits(arrays: Path, tmp_path: Path) -> None:
+    settings = [*TINY, f"data.file={arrays}", "archs=2-1-1-1", "train.epochs=8", "train.steps=7", "train.batch=8"]
+    call = [sys.executable, "-W", "error", "-m", "datagen.run", *settings]
+    process = subprocess.Popen(
+        [*call, f"store={tmp_path / 'killed'}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    killed, undisturbed = (EntryStore(tmp_path / name) for name in ("killed", "undisturbed"))
+    architecture = Architecture(2, 1, 1, 1)
+    last = killed.work_folder(architecture, 0) / "last.pt"
+    until = time.monotonic() + 100
+    while not last.exists() and time.monotonic() < until and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    epoch = load_checkpoint(last)["epoch"]
+    assert 0 <= epoch < 7, "killed in the middle"
+    assert not killed.has(architecture, 0)
+    for store in (killed, undisturbed):
+        done = subprocess.run([*call, f"store={store.folder}"], check=True, capture_output=True, text=True)
+        assert ("goes on after epoch" in done.stderr) == (store is killed)
+    first, second = (store.entries()[0] for store in (killed, undisturbed))
+    assert first.curves == second.curves
+    assert first.test == second.test
+    assert all((first.masks[name] == second.masks[name]).all() for name in second.masks)
+    for name in ("best.pt", "epoch-007.pt"):
+        assert same(*(weights(store.work_folder(architecture, 0) / name) for store in (killed, undisturbed)))
+
+
+# -- what goes wrong -----------------------------------------------------------------
+
+
+def test_a_checkpoint_of_another_training_is_refused(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Stopped):
+        run_training(config, tmp_path, stop_after=1)
+    before = (tmp_path / "last.pt").read_bytes()
+    monkeypatch.setitem(IDENTITY, "seed", 1)
+    with pytest.raises(ResultsError, match="is of another training .*seed was 0, is 1"):
+        run_training(config, tmp_path)
+    assert (tmp_path / "last.pt").read_bytes() == before
+
+
+def test_a_checkpoint_of_the_best_epoch_is_none_to_go_on_from(config: RunConfig, tmp_path: Path) -> None:
+    run_training(config, tmp_path)
+    shutil.copy(tmp_path / "best.pt", tmp_path / "last.pt")
+    with pytest.raises(ResultsError, match=r"last.pt is a checkpoint to test, not to go on from; remove it"):
+        run_training(config, tmp_path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_divergence_ends_a_training(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    calls = 0
+    whole = nn.functional.cross_entropy
+
+    def broken(logits: Tensor, labels: Tensor, **more: Any) -> Tensor:
+        nonlocal calls
+        loss = whole(logits, labels, **more)
+        if loss.ndim == 0:
+            calls += 1
+            return loss * value if calls == 11 else loss
+        return loss
+
+    monkeypatch.setattr(nn.functional, "cross_entropy", broken)
+    with pytest.raises(TrainingError, match="diverged in epoch 1 by step 8: loss or gradient is not finite"):
+        run_training(config, tmp_path)
+    monkeypatch.undo()
+    assert load_checkpoint(tmp_path / "last.pt")["epoch"] == 0, "the epochs before are kept"
+
+
+def test_a_gradient_that_is_not_finite_is_noticed(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nn.utils, "clip_grad_norm_", lambda weights, norm: torch.tensor(float("inf")))
+    with pytest.raises(TrainingError, match="diverged in epoch 0 by step 8: loss or gradient"):
+        run_training(config, tmp_path)
+
+
+def test_a_validation_that_is_not_finite_is_noticed(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train_module.validate
+    monkeypatch.setattr(train_module, "validate", lambda *a, **k: {**whole(*a, **k), "val_pgd_lip": float("inf")})
+    with pytest.raises(TrainingError, match="diverged in epoch 0: val_pgd_lip not finite"):
+        run_training(config, tmp_path)
+
+
+def test_out_of_memory_never_changes_the_training_batch(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*rest: Any, **more: Any) -> Tensor:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(train_module, "crop_and_flip", full)
+    with pytest.raises(
+        TrainingError, match="out of memory in training with train.batch=16, which is part of the protocol"
+    ):
+        run_training(config, tmp_path)
+
+
+def test_other_errors_are_none_of_memory(config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*rest: Any, **more: Any) -> Tensor:
+        raise RuntimeError("device-side assert triggered")
+
+    monkeypatch.setattr(train_module, "crop_and_flip", broken)
+    with pytest.raises(RuntimeError, match="device-side assert"):
+        run_training(config, tmp_path)
+
+
+def test_a_batch_larger_than_the_data(config: RunConfig, tmp_path: Path) -> None:
+    config.train.batch = 129
+    with pytest.raises(TrainingError, match="train.batch=129: there are only 128 training images"):
+        run_training(config, tmp_path)
+
+
+# -- what is learnt --------------------------------------------------------------------
+
+
+def trained_on_digits(tmp_path: Path, steps: int) -> tuple[float, float]:
+    """Clean and PGD20 test accuracy of a small digits model, in percent."""
+    words = ["profile=digits", "space.depth_choices=[1]", "space.unit_channels=1", "archs=1-16-1-16-1-16"]
+    config = parse_command_line([*words, f"train.steps={steps}", "attack.cw_steps=1", "attack.pgd_steps=1"])
+    dataset: Dataset = load_dataset(config.data)
+    classifier = Classifier(build_network(build_space(config, dataset), config.archs, seed=0))
+    quiet = Batches(500, lambda text: None)
+    train(classifier, dataset, config, folder=tmp_path, identity=IDENTITY, batches=quiet, say=lambda text: None)
+    config.attack.pgd_steps = 20
+    evaluator = Evaluator(classifier, dataset.test, quiet)
+    outcome = evaluator.attacked(iterated_attacks(config.attack)["pgd"], 0, "test", "pgd")
+    return 100 * float(evaluator.clean()[0].double().mean()), outcome.percent("correct")
+
+
+def test_training_without_adversarial_examples_loses_much_more_to_pgd20(tmp_path: Path) -> None:
+    clean, attacked = trained_on_digits(tmp_path / "adversarial", steps=7)
+    plain_clean, plain_attacked = trained_on_digits(tmp_path / "plain", steps=0)
+    print(f"PGD20 on digits: {clean:.1f} -> {attacked:.1f} %")
+    print(f"without adversarial examples: {plain_clean:.1f} -> {plain_attacked:.1f} %")
+    assert min(clean, plain_clean) > 85
+    assert attacked > 60
+    assert plain_attacked < 40
+    assert plain_clean - plain_attacked > 2 * (clean - attacked)

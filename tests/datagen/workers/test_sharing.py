@@ -1,0 +1,318 @@
+"""The memory of a card is never given out twice, and never lost with a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from datagen.config import parse_command_line
+from datagen.planning.memory import MemorySettings, estimate_memory
+from datagen.training.pipeline import Generator
+from datagen.workers import sharing, worker
+from datagen.workers.sharing import card_of, ledger_path, reserve
+from nasbench_ar import Architecture, ResultsError
+from tests.datagen.conftest import Command
+
+CAPACITY = 100
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(sharing, "POLL_SECONDS", 0.01)
+    yield
+    tempfile.tempdir = None
+
+
+def tickets(card: str = "card") -> list[tuple[int, bool]]:
+    path = ledger_path(card)
+    return [(one["bytes"], one["held"]) for one in json.loads(path.read_text())] if path.exists() else []
+
+
+def wait_until(condition: object, seconds: float = 20.0) -> None:
+    assert callable(condition)
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+
+
+def start(need: int, events: list[str], name: str, leave: threading.Event) -> threading.Thread:
+    def work() -> None:
+        with reserve("card", need, CAPACITY, lambda text: events.append(f"{name}: {text}")):
+            events.append(f"{name} in")
+            leave.wait(20)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_what_fits_goes_in_and_the_rest_waits_in_the_order_of_coming() -> None:
+    events: list[str] = []
+    leave = {name: threading.Event() for name in "abcd"}
+    threads = []
+    for position, (name, need) in enumerate({"a": 60, "b": 30, "c": 80, "d": 5}.items()):
+        threads.append(start(need, events, name, leave[name]))
+        wait_until(lambda position=position: len(tickets()) == position + 1)
+    # d would fit beside a and b, but c came first.
+    assert tickets() == [(60, True), (30, True), (80, False), (5, False)]
+    leave["b"].set()
+    wait_until(lambda: len(tickets()) == 3)
+    time.sleep(0.05)
+    assert tickets() == [(60, True), (80, False), (5, False)]
+    leave["a"].set()
+    wait_until(lambda: tickets() == [(80, True), (5, True)])
+    for event in leave.values():
+        event.set()
+    for thread in threads:
+        thread.join()
+    assert tickets() == []
+    assert "c: waits for 0.0 GB on card, behind 2 others" in events
+    assert [event for event in events if event.endswith(" in")][:2] == ["a in", "b in"]
+
+
+HOLDER = """
+import sys, time
+from datagen.workers.sharing import reserve
+with reserve("card", int(sys.argv[1]), 100, print):
+    print("in", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_killed_process_gives_its_part_back() -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, "70"], stdout=subprocess.PIPE, text=True, env=os.environ)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "in\n"
+    assert tickets() == [(70, True)]
+    events: list[str] = []
+    leave = threading.Event()
+    thread = start(50, events, "b", leave)
+    wait_until(lambda: len(tickets()) == 2)
+    time.sleep(0.05)
+    assert tickets() == [(70, True), (50, False)]
+    holder.send_signal(signal.SIGKILL)
+    wait_until(lambda: "b in" in events)  # although nobody has waited for the dead child yet
+    assert tickets() == [(50, True)]
+    holder.wait()
+    holder.stdout.close()
+    leave.set()
+    thread.join()
+
+
+CROWD = """
+import os, sys, time, random
+from pathlib import Path
+from datagen.workers import sharing, worker
+from datagen.config import parse_command_line
+from datagen.training.pipeline import Generator
+from datagen.planning.memory import MemorySettings, estimate_memory
+sharing.POLL_SECONDS = 0.005
+folder, name = Path(sys.argv[1]), sys.argv[2]
+rng = random.Random(name)
+for turn in range(12):
+    need = rng.randint(10, 70)
+    with sharing.reserve("card", need, 100, lambda text: None):
+        mine = folder / f"{name}-{turn}-{need}"
+        mine.touch()
+        inside = sum(int(path.name.split("-")[2]) for path in folder.iterdir())
+        time.sleep(0.002)
+        mine.unlink()
+        assert inside <= 100, inside
+"""
+
+
+def test_processes_together_never_hold_more_than_the_card(tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    crowd = [subprocess.Popen([sys.executable, "-c", CROWD, str(inside), name]) for name in "ab"]
+    assert [one.wait(60) for one in crowd] == [0, 0]
+    assert tickets() == []
+
+
+def test_one_larger_than_the_card_goes_in_alone_with_a_note() -> None:
+    events: list[str] = []
+    leave = {name: threading.Event() for name in "ab"}
+    small = start(1, events, "a", leave["a"])
+    wait_until(lambda: tickets() == [(1, True)])
+    large = start(10**12, events, "b", leave["b"])
+    wait_until(lambda: len(tickets()) == 2)
+    assert tickets() == [(1, True), (100, False)]
+    leave["a"].set()
+    wait_until(lambda: "b in" in events)
+    leave["b"].set()
+    small.join()
+    large.join()
+    assert "b: needs about 1000.0 GB of 0.0 GB on card; it is tried alone there" in events
+
+
+def test_waiting_can_be_ended_from_outside() -> None:
+    def stop() -> None:
+        raise InterruptedError("enough")
+
+    with (
+        reserve("card", 90, CAPACITY, print),
+        pytest.raises(InterruptedError, match="enough"),
+        reserve("card", 20, CAPACITY, print, check=stop),
+    ):
+        raise AssertionError("went in")
+    assert tickets() == []
+
+
+def test_an_error_inside_gives_the_part_back() -> None:
+    with pytest.raises(ZeroDivisionError), reserve("card", 90, CAPACITY, print):
+        raise ZeroDivisionError
+    assert tickets() == []
+
+
+def test_without_file_locks_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "fcntl", None)
+    said: list[str] = []
+    with reserve("card", 90, CAPACITY, said.append), reserve("card", 90, CAPACITY, said.append):
+        pass
+    assert said == ["this system has no file locks (flock), so that share=true has no effect"] * 2
+
+
+def test_a_ledger_that_cannot_be_used_is_one_error(tmp_path: Path) -> None:
+    path = ledger_path("card")
+    path.parent.mkdir(mode=0o700)
+    far = '[{"token": "a", "owner": {"machine": "m", "pid": 99999999999, "started": null}, "bytes": 1, "held": true}]'
+    for content in ("[{]", "[" * 100_000, "[{}]", far, far.replace("99999999999", "9").replace("1,", '"1",')):
+        path.write_text(content)
+        with pytest.raises(ResultsError, match="is damaged"), reserve("card", 1, CAPACITY, print):
+            pass
+    path.unlink()
+    (path.parent / "card.lock").unlink()
+    path.parent.rmdir()
+    path.parent.write_text("")
+    with pytest.raises(ResultsError, match="cannot keep account of the GPU"), reserve("card", 1, CAPACITY, print):
+        pass
+
+
+def try_to_share() -> None:
+    with reserve("card", 1, CAPACITY, print):
+        pass
+
+
+def test_a_folder_that_somebody_else_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    somebody = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: somebody)
+    folder = ledger_path("card").parent
+    folder.mkdir(mode=0o700)
+    with pytest.raises(ResultsError, match=f"{folder} is not a folder of yours alone.*, or set TMPDIR"):
+        try_to_share()
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o777])
+def test_a_folder_that_others_may_write_is_refused(mode: int) -> None:
+    folder = ledger_path("card").parent
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(ResultsError, match="is not a folder of yours alone"):
+        try_to_share()
+    assert not list(folder.iterdir())
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    folder, elsewhere = ledger_path("card").parent, tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    folder.symlink_to(elsewhere)
+    with pytest.raises(ResultsError, match="is not a folder of yours alone"):
+        try_to_share()
+    folder.unlink()
+    folder.mkdir(mode=0o700)
+    (folder / "card.lock").symlink_to(elsewhere / "lock")
+    with pytest.raises(ResultsError, match="cannot keep account of the GPU"):
+        try_to_share()
+    (folder / "card.lock").unlink()
+    (folder / "card.json").symlink_to(elsewhere / "account")
+    try_to_share()
+    assert not (folder / "card.json").is_symlink()
+    assert not list(elsewhere.iterdir())
+
+
+def test_the_folder_is_private(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.umask(0)
+    try:
+        try_to_share()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(ledger_path("card").parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(ledger_path("card").with_suffix(".lock").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(("batch", "precisions"), [(10, ("bf16", "float32")), (500, ("float32", "bf16"))])
+def test_what_a_training_is_estimated_to_take(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, batch: int, precisions: tuple[str, str]
+) -> None:
+    changes = [f"batch={batch}", f"train.precision={precisions[0]}", f"attack.precision={precisions[1]}"]
+    generator = Generator.prepare(parse_command_line([*words, *changes]))
+    reserved: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(sharing, "card_of", lambda device: ("card", 10**9))
+    monkeypatch.setattr(
+        sharing, "reserve", lambda card, need, capacity, *rest, **more: reserved.append((card, need, capacity))
+    )
+    sharing.share_card(generator, Architecture(2, 2, 1, 1), print, lambda: None)
+    settings = MemorySettings(
+        train_batch=16,
+        evaluation_batch=min(batch, 48),  # there are 40 images to validate on and 48 to test
+        train_precision=precisions[0],
+        test_precision=precisions[1],
+        images=128 + 40 + 48,
+        test_images=48,
+    )
+    space = generator.space
+    need = int(estimate_memory(space, space.indices(["2-2-1-1"]), settings).total[0])
+    assert reserved == [("card", need, 10**9)]
+
+
+def test_a_processor_is_not_shared() -> None:
+    assert card_of(torch.device("cpu")) is None
+
+
+def test_the_command_shares_a_card(words: list[str], command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, _, err = command(*words, "share=true", "archs=1-1-1-1")
+    assert (code, "card" in err) == (0, False)  # a processor is not shared
+    monkeypatch.setattr(sharing, "card_of", lambda device: ("card", 10**9))
+    seen: list[list[tuple[int, bool]]] = []
+    monkeypatch.setattr(worker, "_with_claim", lambda *given: (seen.append(tickets()), real(*given))[1])
+    code, _, err = command(*words, "share=true", "archs=1-1-1-2")
+    assert code == 0
+    assert seen == [[(10**9, True)]]
+    assert "1-1-1-2 (1 of 1): needs about 1.1 GB of 1.0 GB on card; it is tried alone there" in err
+    assert tickets() == []
+    # Whoever waits for a card ends when asked to.
+    with reserve("card", 10**9, 10**9, print):
+        code, out, err = command(*words, "share=true", "archs=1-1-2-1", "hours=0.0003")
+    assert code == 3
+    assert "ended early" in out
+
+
+real = worker._with_claim
+
+
+def test_cards_have_the_same_name_in_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Facts:
+        total_memory = 80
+        uuid = "3f1c"
+
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: Facts)
+    assert card_of(torch.device("cuda", 0)) == ("cuda-3f1c", 80)
+    del Facts.uuid
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    assert card_of(torch.device("cuda", 1)) == ("cuda-7", 80)

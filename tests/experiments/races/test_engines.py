@@ -1,0 +1,129 @@
+"""Results do not depend on how many processes carry the runs out, nor on the engine: byte by byte."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from experiments import run
+from experiments.fidelity.race import _run_and_store as run_and_store_fidelity
+from experiments.races.complete import run_and_store
+from experiments.races.config import target_of
+from experiments.races.machines import FidelityRace
+from experiments.races.provenance import source_digest
+from experiments.races.runner import Race
+from experiments.races.store import RunStore
+from experiments.races.trace_store import TraceStore
+from nasbench_ar import Table
+from nasbench_ar.system.engine import Engine
+from nasbench_ar.system.tasks import Task
+from searchers.fidelity import FIDELITY_SEARCHERS
+from tests.dask_cluster import Cluster, scheduler
+from tests.experiments.conftest import Command
+from tests.experiments.fidelity.conftest import write_climbing
+from tests.experiments.races.test_killed import stored, words
+from tests.experiments.races.test_lockstep import QUICK
+from tests.searchers.test_properties import EVERY, QUICKER, VECTORS
+
+SEEDS = (0, 1, 2)
+Store = TypeVar("Store", bound=RunStore)
+
+# They import libraries for seconds, in every worker; runs in lock-step have a test of their own.
+SLOW_TO_IMPORT = ("optuna", "nevergrad")
+ALONE = [name for name, cls in EVERY.items() if not cls.lockstep]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A scheduler with two workers, for all tests here."""
+    with scheduler(tmp_path_factory.mktemp("cluster")) as started, started.workers(2):
+        yield started
+
+
+def test_engines_and_jobs_change_nothing(table: Table, tmp_path: Path, command: Command, cluster: Cluster) -> None:
+    elsewhere = ["engine=dask", f"dask={cluster.scheduler_file}"]
+    for name, more in {"one": ["jobs=1"], "two": ["jobs=2"], "elsewhere": elsewhere}.items():
+        code, _, err = command(run.main, *words(table, "runs=5", f"out={tmp_path / name}", *more))
+        assert code == 0, err
+    first = stored(tmp_path / "one")
+    assert len(first) == 5 + 4
+    assert stored(tmp_path / "two") == first
+    assert stored(tmp_path / "elsewhere") == first
+
+
+@pytest.mark.slow
+def test_engines_change_no_group(table: Table, tmp_path: Path, command: Command, cluster: Cluster) -> None:
+    group = [f"table={table.folder}", "queries=30", "searcher=published_bananas", "runs=3"]
+    group += [f"searcher.{key}={value}" for key, value in QUICK.items()]
+    elsewhere = ["engine=dask", f"dask={cluster.scheduler_file}"]
+    for name, more in {"two": ["jobs=2"], "here": ["engine=dask", "jobs=2"], "elsewhere": elsewhere}.items():
+        code, _, err = command(run.main, *group, f"out={tmp_path / name}", *more)
+        assert code == 0, err
+        assert "lock-step groups of up to 2 runs: 2, 2 at a time" in err
+    first = stored(tmp_path / "two", "small/published_bananas")
+    assert len(first) == 3 + 4
+    assert all(stored(tmp_path / name, "small/published_bananas") == first for name in ("here", "elsewhere"))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param([name for name in ALONE if name not in SLOW_TO_IMPORT], id="light"),
+        pytest.param(list(SLOW_TO_IMPORT), id="heavy", marks=pytest.mark.slow),
+    ],
+)
+def test_workers_change_no_run_of_any_searcher(names: Sequence[str], tmp_path: Path, cluster: Cluster) -> None:
+    """Of one objective, of several, and along learning curves; what the commands hand to their workers."""
+    table = write_climbing(tmp_path / "climbing")
+    engines = {"one": Engine(jobs=1), "two": Engine(jobs=2), "dask": Engine("dask", dask=str(cluster.scheduler_file))}
+    found = {}
+    for label, engine in engines.items():
+        folder = tmp_path / label
+        tasks = search_tasks(table, folder, names)
+        if "random_search" in names:
+            tasks += fidelity_tasks(table, folder)
+        for _ in engine.run(perform, tasks):
+            pass
+        found[label] = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("seed-*.npz")}
+    expected = len(names) + sum(name in VECTORS for name in names)
+    expected += len(FIDELITY_SEARCHERS) if "random_search" in names else 0
+    assert len(found["one"]) == expected * len(SEEDS)
+    assert found["two"] == found["one"]
+    assert found["dask"] == found["one"]
+
+
+def perform(function: Callable[..., Any], *arguments: Any) -> Any:
+    """One pool for the tasks of all experiments."""
+    return function(*arguments)
+
+
+def search_tasks(table: Table, folder: Path, names: Sequence[str]) -> list[Task]:
+    """Every run of every searcher."""
+    tasks: list[Task] = []
+    for name in names:
+        cls = EVERY[name]
+        same = (table.content_hash, source_digest(cls))
+        for objective in ("val_pgd_acc", "val_pgd_acc,macs") if name in VECTORS else ("val_pgd_acc",):
+            race = Race(str(table.folder), objective, 24, target_of(cls), QUICKER.get(name, {}))
+            store = _made(RunStore(folder / name / objective))
+            tasks += [(run_and_store, race, seed, store, *same) for seed in SEEDS]
+    return tasks
+
+
+def fidelity_tasks(table: Table, folder: Path) -> list[Task]:
+    """Every run of every multi-fidelity searcher, on three simulated machines."""
+    tasks: list[Task] = []
+    for name, cls in FIDELITY_SEARCHERS.items():
+        race = FidelityRace(str(table.folder), "val_pgd_acc", 90, "epochs", 3, target_of(cls))
+        same = (table.content_hash, source_digest(cls))
+        store = _made(TraceStore(folder / name))
+        tasks += [(run_and_store_fidelity, race, seed, store, *same) for seed in SEEDS]
+    return tasks
+
+
+def _made(store: Store) -> Store:
+    store.claim({"fingerprint": {}}).close()
+    return store

@@ -1,0 +1,158 @@
+"""Statistics with answers worked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from experiments.statistics.intervals import (
+    area_under,
+    binomial_interval,
+    bootstrap_interval,
+    holm,
+    mean_interval,
+    paired_wilcoxon,
+    quantile_interval,
+    share_within,
+)
+
+
+def test_interval_by_hand() -> None:
+    # mean 3, s = sqrt(2.5), t(0.975, 4) = 2.776445
+    low, high = mean_interval(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
+    half = 2.776445 * math.sqrt(2.5) / math.sqrt(5)
+    assert low == pytest.approx(3 - half, rel=1e-6)
+    assert high == pytest.approx(3 + half, rel=1e-6)
+
+
+def test_interval_needs_two_values() -> None:
+    assert all(math.isnan(end) for end in mean_interval(np.array([1.0])))
+    # mean 2, s = sqrt(2), t(0.975, 1) = 12.706205
+    assert mean_interval(np.array([1.0, 3.0])) == pytest.approx((2 - 12.706205, 2 + 12.706205), rel=1e-6)
+
+
+def test_holm_by_hand() -> None:
+    # sorted 0.01, 0.02, 0.04 -> 0.03, 0.04, 0.04
+    assert holm([0.04, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
+    assert holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])
+
+
+def test_holm_leaves_nan_out() -> None:
+    adjusted = holm([math.nan, 0.01, 0.04])
+    assert math.isnan(adjusted[0])
+    assert adjusted[1:] == pytest.approx([0.02, 0.04])
+
+
+def test_wilcoxon_is_symmetric_and_sees_a_shift() -> None:
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=60)
+    second = first + 0.5 + 0.1 * rng.normal(size=60)
+    assert paired_wilcoxon(first, second) == paired_wilcoxon(second, first) < 1e-9
+    assert paired_wilcoxon(first, rng.permutation(first)) > 0.01
+
+
+def test_wilcoxon_of_equal_or_missing_pairs() -> None:
+    values = np.array([1.0, 2.0, np.nan])
+    assert paired_wilcoxon(values, values) == 1.0
+    assert math.isnan(paired_wilcoxon(values, np.array([np.nan, np.nan, 1.0])))
+    with pytest.raises(ValueError, match="equal shapes"):
+        paired_wilcoxon(values, values[:2])
+
+
+def test_wilcoxon_does_not_see_rounding() -> None:
+    first = np.array([38.8, 38.7, 38.6, 38.8])
+    second = first - np.array([0.1, 0.1, -0.1, -0.1]) + np.array([1e-14, -1e-14, 1e-14, 0])
+    assert paired_wilcoxon(first, second) == pytest.approx(1.0)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_keeps_the_order_and_lowers_nothing(p_values: list[float]) -> None:
+    adjusted = np.array(holm(p_values))
+    order = np.argsort(p_values, kind="stable")
+    assert (np.diff(adjusted[order]) >= 0).all()
+    assert (adjusted >= np.array(p_values) - 1e-12).all()
+    assert adjusted.max() <= 1
+
+
+def test_quantile_interval_by_hand() -> None:
+    assert quantile_interval(np.arange(5.0)) == (1.0, 3.0)
+    assert quantile_interval(np.arange(11.0), 0.8) == pytest.approx((1.0, 9.0))
+    assert all(math.isnan(end) for end in quantile_interval(np.array([])))
+
+
+def test_binomial_interval_by_hand() -> None:
+    # none of n: the upper end solves (1 - p)^n = 0.025
+    assert binomial_interval(0, 10) == pytest.approx((0.0, 1 - 0.025**0.1))
+    assert binomial_interval(10, 10) == pytest.approx((0.025**0.1, 1.0))
+    low, high = binomial_interval(3, 10)
+    assert stats.binom.sf(2, 10, low) == pytest.approx(0.025)
+    assert stats.binom.cdf(3, 10, high) == pytest.approx(0.025)
+    assert all(math.isnan(end) for end in binomial_interval(0, 0))
+
+
+def test_bootstrap_takes_any_statistic() -> None:
+    values = np.random.default_rng(0).normal(5, 2, 200)
+    low, high = bootstrap_interval(np.mean, values)
+    assert (low, high) == pytest.approx(mean_interval(values), abs=0.05)
+    low, high = bootstrap_interval(np.median, values)
+    assert low < np.median(values) < high
+    assert bootstrap_interval(np.mean, np.ones(5)) == (1.0, 1.0)
+
+
+def test_bootstrap_draws_as_many_of_each_sample_as_it_has() -> None:
+    seen = set()
+
+    def sizes(x: np.ndarray, y: np.ndarray) -> float:
+        seen.add((len(x), len(y)))
+        assert set(x.tolist()) <= {1.0, 2.0}
+        assert set(y.tolist()) <= {3.0, 4.0, 5.0}
+        return 0.0
+
+    assert bootstrap_interval(sizes, np.array([1.0, 2.0]), np.array([3.0, 4.0, 5.0]), resamples=20) == (0.0, 0.0)
+    assert seen == {(2, 3)}
+
+
+def test_bootstrap_in_pairs_sees_what_is_common() -> None:
+    rng = np.random.default_rng(0)
+    luck = rng.normal(0, 5, 100)
+    first, second = luck + rng.normal(1, 0.1, 100), luck + rng.normal(0, 0.1, 100)
+
+    def gap(x: np.ndarray, y: np.ndarray) -> float:
+        return float(x.mean() - y.mean())
+
+    paired, apart = (bootstrap_interval(gap, first, second, paired=flag) for flag in (True, False))
+    assert paired[1] - paired[0] < 0.1 < 1 < apart[1] - apart[0]
+    with pytest.raises(ValueError, match="equal lengths"):
+        bootstrap_interval(gap, first, second[:50], paired=True)
+    assert all(math.isnan(end) for end in bootstrap_interval(gap, first, second[:1]))
+
+
+def test_bootstrap_has_one_seed_and_leaves_global_states_alone() -> None:
+    values = np.arange(20.0)
+    state = np.random.get_state()[1].copy()  # noqa: NPY002 - must not change
+    assert bootstrap_interval(np.mean, values, seed=3) == bootstrap_interval(np.mean, values, seed=3)
+    assert bootstrap_interval(np.mean, values, seed=3) != bootstrap_interval(np.mean, values, seed=4)
+    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+
+
+def test_area_by_hand() -> None:
+    areas = area_under(np.array([[4.0, 2.0, 0.0], [1.0, np.nan, 3.0], [np.nan] * 3]))
+    assert areas[:2] == pytest.approx([2.0, 2.0])
+    assert math.isnan(areas[2])
+
+
+def test_share_within_by_hand() -> None:
+    shares = share_within(np.array([0.0, 0.5, 0.5, 2.0]), np.array([0.0, 0.4, 0.5, 1.9, 2.0]))
+    assert shares.tolist() == [0.25, 0.25, 0.75, 0.75, 1.0]
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=20), st.lists(st.floats(0, 20), min_size=1, max_size=20))
+def test_share_within_is_monotone(regrets: list[float], taus: list[float]) -> None:
+    shares = share_within(np.array(regrets), np.sort(taus))
+    assert (np.diff(shares) >= 0).all()
+    assert 0 <= shares.min() <= shares.max() <= 1

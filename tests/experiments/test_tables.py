@@ -1,0 +1,27 @@
+"""Short labels, and the note on what their daggers mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from experiments.tables import definitions, short_label
+from nasbench_ar import Oracle, Table
+from tests.experiments.conftest import SPACE, table_writer
+
+
+def test_a_dagger_where_the_table_measures_otherwise(table: Table) -> None:
+    oracle = Oracle(table)
+    assert short_label(oracle, "test_pgd_acc") == "Test PGD20†"
+    assert short_label(oracle, "val_pgd_acc") == "Val PGD20"
+    expected = "† measured otherwise than in the paper: ten steps"
+    assert definitions(oracle, ["val_pgd_acc", "test_pgd_acc", "test_pgd_acc"]) == expected
+    assert definitions(oracle, ["val_pgd_acc"]) == ""
+
+
+def test_every_definition_once_with_what_it_is_about(tmp_path: Path) -> None:
+    differs = {"val_pgd_acc": "ten steps", "test_pgd_acc": "ten steps", "test_clean_acc": "digits"}
+    with table_writer(tmp_path / "t", "t", differs) as writer:
+        values = {"val_pgd_acc": 1.0, "test_pgd_acc": 2.0, "test_clean_acc": 3.0}
+        writer.add(SPACE.from_index(0), seed=0, scalars=values)
+    text = definitions(Oracle(Table(tmp_path / "t")), values)
+    assert text == ("† measured otherwise than in the paper: Val PGD20, Test PGD20: ten steps; Test Clean: digits")

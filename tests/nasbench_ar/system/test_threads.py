@@ -1,0 +1,43 @@
+"""Threads of linear algebra."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+from threadpoolctl import threadpool_info
+
+from nasbench_ar.system import threads
+
+
+def test_one_thread_inside_and_as_before_outside() -> None:
+    def blas_threads() -> set[int]:
+        return {found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"}
+
+    np.ones((2, 2)) @ np.ones((2, 2))
+    before = blas_threads()
+    with threads.single_threaded():
+        assert blas_threads() == {1}
+    assert blas_threads() == before
+
+
+def test_libraries_that_are_loaded_later() -> None:
+    """SciPy brings a BLAS of its own."""
+    code = (
+        "import sys\n"
+        "import numpy as np\n"
+        "from threadpoolctl import threadpool_info\n"
+        "from nasbench_ar.system.threads import single_threaded\n"
+        "with single_threaded(): pass\n"
+        "assert 'scipy.linalg' not in sys.modules\n"
+        "import scipy.linalg\n"
+        "used = lambda: {found['num_threads'] for found in threadpool_info()}\n"
+        "assert used() == {2}, used()\n"
+        "with single_threaded():\n"
+        "    assert used() == {1}, used()\n"
+    )
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,261 @@
+"""The table as an objective of Optuna and Nevergrad."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nasbench_ar
+from nasbench_ar import ConfigError, MetricError, Oracle, adapters
+
+
+@pytest.fixture
+def optuna() -> Any:
+    module = pytest.importorskip("optuna")
+    module.logging.set_verbosity(module.logging.ERROR)
+    return module
+
+
+def test_a_study_spends_the_budget_and_stops(toy: Oracle, optuna: Any) -> None:
+    objective = nasbench_ar.optuna_objective(budget=10, table=toy)
+    study = optuna.create_study(directions=objective.directions, sampler=optuna.samplers.RandomSampler(seed=1))
+    study.optimize(objective)
+    session = objective.session
+    assert session.spent == 10
+    complete = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
+    assert len(complete) == 10 + session.repeats
+    assert study.best_value == session.best()[1]
+    assert tuple(study.best_params.values()) == tuple(session.best()[0])
+    assert set(study.best_params) == set(toy.space.entry_names)
+    # index 15 has no entry in this table: pruned, not charged
+    pruned = [t for t in study.trials if t.state == optuna.trial.TrialState.PRUNED]
+    assert all(tuple(t.params.values()) == tuple(toy.space.from_index(15)) for t in pruned)
+
+
+def test_a_loss_is_minimised_in_its_own_unit(toy: Oracle, optuna: Any) -> None:
+    objective = nasbench_ar.optuna_objective("val_loss", budget=15, table=toy)
+    assert objective.directions == ["minimize"]
+    study = optuna.create_study(directions=objective.directions, sampler=optuna.samplers.TPESampler(seed=0))
+    study.optimize(objective)
+    assert study.best_value == toy.optimum("val_loss")[1]
+
+
+def test_a_study_of_several_objectives(toy: Oracle, optuna: Any) -> None:
+    objective = nasbench_ar.optuna_objective(["val_pgd_acc", "macs"], budget=15, table=toy)
+    assert objective.directions == ["maximize", "minimize"]
+    study = optuna.create_study(directions=objective.directions, sampler=optuna.samplers.RandomSampler(seed=1))
+    study.optimize(objective, n_jobs=2)
+    assert objective.session.spent == 15
+    front = {tuple(t.params.values()) for t in study.best_trials}
+    assert front == {tuple(a) for a in objective.session.front()}
+
+
+def test_limits_prune(toy: Oracle, optuna: Any) -> None:
+    objective = nasbench_ar.optuna_objective(budget=8, table=toy, constraints="val_clean_acc>=50")
+    study = optuna.create_study(directions=objective.directions, sampler=optuna.samplers.RandomSampler(seed=1))
+    study.optimize(objective)
+    for trial in study.trials:
+        found = nasbench_ar.Architecture(*trial.params.values())
+        if trial.state == optuna.trial.TrialState.COMPLETE:
+            assert toy.query(found, "val_clean_acc") >= 50
+        elif found != toy.space.from_index(15):
+            assert trial.state == optuna.trial.TrialState.PRUNED
+            assert toy.query(found, "val_clean_acc") < 50
+    assert len({tuple(t.params.values()) for t in study.trials} - {tuple(toy.space.from_index(15))}) == 8
+
+
+def test_a_study_that_repeats_itself_stops(toy: Oracle, optuna: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapters, "STALL_LIMIT", 12)
+    objective = nasbench_ar.optuna_objective(budget=5, table=toy)
+    study = optuna.create_study(directions=objective.directions)
+    for _ in range(20):
+        study.enqueue_trial(dict(zip(toy.space.entry_names, toy.space.from_index(3), strict=True)))
+    study.optimize(objective)
+    assert (objective.session.spent, len(objective.session.history)) == (1, 1)
+    assert sum(t.state.name == "COMPLETE" for t in study.trials) == 13
+
+
+@pytest.mark.parametrize(
+    ("metrics", "made", "remedy"),
+    [
+        ("val_pgd_acc", {}, r"create_study\(direction='maximize'\)"),
+        ("val_loss", {"direction": "maximize"}, r"create_study\(direction='minimize'\)"),
+        (
+            ["val_pgd_acc", "macs"],
+            {"directions": ["minimize", "maximize"]},
+            r"create_study\(directions=\['maximize', 'minimize'\]\)",
+        ),
+        (["val_pgd_acc", "macs"], {"direction": "maximize"}, r"create_study\(directions=\['maximize', 'minimize'\]\)"),
+        ("val_pgd_acc", {"directions": ["maximize", "maximize"]}, r"create_study\(direction='maximize'\)"),
+    ],
+)
+def test_a_study_of_the_wrong_direction_is_refused_at_once(
+    toy: Oracle, optuna: Any, metrics: Any, made: dict[str, Any], remedy: str
+) -> None:
+    objective = nasbench_ar.optuna_objective(metrics, budget=5, table=toy)
+    study = optuna.create_study(**made)
+    with pytest.raises(ConfigError, match=remedy):
+        study.optimize(objective)
+    assert (len(study.trials), objective.session.spent) == (1, 0)
+
+
+def sampled_jointly(optuna: Any, objective: Any, sampler: Any) -> Any:
+    """The study, after it has spent the budget; every warning of Optuna's is an error."""
+    messages: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = messages.append  # type: ignore[method-assign]
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logger = logging.getLogger("optuna")
+    logger.addHandler(handler)
+    try:
+        study = optuna.create_study(directions=objective.directions, sampler=sampler)
+        study.optimize(objective)
+    finally:
+        logger.removeHandler(handler)
+    assert [record.getMessage() for record in messages] == []
+    return study
+
+
+@pytest.mark.parametrize("sampler", ["CmaEsSampler", "QMCSampler"])
+def test_samplers_of_numbers_get_ranks(toy: Oracle, optuna: Any, sampler: str) -> None:
+    if sampler == "CmaEsSampler":
+        pytest.importorskip("cmaes")
+    objective = nasbench_ar.optuna_objective(budget=5, table=toy)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # QMC as such
+        made = getattr(optuna.samplers, sampler)(seed=1)
+    study = sampled_jointly(optuna, objective, made)
+    assert objective.session.spent == 5
+    best = study.best_trial
+    assert best.user_attrs["architecture"] == str(objective.session.best()[0])
+    ranks = [best.params[f"{name}_rank"] for name in toy.space.entry_names]
+    assert tuple(toy.space.choices(k)[rank] for k, rank in enumerate(ranks)) == objective.session.best()[0]
+
+
+def test_every_sampler_takes_ranks(toy: Oracle, optuna: Any) -> None:
+    objective = nasbench_ar.optuna_objective(budget=10, table=toy, encoding="ordinal")
+    sampled_jointly(optuna, objective, optuna.samplers.TPESampler(seed=0))
+    assert objective.session.spent == 10
+
+
+def test_categories_for_a_sampler_of_numbers_are_refused(toy: Oracle, optuna: Any) -> None:
+    pytest.importorskip("cmaes")
+    objective = nasbench_ar.optuna_objective(budget=10, table=toy, encoding="categorical")
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.CmaEsSampler(seed=1))
+    with pytest.raises(ConfigError, match="encoding='categorical': CmaEsSampler .*use 'auto' or 'ordinal'"):
+        study.optimize(objective)
+    assert objective.session.spent == 0
+
+
+def test_unknown_encodings_are_refused(toy: Oracle) -> None:
+    with pytest.raises(ConfigError, match="encoding='ranks': expected one of auto, categorical, ordinal"):
+        nasbench_ar.optuna_objective(budget=10, table=toy, encoding="ranks")
+
+
+def test_a_trial_of_no_study_has_categories(toy: Oracle, optuna: Any) -> None:
+    objective = nasbench_ar.optuna_objective(budget=1, table=toy)
+    found = toy.space.parse("1-1-2-3")
+    trial = optuna.trial.FixedTrial(dict(zip(toy.space.entry_names, found, strict=True)))
+    assert objective(trial) == toy.query(found, "val_pgd_acc")
+
+
+def test_ask_and_tell_is_told_that_the_budget_is_spent(toy: Oracle, optuna: Any) -> None:
+    objective = nasbench_ar.optuna_objective(budget=1, table=toy)
+    study = optuna.create_study(directions=objective.directions)
+    for index in (3, 4):
+        study.enqueue_trial(dict(zip(toy.space.entry_names, toy.space.from_index(index), strict=True)))
+    study.tell(trial := study.ask(), objective(trial))
+    with pytest.raises(nasbench_ar.BudgetExhaustedError):
+        objective(study.ask())
+
+
+def test_a_nevergrad_optimiser_spends_the_budget(toy: Oracle) -> None:
+    nevergrad = pytest.importorskip("nevergrad")
+    problem = nasbench_ar.nevergrad_problem(budget=12, table=toy)
+    parametrization = problem.parametrization()
+    parametrization.random_state.seed(3)
+    optimizer = nevergrad.optimizers.registry["RandomSearch"](parametrization, budget=2000)
+    optimizer.register_callback("ask", problem.stopper())
+    found = optimizer.minimize(problem)
+    assert problem.session.spent == 12
+    assert toy.query(found.args, "val_pgd_acc") == problem.session.best()[1]
+    worst = -min(problem.session.history.values())
+    assert problem(*toy.space.from_index(15)) == worst + 1, "no entry in this table"
+    known = next(iter(problem.session.history))
+    assert problem(*known) == -problem.session.history[known]
+
+
+def test_several_nevergrad_losses(toy: Oracle) -> None:
+    problem = nasbench_ar.nevergrad_problem(["val_pgd_acc", "macs"], budget=2, table=toy)
+    found = toy.space.from_index(2)
+    assert problem(*found) == [-toy.query(found, "val_pgd_acc"), toy.space.macs(found)]
+    assert problem(*toy.space.from_index(15)) == [1 - toy.query(found, "val_pgd_acc"), toy.space.macs(found) + 1]
+
+
+def test_nevergrad_that_is_missing(toy: Oracle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nevergrad", None)
+    with pytest.raises(ConfigError, match=r"pip install 'nasbench-ar\[nevergrad\]'"):
+        nasbench_ar.nevergrad_problem(budget=2, table=toy).parametrization()
+
+
+def test_what_is_pruned_says_why(toy: Oracle, optuna: Any) -> None:
+    limits = [f"val_clean_acc>={np.floor(toy.query(toy.space.from_index(3), 'val_clean_acc')) + 1:g}", "val_loss<=95"]
+    objective = nasbench_ar.optuna_objective(budget=8, table=toy, constraints=limits)
+    study = optuna.create_study(directions=objective.directions)
+    for index, reason in ((3, f"1-1-2-3 breaks {limits[0]}, val_loss<=95$"), (15, "2-3-2-3 .*left out")):
+        study.enqueue_trial(dict(zip(toy.space.entry_names, toy.space.from_index(index), strict=True)))
+        with pytest.raises(optuna.TrialPruned, match=reason):
+            objective(study.ask())
+
+
+def test_a_new_architecture_ends_a_row_of_known_ones(toy: Oracle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapters, "STALL_LIMIT", 2)
+    problem = nasbench_ar.nevergrad_problem(budget=5, table=toy)
+    for index, finished in ((3, False), (3, False), (4, False), (4, False), (3, True)):
+        problem(*toy.space.from_index(index))
+        assert problem.finished is finished, index
+
+
+def test_outside_before_anything_is_known(toy: Oracle) -> None:
+    assert nasbench_ar.nevergrad_problem(budget=2, table=toy)(*toy.space.from_index(15)) == 0
+    several = nasbench_ar.nevergrad_problem(["val_pgd_acc", "macs"], budget=2, table=toy)
+    assert several(*toy.space.from_index(15)) == [0, 0]
+
+
+def test_choices_have_an_order_unless_told_otherwise(toy: Oracle) -> None:
+    nevergrad = pytest.importorskip("nevergrad")
+    problem = nasbench_ar.nevergrad_problem(budget=2, table=toy)
+    for given, kind in (
+        ({}, "TransitionChoice"),
+        ({"ordered": True}, "TransitionChoice"),
+        ({"ordered": False}, "Choice"),
+    ):
+        entries = problem.parametrization(**given)[0]
+        assert {type(entry) for entry in entries} == {getattr(nevergrad.p, kind)}, given
+
+
+def test_every_way_to_name_a_table(toy: Oracle, capsys: pytest.CaptureFixture[str]) -> None:
+    found = toy.space.from_index(3)
+    for make in (nasbench_ar.optuna_objective, nasbench_ar.nevergrad_problem):
+        for table in (toy, toy.table.folder, str(toy.table.folder)):
+            for objective in (None, "val_loss", ["val_loss"]):
+                session = make(objective, budget=1, table=table, constraints="macs>=1").session
+                name = objective if isinstance(objective, str) else "val_pgd_acc" if objective is None else "val_loss"
+                assert session.query(found) == toy.query(found, name)
+                assert (session.remaining, [str(c) for c in session.constraints]) == (0, ["macs>=1"])
+        session = make(["val_loss", "macs"], budget=3, table=toy, constraints="val_loss<=90").session
+        assert (session.remaining, [str(c) for c in session.constraints]) == (3, ["val_loss<=90"])
+    assert capsys.readouterr() == ("", ""), "the user has not asked for a text"
+
+
+@pytest.mark.parametrize("problem", [adapters.optuna_objective, adapters.nevergrad_problem])
+def test_test_metrics_need_the_opt_in(problem: Any, toy: Oracle) -> None:
+    with pytest.raises(MetricError, match="allow_test_objective=true"):
+        problem("test_pgd_acc", budget=2, table=toy)
+    found = problem("test_pgd_acc", budget=2, table=toy, allow_test_objective=True)
+    assert found.session.objectives[0].name == "test_pgd_acc"

@@ -1,0 +1,320 @@
+"""Optuna's and Nevergrad's samplers as searchers."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from nasbench_ar import Architecture, SearchError, SearchSpace
+from searchers import NevergradSearcher, OptunaSearcher
+from searchers.library_search import BorrowedSearcher
+from searchers.testing import SMALL, TINY, SearcherConformance, hilly, trajectory
+
+
+@pytest.fixture(autouse=True)
+def _installed(request: pytest.FixtureRequest) -> None:
+    if not request.node.name.startswith("test_missing"):
+        pytest.importorskip("optuna")
+        pytest.importorskip("nevergrad")
+
+
+class TestOptunaTPE(SearcherConformance):
+    searcher = OptunaSearcher
+
+
+@pytest.mark.slow
+class TestOptunaNSGA2Ordinal(SearcherConformance):
+    searcher = OptunaSearcher
+    arguments = {"sampler": "nsga2", "encoding": "ordinal", "patience": 3}
+
+
+@pytest.mark.slow
+class TestOptunaCMAES(SearcherConformance):
+    searcher = OptunaSearcher
+    arguments = {"sampler": "cmaes"}
+
+
+@pytest.mark.slow
+class TestOptunaQMC(SearcherConformance):
+    searcher = OptunaSearcher
+    arguments = {"sampler": "qmc"}
+
+
+@pytest.mark.slow
+class TestNevergradNGOpt(SearcherConformance):
+    searcher = NevergradSearcher
+
+
+@pytest.mark.slow
+class TestNevergradDECategorical(SearcherConformance):
+    searcher = NevergradSearcher
+    arguments = {"optimizer": "TwoPointsDE", "encoding": "categorical"}
+
+
+@pytest.mark.slow
+def test_nevergrad_has_its_own_randomness() -> None:
+    def run() -> list[list[int]]:
+        return trajectory(NevergradSearcher(SMALL, 3, optimizer="DiscreteOnePlusOne"), 40)
+
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002 - the state under test
+    first = run()
+    random.setstate(random.Random(9).getstate())
+    np.random.set_state(np.random.RandomState(9).get_state())  # noqa: NPY002
+    marks = random.getstate()
+    assert run() == first
+    assert random.getstate() == marks
+    random.setstate(before[0])
+    np.random.set_state(before[1])  # noqa: NPY002
+
+
+def test_nevergrad_keeps_to_a_restricted_space() -> None:
+    space = SMALL.restricted_to(indices=range(0, 81, 4))
+    searcher = NevergradSearcher(space, 0, optimizer="TwoPointsDE", patience=3)
+    assert len(trajectory(searcher, space.size)) == space.size
+
+
+def test_nevergrad_is_given_only_what_can_be_chosen() -> None:
+    """Its optimisers divide by zero or fail an assertion where an entry has a single value."""
+    space = SearchSpace(depth_choices=(2, 3, 5), width_choices=(8,), stages=2)
+    searcher = NevergradSearcher(space, 0, optimizer="DiscreteOnePlusOne", encoding="categorical")
+    assert len(trajectory(searcher, space.size)) == space.size
+    single = SearchSpace(depth_choices=(1,), width_choices=(1,), stages=1)
+    searcher = NevergradSearcher(single, 0)
+    assert {searcher.ask() for _ in range(20)} == set(single)
+    assert len(trajectory(searcher, 1)) == 1
+
+
+@pytest.mark.slow
+def test_gp_is_deterministic() -> None:
+    pytest.importorskip("torch")
+    runs = [trajectory(OptunaSearcher(TINY, 5, sampler="gp"), 13) for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+def test_optuna_is_told_everything() -> None:
+    searcher = OptunaSearcher(SMALL, 0, sampler="random")
+    asked = searcher.ask()
+    searcher.tell(asked, 1.0)
+    searcher.tell(SMALL.from_index(7), 2.0)  # nobody asked for it
+    study: Any = searcher._study
+    assert [t.value for t in study.trials] == [1.0, 2.0]
+    assert tuple(study.best_params.values()) == tuple(SMALL.from_index(7))
+
+
+class Loop(BorrowedSearcher):
+    """A library that proposes one architecture inside the space and one outside, for ever."""
+
+    def _propose(self) -> Architecture:
+        self.turn = getattr(self, "turn", 0) + 1
+        return SMALL.from_index(8 * (self.turn % 2))
+
+    def _reject(self, architecture: Architecture) -> None:
+        self.rejected = [*getattr(self, "rejected", []), architecture]
+
+    def _report(self, architecture: Architecture, score: float) -> None:
+        self.reported = [*getattr(self, "reported", []), architecture]
+
+
+def test_the_library_computes_on_one_thread() -> None:
+    def blas_threads() -> set[int]:
+        return {found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"}
+
+    class Watched(Loop):
+        def _propose(self) -> Architecture:
+            seen.append(blas_threads())
+            return super()._propose()
+
+        def _report(self, architecture: Architecture, score: float) -> None:
+            seen.append(blas_threads())
+
+    seen: list[set[int]] = []
+    with threadpool_limits(2):
+        searcher = Watched(SMALL, 0, patience=3)
+        searcher.tell(searcher.ask(), 1.0)
+        assert seen == [{1}, {1}]
+        assert blas_threads() == {2}
+
+
+def test_torch_is_there_before_it_is_held_to_one_thread() -> None:
+    code = (
+        "import sys\n"
+        "from searchers import OptunaSearcher\n"
+        "from searchers.testing import SMALL\n"
+        "OptunaSearcher(SMALL, 0)\n"
+        "assert 'torch' not in sys.modules\n"
+        "OptunaSearcher(SMALL, 0, sampler='gp')\n"
+        "assert 'torch' in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_optimisers_that_lack_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    import nevergrad
+
+    class Absent:
+        def __init__(self, *arguments: Any, **words: Any) -> None:
+            raise ModuleNotFoundError("No module named 'bayes_optim'")
+
+    class AbsentLater:
+        def __init__(self, *arguments: Any, **words: Any) -> None:
+            pass
+
+        def ask(self) -> None:
+            raise RuntimeError("an optimizer raised an error:\nNo module named 'ConfigSpace'")
+
+    monkeypatch.setitem(nevergrad.optimizers.registry, "Absent", Absent)
+    monkeypatch.setitem(nevergrad.optimizers.registry, "AbsentLater", AbsentLater)
+    with pytest.raises(SearchError, match="^optimizer=Absent needs another package: No module named 'bayes_optim'$"):
+        NevergradSearcher(SMALL, 0, optimizer="Absent")
+    searcher = NevergradSearcher(SMALL, 0, optimizer="AbsentLater")
+    message = "^Nevergrad's AbsentLater failed: an optimizer raised an error: No module named 'ConfigSpace'$"
+    with pytest.raises(SearchError, match=message):
+        searcher.ask()
+
+
+def test_patience_ends_loops() -> None:
+    space = SMALL.restricted_to(indices=range(8))  # index 8 is outside
+    searcher = Loop(space, 0, patience=4)
+    proposals = []
+    for _ in range(6):
+        proposals.append(searcher.ask())
+        searcher.tell(proposals[-1], hilly(proposals[-1]))
+    inside = space.from_index(0)
+    # rejected, inside (new); then rejected, inside, rejected, inside, that is 4 without anything new; then random
+    assert proposals[0] == inside
+    assert [p == inside for p in proposals] == [True, True, True, False, True, True]
+    assert set(searcher.rejected) == {SMALL.from_index(8)}
+    assert searcher.reported == proposals
+
+
+@pytest.mark.parametrize(
+    ("cls", "arguments", "message"),
+    [
+        (OptunaSearcher, {"sampler": "grid"}, "expected one of tpe, gp, cmaes"),
+        (OptunaSearcher, {"encoding": "one_hot"}, "expected one of auto, categorical, ordinal"),
+        (OptunaSearcher, {"sampler": "cmaes", "encoding": "categorical"}, "use ordinal"),
+        (OptunaSearcher, {"patience": 0}, "patience=0"),
+        (NevergradSearcher, {"optimizer": "Best"}, "not in Nevergrad's registry"),
+        (NevergradSearcher, {"encoding": "one_hot"}, "expected one of ordinal, categorical"),
+        (NevergradSearcher, {"budget": 0}, "budget=0"),
+    ],
+)
+def test_bad_arguments(cls: type[BorrowedSearcher], arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(SearchError, match=message):
+        cls(SMALL, 0, **arguments)
+    with pytest.raises(SearchError, match="seeds below"):
+        cls(SMALL, 2**32)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(("cls", "name"), [(OptunaSearcher, "optuna"), (NevergradSearcher, "nevergrad")])
+def test_missing_libraries_are_named(cls: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(SearchError, match=rf"pip install 'nasbench-ar\[{name}\]'"):
+        cls(SMALL, 0)
+
+
+class Recorder:
+    """Stands for a library's object and notes what it is told."""
+
+    def __init__(self, wrapped: Any) -> None:
+        self.wrapped, self.told = wrapped, []  # type: ignore[var-annotated]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.wrapped, name)
+
+    def tell(self, candidate: Any, loss: float) -> None:
+        self.told.append((Architecture(*candidate.value), loss))
+        self.wrapped.tell(candidate, loss)
+
+
+def test_nevergrad_is_told_losses() -> None:
+    searcher = NevergradSearcher(SMALL.restricted_to(indices=[7, 8, 9]), 0, optimizer="RandomSearch", patience=5)
+    searcher._optimizer = recorder = Recorder(searcher._optimizer)
+    for index, score in ((8, 3.0), (7, -2.0)):
+        searcher.tell(SMALL.from_index(index), score)  # nobody asked for it
+    asked = searcher.ask()
+    outside = [loss for architecture, loss in recorder.told if architecture not in searcher.space]
+    assert outside
+    assert set(outside) == {3.0}, "one worse than the worst told, which is -2"
+    searcher.tell(asked, 9.0)
+    inside = [pair for pair in recorder.told if pair[0] in searcher.space]
+    assert inside == [(SMALL.from_index(8), -3.0), (SMALL.from_index(7), 2.0), (asked, -9.0)]
+
+
+def test_nevergrad_before_anything_is_told() -> None:
+    searcher = NevergradSearcher(SMALL.restricted_to(indices=[7, 8]), 0, optimizer="RandomSearch", patience=3)
+    searcher._optimizer = recorder = Recorder(searcher._optimizer)
+    searcher.ask()
+    assert {loss for _, loss in recorder.told} == {1.0}
+
+
+def test_nevergrad_climbs() -> None:
+    def mean_of_best(searcher: BorrowedSearcher) -> float:
+        trajectory(searcher, 30)
+        return float(np.mean(sorted(searcher.history.values())[-10:]))
+
+    wins = [
+        mean_of_best(NevergradSearcher(SMALL, seed, optimizer="DiscreteOnePlusOne"))
+        > mean_of_best(NevergradSearcher(SMALL, seed, optimizer="RandomSearch"))
+        for seed in range(4)
+    ]
+    assert sum(wins) >= 3
+
+
+@pytest.mark.parametrize(("encoding", "kind"), [("ordinal", "TransitionChoice"), ("categorical", "Choice")])
+def test_what_nevergrad_is_made_of(encoding: str, kind: str) -> None:
+    import nevergrad
+
+    searcher = NevergradSearcher(SMALL, 5, optimizer="RandomSearch", encoding=encoding, budget=77)
+    assert {type(entry) for entry in searcher._optimizer.parametrization} == {getattr(nevergrad.p, kind)}
+    assert searcher._optimizer.budget == 77
+    first, second = (trajectory(NevergradSearcher(SMALL, 5, optimizer="RandomSearch"), 9) for _ in range(2))
+    assert first == second != trajectory(NevergradSearcher(SMALL, 6, optimizer="RandomSearch"), 9)
+
+
+@pytest.mark.parametrize(
+    ("name", "cls", "given"),
+    [
+        ("tpe", "TPESampler", {}),
+        ("gp", "GPSampler", {"deterministic_objective": True}),
+        ("cmaes", "CmaEsSampler", {}),
+        ("nsga2", "NSGAIISampler", {}),
+        ("qmc", "QMCSampler", {"scramble": True}),
+        ("random", "RandomSampler", {}),
+    ],
+)
+def test_what_optuna_is_made_of(name: str, cls: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    import optuna
+
+    calls: list[dict[str, Any]] = []
+    made: Any = getattr(optuna.samplers, cls)
+    monkeypatch.setattr(optuna.samplers, cls, lambda **arguments: (calls.append(arguments), made(**arguments))[1])
+    searcher = OptunaSearcher(SMALL, 11, sampler=name)
+    assert type(searcher._study.sampler) is made
+    assert calls == [{"seed": 11, **given}]
+    assert searcher.encoding == ("ordinal" if name in ("cmaes", "qmc") else "categorical")
+
+
+def test_ranks_are_read_back_as_choices() -> None:
+    searcher = OptunaSearcher(SMALL, 0, sampler="random", encoding="ordinal")
+    for architecture in (SMALL.from_index(0), SMALL.from_index(80), SMALL.from_index(31)):
+        searcher.tell(architecture, 1.0)
+        ranks = [SMALL.choices(k).index(value) for k, value in enumerate(architecture)]
+        assert list(searcher._study.trials[-1].params.values()) == ranks
+    for (_, choices), found in zip(searcher._entries, searcher._distributions.values(), strict=True):
+        assert (found.low, found.high) == (0, len(choices) - 1)
+    assert len(trajectory(searcher, 78)) == 78, "all that is left is reached"
+
+
+def test_cmaes_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cmaes", None)
+    with pytest.raises(SearchError, match=r"^Optuna's CMA-ES needs cmaes: pip install 'nasbench-ar\[optuna\]'$"):
+        OptunaSearcher(SMALL, 0, sampler="cmaes")
+    OptunaSearcher(SMALL, 0, sampler="random")
