@@ -55,7 +55,7 @@ def main() -> int:
     seconds = time.perf_counter() - start
 
     print(command_line("benchmarks.fuzz"))
-    print(describe("hypothesis", "orjson", "pyyaml", "hydra-core", "torch"))
+    print(describe("hypothesis", "orjson", "pyyaml", "torch"))
     print(f"cases of each reader: {args.cases:,}; seed of hypothesis: {seed}; {seconds:.0f} s in all\n")
     print(table(READERS.values()))
     print(f"\n{'every case ended as documented' if code == 0 else 'FAILED: see what pytest printed'}")

@@ -1,4 +1,4 @@
-"""The command line of `datagen.run`: Hydra's `key=value` syntax, composed into a `RunConfig`.
+"""The keys of `datagen.run`, and the words that give them.
 
     archs=5-10-5-10-5-10 profile=cifar10 store=entries
     archs=all profile=digits space.depth_choices=[4,5] space.width_choices=[8,10]
@@ -9,34 +9,25 @@ Perturbations are given in 255ths, the steps of an 8-bit pixel.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from hydra import compose, initialize
-from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from datagen.profiles import PROFILES
 from nasbench_ar import SearchSpace
-from nasbench_ar.errors import ConfigError, first_line, shown
+from nasbench_ar.errors import ConfigError, shown
 from nasbench_ar.system import checked_json as checked
 from nasbench_ar.system.checked_json import quotable
-from nasbench_ar.system.command import docstring
 from nasbench_ar.system.engine import ENGINES
+from nasbench_ar.system.keys import check_keys, known_keys, read_words, split_words, with_values
 
 SOURCES = ("cifar10", "digits", "arrays")
 VALIDATIONS = ("cifar10.1", "held_out", "file")
 PRECISIONS = ("auto", "bf16", "tf32", "float32")
 AUTOATTACKS = ("none", "compact", "standard")
 MOST_COUNT = 10**9  # of epochs, images, steps
-LONGEST_REASON = 400  # in messages
 
 
 @dataclass
@@ -221,7 +212,7 @@ class RunConfig:
             raise ConfigError(
                 f"dask={quotable(self.dask)}: it goes with engine=dask and without jobs=, which its workers decide"
             )
-        for key in known_keys():
+        for key in KEYS:
             if isinstance(self[key], float):
                 _require(key, self[key], "a finite number", math.isfinite(self[key]))
         _require("lease", self.lease, "a number of seconds above 0", self.lease > 0)
@@ -311,103 +302,20 @@ def _require(key: str, value: object, allowed: str, holds: bool) -> None:
         raise ConfigError(f"{key}={quotable(value)}: expected {allowed}")
 
 
-def known_keys(schema: Any = RunConfig) -> list[str]:
-    """All keys of the command line, nested ones with dots."""
-    defaults = schema()
-    out: list[str] = []
-    for entry in fields(schema):
-        value = getattr(defaults, entry.name)
-        nested = is_dataclass(value)
-        out += [f"{entry.name}.{key}" for key in known_keys(type(value))] if nested else [entry.name]
-    return out
-
-
-def parse_command_line(arguments: Sequence[str]) -> RunConfig:
+def parse_command_line(words: Sequence[str]) -> RunConfig:
     """Turn `key=value` words into a checked configuration.
 
     Raises:
         ConfigError: on an unknown key, profile or value; lists the valid ones.
     """
-    words = _prepare(arguments)
-    store = ConfigStore.instance()
-    store.store(name="datagen_schema", node=OmegaConf.structured(RunConfig))
-    store.store(name="datagen_run", node={"defaults": ["datagen_schema", {"profile": "cifar10"}, "_self_"]})
-    for name, node in PROFILES.items():
-        store.store(group="profile", name=name, node={"profile": name, **node}, package="_global_")
-    try:
-        with initialize(version_base="1.3", config_path=None):
-            composed = compose(config_name="datagen_run", overrides=words)
-        config = OmegaConf.to_object(composed)
-    except (HydraException, OmegaConfBaseException, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise ConfigError(first_line(error, LONGEST_REASON)) from error
-    assert isinstance(config, RunConfig)
+    pairs = [(key, text.strip("[]") if key == "seeds" else text) for key, text in split_words(words)]
+    check_keys([key for key, _ in pairs], KEYS)
+    profile = dict(pairs).get("profile", "cifar10")
+    if profile not in PROFILES:
+        raise ConfigError(f"unknown profile {shown(profile)}; known: {', '.join(PROFILES)}")
+    config = read_words(pairs, with_values(RunConfig(), PROFILES[profile]))
     config.check()
     return config
 
 
-def _prepare(arguments: Sequence[str]) -> list[str]:
-    """Check keys, and quote the architectures, whose commas and slashes are not Hydra's."""
-    words = [_quoted(word) for word in arguments]
-    try:
-        overrides = OverridesParser.create().parse_overrides(words)
-    except (HydraException, ValueError, RecursionError) as error:  # numbers of thousands of digits, for example
-        raise ConfigError(f"not of the form key=value: {first_line(error, LONGEST_REASON)}") from error
-    check_keys([override.key_or_group for override in overrides], known_keys())
-    for override in overrides:
-        if override.is_delete():
-            raise ConfigError(f"{shown(override.input_line)}: nothing can be removed from the configuration")
-        if override.key_or_group == "profile" and str(override.value()) not in PROFILES:
-            raise ConfigError(f"unknown profile {shown(str(override.value()))}; known: {', '.join(PROFILES)}")
-    return words
-
-
-def check_keys(given: Sequence[str], known: Sequence[str]) -> None:
-    """Refuse a key that does not exist.
-
-    Raises:
-        ConfigError: with the nearest key and all valid ones.
-    """
-    for key in given:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            raise ConfigError(f"unknown key {shown(key)}; {hint}valid keys: {', '.join(known)}")
-
-
-def _quoted(word: str) -> str:
-    key, equals, value = word.partition("=")
-    if (
-        key not in ("archs", "seeds", "dask", "store", "data.folder", "data.file", "data.corruptions")
-        or not equals
-        or value == "null"
-    ):
-        return word
-    if value[:1] in "'\"":
-        return word
-    if key == "seeds":
-        value = value.strip("[]")
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"{key}='{escaped}'"
-
-
-def describe_keys(schema: Any = RunConfig, values: Mapping[str, Any] | None = None, prefix: str = "") -> str:
-    """One line a key, with its default and what it means, for `--help`."""
-    about = _about(schema)
-    defaults = asdict(schema()) if values is None else values
-    lines = []
-    for entry in fields(schema):
-        value = getattr(schema(), entry.name)
-        if is_dataclass(value):
-            lines.append(describe_keys(type(value), defaults[entry.name], f"{entry.name}."))
-        else:
-            lines.append(f"  {prefix + entry.name + '=' + _shown(defaults[entry.name]):34} {about[entry.name]}\n")
-    return "".join(lines)
-
-
-def _about(schema: Any) -> dict[str, str]:
-    text = docstring(schema).split("Attributes:")[1]
-    return dict(line.strip().split(": ", 1) for line in text.splitlines() if ": " in line)
-
-
-def _shown(value: object) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+KEYS = known_keys(RunConfig)

@@ -31,12 +31,13 @@ from datagen.config import AttackConfig, TrainConfig
 from datagen.store.folder import EntryStore
 from datagen.store.merge import SHOWN, Merged, merge
 from datagen.store.rows import Facts, OldRows, Row, row_of_entry, unknown_metrics
-from datagen.words import parse_words, run_command
 from nasbench_ar import METRICS, Table, TableWriter
 from nasbench_ar.errors import ConfigError, ResultsError, TableError
 from nasbench_ar.frames import release_gaps, write_release
 from nasbench_ar.masks import FILE as MASKS_FILE
 from nasbench_ar.masks import Masks, load_masks
+from nasbench_ar.system.command import run_command
+from nasbench_ar.system.keys import parse_words
 
 DEFAULTS: dict[str, Any] = {
     "store": "entries",
@@ -289,7 +290,7 @@ def export(words: list[str]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit code."""
-    return run_command(export, __name__, arguments)
+    return run_command(export, arguments)
 
 
 def _what_was_done(exported: Exported) -> str:

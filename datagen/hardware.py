@@ -14,7 +14,7 @@ import torch
 from nasbench_ar.errors import ConfigError
 from nasbench_ar.system.versions import git_commit, versions
 
-_LIBRARIES = ("numpy", "torch", "torchvision", "pyautoattack", "scikit-learn", "hydra-core")
+_LIBRARIES = ("numpy", "torch", "torchvision", "pyautoattack", "scikit-learn")
 
 
 def choose_device(wanted: str) -> torch.device:

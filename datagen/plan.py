@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.config import RunConfig, check_keys, known_keys, parse_command_line
+from datagen.config import KEYS, RunConfig, parse_command_line
 from datagen.planning.cost_model import SECONDS_A_DAY, CostModel, from_entries, from_published, from_total, layers_of
 from datagen.planning.memory import CARD_BYTES_PER_GB, CARDS_GB, RUNTIME_BYTES, MemorySettings, estimate_memory
 from datagen.planning.schedule import Jobs, Schedule, poisson, simulate
@@ -42,9 +42,10 @@ from datagen.planning.workload import Images, Workload, images_of_config, images
 from datagen.selection import select, select_seeds
 from datagen.store.entry import Entry, read_entry
 from datagen.store.folder import EntryStore
-from datagen.words import MOST, parse_words, run_command
 from nasbench_ar import NARES, SearchSpace
 from nasbench_ar.errors import ConfigError
+from nasbench_ar.system.command import run_command
+from nasbench_ar.system.keys import MOST, check_keys, parse_words
 
 # Least and largest; what is simulated must end within a minute or so.
 RANGES = {"gpus": (1, 100_000), "checkpoint_epochs": (1, MOST), "repetitions": (1, 1000)}
@@ -268,7 +269,7 @@ def plan(words: Sequence[str]) -> str:
     rest = [word for word in words if word not in mine]
     own = parse_words(mine, OWN_KEYS, ranges=RANGES)
     given = {word.partition("=")[0] for word in rest}
-    check_keys(sorted(given), [*OWN_KEYS, *(key for key in known_keys() if key in OF_RUN or key.startswith(PROTOCOL))])
+    check_keys(sorted(given), [*OWN_KEYS, *(key for key in KEYS if key in OF_RUN or key.startswith(PROTOCOL))])
     config = parse_command_line(rest if "archs" in given else ["archs=all", *rest])
     store = None
     if own["store"]:
@@ -284,7 +285,7 @@ def plan(words: Sequence[str]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit code."""
-    return run_command(plan, __name__, arguments)
+    return run_command(plan, arguments)
 
 
 if __name__ == "__main__":

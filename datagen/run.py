@@ -23,7 +23,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from datagen.config import RunConfig, describe_keys, parse_command_line
+from datagen.config import RunConfig, parse_command_line
 from datagen.profiles import PROFILES
 from datagen.selection import select, select_seeds
 from datagen.store.folder import EntryStore, training_key
@@ -32,9 +32,9 @@ from datagen.workers.stopping import Stop, asking_on_signal
 from datagen.workers.worker import Order, Outcome, note
 from nasbench_ar import Architecture
 from nasbench_ar.errors import ResultsError, TrainingError, WriteError
-from nasbench_ar.system.command import carry_out
+from nasbench_ar.system.command import run_command
 from nasbench_ar.system.engine import Engine
-from nasbench_ar.system.process import require_open_files
+from nasbench_ar.system.keys import describe_keys
 
 POLL_SECONDS = 5.0
 FAILURES_IN_A_ROW = 10  # a broken device must not use up the attempts of every training
@@ -195,26 +195,23 @@ def _report(store: EntryStore, tally: Tally, asked: int, *, several_seeds: bool)
     return 0 if len(tally.done) == asked else 3
 
 
-def help_text() -> str:
+def usage() -> str:
     """What `--help` prints."""
     return (
         "usage: python -m datagen.run archs=... [key=value ...]\n\n"
-        f"keys and their defaults under profile=cifar10:\n{describe_keys()}\n"
+        f"keys and their defaults under profile=cifar10:\n{describe_keys(RunConfig())}\n"
         f"profiles: {', '.join(PROFILES)}; what they change is in datagen/profiles.py"
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit code."""
+    kept = "the same command goes on from the last finished epoch"
+    return run_command(_run_words, arguments, kept=kept)
 
-    def work(words: list[str]) -> int:
-        if {"-h", "--help"} & set(words):
-            print(help_text())
-            return 0
-        require_open_files()
-        return run(parse_command_line(words))
 
-    return carry_out(work, arguments, kept="the same command goes on from the last finished epoch")
+def _run_words(words: list[str]) -> int:
+    return run(parse_command_line(words))
 
 
 if __name__ == "__main__":

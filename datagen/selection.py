@@ -53,7 +53,7 @@ def select_seeds(text: str) -> list[int]:
 
 
 def _parts(text: str, space: SearchSpace) -> list[str]:
-    """What stands between commas, but for those of a vector in brackets; other brackets are Hydra's, around a list."""
+    """What stands between commas, but for those of a vector in brackets; other brackets are around a list."""
     parts: list[str] = []
     for part in map(str.strip, _COMMA.split(text)):
         numbers = part[1:-1].replace(",", " ").split()

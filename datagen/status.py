@@ -24,10 +24,11 @@ from typing import Any
 from datagen.selection import select_seeds
 from datagen.store.failures import Failure, utc_time
 from datagen.store.folder import LEASE_SECONDS, EntryStore
-from datagen.words import parse_words, run_command
 from datagen.workers.progress import HOUR_SECONDS, Rate, Running, Status, look
 from nasbench_ar.errors import ConfigError
 from nasbench_ar.system.checked_json import quotable
+from nasbench_ar.system.command import run_command
+from nasbench_ar.system.keys import parse_words
 
 DEFAULTS = {"store": "entries", "archs": "", "seeds": "", "lease": str(LEASE_SECONDS), "json": False}
 MOST_LINES = 20
@@ -151,7 +152,7 @@ def describe(words: Sequence[str]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit code."""
-    return run_command(describe, __name__, arguments)
+    return run_command(describe, arguments)
 
 
 if __name__ == "__main__":

@@ -26,10 +26,10 @@ from experiments.analysis.catalogue import FIGURES, choose_figures
 from experiments.analysis.figure import Figure, Numbers
 from experiments.analysis.table_data import TableData
 from experiments.plots.style import print_style, write_figure
-from experiments.races.config import main_with_errors, parse_words
-from nasbench_ar import ConfigError, MissingEntryError, ResultsError, load
-from nasbench_ar.system.command import docstring
+from nasbench_ar import MissingEntryError, ResultsError, load
+from nasbench_ar.system.command import docstring, run_command
 from nasbench_ar.system.files import write_file
+from nasbench_ar.system.keys import parse_words
 
 DPI = 300
 LEAST_DPI, MOST_DPI = 30, 1200
@@ -60,7 +60,7 @@ def write(figure: Figure, numbers: Numbers, out: Path, dpi: int = DPI) -> list[P
     return paths
 
 
-def help_text() -> str:
+def usage() -> str:
     """The module's docstring with the list of figures."""
     listed = "\n".join(f"  {name:<12} {figure.title}" for name, figure in FIGURES.items())
     return docstring(__name__).strip().replace("{figures}", listed)
@@ -68,14 +68,9 @@ def help_text() -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    if {"-h", "--help"} & set(arguments):
-        print(help_text())
-        return
     defaults: dict[str, str | int] = {"table": "", "figures": "all", "out": "figures", "leave_out": "", "dpi": DPI}
     given = parse_words(arguments, defaults | {"val_images": 0, "test_images": 0}, {"dpi": (LEAST_DPI, MOST_DPI)})
     chosen = choose_figures(given["figures"])
-    if not given["out"]:
-        raise ConfigError("out=: expected a folder for the figures")
     oracle = load(given["table"] or None)
     images = {split: given[f"{split}_images"] for split in ("val", "test") if given[f"{split}_images"]}
     data = TableData.of(oracle, leave_out_flags(given["leave_out"]), images)
@@ -105,4 +100,4 @@ def leave_out_flags(words: str) -> list[str] | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main_with_errors(main))
+    sys.exit(run_command(main))

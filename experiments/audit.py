@@ -14,14 +14,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.races.config import main_with_errors, parse_words, target_of
-from experiments.races.runner import Race, Run, build_searcher, open_session, run_once
+from experiments.races.config import target_of
+from experiments.races.runner import Race, build_searcher, open_session, run_once
 from experiments.results.incumbents import incumbents
 from experiments.tables import plus_minus
 from nasbench_ar import METRICS, NARES, ConfigError, Oracle, load
-from nasbench_ar.system.command import docstring
+from nasbench_ar.system.command import run_command
+from nasbench_ar.system.keys import parse_words
 from nasbench_ar.system.threads import single_threaded
 from searchers import ALL_SEARCHERS, Bananas
+from searchers.trajectory import Trajectory
 
 QUERIES = 500
 SIZES = (100, 490)  # observations that an ensemble is trained on
@@ -33,15 +35,15 @@ def race(oracle: Oracle, name: str) -> Race:
     return Race(str(oracle.table.folder.resolve()), objective, QUERIES, target_of(ALL_SEARCHERS[name]))
 
 
-def run_all(oracle: Oracle, name: str, runs: int) -> list[Run]:
+def run_all(oracle: Oracle, name: str, runs: int) -> list[Trajectory]:
     """Runs of seeds 0, 1, ... on every core."""
     from joblib import Parallel, delayed
 
-    found: list[Run] = Parallel(n_jobs=-1)(delayed(run_once)(race(oracle, name), seed) for seed in range(runs))
+    found: list[Trajectory] = Parallel(n_jobs=-1)(delayed(run_once)(race(oracle, name), seed) for seed in range(runs))
     return found
 
 
-def moves_down(oracle: Oracle, run: Run) -> tuple[int, int]:
+def moves_down(oracle: Oracle, run: Trajectory) -> tuple[int, int]:
     """(moves to a worse neighbour, all moves) of a published local search.
 
     Its walk goes from query to query as long as each is a neighbour of the one before
@@ -54,7 +56,7 @@ def moves_down(oracle: Oracle, run: Run) -> tuple[int, int]:
     return int((moves & (change < 0)).sum()), int(moves.sum())
 
 
-def local_search_facts(oracle: Oracle, runs: Sequence[Run]) -> list[str]:
+def local_search_facts(oracle: Oracle, runs: Sequence[Trajectory]) -> list[str]:
     """How often it steps down, how far it overruns, and what that is worth."""
     down, moves = np.array([moves_down(oracle, run) for run in runs]).sum(axis=0)
     lengths = np.array([len(run.scores) for run in runs])
@@ -68,7 +70,7 @@ def local_search_facts(oracle: Oracle, runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def reporting_facts(oracle: Oracle, runs: Sequence[Run]) -> list[str]:
+def reporting_facts(oracle: Oracle, runs: Sequence[Trajectory]) -> list[str]:
     """What reporting the last of the best, rather than the first, changes."""
     first = np.array([run.arch_index[run.scores.argmax()] for run in runs])
     last = np.array([run.reported for run in runs])
@@ -184,9 +186,6 @@ def _spread(values: NDArray[np.floating]) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    if {"-h", "--help"} & set(arguments):
-        print(docstring(__name__).strip())
-        return
     given = parse_words(arguments, {"runs": 400, "table": "nares-figures", "ensembles": 10})
     runs, ensembles = given["runs"], given["ensembles"]
     if runs < 2:
@@ -207,4 +206,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main_with_errors(main))
+    sys.exit(run_command(main))

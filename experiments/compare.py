@@ -29,15 +29,16 @@ from pathlib import Path
 
 from experiments.plots.comparison import draw_anytime, draw_profile, draw_ranks, note
 from experiments.plots.style import save_figure
-from experiments.races.config import MOST, main_with_errors, parse_words
 from experiments.results import comparison_text
 from experiments.results.comparison import CLIQUES, OBJECTIVE, Comparison, compare
 from experiments.results.read import experiments_among
 from nasbench_ar import ConfigError
 from nasbench_ar.errors import WriteError
-from nasbench_ar.system.command import docstring
+from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
+from nasbench_ar.system.keys import parse_words
 
+MOST_RESAMPLES = 10_000_000
 DEFAULTS: dict[str, str | int] = {
     "metric": OBJECTIVE,
     "at": "",
@@ -105,12 +106,9 @@ def _whole_numbers(key: str, text: str) -> list[int]:
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    if {"-h", "--help"} & set(arguments):
-        print(docstring(__name__).strip())
-        return
     words = [word for word in arguments if "=" in word and not os.path.isdir(word)]
     folders = experiments_among([word for word in arguments if word not in words])
-    given = parse_words(words, DEFAULTS, {"resamples": (1, MOST)})
+    given = parse_words(words, DEFAULTS, {"resamples": (1, MOST_RESAMPLES)})
     comparison = compare(
         folders,
         metric=given["metric"],
@@ -127,4 +125,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main_with_errors(main))
+    sys.exit(run_command(main))

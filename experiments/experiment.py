@@ -28,16 +28,7 @@ from searchers import ALL_SEARCHERS
 
 
 def run_experiment(config: RunConfig, oracle: Oracle | None = None) -> Experiment:
-    """Carry out what is missing of an experiment, and write its report.
-
-    Args:
-        config: what to do.
-        oracle: the table, if it is open already.
-
-    Raises:
-        NasbenchError: whenever the configuration cannot be carried out; nothing
-            finished is lost.
-    """
+    """Carry out what is missing of an experiment and write its report; an error loses nothing finished."""
     oracle = oracle or load(config.table, quiet=True)
     if "," in (config.objective or ""):
         raise ConfigError(f"objective={config.objective}: several objectives are for python -m experiments.run alone")
@@ -97,11 +88,7 @@ def _write_report(experiment: Experiment, race: Race, store: RunStore) -> None:
 
 
 def run_fronts(config: RunConfig, oracle: Oracle) -> str:
-    """Carry out what is missing of a race with several objectives, write its report and return it.
-
-    Raises:
-        NasbenchError: as `run.run_experiment`.
-    """
+    """Carry out what is missing of a race with several objectives, write its report and return it."""
     objectives = [word.strip() for word in (config.objective or "").split(",")]
     with complete(config, oracle, Path(config.out) / oracle.name / "+".join(objectives)) as (race, store, runs):
         cloud = Cloud.of(oracle, objectives, race.constraints, race.table_seed)

@@ -19,10 +19,10 @@ from experiments.analysis import anova, correlations, costs, landscape, learning
 from experiments.analysis.figure import Figure, Numbers, label
 from experiments.analysis.resampling import standard_error
 from experiments.analysis.table_data import DEFAULT_FLAGS, TableData
-from experiments.races.config import main_with_errors, parse_words
 from experiments.tables import as_markdown
 from nasbench_ar import MissingEntryError, Oracle, load
-from nasbench_ar.system.command import docstring
+from nasbench_ar.system.command import run_command
+from nasbench_ar.system.keys import parse_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -210,9 +210,6 @@ def _standard_error(data: TableData) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    if {"-h", "--help"} & set(arguments):
-        print(docstring(__name__).strip())
-        return
     given = parse_words(arguments, {"table": ""})
     oracle = load(given["table"] or None)
     data = samples(oracle)
@@ -224,4 +221,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main_with_errors(main))
+    sys.exit(run_command(main))

@@ -26,11 +26,13 @@ from experiments.analysis.resampling import (
     report,
     tied_with_best,
 )
-from experiments.races.config import MOST, main_with_errors, parse_words
 from experiments.races.noise import IMAGES
 from nasbench_ar import Oracle, load
-from nasbench_ar.system.command import docstring
+from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
+from nasbench_ar.system.keys import parse_words
+
+MOST_IMAGES = 10_000_000
 
 
 def write_tied(oracle: Oracle, objective: str, images: int, path: Path) -> None:
@@ -52,10 +54,9 @@ def write_tied(oracle: Oracle, objective: str, images: int, path: Path) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    if {"-h", "--help"} & set(arguments):
-        print(docstring(__name__).strip())
-        return
-    given = parse_words(arguments, {"table": "", "objective": "", "images": IMAGES, "out": ""}, {"images": (1, MOST)})
+    given = parse_words(
+        arguments, {"table": "", "objective": "", "images": IMAGES, "out": ""}, {"images": (1, MOST_IMAGES)}
+    )
     oracle = load(given["table"] or None)
     objective = given["objective"] or oracle.table.default_objective
     print(report(oracle, objective, given["images"]))
@@ -65,4 +66,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main_with_errors(main))
+    sys.exit(run_command(main))

@@ -21,7 +21,6 @@ from experiments.plots.trajectories import (
     reference_lines,
 )
 from experiments.races.checks import checked_config, limits_of, load_runs
-from experiments.races.config import main_with_errors, parse_words
 from experiments.races.runner import Race
 from experiments.races.store import RunStore
 from experiments.results import fronts
@@ -30,7 +29,8 @@ from experiments.results.judged import judge
 from experiments.results.read import experiments_among, is_plain, read_contest, table_of
 from experiments.tables import objective_axis, origin
 from nasbench_ar import ConfigError, Oracle, ResultsError
-from nasbench_ar.system.command import docstring
+from nasbench_ar.system.command import run_command
+from nasbench_ar.system.keys import parse_words
 
 
 def plot_results(folders: Sequence[Path], out: Path) -> None:
@@ -111,9 +111,6 @@ def _draw_judged(folders: Sequence[Path], configs: Sequence[dict[str, Any]], ora
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    if {"-h", "--help"} & set(arguments):
-        print(docstring(__name__).strip())
-        return
     words = [word for word in arguments if "=" in word and not Path(word).is_dir()]
     folders = [Path(word) for word in arguments if word not in words]
     out = Path(parse_words(words, {"out": "trajectories.png"})["out"])
@@ -126,4 +123,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main_with_errors(main))
+    sys.exit(run_command(main))

@@ -28,14 +28,16 @@ from numpy.typing import NDArray
 
 from experiments.plots.style import plain_text, save_figure
 from experiments.races.complete import complete
-from experiments.races.config import RunConfig, help_text, main_with_errors, parse_command_line
+from experiments.races.config import KEPT, RunConfig, help_text, parse_command_line
 from experiments.statistics.intervals import mean_interval
 from experiments.tables import as_markdown, csv_text, number, origin
 from nasbench_ar import METRICS, ConfigError, Constraint, Oracle, load, parse_constraints
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import shown
 from nasbench_ar.metrics import metric
+from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
+from nasbench_ar.system.keys import paragraph
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -247,16 +249,15 @@ def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str | None]:
     return rest, chosen
 
 
+def usage() -> str:
+    """What `--help` prints."""
+    more = paragraph("search_on=METRIC,...", "the rows; all allowed validation and cost metrics by default")
+    hidden = ("objective", "allow_test_objective")
+    return help_text("python -m experiments.proxy", __name__, "docs/objectives.md", hidden=hidden, more=more)
+
+
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    if {"-h", "--help"} & set(arguments):
-        more = "  search_on=METRIC,...         the rows; all allowed validation and cost metrics by default\n"
-        hidden = ("objective", "allow_test_objective")
-        print(
-            help_text("python -m experiments.proxy", __name__, "docs/objectives.md", hidden=hidden, more=more),
-            end="",
-        )
-        return
     words, chosen = _own_keys(arguments)
     config = parse_command_line(words)
     oracle = load(config.table)
@@ -273,4 +274,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main_with_errors(main, runs=True))
+    sys.exit(run_command(main, kept=KEPT))

@@ -22,10 +22,11 @@ from experiments.page.document import MOST_BYTES, Page, render
 from experiments.page.sections import analysis_section, comparison_sections
 from experiments.page.stored import read_races
 from experiments.races import provenance
-from experiments.races.config import main_with_errors, parse_words
 from nasbench_ar import ConfigError, Oracle, ResultsError, load
 from nasbench_ar.system import versions
+from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import try_writing, write_atomically
+from nasbench_ar.system.keys import parse_words
 
 HTML = ".html"
 LIBRARIES = ("plotly", "jinja2")
@@ -94,11 +95,13 @@ def _writing(out: Path) -> Iterator[None]:
         ) from error
 
 
+def usage() -> str:
+    """What `--help` prints."""
+    return HELP.format(figures=", ".join(FIGURES)).rstrip()
+
+
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    if {"-h", "--help"} & set(arguments):
-        print(HELP.format(figures=", ".join(FIGURES)), end="")
-        return
     words = parse_words(arguments, DEFAULTS)
     out = Path(words["out"])
     if out.suffix.lower() != HTML:
@@ -120,4 +123,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main_with_errors(main))
+    sys.exit(run_command(main))

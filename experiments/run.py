@@ -18,17 +18,19 @@ import sys
 from collections.abc import Sequence
 
 from experiments.experiment import run_experiment, run_fronts
-from experiments.races.config import help_text, main_with_errors, parse_command_line
+from experiments.races.config import KEPT, help_text, parse_command_line
 from experiments.results.experiment import as_text
 from nasbench_ar import load
+from nasbench_ar.system.command import run_command
+
+
+def usage() -> str:
+    """What `--help` prints."""
+    return help_text("python -m experiments.run", __name__, "docs/experiments.md and docs/searchers.md")
 
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    if {"-h", "--help"} & set(arguments):
-        docs = "docs/experiments.md and docs/searchers.md"
-        print(help_text("python -m experiments.run", __name__, docs), end="")
-        return
     config = parse_command_line(arguments)
     oracle = load(config.table)
     if "," in (config.objective or ""):
@@ -41,4 +43,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main_with_errors(main, runs=True))
+    sys.exit(run_command(main, kept=KEPT))

@@ -24,15 +24,7 @@ from experiments.analysis import resampling
 from experiments.experiment import run_experiment
 from experiments.plots.style import save_figure
 from experiments.plots.trajectories import draw_trajectories, reference_lines
-from experiments.races.config import (
-    CONDITIONS,
-    RunConfig,
-    help_text,
-    main_with_errors,
-    parse_command_line,
-    parse_words,
-    target_of,
-)
+from experiments.races.config import CONDITIONS, KEPT, RunConfig, help_text, parse_command_line, target_of
 from experiments.results.experiment import Experiment
 from experiments.results.table2 import (
     PREFIX,
@@ -52,7 +44,9 @@ from experiments.tables import (
     short_label,
 )
 from nasbench_ar import ConfigError, MetricError, Oracle, load
+from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
+from nasbench_ar.system.keys import paragraph, parse_words
 from searchers import ALL_SEARCHERS, SEARCHERS, hyperparameters
 
 VARIANTS = ("corrected", "published", "both")
@@ -146,17 +140,16 @@ def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str, int]:
     return rest, own["variant"], own["published_bananas_runs"]
 
 
+def usage() -> str:
+    """What `--help` prints."""
+    more = paragraph(f"variant={VARIANTS[0]}", f"one of {', '.join(VARIANTS)}")
+    more += paragraph("published_bananas_runs=20", "runs of the published BANANAS")
+    hidden = ("searcher", "name", *CONDITIONS)
+    return help_text("python -m experiments.table2", __name__, "docs/experiments.md", hidden=hidden, more=more)
+
+
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    if {"-h", "--help"} & set(arguments):
-        more = f"  variant={VARIANTS[0]:20} one of {', '.join(VARIANTS)}\n"
-        more += "  published_bananas_runs=20    runs of the published BANANAS\n"
-        hidden = ("searcher", "name", *CONDITIONS)
-        print(
-            help_text("python -m experiments.table2", __name__, "docs/experiments.md", hidden=hidden, more=more),
-            end="",
-        )
-        return
     words, variant, bananas_runs = _own_keys(arguments)
     config = parse_command_line(words)
     oracle = load(config.table)
@@ -173,4 +166,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main_with_errors(main, runs=True))
+    sys.exit(run_command(main, kept=KEPT))

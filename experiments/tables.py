@@ -28,7 +28,6 @@ def number(value: float, digits: int = 2) -> str:
 
 
 def plus_minus(mean: float, std: float) -> str:
-    """`38.18 ± 0.22`."""
     return number(mean) if math.isnan(std) else f"{number(mean)} ± {number(std)}"
 
 
@@ -48,16 +47,9 @@ def as_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def as_latex(header: Sequence[str], lines: Sequence[Sequence[str]], caption: str, label: str) -> str:
-    r"""A `booktabs` table for `\input`, no wider than the line.
+    r"""A `booktabs` table for `\input`, no wider than the line; `label` follows `tab:`, `caption` is plain text.
 
-    `**bold**` cells become `\textbf`, a searcher's name its proper name, and what begins
-    with two spaces is indented below the line above it.
-
-    Args:
-        header: one cell a column.
-        lines: likewise.
-        caption: plain text.
-        label: what stands behind `tab:`; other characters than letters and digits become hyphens.
+    `**bold**` cells become `\textbf`, a searcher's name its proper name; cells that begin with two spaces are indented.
     """
     body: list[str] = []
     for k, line in enumerate(lines):
@@ -142,7 +134,7 @@ SEARCHER_NAMES = (*_PROPER_NAMES, *(f"{PUBLISHED}{name}" for name in _PROPER_NAM
 
 
 def proper_name(name: str) -> str:
-    """What people call a searcher; of a user's own, its name without underscores."""
+    """What people call a searcher; a user's own is its name without underscores."""
     stem = name.removeprefix(PUBLISHED)
     if stem not in _PROPER_NAMES:
         return name.replace("_", " ")
@@ -153,7 +145,6 @@ OTHERWISE = "†"
 
 
 def short_label(oracle: Oracle, name: str) -> str:
-    """Label of a metric; `definitions` says what the dagger means."""
     return METRICS[name].label + (OTHERWISE if name in oracle.table.meta["differs"] else "")
 
 

@@ -73,12 +73,11 @@ class OptunaObjective(TableProblem):
 
     A categorical parameter, `D1`, `W1`, ..., takes an entry's values.  An ordinal one,
     `D1_rank`, `W1_rank`, ..., takes the value's rank from 0; the trial's user attribute
-    `architecture` then says which architecture it was.
+    `architecture` then names the architecture.
 
     Values are in the objectives' own units: create the study with `directions`.  A trial
-    outside the space (left out of a partial table, beyond a limit on a known cost) is
-    pruned and costs nothing; one beyond a limit on a measured metric is pruned and has
-    cost a query.
+    outside the space (missing in the table, or beyond a limit on a known cost) is pruned and
+    costs nothing; one beyond a limit on a measured metric is pruned and costs a query.
 
     Attributes:
         encoding: `categorical`, `ordinal`, or `auto`: ordinal for Optuna's samplers
@@ -97,8 +96,7 @@ class OptunaObjective(TableProblem):
         Raises:
             ConfigError: for a study of other directions, or a sampler that knows no categories.
             optuna.TrialPruned: for what is outside the space or beyond a limit.
-            BudgetExhaustedError: for a new architecture after the budget was spent,
-                where a study goes on in spite of `stop`.
+            BudgetExhaustedError: when a study goes on after `stop`.
         """
         import optuna
 
@@ -149,15 +147,7 @@ class NevergradProblem(TableProblem):
     """What `optimizer.minimize` takes: a loss, which is the score with its sign turned."""
 
     def parametrization(self, *, ordered: bool = True) -> Any:
-        """Nevergrad's description of the space, one choice per entry of the vector.
-
-        Args:
-            ordered: `TransitionChoice`, which knows the order of depths and widths;
-                otherwise `Choice`.
-
-        Raises:
-            ConfigError: when Nevergrad is not installed.
-        """
+        """Nevergrad's `TransitionChoice`, which knows the order, or `Choice`; `ConfigError` without Nevergrad."""
         nevergrad = _nevergrad()
         choice = nevergrad.p.TransitionChoice if ordered else nevergrad.p.Choice
         return nevergrad.p.Instrumentation(*(choice(list(choices)) for _, choices in self._entries))
@@ -169,8 +159,8 @@ class NevergradProblem(TableProblem):
     def __call__(self, *choices: int) -> Any:
         """The loss of one architecture; several in a list.
 
-        Nevergrad knows no failed evaluations: what lies outside the space costs nothing and
-        has a loss one above the worst so far.
+        Nevergrad knows no failed evaluations: outside the space, the loss is one above the worst
+        so far, at no cost.
 
         Raises:
             BudgetExhaustedError: for a new architecture after the budget was spent.
@@ -207,12 +197,10 @@ def optuna_objective(
         table: a name, a folder, an oracle, or None for the best table at hand.
         constraints: limits such as `macs<=10e9`.
         allow_test_objective: let a test metric guide the search.
-        encoding: how a study sees an entry of the vector, `auto`, `categorical` or
-            `ordinal`; see `OptunaObjective`.
+        encoding: `auto`, `categorical` or `ordinal`; see `OptunaObjective`.
 
     Raises:
-        ConfigError: on another encoding.
-        NasbenchError: as `load` and `Oracle.session`.
+        ConfigError: on another encoding, objective or limit that cannot be used.
     """
     session = _session(objective, budget, table, constraints, allow_test_objective)
     return OptunaObjective(session, encoding=encoding)
@@ -226,7 +214,7 @@ def nevergrad_problem(
     constraints: ConstraintsLike = None,
     allow_test_objective: bool = False,
 ) -> NevergradProblem:
-    """The table as a loss for a Nevergrad optimiser; these arguments are those of `optuna_objective`."""
+    """The table as a loss for a Nevergrad optimiser; arguments as in `optuna_objective`."""
     return NevergradProblem(_session(objective, budget, table, constraints, allow_test_objective))
 
 

@@ -19,9 +19,7 @@ NAMED = {"WRN-34-10": (5, 10, 5, 10, 5, 10), "WRN-70-16": (11, 16, 11, 16, 11, 1
 
 
 class Architecture(tuple[int, ...]):
-    """One network, as the immutable vector `(D1, W1, D2, W2, ...)`.
-
-    It is a tuple: hashable, ordered lexicographically, equal to the plain tuple.
+    """One network, as the immutable vector `(D1, W1, D2, W2, ...)`: a tuple, hashable and ordered lexicographically.
 
         >>> a = Architecture(5, 10, 5, 10, 5, 10)
         >>> str(a), a.name, a.depths
@@ -30,7 +28,7 @@ class Architecture(tuple[int, ...]):
         True
 
     Raises:
-        SpaceError: on anything but an even, non-zero number of positive integers.
+        SpaceError: on anything but an even, non-zero number of positive integers, in `parse` and `of` too.
     """
 
     __slots__ = ()
@@ -54,11 +52,7 @@ class Architecture(tuple[int, ...]):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `'5-10-5-10-5-10'`, `'[5 10 5 10 5 10]'` with or without commas, or a name such as `'WRN-34-10'`.
-
-        Raises:
-            SpaceError: when the text is none of them.
-        """
+        """Read `'5-10-5-10-5-10'`, `'[5 10 5 10 5 10]'` with or without commas, or a name such as `'WRN-34-10'`."""
         stripped = text.strip()
         if stripped.upper() in NAMED:
             return cls(*NAMED[stripped.upper()])
@@ -71,11 +65,7 @@ class Architecture(tuple[int, ...]):
 
     @classmethod
     def of(cls, given: ArchitectureLike) -> Architecture:
-        """Turn text, a sequence or an architecture into an architecture, of whatever space.
-
-        Raises:
-            SpaceError: when it is none of them.
-        """
+        """Turn text, a sequence or an architecture into an architecture, of any space."""
         if isinstance(given, Architecture):
             return given
         if isinstance(given, str):
@@ -103,7 +93,7 @@ class Architecture(tuple[int, ...]):
 
     @property
     def name(self) -> str | None:
-        """The literature's name, where the architecture has one."""
+        """The literature's name, if it has one."""
         return next((name for name, vector in NAMED.items() if vector == self), None)
 
     def __str__(self) -> str:

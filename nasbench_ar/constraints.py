@@ -1,9 +1,9 @@
 """Limits on what a search may choose: `macs<=10e9`, `val_best_clean_acc>=77`.
 
 A constraint on a cost that is known without training (`macs`, `params`) restricts the
-space: architectures beyond it are never proposed and never charged.  Any other metric
-is known only once the architecture was queried: the query is charged, and a score
-below that of every feasible architecture answers it (see `Session`).
+space: architectures beyond it are never proposed and never charged.  Any other metric is
+known only after a query: the query is charged, and an infeasible architecture scores
+below every feasible one (see `Session`).
 
     >>> limit, = parse_constraints("macs<=10e9")
     >>> limit
@@ -30,13 +30,7 @@ _FORM = re.compile(r"\s*([a-z_0-9]+)\s*(<=|>=)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+
 
 @dataclass(frozen=True)
 class Constraint:
-    """One limit.
-
-    Attributes:
-        metric: name in the catalogue.
-        relation: `<=` or `>=`.
-        limit: in the metric's unit; itself allowed.
-    """
+    """One limit on a metric of the catalogue, in its unit; `relation` is `<=` or `>=`."""
 
     metric: str
     relation: str
@@ -60,14 +54,14 @@ ConstraintsLike = str | Sequence[str | Constraint] | None
 
 
 def parse_constraints(text: ConstraintsLike, among: Collection[str] = METRICS) -> tuple[Constraint, ...]:
-    """Read one constraint or several, separated by commas or as a sequence; what was read before stays as it is.
+    """Read one constraint or several, separated by commas or as a sequence.
 
     Args:
-        text: the constraints.
-        among: metrics to suggest instead of an unknown one: those of the table at hand.
+        text: the constraints; `Constraint` objects pass unchanged.
+        among: metrics to suggest instead of an unknown one.
 
     Raises:
-        ConfigError: on another form than `metric<=number` or `metric>=number`.
+        ConfigError: unless each is `metric<=number` or `metric>=number`.
         MetricError: on an unknown metric, one without a direction, or a test metric.
     """
     words = [] if text is None else text.split(",") if isinstance(text, str) else list(text)
@@ -98,14 +92,7 @@ def parse_constraints(text: ConstraintsLike, among: Collection[str] = METRICS) -
 
 
 def violation(constraints: Sequence[Constraint], columns: Sequence[FloatArray]) -> FloatArray:
-    """(n,) float64 in [0, 1]: 0 for feasible, otherwise how bad, comparable between constraints.
-
-    The mean over the constraints of each excess as a share of the largest in the column.
-
-    Args:
-        constraints: one or more.
-        columns: (n,) values per constraint, without NaN.
-    """
+    """(n,) float64 in [0, 1], 0 for feasible: the mean excess, each as a share of its column's largest."""
     total = np.zeros(len(columns[0]))
     for constraint, column in zip(constraints, columns, strict=True):
         excess = constraint.excess(column)

@@ -6,10 +6,8 @@ blocks BN-ReLU-conv3x3-BN-ReLU-conv3x3; stage i has D_i blocks of
 channels or stride change, a 1x1 convolution forms the shortcut.  The head is
 BN-ReLU-average pool-linear.
 
-MACs are counted as the dataset's authors do: every convolution and the linear
-layer, one per batch-norm output element, and `C_last` for the pooling.
-No network is built here; `tests/nasbench_ar/test_cost.py` checks the forms
-against a layer-by-layer count and against all 15,625 published rows.
+MACs are counted as the dataset's authors do: every convolution and the linear layer, one
+per batch-norm output element, and `C_last` for the pooling.
 """
 
 import numpy as np
@@ -27,20 +25,7 @@ def network_cost(
     image_channels: int = 3,
     classes: int = 10,
 ) -> tuple[Int64Array, Int64Array]:
-    """Exact parameter and MAC counts of many networks at once.
-
-    Args:
-        depths: (n, stages) int64, blocks per stage; of Python integers (dtype object) where
-            the costs may be beyond int64.
-        widths: (n, stages) int64, width factor per stage.
-        unit_channels: channels of the stem, and of stage 1 at width 1.
-        image_size: side of the square input in pixels.
-        image_channels: channels of the input.
-        classes: outputs of the linear layer.
-
-    Returns:
-        `(params, macs)`, each (n,) of the dtype of `depths`; macs are for one image.
-    """
+    """(n,) params and (n,) MACs for one image, of the dtype of `depths`, (n, stages): object where beyond int64."""
     n, stages = depths.shape
     side = image_size
     channels = np.full(n, unit_channels, dtype=depths.dtype)

@@ -15,15 +15,7 @@ _SCREEN = 79
 
 
 def describe(table: Table, *, verify: bool = False) -> str:
-    """Several lines on where a table comes from and what it holds.
-
-    Args:
-        table: the table.
-        verify: also compare every array with its hash.
-
-    Raises:
-        TableError: when a part that is needed, or with `verify` any part, is damaged.
-    """
+    """All about a table; `verify` also compares every array with its hash."""
     lines = [f"{table.name}: {table.title}", *_origin(table), *_extent(table), *_columns(table)]
     if verify:
         table.verify()
@@ -32,15 +24,7 @@ def describe(table: Table, *, verify: bool = False) -> str:
 
 
 def summary(table: Table, *, note: str = "") -> str:
-    """What a table is in a few lines of a screen.
-
-    Args:
-        table: the table.
-        note: ends the first line.
-
-    Raises:
-        TableError: when a part that is needed is damaged.
-    """
+    """A table in a few lines; `note` ends the first."""
     curves = f"curves of {table.epochs} epochs" if table.curve_names else "no curves"
     cells = f"corruptions: {', '.join(table.corruption_kinds)}" if table.corruption_kinds else "no corruptions"
     return "\n".join(

@@ -5,17 +5,17 @@
     session.query(architecture, 7)      # goes on training: five more
     session.query(architecture, 4)      # known: free
 
-The rules, which no order of queries gets round:
+The rules, which no order of queries can evade:
 
 - Only the values of one curve up to the epoch are revealed: nothing later, and no value
-  read at the best epoch, which is known when a training is over.
-- What a search has spent is the sum, over the architectures, of the cost of the highest
-  epoch it asked for.  A query that the rest of the budget does not pay reveals nothing.
+  read at the best epoch, which is known only when a training is over.
+- A search has spent the sum, over the architectures, of the cost of the highest epoch it
+  asked for.  A query that the rest of the budget does not pay reveals nothing.
 - The objective at an epoch is the value measured after that epoch, as a practitioner
   sees it, not the best so far; the incumbent is the architecture of the best value revealed.
 
-What an architecture is worth in the end is another number (the objective of the finished
-training, read at its best epoch); whoever runs the search looks it up in the oracle afterwards.
+The final value of an architecture (the objective of the finished training, read at its
+best epoch) is another number: look it up in the oracle after the search.
 """
 
 from __future__ import annotations
@@ -39,10 +39,8 @@ class FidelitySession:
     """A budget of training, in epochs or GPU-days.
 
     Attributes:
-        objective: the metric that guides the search.
-        curve: the learning curve it is revealed by.
+        curve: the learning curve that reveals the objective.
         epochs: length of a whole training; epochs count from 0.
-        budget: what may be spent.
         cost: prices; `cost.label` says what they are.
         space: architectures with a whole curve and a value of the finished training.
         history: architecture -> (epochs known,) float64, in the order of first queries.
@@ -50,9 +48,11 @@ class FidelitySession:
         repeats: queries for what was known already.
 
     Raises:
-        MetricError: when the objective is unknown or has no curve in the table, as test metrics have none.
+        MetricError: when the objective is unknown or has no curve in the table, as test metrics
+            have none; later when a method is given an epoch outside the training.
         MissingEntryError: when no architecture has a whole curve.
-        ConfigError: when the budget is no positive number, or no whole one of epochs.
+        ConfigError: when the budget is not positive, or not a whole number of epochs.
+        SpaceError: when a method is given an architecture outside the space.
     """
 
     def __init__(
@@ -93,32 +93,21 @@ class FidelitySession:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the budget is spent, but for what rounding may leave of it."""
+        """Whether the budget is spent, up to rounding."""
         return self.remaining <= _ROUNDING * self.budget
 
     def known_epochs(self, architecture: ArchitectureLike) -> int:
-        """How many epochs of an architecture have been paid for."""
+        """How many epochs of an architecture are paid for."""
         return len(self.history.get(self.space.parse(architecture), ()))
 
     def price(self, architecture: ArchitectureLike, epoch: int) -> float:
-        """What training up to an epoch, from what is known, would cost.
-
-        Raises:
-            SpaceError: architecture outside the space.
-            MetricError: an epoch outside the training.
-        """
+        """What training from the known epochs up to `epoch` would cost."""
         found = self.space.parse(architecture)
         further = max(self._epochs_done(epoch) - len(self.history.get(found, ())), 0)
         return float(further * self.cost.per_epoch[self.space.index(found)])
 
     def affordable(self, architecture: ArchitectureLike, epoch: int) -> int | None:
-        """The last epoch, up to the given one, that the rest of the budget pays; None when not one more.
-
-        An epoch that is known already costs nothing and is always affordable.
-
-        Raises:
-            SpaceError, MetricError: as `price`.
-        """
+        """The last epoch, up to the given one, that is known or the rest of the budget pays; None if there is none."""
         found = self.space.parse(architecture)
         wanted, known = self._epochs_done(epoch), len(self.history.get(found, ()))
         if wanted <= known:
@@ -132,7 +121,6 @@ class FidelitySession:
 
         Raises:
             BudgetExhaustedError: when the rest does not pay for it; nothing is charged or revealed.
-            SpaceError, MetricError: as `price`.
         """
         found = self.space.parse(architecture)
         done = self._epochs_done(epoch)
@@ -183,7 +171,6 @@ def _checked_budget(budget: float, unit: str) -> float:
 
 
 def _curve_of(oracle: Values, name: str) -> str:
-    """The curve that reveals an objective."""
     curves = oracle.table.curve_names
     if not curves:
         raise MetricError(
@@ -208,10 +195,9 @@ def _tables_with_curves() -> str:
 
 
 def _searchable(oracle: Values, objective: str, curve: str, seed: SeedChoice) -> SearchSpace:
-    """Architectures whose curve and whose value of the finished training are whole.
+    """Architectures with a whole curve and a value of the finished training.
 
-    A training with a part of its curve would change the mean over seeds from epoch to
-    epoch, so that its architecture is left out.
+    A training with a part of its curve would change the mean over seeds from epoch to epoch.
     """
     table = oracle.table
     if not isinstance(seed, str) and seed not in table.seeds:

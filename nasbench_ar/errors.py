@@ -21,16 +21,9 @@ def shown(value: object, most: int = 60) -> str:
 
 
 def first_line(error: Exception, most: int = 300) -> str:
-    """What Hydra or OmegaConf says of a word, on one line: of the cause if there is one, after the key it is about.
-
-    Args:
-        error: one with an explanation of several lines.
-        most: characters of the explanation.
-    """
-    lines = [line.strip() for line in str(error.__cause__ or error).splitlines() if line.strip()]
-    text = (lines[0] if lines else type(error).__name__)[:most]
-    key = next((line.removeprefix("full_key:").strip() for line in lines if line.startswith("full_key:")), "")
-    return f"{key}: {text}" if key else text
+    """The first line of what an error says, at most that many characters of it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:most]
 
 
 class SpaceError(NasbenchError, ValueError):

@@ -1,12 +1,10 @@
 """Tables as data frames, as CSV and in the format of the authors' release.
 
-    from nasbench_ar.frames import to_dataframe, write_csv, write_release
+from nasbench_ar.frames import to_dataframe, write_csv, write_release
 
-    frame = to_dataframe(nasbench_ar.load())     # one row per architecture
-    write_csv(table, "nares.csv")
-    write_release(table, "cifar10.jsonl")        # the authors' schema
-
-pandas is imported only when a frame is asked for.
+frame = to_dataframe(nasbench_ar.load())     # one row per architecture
+write_csv(table, "nares.csv")
+write_release(table, "cifar10.jsonl")        # the authors' schema
 """
 
 from __future__ import annotations
@@ -40,13 +38,11 @@ def to_dataframe(source: Oracle | Table, *, by: Rows = "architecture") -> pd.Dat
 
     Args:
         source: an oracle or a table.
-        by: `architecture` for one row each, metrics averaged over its trainings and
-            flags set where any training has them; `training` for one row per
-            (architecture, seed), with `seed` and the labels.
+        by: `architecture` averages metrics over trainings and sets flags that any training
+            has; `training` gives one row per (architecture, seed), with `seed` and labels.
 
     Returns:
-        Columns arch_id, arch, D1, W1, ... (as many stages as the space has), macs,
-        params, then what the table has: metrics under their names (NaN where
+        Columns arch_id, arch, D1, W1, ..., macs, params, then metrics (NaN where
         missing), labels, flags.  Architectures without any entry have no row.
 
     Raises:
@@ -90,7 +86,7 @@ def _training_columns(table: Table, rows: NDArray[np.int64]) -> dict[str, Any]:
 
 
 def _rows_by_arch_id(table: Table) -> NDArray[np.int64]:
-    """(rows,) int64: rows by arch_id; those of one architecture in the order of the table."""
+    """(rows,) int64; rows of one architecture stay in the table's order."""
     return np.argsort(table.space.arch_ids(indices=table.arch_index), kind="stable")
 
 
@@ -99,7 +95,6 @@ def write_csv(source: Oracle | Table, path: str | os.PathLike[str], *, by: Rows 
 
     Raises:
         TableError: when the file cannot be written; an old one is then untouched.
-        ConfigError: when `by` is neither `architecture` nor `training`.
     """
     text = to_dataframe(source, by=by).to_csv(index=False, lineterminator="\n")
     _write(path, iter([text.encode()]))
@@ -108,10 +103,9 @@ def write_csv(source: Oracle | Table, path: str | os.PathLike[str], *, by: Rows 
 def write_release(table: Table, path: str | os.PathLike[str]) -> None:
     """Write a table in the authors' format: one JSON line per architecture, by arch_id.
 
-    `gpu_type`, `timestamp` and `training_time` are null where the table has none, since
-    the authors' loader asks for the fields of every training; all else that the table
-    lacks is left out.  `test_best` has its objects in the order of `train`, empty ones
-    where there are no test values.  `release_gaps` tells what a file will lack.
+    `gpu_type`, `timestamp` and `training_time` are null if missing, since the authors' loader
+    requires them; other missing values are left out.  `test_best` has one object per object of
+    `train`, empty without test values.  `release_gaps` tells what a file will lack.
 
     Raises:
         TableError: when the file cannot be written; an old one is then untouched.
@@ -122,11 +116,7 @@ def write_release(table: Table, path: str | os.PathLike[str]) -> None:
 def release_gaps(table: Table) -> tuple[str, ...]:
     """What a file of `write_release` lacks, a sentence each: of the table, and for the authors' loader.
 
-    Their loader reads files of networks with three stages whose trainings all have a
-    best epoch and the twelve curves.
-
-    Raises:
-        TableError: when the table is damaged.
+    Their loader needs three stages, and a best epoch and the twelve curves of every training.
     """
     gaps = []
     if lost := [name for name in table.scalar_names if not _restorable(table, name)]:

@@ -1,6 +1,6 @@
 """The product of depth and width choices that a search space is made of, and its encodings.
 
-Nothing here knows about networks or membership; `space.SearchSpace` adds both.
+`space.SearchSpace` adds networks and membership.
 """
 
 from __future__ import annotations
@@ -21,17 +21,7 @@ _MAX_STAGES = 30
 
 @dataclass(frozen=True)
 class Grid:
-    """All vectors `(D1, W1, D2, W2, ...)`, numbered in lexicographic order.
-
-    Attributes:
-        depth_choices: ascending block counts that every stage may take.
-        width_choices: ascending width factors that every stage may take.
-        stages: number of stages.
-
-    Raises:
-        SpaceError: when choices are empty, repeated, not ascending or not positive,
-            or when there are too many vectors for 32-bit indices.
-    """
+    """All vectors `(D1, W1, D2, W2, ...)`, numbered in lexicographic order; see `SearchSpace`."""
 
     depth_choices: tuple[int, ...] = (4, 5, 7, 9, 11)
     width_choices: tuple[int, ...] = (8, 10, 12, 14, 16)
@@ -61,7 +51,7 @@ class Grid:
 
     @property
     def entry_names(self) -> tuple[str, ...]:
-        """`D1`, `W1`, `D2`, ...: names of a vector's entries."""
+        """`D1`, `W1`, `D2`, ..."""
         return tuple(f"{letter}{stage + 1}" for stage in range(self.stages) for letter in "DW")
 
     def choices(self, position: int) -> tuple[int, ...]:
@@ -85,7 +75,7 @@ class Grid:
         return out
 
     def vectors(self, *, indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-        """(n, dimensions) int64 vectors of the given indices."""
+        """(n, dimensions) int64"""
         digits = self.digits(indices=indices)
         columns = [np.array(self.choices(p))[digits[:, p]] for p in range(self.dimensions)]
         return np.stack(columns, axis=1)
@@ -103,16 +93,10 @@ class Grid:
 
 
 def is_int(value: object) -> bool:
-    """Whether a value is a whole number, NumPy's included, and not a truth value."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def require_positive(field: str, value: object) -> None:
-    """Check a size.
-
-    Raises:
-        SpaceError: when it is no positive integer.
-    """
     if not is_int(value) or value < 1:  # type: ignore[operator]
         raise SpaceError(f"{field}={shown(value)}: expected a positive integer")
 

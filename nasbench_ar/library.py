@@ -1,11 +1,9 @@
-"""Where tables stand, and how `load` chooses one.
+"""Where tables are, and how `load` chooses one.
 
-Embedded tables travel inside the package.  Imported ones stand in
-`<home>/tables/<name>`, `home` being the environment variable `NASBENCH_AR_HOME`
-or else the user's cache folder.  Without a name, the authors' release (`nares`) is
-taken if it was imported, the embedded `nares-figures` otherwise, and one line on
-standard error says which.  Where the home cannot be entered, the embedded tables are
-all there is, and another line says so.
+Embedded tables are in the package, imported ones in `<home>/tables/<name>`; `home` is the
+environment variable `NASBENCH_AR_HOME` or else the user's cache folder.  Without a name,
+`load` takes the imported release (`nares`) or else the embedded `nares-figures`, and says
+which on standard error; also if the home cannot be entered.
 """
 
 from __future__ import annotations
@@ -28,7 +26,6 @@ _EMBEDDED = Path(__file__).parent / "data"
 
 
 def home() -> Path:
-    """The folder that holds what the user imported."""
     if chosen := os.environ.get(HOME_VARIABLE):
         return Path(os.path.expanduser(chosen))
     from platformdirs import user_cache_path  # 10 ms that a load by path need not pay
@@ -75,12 +72,7 @@ def _say_home_is_closed(folder: Path, reason: str) -> None:
 
 
 def imported_folder(name: str) -> Path:
-    """Where an imported table of that name stands, or would stand.
-
-    Raises:
-        TableError: when the name could not be a folder's name everywhere, or is an
-            embedded table's.
-    """
+    """Where an imported table of that name is, or would be."""
     if not NAME.fullmatch(name):
         raise TableError(f"{name!r} cannot name a table; {NAME_RULE}")
     if (_EMBEDDED / name).exists():
@@ -89,7 +81,7 @@ def imported_folder(name: str) -> Path:
 
 
 def default_folder() -> Path:
-    """Which table `load()` takes: the imported release if there is one, else the embedded one."""
+    """The imported release if there is one, else the embedded table."""
     official = imported_folder(OFFICIAL)
     restore(official.parent, of=official.name)
     try:
@@ -103,7 +95,7 @@ def default_folder() -> Path:
 
 
 def open_table(table: str | os.PathLike[str] | None = None) -> Table:
-    """Open a table by name or by folder; None chooses as described above.
+    """Open a table by name or by folder; None takes the imported release, or else the embedded table.
 
     Raises:
         TableError: when there is no such table; lists the names at hand.

@@ -36,14 +36,7 @@ _PREFIX = "bits/"
 
 @dataclass(frozen=True)
 class Masks:
-    """Bit masks of a table.
-
-    Attributes:
-        arch_index: (rows,) int32 lexicographic index of each row's architecture.
-        seeds: (rows,) int64.
-        images: number of test images.
-        bits: attack -> (rows, ceil(images / 8)) uint8.
-    """
+    """Bit masks of a table; its arrays are those of the file, `bits` by attack."""
 
     arch_index: NDArray[np.int32]
     seeds: NDArray[np.int64]
@@ -56,11 +49,7 @@ class Masks:
         return tuple(self.bits)
 
     def standing(self, attack: str, *, rows: Any = slice(None)) -> NDArray[np.bool_]:
-        """(rows, images) bool, still classified correctly under an attack.
-
-        Args:
-            attack: one of `attacks`.
-            rows: which rows of the table, counted from 0; all by default. `arch_index` has their architectures.
+        """(rows, images) bool: still classified correctly under one of `attacks`; `rows` of the table, or all.
 
         Raises:
             MetricError: when there is no such attack.
@@ -91,10 +80,7 @@ class Masks:
 
 
 def load_masks(table: str | os.PathLike[str] | Table) -> Masks:
-    """Read the masks of a table, and check that they are of its rows.
-
-    Args:
-        table: the table, or its folder.
+    """Read the masks of a table or its folder, and check that they are of its rows.
 
     Raises:
         TableError: when there are none, or they are damaged or of other rows.

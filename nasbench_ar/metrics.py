@@ -54,12 +54,9 @@ class Metric:
     """One column of the catalogue.
 
     Attributes:
-        name: the authors' name, or ours where they have none.
-        label: what a report prints.
         split: `train`, `val`, `test` or `cost`.
         unit: `%`, `MACs`, `parameters`, `GPU-days`, `epoch` or empty.
         maximize: whether higher is better; None where neither is.
-        description: definition in one line.
         searchable: whether a search may use it as its objective.
         table2: the row of the published Table 2 it fills or stands in for.
         curve: the per-epoch curve it is read from (names of `CURVES`).
@@ -78,7 +75,7 @@ class Metric:
     release_key: str | None = None
 
     def impossible(self, values: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
-        """Which values no network can have, whatever was measured; NaN, which marks a missing one, is none of them."""
+        """Which values no network can have; NaN, a missing one, is allowed."""
         wrong = np.isinf(values)
         if self.unit in ("%", "GPU-days", "epoch"):
             wrong |= values < 0
@@ -155,7 +152,7 @@ def _cost_metrics() -> Iterable[Metric]:
 
 
 class _Catalogue(dict[str, Metric]):
-    """Shows its names only: all that the metrics tell would fill several screens of a notebook."""
+    """Shows its names only: all else would fill several screens of a notebook."""
 
     def __repr__(self) -> str:
         named = {
@@ -182,14 +179,10 @@ TABLE2_ROWS = (
 
 
 def metric(name: str, among: Collection[str] = METRICS) -> Metric:
-    """Look a metric up.
-
-    Args:
-        name: the metric, of the whole catalogue.
-        among: names to suggest instead of an unknown one: those of the table at hand.
+    """Look a metric up in the catalogue; `among` are names to suggest instead of an unknown one.
 
     Raises:
-        MetricError: when the catalogue has no such name; lists close ones, or all.
+        MetricError: on an unknown name; lists close ones, or all.
     """
     try:
         return METRICS[name]
@@ -200,17 +193,13 @@ def metric(name: str, among: Collection[str] = METRICS) -> Metric:
 
 
 def objective(name: str, *, allow_test: bool = False, among: Collection[str] = METRICS) -> Metric:
-    """Look up a metric that is to guide a search.
+    """Look up a metric that guides a search; `among` are names to suggest instead.
 
-    Args:
-        name: the metric, of the whole catalogue.
-        allow_test: opt-in for analyses, for instance to find the best result that
-            any search could reach; never for a comparison of searchers.
-        among: names to suggest instead: those of the table at hand.
+    `allow_test` is for analyses, never for a comparison of searchers.
 
     Raises:
-        MetricError: when the name is unknown, has no direction or no meaning as
-            an objective, or is a test metric without the opt-in.
+        MetricError: when it is unknown, has no direction or no meaning as an objective, or is a
+            test metric without `allow_test`.
     """
     found = metric(name, among)
     if found.searchable:

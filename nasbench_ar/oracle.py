@@ -36,13 +36,18 @@ __all__ = ["Oracle", "SeedChoice", "load"]
 
 
 class Oracle(Values):
-    """Answers for the architectures of one table: free reads, and sessions to order.
+    """Answers for the architectures of one table, free of charge, and sessions with a budget.
 
     Attributes:
         table: the storage below.
         space: the table's full search space.
         name: the table's name.
         title: one line saying what the numbers are.
+
+    Raises:
+        SpaceError: when a method is given an architecture outside the space.
+        MetricError: for a metric, curve or epoch that the table does not have.
+        MissingEntryError: where the table has no value; arrays over all indices have NaN there.
     """
 
     def session(
@@ -58,12 +63,12 @@ class Oracle(Values):
         """A budget of counted queries for one run of a searcher; see `Session`.
 
         Args:
-            objective: the metric; the table's default where None.
+            objective: a metric; None takes the table's default.
             budget: unique architectures.
-            seed: training seed to look up.
+            seed: training seed to look up, or `"mean"`.
             allow_test_objective: let a test metric guide the search.
-            constraints: limits such as `macs<=10e9`; see `constraints.parse_constraints`.
-            observe: what is seen of a value, given index and value; None for the value itself.
+            constraints: limits such as `macs<=10e9`; see `parse_constraints`.
+            observe: (index, value) -> what the searcher sees, such as a noisy value.
         """
         return Session(
             self,
@@ -97,16 +102,14 @@ class Oracle(Values):
     def fidelity_session(
         self, objective: str | None = None, *, budget: float, unit: str = "epochs", seed: SeedChoice = "mean"
     ) -> FidelitySession:
-        """A budget of training, by epochs or GPU-days, for one run of a multi-fidelity searcher."""
+        """A budget of training, in epochs or GPU-days, for a multi-fidelity searcher; see `FidelitySession`."""
         return FidelitySession(self, objective, budget=budget, unit=unit, seed=seed)
 
 
 def load(table: str | os.PathLike[str] | None = None, *, quiet: bool = False) -> Oracle:
-    """Open a table and wrap it in an oracle.
+    """Open a table as an oracle: a name, a folder, or None for the best one at hand.
 
-    Args:
-        table: a name, a folder, or None for the best one at hand.
-        quiet: do not say on standard error which table was taken.
+    Unless `quiet`, a line on standard error says which one None chose.
 
     Raises:
         TableError: when there is no such table or it is damaged.

@@ -25,8 +25,7 @@ from nasbench_ar.errors import ConfigError
 def non_dominated(points: FloatArray) -> NDArray[np.bool_]:
     """(n,) bool: which points no other point dominates.
 
-    Among what is left, the lexicographically largest point is on the front: whatever
-    dominates a point comes before it in that order.  Every pass takes one such point
+    Each pass takes the lexicographically largest point left, which nothing left can dominate,
     and drops what it dominates.
     """
     rest = np.lexsort(-points.T[::-1])
@@ -53,7 +52,6 @@ def non_dominated_ranks(points: FloatArray) -> NDArray[np.int64]:
 
 
 def _ranks_of_two(points: FloatArray) -> NDArray[np.int64]:
-    """The same for two objectives, in one pass over the sorted points."""
     losses, inverse = np.unique(-points, axis=0, return_inverse=True)
     # In this order an earlier point dominates a later one exactly if its second loss is
     # not higher. So a front takes a point if all its second losses are higher, and the
@@ -70,8 +68,8 @@ def _ranks_of_two(points: FloatArray) -> NDArray[np.int64]:
 def crowding_distance(points: FloatArray) -> FloatArray:
     """(n,) float64 distances within one front: infinite at the ends (Deb et al. 2002, section III-B).
 
-    Per objective, the gap between a point's two neighbours as a share of the front's
-    range; summed over the objectives.  An objective without range adds nothing.
+    The sum over objectives of the gap between a point's two neighbours, as a share of the
+    front's range; an objective without range adds nothing.
     """
     distance = np.zeros(len(points))
     for column in points.T:
@@ -85,15 +83,10 @@ def crowding_distance(points: FloatArray) -> FloatArray:
 
 
 def hypervolume(points: FloatArray, reference: FloatArray) -> float:
-    """Volume of what the points dominate above a reference point.
+    """Volume of what the points dominate above the worst corner `reference`, (objectives,).
 
-    Points that are not above the reference in every objective add nothing.  Two
-    objectives are summed exactly by strips; three or more are left to `moocore`, an
-    optional package.
-
-    Args:
-        points: (n, objectives), higher is better.
-        reference: (objectives,), the worst corner.
+    Points not above it in every objective add nothing.  Two objectives are summed exactly by
+    strips; three or more need the optional package `moocore`.
 
     Raises:
         ConfigError: for three or more objectives when `moocore` is not installed.

@@ -24,22 +24,18 @@ Observe = Callable[[int, float], float]
 class CountedQueries(ABC, Generic[Value]):
     """A budget of unique architectures (NARes, section 5: 500); repeats are free.
 
-    What a query answers, one value or several, is the subclass's: `Session`,
-    `VectorSession`.
-
     Attributes:
         objectives: the metrics that guide the search.
-        constraints: the limits on what may be chosen.
         budget: unique architectures that may be queried.
-        space: the architectures that have all of these metrics in this table, and keep
-            the limits on known costs.
-        history: architecture -> what its query answered, in the order of first queries.
+        space: the architectures that have all of these metrics and keep the limits on known costs.
+        history: architecture -> answer of its query, in the order of first queries.
         repeats: queries for architectures already known.
         gpu_days: simulated cost of the history; None where a training time is unknown.
 
     Raises:
         MetricError: when an objective is unknown, not in the table or not allowed.
         ConfigError: when the budget is not a positive integer, a constraint cannot be read, or nothing keeps them.
+        SpaceError: when a method is given an architecture outside the space.
     """
 
     def __init__(
@@ -86,7 +82,7 @@ class CountedQueries(ABC, Generic[Value]):
 
     @classmethod
     def _check_names(cls, names: Sequence[str]) -> None:
-        """Refuse numbers of objectives that the subclass has no use for."""
+        """Refuse a number of objectives that the subclass cannot use."""
 
     def _prepare_constraints(self, measured: Sequence[Constraint]) -> None:
         members = self.space.member_indices
@@ -115,22 +111,17 @@ class CountedQueries(ABC, Generic[Value]):
         return self.budget - len(self.history)
 
     def feasible(self, architecture: ArchitectureLike) -> bool:
-        """Whether an architecture that was queried keeps every constraint.
-
-        Raises:
-            ConfigError: when it was not queried: that is what a query is paid for.
-        """
+        """Whether a queried architecture keeps every constraint; `ConfigError` for one that was not queried."""
         found = self.space.parse(architecture)
         if found not in self.history:
             raise ConfigError(f"{found} was not queried yet, so that nothing is known of its constraints")
         return self._violation_of(found) == 0
 
     def query(self, architecture: ArchitectureLike) -> Value:
-        """The objectives' values, each in its own unit; counted unless it was asked before.
+        """The objectives' values, each in its own unit; repeats are free.
 
         Raises:
             BudgetExhaustedError: for a new architecture when nothing remains.
-            SpaceError, MissingEntryError: as `Oracle.query`.
         """
         found = self.space.parse(architecture)
         if found in self.history:
@@ -163,11 +154,9 @@ class CountedQueries(ABC, Generic[Value]):
         return 0.0 if self._violation is None else float(self._violation[self.space.index(found)])
 
     def _turned(self, found: Architecture, values: Sequence[float]) -> tuple[float, ...]:
-        """Scores, higher is better; those of infeasible architectures below all feasible ones.
+        """Scores, higher is better; those of infeasible architectures are below all feasible ones.
 
-        Deb's rule (2000): a feasible architecture is better than an infeasible one, and of
-        two infeasible ones the less infeasible.  Its score is the worst in the space less
-        the violation times the range, per objective.
+        Deb's rule (2000), per objective: worst score of the space - violation * range.
         """
         beyond = self._violation_of(found)
         if beyond:
@@ -176,16 +165,11 @@ class CountedQueries(ABC, Generic[Value]):
 
 
 class Session(CountedQueries[float]):
-    """Counted queries of one objective.
+    """Counted queries of one objective, `objective`; see `CountedQueries` for attributes and errors.
 
-        session = oracle.session("val_best_pgd_acc", budget=500)
-        while session.remaining:
-            session.score(session.space.sample(rng))
-
-    Attributes:
-        objective: the metric that guides the search.
-
-    The others, and what is raised: `CountedQueries`.
+    session = oracle.session("val_best_pgd_acc", budget=500)
+    while session.remaining:
+        session.score(session.space.sample(rng))
     """
 
     def __init__(
@@ -219,14 +203,13 @@ class Session(CountedQueries[float]):
         return value if self._observe is None else self._observe(self.space.index(found), value)
 
     def score(self, architecture: ArchitectureLike) -> float:
-        """As `query`, turned so that higher is better: what a searcher is told."""
         value = self.query(architecture)
         if self._violation is None:
             return self._signs[0] * value
         return self._turned(self.space.parse(architecture), [value])[0]
 
     def best(self) -> tuple[Architecture, float]:
-        """First of the best architectures queried so far, feasible ones before others, and its value.
+        """First of the best queried architectures, feasible ones before others, and its value.
 
         Raises:
             BudgetExhaustedError: before the first query.
@@ -236,7 +219,6 @@ class Session(CountedQueries[float]):
         return max(self.history.items(), key=lambda item: self._turned(item[0], [item[1]]))
 
     def first_values(self) -> list[float]:
-        """The objective of everything queried, in its unit."""
         return list(self.history.values())
 
 
@@ -264,12 +246,11 @@ class VectorSession(CountedQueries[tuple[float, ...]]):
         return tuple(self._oracle.query(found, o.name, seed=self._seed) for o in self.objectives)
 
     def score(self, architecture: ArchitectureLike) -> tuple[float, ...]:
-        """As `query`, every value turned so that higher is better."""
         values = self.query(architecture)
         return self._turned(self.space.parse(architecture), values)
 
     def front(self) -> list[Architecture]:
-        """The queried feasible architectures that no other one dominates, in the order of their queries."""
+        """Queried feasible architectures that no other one dominates, in the order of their queries."""
         kept = [(a, self._turned(a, values)) for a, values in self.history.items() if self._violation_of(a) == 0]
         if not kept:
             return []
@@ -277,7 +258,6 @@ class VectorSession(CountedQueries[tuple[float, ...]]):
         return [architecture for (architecture, _), there in zip(kept, on_front, strict=True) if there]
 
     def first_values(self) -> list[float]:
-        """The first objective of everything queried, in its unit."""
         return [values[0] for values in self.history.values()]
 
 

@@ -12,11 +12,10 @@ of each stage.  This module builds no network.
     >>> len(space.neighbours(wrn))
     24
 
-Two numberings exist: the *index*, 0-based, counts vectors in lexicographic order; the
-*arch_id*, 1-based, is the authors' rank by ascending MACs, and what reports print.  So that
-they are not mixed, a number is never taken for an architecture.  `from_index` and
-`from_arch_id` turn one into an architecture, and whatever takes many architectures takes
-`indices=` or `arch_ids=` instead:
+Two numberings exist: the *index*, from 0, counts vectors in lexicographic order; the
+*arch_id*, from 1, is the authors' rank by ascending MACs, and what reports print.  To keep
+them apart, a number is never taken for an architecture: use `from_index` or `from_arch_id`,
+and `indices=` or `arch_ids=` where a method takes many architectures:
 
     >>> space.indices(arch_ids=[1, 15625]).tolist(), space.arch_ids(indices=[0, 15624]).tolist()
     ([0, 15624], [1, 15625])
@@ -61,12 +60,12 @@ class SearchSpace(Grid):
         image_size: side of the input in pixels.
         image_channels: channels of the input.
         classes: outputs of the network.
-        members: None for the full product; otherwise the ascending indices that
-            belong to the space (see `restricted_to`).
+        members: ascending indices that belong to the space; None for all (see `restricted_to`).
 
     Raises:
-        SpaceError: when choices are empty, repeated, not ascending or not positive, or the
-            networks so large that their costs are no 64-bit integers.
+        SpaceError: when choices are empty, repeated, not ascending or not positive, or there are
+            too many vectors for 32-bit indices, or their costs are beyond 64-bit integers; later
+            when a method is given an architecture, index or arch_id outside the space.
     """
 
     unit_channels: int = 16
@@ -88,7 +87,7 @@ class SearchSpace(Grid):
             )
 
     def _largest_cost(self) -> tuple[Any, Any]:
-        """Parameters and MACs of the deepest and widest network, in integers without a limit."""
+        """Parameters and MACs of the deepest and widest network, in Python integers, which cannot overflow."""
         params, macs = network_cost(
             np.full((1, self.stages), self.depth_choices[-1], dtype=object),
             np.full((1, self.stages), self.width_choices[-1], dtype=object),
@@ -140,11 +139,7 @@ class SearchSpace(Grid):
     def restricted_to(
         self, architectures: Many = None, *, indices: Numbers = None, arch_ids: Numbers = None
     ) -> SearchSpace:
-        """The same space with only the given members; indices and arch_ids keep their meaning.
-
-        Raises:
-            SpaceError: as `indices`, or when none is given.
-        """
+        """The same space with only the given members, at least one; indices and arch_ids keep their meaning."""
         given = self.indices(architectures, indices=indices, arch_ids=arch_ids)
         chosen = tuple(np.unique(given).tolist())
         return replace(self, members=None if len(chosen) == self.product_size else chosen)
@@ -163,21 +158,13 @@ class SearchSpace(Grid):
         return depth, width
 
     def parse(self, architecture: ArchitectureLike) -> Architecture:
-        """Turn a string or a sequence into a member of this space.
-
-        Raises:
-            SpaceError: when it is not one; the message names the offending entry.
-        """
+        """Turn a string or a sequence into a member of this space."""
         parsed = Architecture.of(architecture)
         self.index(parsed)
         return parsed
 
     def index(self, architecture: ArchitectureLike) -> int:
-        """Rank of an architecture in lexicographic order of its vector, from 0.
-
-        Raises:
-            SpaceError: when it is not a member of this space.
-        """
+        """Rank of an architecture in lexicographic order of its vector, from 0."""
         if type(architecture) is not Architecture:
             architecture = Architecture.of(architecture)
         depth_digit, width_digit = self._digit_of
@@ -212,11 +199,7 @@ class SearchSpace(Grid):
         raise AssertionError("called for a vector of the space")
 
     def from_index(self, index: int) -> Architecture:
-        """The architecture of a lexicographic index.
-
-        Raises:
-            SpaceError: when the index is outside the space.
-        """
+        """The architecture of a lexicographic index."""
         if not is_int(index) or not 0 <= index < self.product_size:
             raise SpaceError(f"index {shown(index)} is outside 0..{self.product_size - 1}")
         if self._member_set is not None and int(index) not in self._member_set:
@@ -229,13 +212,9 @@ class SearchSpace(Grid):
         """(n,) lexicographic indices of many architectures, given in one of three forms.
 
         Args:
-            architectures: objects, texts or vectors, such as the rows of an (n, dimensions) array.
-            indices: (n,) lexicographic indices, which are checked and returned.
+            architectures: objects, texts or vectors, such as the rows of an (n, dimensions) array; no numbers.
+            indices: (n,) lexicographic indices, checked and returned.
             arch_ids: (n,) official numbers.
-
-        Raises:
-            SpaceError: when an architecture is not a member, a number outside the space, or
-                numbers are given that could be either.
         """
         if (architectures is not None) + (indices is not None) + (arch_ids is not None) != 1:
             raise SpaceError("give one of the three: architectures, indices= or arch_ids=")
@@ -282,8 +261,8 @@ class SearchSpace(Grid):
     def arch_id_order(self) -> NDArray[np.int32]:
         """(product_size,) int32: the index of arch_id 1, 2, ...
 
-        The published numbering for the NARes space, whose ties follow no rule;
-        ascending MACs, ties in lexicographic order, for any other.
+        Published for the NARes space, whose ties follow no rule; any other is ordered by ascending
+        MACs, then lexicographically.
         """
         if replace(self, members=None) == SearchSpace():
             with resources.as_file(resources.files("nasbench_ar") / "data/arch_id_order.npy") as path:
@@ -306,11 +285,7 @@ class SearchSpace(Grid):
         return int(self._arch_id_of_index[self.index(architecture)])
 
     def from_arch_id(self, arch_id: int) -> Architecture:
-        """The architecture of an official number.
-
-        Raises:
-            SpaceError: when the number is outside 1..product_size.
-        """
+        """The architecture of an official number, 1..product_size."""
         if not is_int(arch_id) or not 1 <= arch_id <= self.product_size:
             raise SpaceError(f"arch_id {shown(arch_id)} is outside 1..{self.product_size}")
         return self.from_index(int(self.arch_id_order[arch_id - 1]))
@@ -323,10 +298,7 @@ class SearchSpace(Grid):
         return self._unchecked(pick if self.members is None else self.members[pick])
 
     def neighbours(self, architecture: ArchitectureLike) -> list[Architecture]:
-        """All members that differ in exactly one entry: 24 in the full NARes space.
-
-        Ordered by position, then by ascending value.
-        """
+        """All members that differ in exactly one entry, by position and ascending value: 24 in the full NARes space."""
         center = self.parse(architecture)
         members = self._member_set
         out = []
@@ -380,11 +352,7 @@ class SearchSpace(Grid):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SearchSpace:
-        """Rebuild a space from `to_dict`.
-
-        Raises:
-            SpaceError: on missing or unknown keys or wrong values.
-        """
+        """Rebuild a space from `to_dict`; `SpaceError` on missing or unknown keys or wrong values."""
         names = {f.name for f in fields(cls)} - {"members"}
         if not isinstance(data, Mapping) or set(data) != names:
             given = sorted(map(str, data)) if isinstance(data, Mapping) else data

@@ -1,8 +1,7 @@
 """A table on disk, opened for reading: arrays are memory-mapped, and checked when first used.
 
-This is the storage level: rows are (architecture, seed) pairs, NaN marks a missing
-value.  Users ask the `Oracle` built on it, which knows architectures and never
-hands a missing value out.  The layout is described in `table_writer`.
+This is the storage level (layout: `table_writer`): rows are (architecture, seed) pairs, NaN
+marks a missing value.  Users ask the `Oracle` built on it, which never returns a missing value.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Table:
     """One table folder.
 
     Attributes:
-        folder: where it stands.
+        folder: where it is.
         meta: the content of `meta.json`.
         name: its name in reports.
         title: one line saying what the numbers are.
@@ -79,7 +78,7 @@ class Table:
 
     @cached_property
     def content_hash(self) -> str:
-        """Hex SHA-256 over the hashes of all arrays: equal for equal numbers, wherever they stand."""
+        """Hex SHA-256 over the hashes of all arrays: equal for equal numbers."""
         listing = json.dumps([self.meta["space"], self.meta["files"]], sort_keys=True)
         return hashlib.sha256(listing.encode()).hexdigest()
 
@@ -120,7 +119,7 @@ class Table:
 
     @cached_property
     def corruption_kinds(self) -> tuple[str, ...]:
-        """`acc` and `loss`, as far as the table has cells per corruption."""
+        """`acc` and `loss`, if the table has cells per corruption."""
         stored = self._stored("corruptions/")
         return tuple(kind for kind in CELLS_LIKE if kind in stored)
 
@@ -156,7 +155,7 @@ class Table:
         return self._read_values(f"curves/{name}.npy", name, (self.rows, None))
 
     def corruptions(self, kind: str) -> NDArray[np.float64]:
-        """(rows, 19, 5) float64 memory map, `kind` being `acc` (percent) or `loss`."""
+        """(rows, 19, 5) float64 memory map; `kind` is `acc` (percent) or `loss`."""
         if kind not in self.corruption_kinds:
             has = ", ".join(self.corruption_kinds) or "none"
             raise MetricError(f"table {self.name} has no corruption cells of kind {shown(kind)}; it has {has}")
@@ -181,7 +180,7 @@ class Table:
     # -- files ---------------------------------------------------------------
 
     def _read_values(self, file: str, name: str, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
-        """An array of a metric's values; only possible ones, even under the right hash."""
+        """Rejects impossible values even under the right hash."""
         known = file in self._arrays
         values = self._read(file, shape, np.dtype(np.float64))
         if not known and (wrong := METRICS[name].impossible(values)).any():
@@ -205,7 +204,7 @@ class Table:
             raise
         except OSError as error:
             raise TableError(f"cannot read {path}: {error.strerror or error}") from error
-        except Exception as error:  # NumPy's header reader lets through whatever tokenizing garbage raises
+        except Exception as error:  # NumPy's header reader may raise any error of the tokenizer on garbage
             raise self._damaged(file, f"not a whole .npy file ({shown(str(error), 200)})") from error
         fits = len(array.shape) == len(shape) and all(
             want in (None, got) for want, got in zip(shape, array.shape, strict=True)

@@ -2,8 +2,8 @@
 
 Rows are (architecture, seed) pairs in any order.  Everything goes into a hidden
 folder beside the target, is flushed to the disk and then renamed, so that a reader
-never sees half a table and a failure leaves nothing behind.  What a killed process
-left is removed, or put back, by the next one (`restore`).
+never sees half a table and a failure leaves nothing behind.  The next process removes,
+or restores (`restore`), what a killed one left.
 
     with TableWriter(folder, name="mine", space=space, ...) as writer:
         writer.add(architecture, seed=0, scalars={"val_pgd_acc": 37.1})
@@ -56,12 +56,12 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # a folder's name everywh
 NAME_RULE = "use letters, digits, '.', '_' and '-', beginning with a letter or digit"
 MASKS_FILE = "masks.npz"  # beside the arrays, of the same rows; see `masks`
 _CHUNK_ROWS = 256
-_ASIDE = ".replaced"  # end of the name of a table for the instant in which it has left its place to a new one
+_ASIDE = ".replaced"  # suffix of an old table's folder while a new one takes its place
 _POSSIBLE = "a table holds finite values, and percentages from 0 to 100"
 
 
 class _RowFile:
-    """A `.npy` file of a metric's values that grows by rows; its header is settled on closing."""
+    """A `.npy` file of a metric's values that grows by rows; closing settles its header."""
 
     def __init__(self, path: Path, metric: str, row_shape: tuple[int, ...]) -> None:
         path.parent.mkdir(exist_ok=True)
@@ -86,7 +86,6 @@ class _RowFile:
             self.flush()
 
     def pad_to(self, rows: int) -> None:
-        """Fill with missing values up to `rows` rows."""
         for _ in range(rows - self.rows):
             self.append(np.full(self.row_shape, np.nan))
 
@@ -107,7 +106,7 @@ class _RowFile:
         self._file.close()
 
     def discard(self) -> None:
-        with suppress(OSError):  # on a full disk, closing fails to flush what is thrown away anyway
+        with suppress(OSError):  # closing flushes, which fails on a full disk
             self._file.close()
 
 
@@ -115,9 +114,9 @@ class TableWriter:
     """Builds one table; use it as a context manager.
 
     Args:
-        folder: where the table will stand.
+        folder: where the table will be.
         name: its name in reports and result folders.
-        title: one line saying what the numbers are, shown wherever a result is.
+        title: one line saying what the numbers are, shown with every result.
         provenance: where they come from, a paragraph.
         space: the (unrestricted) search space.
         default_objective: metric that searches use when none is named.
@@ -125,12 +124,11 @@ class TableWriter:
         source: facts on what it was made from (file name, sha256, ...).
         differs: metric -> how its definition differs from the published one.
         notes: further lines that `info` prints.
-        replace: whether an existing table at `folder` may be replaced; files in it
-            that are not the table's stay there, and a folder that is no table is
-            never touched.
+        replace: whether to replace an existing table at `folder`; other files in it stay,
+            and a folder that is no table is never touched.
 
     Raises:
-        TableError: when the name is none, or the target exists or cannot be written.
+        TableError: when the name is not allowed, or the target exists or cannot be written.
     """
 
     def __init__(
@@ -223,7 +221,7 @@ class TableWriter:
     def annotate(
         self, *, title: str | None = None, notes: tuple[str, ...] = (), source: Mapping[str, Any] | None = None
     ) -> None:
-        """Add what is known only at the end: a final title, further notes, further facts on the source."""
+        """Add what is known only at the end: a final title, further notes and facts on the source."""
         if title is not None:
             self._meta["title"] = title
         self._meta["notes"].extend(notes)
@@ -246,8 +244,7 @@ class TableWriter:
         Args:
             architecture: a member of the space.
             seed: seed of the training; (architecture, seed) must be new.
-            scalars: metric -> finite value; names of `METRICS` except macs and
-                params, which follow from the architecture.
+            scalars: metric -> finite value; names of `METRICS` except macs and params.
             curves: names of `CURVES` -> (epochs,) arrays of one common length.
             corruption_acc: (19, 5) percent, in the order of `CORRUPTIONS`.
             corruption_loss: (19, 5).
@@ -346,11 +343,11 @@ class TableWriter:
             raise
         fsync_folder(self.folder.parent)
         if aside is not None:
-            aside.rename(self._staging)  # from here on nobody puts it back
+            aside.rename(self._staging)  # `restore` no longer puts it back
             shutil.rmtree(self._staging, ignore_errors=True)
 
     def _keep_files_of_others(self) -> None:
-        """Take along what somebody else put into the folder; old masks are of other rows."""
+        """Keep the user's other files; old masks go, since they are of other rows."""
         sweep_partials(self.folder, of=MASKS_FILE)
         written = {"meta.json", MASKS_FILE, *_array_files(self.folder)}
         for path in sorted(self.folder.rglob("*")):
@@ -370,12 +367,7 @@ class TableWriter:
 
 
 def restore(parent: Path, *, of: str | None = None) -> None:
-    """Put tables back in their places when a process was killed while it replaced them, and say so.
-
-    Args:
-        parent: the folder that holds the tables.
-        of: only the table of this name.
-    """
+    """Put tables back when a process was killed while it replaced them, and say so; `of` names one table."""
     for aside, name, writer in leftovers(parent, _ASIDE):
         if name is None or writer is None or of not in (None, name):
             continue
@@ -400,7 +392,7 @@ def restore(parent: Path, *, of: str | None = None) -> None:
 
 
 def _array_files(folder: Path) -> list[str]:
-    """What a table says that it consists of; nothing where it is damaged."""
+    """Files that a table lists; none where it is damaged."""
     try:
         return list(json.loads((folder / "meta.json").read_bytes())["files"])
     except (OSError, ValueError, RecursionError, KeyError, TypeError):

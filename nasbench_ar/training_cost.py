@@ -1,11 +1,9 @@
-"""What an epoch of training costs: nothing but itself, or measured or estimated GPU-days.
+"""What an epoch of training costs: one epoch, or measured or estimated GPU-days.
 
-Tables of the authors' release have measured training times.  Where a table has none, the
-time is taken to be proportional to MACs, with the total that the authors of NARes give:
-13.1 thousand GPU-days for the training of 15,625 architectures, 100 epochs each on the
-50,000 images of CIFAR-10.  Such costs order architectures of any table; in days they
-mean what CIFAR-10 on the authors' GPUs would have taken.  `label` says so and is to be
-shown wherever a cost is.
+Tables of the authors' release have measured training times.  Otherwise the time is taken
+to be proportional to MACs, with the total that NARes gives: 13.1 thousand GPU-days for
+15,625 architectures, 100 epochs each on CIFAR-10.  Such costs order architectures of any
+table; in days they mean CIFAR-10 on the authors' GPUs.  Show `label` wherever a cost is.
 """
 
 from __future__ import annotations
@@ -29,13 +27,7 @@ _MEASURED = "training_time_gpu_days"
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """The price of an epoch of each architecture.
-
-    Attributes:
-        unit: one of `UNITS`.
-        label: what a report prints beside a cost; says where it is an estimate.
-        per_epoch: (product_size,) float64 by index; NaN where unknown.
-    """
+    """The price of an epoch of each architecture: (product_size,) float64 by index, NaN where unknown."""
 
     unit: str
     label: str
@@ -45,20 +37,7 @@ class TrainingCost:
 def training_cost(
     oracle: Values, unit: str, *, indices: NDArray[np.integer[Any]], epochs: int, seed: SeedChoice = "mean"
 ) -> TrainingCost:
-    """Prices for a search among some architectures of a table.
-
-    Args:
-        oracle: the table.
-        unit: `epochs`, or `gpu_days`: the measured training time, shared equally by
-            the epochs, where every one of the architectures has it; otherwise the
-            estimate from MACs for all, since the two must not be mixed.
-        indices: (n,) lexicographic indices of the architectures.
-        epochs: how many a whole training has.
-        seed: the training whose time counts, or `mean`.
-
-    Raises:
-        ConfigError: on another unit.
-    """
+    """Prices for a search among some architectures; never a mixture of measured and estimated times."""
     if unit not in UNITS:
         raise ConfigError(f"unit={unit!r}: expected {' or '.join(UNITS)}")
     if unit == "epochs":

@@ -21,14 +21,7 @@ SeedChoice = int | Literal["mean"]
 
 
 class Values:
-    """Answers for the architectures of one table.
-
-    Attributes:
-        table: the storage below.
-        space: the table's full search space.
-        name: the table's name.
-        title: one line saying what the numbers are.
-    """
+    """Answers for the architectures of one table; see `Oracle`."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -46,7 +39,7 @@ class Values:
         return self.table.metrics
 
     def label(self, name: str) -> str:
-        """What a report prints for a metric; says so where this table defines it otherwise."""
+        """What a report prints for a metric; says so if this table defines it otherwise."""
         differs = self.table.meta["differs"].get(name)
         return metric(name, self.metrics).label + (f" ({differs})" if differs else "")
 
@@ -60,23 +53,17 @@ class Values:
         seed: SeedChoice | Literal["all"] = "mean",
         epoch: int | None = None,
     ) -> Any:
-        """The value of one metric for one architecture; free of charge.
+        """The value of one metric for one architecture.
 
         Args:
             architecture: a member of the space, as an object, vector or string.
             name: a metric of the catalogue.
             seed: one training seed, `"mean"` over all there are, or `"all"`.
-            epoch: None for the finished training; otherwise what the metric
-                would be, had training stopped after this epoch (from 0): the best
-                epoch is chosen among, and maxima are taken over, epochs 0..epoch.
+            epoch: None for the finished training; otherwise the metric had training
+                stopped after this epoch (from 0), best epoch and maxima included.
 
         Returns:
             A float; with `seed="all"`, a (seeds,) float64 array by ascending seed.
-
-        Raises:
-            SpaceError: architecture outside the space.
-            MetricError: unknown metric, or one that the table cannot answer.
-            MissingEntryError: no value for this architecture (and seed).
         """
         index = self.space.index(architecture)
         if epoch is None and seed != "all":
@@ -100,21 +87,10 @@ class Values:
         arch_ids: Numbers = None,
         seed: SeedChoice = "mean",
     ) -> FloatArray:
-        """(n,) float64 values of one metric for many architectures.
+        """(n,) float64 values of one metric for many architectures, or for `indices` or `arch_ids` instead.
 
-            oracle.query_many(["5-10-5-10-5-10", "4-8-4-8-4-8"], "val_best_pgd_acc")
-            oracle.query_many(arch_ids=[14935, 1], name="val_best_pgd_acc")
-
-        Args:
-            architectures: members of the space; in their place, numbers that say which they are:
-            name: a metric of the catalogue.
-            indices: (n,) lexicographic indices, from 0; the fastest.
-            arch_ids: (n,) official numbers, from 1.
-            seed: one training seed, or `"mean"` over all there are.
-
-        Raises:
-            SpaceError: as `SearchSpace.indices`.
-            MissingEntryError: when one of them has no value; the rest as `query`.
+        oracle.query_many(["5-10-5-10-5-10", "4-8-4-8-4-8"], "val_best_pgd_acc")
+        oracle.query_many(arch_ids=[14935, 1], name="val_best_pgd_acc")
         """
         found = self.space.indices(architectures, indices=indices, arch_ids=arch_ids)
         values = self.column(name, seed=seed)[found]
@@ -124,10 +100,9 @@ class Values:
         return values
 
     def column(self, name: str, *, seed: SeedChoice = "mean") -> FloatArray:
-        """(product_size,) float64 over all indices, read-only; NaN where the table has nothing.
+        """(product_size,) float64 by index, read-only; NaN where the table has nothing (see `available`).
 
-        For analyses over the whole table; `available` tells which values are real.  The
-        arch_ids of its values are `space.arch_ids(indices=range(space.product_size))`.
+        The arch_ids of its values are `space.arch_ids(indices=range(space.product_size))`.
         """
         try:
             return self._columns[name, seed]
@@ -154,16 +129,10 @@ class Values:
     def optimum(
         self, name: str, *, seed: SeedChoice = "mean", constraints: ConstraintsLike = ()
     ) -> tuple[Architecture, float]:
-        """The best architecture of the table by one metric, and its value; first index on ties.
-
-        Args:
-            name: a metric with a direction.
-            seed: training seed to look up.
-            constraints: consider only architectures that keep them.
+        """The best architecture by one metric that keeps the constraints, and its value; first index on ties.
 
         Raises:
             MetricError: when the metric has no direction.
-            MissingEntryError: when no architecture has a value.
         """
         direction = metric(name, self.metrics).maximize
         if direction is None:
@@ -189,12 +158,7 @@ class Values:
     def curve(
         self, architecture: ArchitectureLike, name: str, *, epoch: int | None = None, seed: SeedChoice = "mean"
     ) -> FloatArray:
-        """(epoch + 1,) float64: values measured after epochs 0..epoch, and none later.
-
-        Raises:
-            MetricError: no such curve in the table, or an epoch outside it.
-            MissingEntryError: the architecture has none.
-        """
+        """(epoch + 1,) float64: values measured after epochs 0..epoch, and none later."""
         index = self.space.index(architecture)
         length = self._curve_length(name, epoch)
         rows = self._rows(index, name, seed)
@@ -209,10 +173,7 @@ class Values:
     ) -> dict[str, FloatArray]:
         """Corruption name -> (5,) float64 by severity 1..5; `kind` is `acc` (percent) or `loss`.
 
-        Raises:
-            MetricError: the table has no cells of that kind.
-            MissingEntryError: no training of the architecture has all 95 cells;
-                `record` shows the cells there are.
+        Needs a training with all 95 cells; `record` shows the cells there are.
         """
         index = self.space.index(architecture)
         rows = self._rows(index, "test_corrupt_acc", seed)
@@ -224,14 +185,11 @@ class Values:
         return {corruption: mean[k] for k, corruption in enumerate(CORRUPTIONS)}
 
     def record(self, architecture: ArchitectureLike) -> dict[str, Any]:
-        """Everything the table holds on one architecture; what it lacks is left out.
+        """Everything the table holds on one architecture, without what it lacks.
 
         Returns:
             `arch`, `arch_id`, `macs`, `params` and `trainings`: one dict per seed
             with `seed`, scalars, labels, flags, `curves` and `corruptions`.
-
-        Raises:
-            MissingEntryError: when the table has no entry at all.
         """
         index = self.space.index(architecture)
         rows = self._all_rows(index)
@@ -251,11 +209,7 @@ class Values:
         return tuple(int(s) for s in self.table.seeds[self._all_rows(self.space.index(architecture))])
 
     def gpu_days(self, architecture: ArchitectureLike, *, epoch: int | None = None, seed: SeedChoice = "mean") -> float:
-        """Simulated cost of training up to `epoch`: the measured time, shared equally by epochs.
-
-        Raises:
-            MetricError: when the table has no training times, or an epoch outside it.
-        """
+        """Simulated cost of training up to `epoch`: the measured time, shared equally by epochs."""
         check_seed(seed, ("mean",))
         total: float = self.query(architecture, "training_time_gpu_days", seed=seed)
         if epoch is None:
@@ -267,12 +221,9 @@ class Values:
     def searchable_space(
         self, *objectives: str, seed: SeedChoice = "mean", constraints: ConstraintsLike = ()
     ) -> SearchSpace:
-        """The space, restricted to architectures with all objectives and constrained metrics in this table.
-
-        Those beyond a limit on a known cost are left out too.
+        """The space, restricted to architectures that have all these metrics and keep the limits on known costs.
 
         Raises:
-            MissingEntryError: when none has the metrics.
             ConfigError: when none keeps the limits on known costs.
         """
         parsed = parse_constraints(constraints, self.metrics)
@@ -292,22 +243,16 @@ class Values:
 
     @cached_property
     def _order(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows sorted by (index, seed), and where each index starts among them."""
         order = np.lexsort((self.table.seeds, self.table.arch_index))
         starts = np.searchsorted(self.table.arch_index[order], np.arange(self.table.space.product_size + 1))
         return order, starts
 
     def _all_rows(self, index: int) -> NDArray[np.int64]:
-        """(n,) int64 rows of one architecture by ascending seed."""
+        """(n,) int64, by ascending seed."""
         order, starts = self._order
         return order[starts[index] : starts[index + 1]]
 
     def _rows(self, index: int, name: str, seed: SeedChoice | Literal["all"]) -> NDArray[np.int64]:
-        """(n,) int64 rows of one architecture that a choice of seeds names.
-
-        Raises:
-            MissingEntryError: the one seed that was asked for is not there.
-        """
         rows = self._all_rows(index)
         check_seed(seed, ("mean", "all"))
         if isinstance(seed, str):
@@ -337,7 +282,6 @@ class Values:
             return np.bincount(index[keep], weights=values[keep], minlength=space.product_size) / count_of
 
     def _at_end(self, name: str) -> FloatArray:
-        """(rows,) float64 of a metric after the whole training."""
         wanted = metric(name, self.table.metrics)
         if wanted.name in ("macs", "params"):
             space = self.table.space
@@ -346,7 +290,7 @@ class Values:
         return np.asarray(self.table.scalar(name))
 
     def _at_epoch(self, rows: NDArray[np.int64], name: str, epoch: int) -> FloatArray:
-        """(n,) float64 of a metric for some rows, had training stopped after `epoch`."""
+        """(n,) float64, had training stopped after `epoch`."""
         wanted = metric(name, self.table.metrics)
         if wanted.curve is None and name != "best_epoch":
             raise MetricError(f"{name} was measured once, after training; it has no value by epoch")
@@ -359,12 +303,10 @@ class Values:
         return np.where(np.isnan(cw).any(axis=1), np.nan, values)
 
     def _curve_length(self, name: str, epoch: int | None) -> int:
-        """How many values of a curve are known after `epoch`, or after the last one."""
         epochs = self.table.curve(name).shape[1]
         return epochs if epoch is None else self._epochs_done(epoch, epochs)
 
     def _epochs_done(self, epoch: int, epochs: int) -> int:
-        """`epoch` + 1, checked against the number of epochs there are."""
         if isinstance(epoch, bool) or not isinstance(epoch, (int, np.integer)) or not 0 <= epoch < epochs:
             allowed = f"epochs run from 0 to {epochs - 1}" if epochs else "it has no values by epoch"
             raise MetricError(f"epoch={epoch!r} is not in table {self.table.name}: {allowed}")
@@ -373,7 +315,6 @@ class Values:
     # -- errors --------------------------------------------------------------
 
     def _missing(self, index: int, name: str, seed: object) -> MissingEntryError:
-        """The error for a value that is not there, saying what is."""
         table = self.table
         which = table.space.from_index(index)
         known = [int(s) for s in table.seeds[self._all_rows(index)]]
@@ -387,7 +328,6 @@ class Values:
         return MissingEntryError(f"table {table.name} has no {name} for {which}: it was not measured")
 
     def _nothing(self, names: Sequence[str], seed: object, where: str = "") -> MissingEntryError:
-        """The error where no architecture has a value, saying which training seeds there are."""
         if not isinstance(seed, str) and seed not in self.table.seeds:
             return unknown_seed(self.table, seed)
         trained = "" if isinstance(seed, str) else f" in trainings with seed {seed}"
@@ -396,12 +336,7 @@ class Values:
 
 
 def training_record(table: Table, row: int) -> dict[str, Any]:
-    """One row of a table, without what the table lacks.
-
-    Returns:
-        `seed`, every scalar, label and flag by name, `curves` (name -> (epochs,)
-        float64) and `corruptions` (name -> severity -> kind -> float).
-    """
+    """One row of a table, without what the table lacks: scalars, labels and flags by name, `curves`, `corruptions`."""
     out: dict[str, Any] = {"seed": int(table.seeds[row])}
     scalars = {name: float(table.scalar(name)[row]) for name in table.scalar_names}
     out |= {name: value for name, value in scalars.items() if value == value}
@@ -429,17 +364,11 @@ def corruption_cells(table: Table, row: int) -> dict[str, dict[str, dict[str, fl
 
 
 def unknown_seed(table: Table, seed: object) -> MissingEntryError:
-    """The error for a training seed that a table has not, saying which it has."""
     known = shown(np.unique(table.seeds).tolist())
     return MissingEntryError(f"table {table.name} has no training with seed {seed}; seeds: {known}, or mean")
 
 
 def check_seed(seed: object, allowed: tuple[str, ...]) -> None:
-    """Refuse what is neither an integer nor one of the allowed words.
-
-    Raises:
-        MetricError: says what is allowed.
-    """
     number = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
     if not number and not (isinstance(seed, str) and seed in allowed):
         words = " or ".join(repr(word) for word in allowed)

@@ -6,11 +6,10 @@
     architecture = searcher.ask()
     searcher.tell(architecture, score)      # higher is better
 
-`SEARCHERS` and `PUBLISHED` map the names that `python -m experiments.run searcher=...`
-takes to classes; the published ones behave as the authors' code does, defects included,
-and stop by themselves (`queries=`).  `FURTHER` has NSGA-II, for several objectives (`VectorSearcher`),
-and the adapters to Optuna and Nevergrad.  A new algorithm subclasses `Searcher`; `searchers.testing` has the tests
-that any subclass must pass.  Searchers that ask for an architecture at an epoch are in `searchers.fidelity`.
+`SEARCHERS`, `PUBLISHED` (as the authors' code behaves, defects included) and `FURTHER` (several objectives, other
+libraries) map the names that `python -m experiments.run searcher=...` takes to classes.  A new algorithm
+subclasses `Searcher`; `searchers.testing` has the tests that any subclass must pass.  The searchers of
+`searchers.fidelity` ask for an architecture at an epoch.
 """
 
 import inspect
@@ -30,6 +29,7 @@ from searchers.published.random_search import PublishedRandomSearch
 from searchers.published.regularized_evolution import PublishedRegularizedEvolution
 from searchers.random_search import RandomSearch
 from searchers.regularized_evolution import RegularizedEvolution
+from searchers.trajectory import Trajectory, search
 from searchers.vector import VectorRandomSearch, VectorSearcher
 
 SEARCHERS: dict[str, type[Searcher]] = {
@@ -56,11 +56,7 @@ FOR_VECTORS: dict[type[Searcher], type[VectorSearcher]] = {RandomSearch: VectorR
 
 
 def hyperparameters(searcher: type) -> dict[str, Any]:
-    """Name -> default of every constructor argument but `space` and `seed`; for searchers of both kinds.
-
-    Left out are arguments without a default, such as the `epochs` of a `FidelitySearcher`,
-    and the budget `queries` of a searcher that stops itself: whoever runs it passes the experiment's.
-    """
+    """Name -> default of constructor arguments, without `space`, `seed` and, if it stops itself, `queries`."""
     stops_itself = issubclass(searcher, Searcher) and searcher.stops_itself
     fixed = ("space", "seed", "queries") if stops_itself else ("space", "seed")
     parameters = inspect.signature(searcher).parameters.values()
@@ -101,8 +97,10 @@ __all__ = [
     "RandomSearch",
     "RegularizedEvolution",
     "Searcher",
+    "Trajectory",
     "VectorRandomSearch",
     "VectorSearcher",
     "create",
     "hyperparameters",
+    "search",
 ]

@@ -1,9 +1,8 @@
 """BANANAS: Bayesian optimisation with an ensemble of neural predictors (White et al. 2021; NARes, section 5).
 
-Each round fits the predictors to everything seen, draws candidates, scores them by an
-acquisition function and proposes the best ten as a batch.  The predictors differ from
-the published ones, which mostly do not fit: targets are standardised, one hidden layer
-replaces twenty, and training goes on from round to round (`mlp_ensemble`).
+Each round fits the predictors to everything seen, draws candidates, scores them by an acquisition function and
+proposes the best ten as a batch.  The published predictors mostly do not fit; here targets are standardised, one
+hidden layer replaces twenty, and training goes on from round to round (`mlp_ensemble`).
 """
 
 from __future__ import annotations
@@ -29,8 +28,6 @@ class Bananas(Searcher):
     """Predict, acquire, query a batch.
 
     Args:
-        space: where to search.
-        seed: seed of all randomness.
         starts: random architectures to begin with (10: NARes).
         batch: architectures proposed per round (10: NARes).
         members: networks in the ensemble (5: White et al. 2021).
@@ -43,14 +40,10 @@ class Bananas(Searcher):
         encoding: one of `ENCODINGS`; `"one_hot"` is published.
         acquisition: one of `ACQUISITIONS`; `"its"`, independent Thompson sampling, is published.
         exploration: factor on the ensemble's deviation in `its` and `ucb` (1: published).
-        candidates: `"mutation"` of the best observed (published), or `"exhaustive"`,
-            every unseen architecture, for spaces small enough.
+        candidates: `"mutation"` of the best observed (published), or, in small spaces, `"exhaustive"`: all unseen.
         parents: best observed architectures that are mutated (50: NARes).
         mutations: random neighbours drawn per parent (10: NARes).
         pool: candidates collected at most, best parents first (100: NARes).
-
-    Raises:
-        SearchError: on unknown names, counts below 1, or numbers that are not positive.
     """
 
     def __init__(
@@ -137,7 +130,6 @@ class Bananas(Searcher):
             return self.predictor.predict(self._encode(self.space, indices=indices))
 
     def _draw_candidates(self) -> IndexArray:
-        """(k,) indices of unseen architectures to choose from."""
         if self.candidates == "exhaustive":
             every = self.space.member_indices
             return every[~np.isin(every, list(self._observed))].astype(np.int64)
@@ -151,7 +143,7 @@ class Bananas(Searcher):
         return np.array(unseen[: self.pool], dtype=np.int64)
 
     def _mutate(self, indices: IndexArray) -> IndexArray:
-        """(n,) one random neighbour of each: a position, then another of its values, uniformly."""
+        """(n,) one random neighbour of each: a uniform position, then another of its values, uniformly."""
         positions = self._mutable[self.rng.integers(len(self._mutable), size=len(indices))]
         digits = self.space.digits(indices=indices)
         current = digits[np.arange(len(indices)), positions]
@@ -188,7 +180,6 @@ def expected_improvement(_: np.random.Generator, predictions: FloatArray, __: fl
 
 
 def predicted_mean(_: np.random.Generator, predictions: FloatArray, __: float, ___: float) -> FloatArray:
-    """The ensemble's mean: no exploration."""
     return predictions.mean(axis=0)
 
 

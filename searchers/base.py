@@ -1,7 +1,6 @@
 """What every search algorithm shares: ask for a proposal, tell its score.
 
-A searcher never sees the table.  Whoever runs it asks, evaluates and tells;
-higher scores are better:
+A searcher never sees the table.  The caller asks, evaluates and tells; higher scores are better:
 
     searcher = RandomSearch(space, seed=0)
     for _ in range(500):
@@ -9,8 +8,7 @@ higher scores are better:
         searcher.tell(architecture, evaluate(architecture))
     architecture, score = searcher.best()
 
-A new algorithm is a subclass that writes `_ask` and, if it learns from scores
-other than through `self.history`, `_tell`:
+A new algorithm is a subclass that writes `_ask` and, if `self.history` is not enough to learn from, `_tell`:
 
     class Greedy(Searcher):
         def _ask(self):
@@ -42,14 +40,12 @@ class Searcher(ABC):
         seed: the one source of randomness.
         rng: this searcher's own generator, seeded by `seed`; subclasses use no other.
         history: architecture -> score, in the order they were first told.
-        stops_itself: a class that sets this takes the budget as its constructor
-            argument `queries` and decides itself when to stop, by raising
-            `SearchFinishedError` from `ask`; whoever runs it then sets no limit.
-        lockstep: a class that sets this can do the expensive part of a proposal for
-            many runs at once; see `prepare_together` and `grouping`.
+        stops_itself: the class takes its budget as the constructor argument `queries`, and its `ask` raises
+            `SearchFinishedError` when it stops; the caller sets no limit.
+        lockstep: the class can work for many runs at once; see `prepare_together` and `grouping`.
 
     Raises:
-        SearchError: when `space` is no `SearchSpace` or `seed` no non-negative integer.
+        SearchError: on an argument of the wrong type or out of range, in subclasses too.
     """
 
     stops_itself: ClassVar[bool] = False
@@ -65,6 +61,8 @@ class Searcher(ABC):
         self.rng = np.random.default_rng(self.seed)
         self.history: dict[Architecture, float] = {}
         self._queue: deque[Architecture] = deque()
+        self._best: Architecture | None = None  # the first best of `_best_among` architectures told
+        self._best_among = 0
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(seed={self.seed}: {self._so_far()})"
@@ -75,13 +73,10 @@ class Searcher(ABC):
         architecture, score = self.best()
         return f"{len(self.history)} told, best {score:.6g} by {architecture}"
 
-    # -- for whoever runs the search -----------------------------------------
+    # -- for callers ----------------------------------------------------------
 
     def ask(self) -> Architecture:
-        """The next proposal.
-
-        It may be one that was told before: repeats cost nothing, the caller tells
-        the known score again.  Proposals made as a batch are handed out one by one.
+        """The next proposal; one that was told before costs nothing, and the caller tells the known score again.
 
         Raises:
             SpaceExhaustedError: when every architecture of the space has been told.
@@ -93,11 +88,7 @@ class Searcher(ABC):
         return self._queue.popleft()
 
     def ask_batch(self) -> list[Architecture]:
-        """All proposals that can be evaluated at once: the rest of the current batch, or a new one.
-
-        Raises:
-            SpaceExhaustedError, SearchFinishedError, SearchError: as `ask`.
-        """
+        """All proposals that can be evaluated at once: the rest of the current batch, or a new one."""
         if not self._queue:
             self._fill_queue()
         batch = list(self._queue)
@@ -118,38 +109,37 @@ class Searcher(ABC):
             value = math.nan
         if not math.isfinite(value):
             raise SearchError(f"score of {told} is {score!r}: expected a finite number, higher being better")
+        before = self.history.get(told)
         self.history[told] = value
+        if before is not None:
+            self._best = self._best if before == value else None
+        elif self._best is not None and self._best_among == len(self.history) - 1:
+            self._best_among += 1
+            if value > self.history[self._best]:
+                self._best = told
         self._tell(told, value)
 
     def best(self) -> tuple[Architecture, float]:
-        """First of the best architectures told so far, and its score.
-
-        Raises:
-            SearchError: before anything was told.
-        """
+        """First of the best architectures told so far, and its score; SearchError before anything was told."""
         if not self.history:
             raise SearchError("nothing was told yet, so there is no best architecture")
-        return max(self.history.items(), key=lambda item: item[1])
+        if self._best is None or self._best_among != len(self.history):
+            self._best = max(self.history, key=self.history.__getitem__)
+            self._best_among = len(self.history)
+        return self._best, self.history[self._best]
 
-    # -- for whoever runs many searches in lock-step --------------------------
+    # -- for callers that run many searches in lock-step ---------------------
 
     @classmethod  # noqa: B027 - optional hook
     def prepare_together(cls, searchers: Sequence[Searcher]) -> None:
-        """Do at once what the next `ask` of each of these searchers would do alone.
+        """Do at once what the next `ask` of each of these searchers would do alone; only `lockstep` classes write it.
 
-        Only classes with `lockstep` write it.  All searchers are of this class, have
-        the same arguments but the seed, and have been told the score of every proposal.
-        What a searcher proposes must not depend on the others, nor on whether this
-        was called.
+        All searchers are of this class, differ only in the seed, and have been told the score of every proposal.
+        Their proposals must not depend on each other, nor on whether this was called.
         """
 
     def grouping(self, runs: int, processes: int) -> tuple[int, int]:
-        """How to carry out runs like this one: runs per group, and groups at a time.
-
-        Args:
-            runs: how many there are to do.
-            processes: how many processes may work at a time.
-        """
+        """How to carry out `runs` runs like this one with `processes` processes: runs per group, groups at a time."""
         return -(-runs // processes), processes
 
     # -- for subclasses to write ---------------------------------------------
@@ -164,11 +154,7 @@ class Searcher(ABC):
     # -- for subclasses to use -----------------------------------------------
 
     def sample_unseen(self) -> Architecture:
-        """An architecture not told yet, uniformly.
-
-        Raises:
-            SpaceExhaustedError: when there is none.
-        """
+        """An architecture not told yet, uniformly; SpaceExhaustedError when there is none."""
         for _ in range(32):
             candidate = self.space.sample(self.rng)
             if candidate not in self.history:
@@ -179,11 +165,7 @@ class Searcher(ABC):
         return unseen[int(self.rng.integers(len(unseen)))]
 
     def sample_unseen_batch(self, count: int) -> list[Architecture]:
-        """Up to `count` different architectures not told yet, uniformly; fewer when fewer are left.
-
-        Raises:
-            SpaceExhaustedError: when there is none.
-        """
+        """Up to `count` different architectures not told yet, uniformly; SpaceExhaustedError when there is none."""
         batch: dict[Architecture, None] = {}
         wanted = min(count, self.space.size - len(self.history))
         if wanted < 1:
@@ -196,11 +178,7 @@ class Searcher(ABC):
         return [unseen[k] for k in self.rng.permutation(len(unseen))[:wanted]]
 
     def random_neighbour(self, architecture: Architecture) -> Architecture:
-        """A neighbour: one entry, drawn uniformly, gets another of its values, drawn uniformly.
-
-        In a restricted space an architecture may have no neighbour at all; then any
-        member is drawn.
-        """
+        """Change a uniform entry to another of its values, uniformly; any member where there is no neighbour."""
         space = self.space
         for _ in range(64):
             position = int(self.rng.integers(len(architecture)))
@@ -238,22 +216,14 @@ class Searcher(ABC):
 
 
 def check_at_least(name: str, value: object, least: int) -> int:
-    """Check a count among a searcher's arguments.
-
-    Raises:
-        SearchError: when it is not an integer of at least `least`.
-    """
+    """Return a count among a searcher's arguments; SearchError unless it is an integer of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise SearchError(f"{name}={value!r}: expected an integer of at least {least}")
     return int(value)
 
 
 def check_number(name: str, value: object, *, zero: bool = False) -> float:
-    """Check a positive number among a searcher's arguments; with `zero`, it may be 0.
-
-    Raises:
-        SearchError: when it is not a finite number in that range.
-    """
+    """Return a positive finite number among a searcher's arguments; with `zero`, it may be 0; otherwise SearchError."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if not number or value < 0 or (value == 0 and not zero):  # type: ignore[operator]
         raise SearchError(f"{name}={value!r}: expected a {'non-negative' if zero else 'positive'} finite number")

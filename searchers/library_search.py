@@ -12,25 +12,15 @@ from searchers.base import Searcher, check_at_least
 
 
 class BorrowedSearcher(Searcher):
-    """Base class of the adapters.
+    """Base class of the adapters; the library computes on one thread.
 
-    A library proposes what it likes: an architecture that was told before is proposed
-    again, which is free, and its known score told again, as the library expects.  One
-    outside the space (left out of a partial table, beyond a constraint) is handed back as
-    failed.  After `patience` of either in a row a random unseen architecture is proposed
-    instead and reported to the library as evaluated, so that no run stalls.  The library
-    computes on one thread.
+    An architecture that was told before is proposed again: that is free, and the library is told the known score.
+    An architecture outside the space (left out of a partial table, beyond a constraint) is handed back as failed.
+    After `patience` of either in a row, a random unseen architecture is proposed instead and reported to the library
+    as evaluated, so that no run stalls.
 
     Attributes:
         libraries: distributions whose versions decide what is proposed.
-
-    Args:
-        space: where to search.
-        seed: seed of all randomness, the library's included.
-        patience: proposals in a row without anything new before a random one joins.
-
-    Raises:
-        SearchError: on a count below 1.
     """
 
     libraries: ClassVar[tuple[str, ...]] = ()

@@ -1,7 +1,6 @@
 """Local search with restarts over the one-change neighbourhood (NARes, section 5; White et al. 2021).
 
-The published code also moves to worse neighbours and exceeds its budget; this one
-does neither.
+The published code also moves to worse neighbours and exceeds its budget; this one does neither.
 """
 
 from __future__ import annotations
@@ -17,19 +16,13 @@ STRATEGIES = ("first", "best")
 class LocalSearch(Searcher):
     """Climb from the best of some random starts; at a local optimum start again.
 
-    Args:
-        space: where to search.
-        seed: seed of all randomness.
-        starts: random unseen architectures per (re)start, of which the best is
-            climbed from (10: published code).
-        improvement: `"first"` moves to the first strictly better neighbour in random
-            order (published code, repaired); `"best"` looks at all neighbours, as one
-            batch, and moves to the best if it is strictly better (White et al. 2021).
-
     Neighbours already scored cost nothing and count as neighbours.
 
-    Raises:
-        SearchError: on an unknown `improvement` or `starts` below 1.
+    Args:
+        starts: random unseen architectures per (re)start; the best is climbed from (10: published code).
+        improvement: `"first"` moves to the first strictly better neighbour in random order (published code,
+            repaired); `"best"` looks at all neighbours, as one batch, and moves to the best if it is strictly
+            better (White et al. 2021).
     """
 
     def __init__(self, space: SearchSpace, seed: int, *, starts: int = 10, improvement: str = "first") -> None:
@@ -71,7 +64,6 @@ class LocalSearch(Searcher):
         return bool(told)
 
     def _climb(self) -> bool:
-        """Move to the best of the neighbours tried so far, if it is better than the current point."""
         known = [a for a in self._tried if a in self.history]
         if self._current is None or not known:
             return False

@@ -11,17 +11,15 @@ Arrays (n examples, d inputs, M members, H hidden units a member):
 
 All float32.  Member m is f_m(x) = bias2[m] + sum_{h in block m} weights2[h] relu(x weights1 + bias1)[h].
 
-Why this form.  The members are independent networks of one shape, so that their first
-layers are one matrix product (n, d) x (d, M*H), and their output layers another,
-(n, M*H) x (M*H, M), with the M output vectors on a block diagonal.  With n = 490,
-d = 30, M = 5 and H = 16, a full-batch step costs 4 n d M H + 6 n M^2 H = 6 million
-floating-point operations and touches a few arrays of n M H = 39,200 floats, 0.16 MB each,
-which stay in the second-level cache.  Training continues from the weights of the last
-round: ten new observations move the optimum little, so few steps suffice.
+Why this form.  The members are independent networks of one shape, so their first layers are one matrix product
+(n, d) x (d, M*H), and their output layers another, (n, M*H) x (M*H, M), with the M output vectors on a block
+diagonal.  With n = 490, d = 30, M = 5 and H = 16, a full-batch step costs 4 n d M H + 6 n M^2 H = 6 million
+floating-point operations and touches a few arrays of n M H = 39,200 floats, 0.16 MB each, which stay in the
+second-level cache.  Training continues from the weights of the last round: ten new observations move the optimum
+little, so few steps suffice.
 
-The optimiser is AdamW (Loshchilov and Hutter 2019).  Its decay pulls predictions towards
-the mean of the targets.  That matters more than the size of the network, since
-validation accuracy is noisy (`docs/searchers.md` has the comparison).
+The optimiser is AdamW (Loshchilov and Hutter 2019).  Its decay pulls predictions towards the mean of the targets.
+That matters more than the size of the network, since validation accuracy is noisy (see `docs/searchers.md`).
 """
 
 from __future__ import annotations
@@ -37,18 +35,7 @@ _FLUSH = 1e-30  # smaller magnitudes become zero, before they turn into slow den
 
 
 class MLPEnsemble:
-    """Independent one-hidden-layer networks that differ in their random start.
-
-    Args:
-        rng: source of the initial weights.
-        inputs: d.
-        members: M.
-        hidden: H, units per member.
-        learning_rate: AdamW's step size.
-        weight_decay: AdamW's decay; each step shrinks all parameters by
-            `learning_rate * weight_decay`.
-        loss: `"mse"`, or `"mae"` as published.
-    """
+    """Independent one-hidden-layer networks that differ in their random start."""
 
     def __init__(
         self,
@@ -89,13 +76,7 @@ class MLPEnsemble:
         )
 
     def fit(self, x: Float32Array, y: NDArray[np.floating], steps: int) -> None:
-        """Take full-batch steps on all observations, going on from the current weights.
-
-        Args:
-            x: (n, d) float32.
-            y: (n,) scores; standardised to mean 0 and deviation 1 for the fit.
-            steps: number of optimiser steps.
-        """
+        """Take full-batch steps on (n, d) float32 inputs and (n,) scores, going on from the current weights."""
         n = len(y)
         self._mean = np.float32(np.mean(y, dtype=np.float64))
         spread = float(np.std(y, dtype=np.float64))
@@ -133,7 +114,6 @@ class MLPEnsemble:
         return hidden @ output_layer + self.bias2
 
     def _step(self) -> None:
-        """One AdamW step on the flat parameter vector."""
         self._steps += 1
         gradient, scratch = self._gradient, self._scratch
         self._first *= _BETA1

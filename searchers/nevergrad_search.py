@@ -23,12 +23,10 @@ ENCODINGS = ("ordinal", "categorical")
 
 
 class NevergradSearcher(BorrowedSearcher):
-    """Ask and tell a Nevergrad optimiser; it minimises, so that scores are told with their sign turned.
+    """Ask and tell a Nevergrad optimiser, which minimises the scores with their sign turned.
 
     Args:
-        space: where to search.
-        seed: seed of all randomness.
-        optimizer: a name of Nevergrad's registry; `NGOpt`, its own choice by budget and space.
+        optimizer: a name of Nevergrad's registry; `NGOpt` is its own choice by budget and space.
         encoding: `ordinal`, ordered choices (`TransitionChoice`), or `categorical` (`Choice`).
         budget: evaluations that the optimiser is told to plan for.
         patience: proposals in a row without anything new before a random one joins.
@@ -104,7 +102,7 @@ class NevergradSearcher(BorrowedSearcher):
 
     @contextmanager
     def _own_randomness(self) -> Iterator[None]:
-        """Some optimisers draw from the global generators: theirs are put in place, and the user's put back."""
+        """Some optimisers draw from the global generators: install their state there, then restore the user's."""
         users = random.getstate(), np.random.get_state()  # noqa: NPY002
         random.setstate(self._global_state[0])
         np.random.set_state(self._global_state[1])  # noqa: NPY002

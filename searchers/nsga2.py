@@ -17,22 +17,16 @@ from searchers.vector import VectorSearcher
 class NSGA2(VectorSearcher):
     """Binary tournaments choose parents; the best of parents and children live on.
 
+    No architecture is proposed twice, so every proposal costs a query.
+
     Args:
-        space: where to search.
-        seed: seed of all randomness.
-        population: architectures that live on, and children per generation (100: Deb et al.
-            2002, who had 25,000 evaluations; 20 is ours, for 500).
-        crossover: probability that a child mixes two parents, each entry from either
-            with equal chances (0.9: Deb et al. 2002).
-        mutation: probability that a child then has one entry changed to another of its
-            values (ours: 1; the paper changes each variable with probability 1/6).
-        patience: children of one tournament after another that may be known already or
-            outside the space, before one random unseen architecture joins instead.
-
-    No architecture is proposed twice, so that every proposal costs a query.
-
-    Raises:
-        SearchError: on counts below 1, or probabilities outside 0..1.
+        population: architectures that live on, and children per generation (100: Deb et al. 2002, who had
+            25,000 evaluations; 20 is ours, for 500).
+        crossover: probability that a child mixes two parents, each entry from either with equal chances
+            (0.9: Deb et al. 2002).
+        mutation: probability that a child then has one entry changed to another of its values (ours: 1; the
+            paper changes each variable with probability 1/6).
+        patience: children in a row that are known or outside the space, before a random unseen architecture joins.
     """
 
     def __init__(
@@ -93,21 +87,14 @@ class NSGA2(VectorSearcher):
         return unseen[int(self.rng.integers(len(unseen)))]
 
     def _tournament(self, place: NDArray[np.int64]) -> int:
-        """Of two of the living, drawn with replacement, the one that the crowded comparison prefers."""
         first, second = self.rng.integers(len(self._alive), size=2).tolist()
         return first if place[first] <= place[second] else second
 
 
 def survivors(points: FloatArray, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Choose by rank, within a rank by crowding distance, the larger the better (Deb et al. 2002, section III-C).
+    """At most `count` rows of (n, objectives) points, best first, and their places: equal where nothing tells apart.
 
-    Args:
-        points: (n, objectives), higher is better.
-        count: how many to keep, at most.
-
-    Returns:
-        (m,) rows of `points` from the best to the worst, and (m,) the place of each:
-        equal for what the crowded comparison does not tell apart.
+    Sorted by rank, within a rank by crowding distance, the larger the better (Deb et al. 2002, section III-C).
     """
     ranks = non_dominated_ranks(points)
     crowding = np.empty(len(points))

@@ -25,13 +25,10 @@ class OptunaSearcher(BorrowedSearcher):
     """Ask and tell an Optuna study.
 
     Args:
-        space: where to search.
-        seed: seed of all randomness.
-        sampler: one of `SAMPLERS`, with Optuna's own defaults, but that `qmc` is scrambled
-            (otherwise all seeds have one sequence) and `gp` is told that scores have no noise.
-        encoding: `categorical`, an entry's values without an order, as in a user's own
-            study; `ordinal`, integers by rank; `auto`: ordinal for samplers that know
-            numbers only (cmaes, qmc), categorical otherwise.
+        sampler: one of `SAMPLERS`, with Optuna's own defaults, except that `qmc` is scrambled (otherwise all seeds
+            have one sequence) and `gp` is told that scores have no noise.
+        encoding: `categorical`, an entry's values without an order, as in a user's own study; `ordinal`, integers
+            by rank; `auto`: ordinal for samplers that know numbers only (cmaes, qmc), categorical otherwise.
         patience: proposals in a row without anything new before a random one joins.
 
     Raises:
@@ -120,7 +117,6 @@ def _import_optuna() -> Any:
 
 @contextmanager
 def _quietly(optuna: Any) -> Iterator[None]:
-    """Without the lines and the experimental warnings of every study; the user's own level comes back."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

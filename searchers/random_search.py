@@ -5,11 +5,7 @@ from searchers.base import Searcher
 
 
 class RandomSearch(Searcher):
-    """Uniform sampling without replacement.
-
-    The expectation of its incumbent is known in closed form:
-    `experiments.results.incumbents.expected_best_of_n`.
-    """
+    """Uniform sampling without replacement; `experiments.results.incumbents` has its exact expectation."""
 
     def _ask(self) -> Architecture:
         return self.sample_unseen()

@@ -12,20 +12,14 @@ from searchers.base import Searcher, check_at_least
 class RegularizedEvolution(Searcher):
     """Mutate the winner of a tournament; the child replaces the oldest.
 
+    A child is a random neighbour: one entry gets another value (mutation rate 1).  Children known already are free and
+    enter the population like any other.
+
     Args:
-        space: where to search.
-        seed: seed of all randomness.
         population: architectures alive (30: NARes).
         tournament: members drawn, with replacement, per tournament (10: NARes).
-        patience: after so many children in a row that were known already, one
-            random unseen architecture joins instead, so that a small space can be
-            searched to its end (ours; never reached within the published budget).
-
-    A child is a random neighbour: one entry gets another value (mutation rate 1).
-    Children known already are free and enter the population like any other.
-
-    Raises:
-        SearchError: on counts below 1.
+        patience: known children in a row before a random unseen architecture joins instead, so that a small space
+            can be searched to its end (ours; never reached within the published budget).
     """
 
     def __init__(

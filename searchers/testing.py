@@ -9,9 +9,8 @@ In your own tests, with pytest:
         arguments = {"temperature": 0.5}      # optional
         rank_based = True                     # optional promises: see `SearcherConformance`
 
-or anywhere else: `check_searcher(MySearcher, temperature=0.5)`.  The class must be
-importable by its module's name, since one test starts another process.  Searchers that
-ask for epochs have their tests in `searchers.fidelity.testing`.
+or anywhere else: `check_searcher(MySearcher, temperature=0.5)`.  The class must be importable by its module's
+name, since one test starts another process.  `searchers.fidelity.testing` tests searchers that ask for epochs.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ print(json.dumps(imported(function)(imported(target), seed, steps, arguments)))
 
 
 def imported(path: str) -> Any:
-    """What `module:name` or `module:Outer.name` stands for."""
+    """The object that `module:name` or `module:Outer.name` names."""
     module, _, name = path.partition(":")
     found: Any = importlib.import_module(module)
     for part in name.split("."):
@@ -69,11 +68,7 @@ def imported(path: str) -> Any:
 def in_another_process(
     replay: Callable[..., Any], searcher: type, seed: int, steps: int, arguments: Mapping[str, Any]
 ) -> Any:
-    """What `replay(searcher, seed, steps, arguments)` returns in a new process with other hash seeds.
-
-    Raises:
-        AssertionError: when it fails there.
-    """
+    """Result of `replay(searcher, seed, steps, arguments)` in a new process with other hash seeds."""
     paths = [f"{found.__module__}:{found.__qualname__}" for found in (replay, searcher)]
     call = json.dumps([*paths, seed, steps, dict(arguments)])
     command = [sys.executable, "-c", _IN_ANOTHER_PROCESS, json.dumps(sys.path), call]
@@ -84,11 +79,7 @@ def in_another_process(
 
 
 def check_global_random_state(run: Callable[[], object]) -> None:
-    """Call `run` twice: it must neither depend on the global generators nor draw from them.
-
-    Raises:
-        AssertionError: when it does.
-    """
+    """Call `run` twice: it must neither depend on the global generators nor draw from them."""
     before = random.getstate(), np.random.get_state()  # noqa: NPY002 - the state under test
     try:
         random.seed(1)
@@ -106,13 +97,13 @@ def check_global_random_state(run: Callable[[], object]) -> None:
 
 
 def hilly(architecture: Architecture) -> float:
-    """A toy objective: additive with a fixed disturbance, so that there are local optima."""
+    """A toy objective: additive with a fixed disturbance, which makes local optima."""
     disturbance = sum(value * (k + 3) * 7919 for k, value in enumerate(architecture)) % 101 / 40
     return float(sum(architecture)) + disturbance
 
 
 def stretched(values: Mapping[Any, float], stretch: Stretch) -> dict[Any, float]:
-    """Other values in the same order: equal ones stay equal, a higher one stays higher."""
+    """Other values in the same order; equal ones stay equal."""
     place = {value: rank for rank, value in enumerate(sorted(set(values.values())))}
     return {key: stretch(place[value]) for key, value in values.items()}
 
@@ -120,10 +111,8 @@ def stretched(values: Mapping[Any, float], stretch: Stretch) -> dict[Any, float]
 def trajectory(searcher: Searcher, queries: int, objective: Callable[[Architecture], float] = hilly) -> list[list[int]]:
     """The first `queries` different architectures that a searcher queries, as lists of numbers.
 
-    Ends early when the space is exhausted or the searcher has stopped itself; repeats are told their score again.
-
-    Raises:
-        AssertionError: when a searcher needs more than 20,000 proposals.
+    It ends early when the space is exhausted or the searcher has stopped itself.  A searcher that needs more than
+    20,000 proposals fails.
     """
     for _ in range(_PATIENCE):
         if len(searcher.history) >= queries:
@@ -142,7 +131,6 @@ def trajectory(searcher: Searcher, queries: int, objective: Callable[[Architectu
 
 
 def replay(searcher: type[Searcher], seed: int, queries: int, arguments: Mapping[str, Any]) -> list[list[int]]:
-    """`trajectory` of a new searcher on the space of 81."""
     return trajectory(searcher(SMALL, seed, **arguments), queries)
 
 
@@ -152,9 +140,9 @@ class SearcherConformance:
     Attributes:
         searcher: the class under test.
         arguments: its constructor arguments beyond `space` and `seed`.
-        rank_based: set it where scores are only compared with each other; then any strictly
-            increasing transformation of them must leave the trajectory as it is.
-        never_repeats: set it where no architecture is proposed that was told before.
+        rank_based: set it where the searcher only compares scores: any strictly increasing transformation of them
+            must leave the trajectory as it is.
+        never_repeats: set it where the searcher never proposes an architecture that was told before.
     """
 
     searcher: ClassVar[type[Searcher]]
@@ -163,7 +151,6 @@ class SearcherConformance:
     never_repeats: ClassVar[bool] = False
 
     def make(self, space: SearchSpace, seed: int = 0) -> Searcher:
-        """Build the searcher under test."""
         return self.searcher(space, seed, **self.arguments)
 
     def test_proposals_are_members(self) -> None:
@@ -291,20 +278,11 @@ class SearcherConformance:
 
 
 def check_searcher(searcher: type[Searcher], **arguments: Any) -> None:
-    """Run every conformance test.
-
-    Raises:
-        AssertionError: at the first that fails.
-    """
+    """Run every conformance test; AssertionError at the first that fails."""
     check_all(type("Suite", (SearcherConformance,), {"searcher": searcher, "arguments": arguments})())
 
 
 def check_all(suite: object) -> None:
-    """Call every test of a conformance suite.
-
-    Raises:
-        AssertionError: at the first that fails.
-    """
     for name in dir(suite):
         if name.startswith("test_"):
             getattr(suite, name)()

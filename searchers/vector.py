@@ -1,12 +1,10 @@
-"""Searchers for several objectives: told a vector of scores, higher being better in each.
+"""Searchers for several objectives: told a vector of scores, or a single one, higher being better in each.
 
-    searcher = NSGA2(session.space, seed=0)
-    while session.remaining:
-        architecture = searcher.ask()
-        searcher.tell(architecture, session.score(architecture))
-    searcher.front()
-
-They take a single number too, as every searcher does.
+searcher = NSGA2(session.space, seed=0)
+while session.remaining:
+    architecture = searcher.ask()
+    searcher.tell(architecture, session.score(architecture))
+searcher.front()
 """
 
 from __future__ import annotations
@@ -27,11 +25,7 @@ class VectorSearcher(Searcher):
     """Base class; subclasses write `_ask` and read `self.vectors`.
 
     Attributes:
-        vectors: architecture -> all its scores, in the order they were first told;
-            `history` has the first score of each.
-
-    Raises:
-        SearchError: as `Searcher`.
+        vectors: architecture -> all its scores, in the order they were first told; `history` has the first of each.
     """
 
     def __init__(self, space: SearchSpace, seed: int) -> None:
@@ -63,7 +57,7 @@ class VectorSearcher(Searcher):
         super().tell(told, values[0])
 
     def front(self) -> list[Architecture]:
-        """What no other architecture told so far dominates, in the order they were told."""
+        """Architectures that no other one told so far dominates, in the order they were told."""
         if not self.vectors:
             return []
         on_front = non_dominated(np.array(list(self.vectors.values())))

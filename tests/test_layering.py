@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FORBIDDEN = {
     "nasbench_ar": {"searchers", "experiments", "datagen", "torch", "torchvision", "sklearn"},
-    "searchers": {"experiments", "datagen", "pandas", "matplotlib", "hydra"},
+    "searchers": {"experiments", "datagen", "pandas", "matplotlib"},
     "experiments": {"datagen"},
     "datagen": {"searchers", "experiments"},
 }

@@ -25,13 +25,10 @@ class Assessment:
 
     Attributes:
         metrics: catalogue name, or `test_aa_standard_acc`, -> value; accuracies in percent.
-        corruption_acc: (19, 5) float64 percent, or None without corrupted images.
-        corruption_loss: (19, 5) float64, likewise.
-        masks: attack -> (images,) bool, still classified correctly; `clean`, `fgsm`,
-            `pgd`, `cw`, then the sequence of AutoAttack, each after all before it.
+        corruption_acc: (19, 5) percent, None without corrupted images; likewise `corruption_loss`.
+        masks: attack -> (images,) bool, still classified correctly; AutoAttack's attacks after all before them.
         sanity: check -> whether it failed.
         details: numbers behind the checks.
-        warnings: what AutoAttack's package reported.
     """
 
     metrics: dict[str, float]
@@ -52,16 +49,7 @@ def assess(
     seed: int,
     say: Callable[[str], None],
 ) -> Assessment:
-    """Test a network.
-
-    Args:
-        classifier: with the weights of the best epoch.
-        dataset: with the test images on the classifier's device.
-        config: attacks.
-        batches: how many images at once.
-        seed: for random starts.
-        say: told about progress.
-    """
+    """Test a network that has the weights of the best epoch; test images lie on its device."""
     warnings: list[str] = []
     details: dict[str, float] = {}
     corruption_acc = corruption_loss = None
@@ -99,19 +87,7 @@ def assess(
 
 
 def sanity_checks(masks: dict[str, BoolArray], details: dict[str, float]) -> dict[str, bool]:
-    """Signs that an evaluation cannot be trusted, such as masked gradients.
-
-    Args:
-        masks: as in `Assessment`.
-        details: with `zero_gradient_share`, and `aa_outside_ball` where AutoAttack ran.
-
-    Returns:
-        `robust_above_clean`: more images stand under an attack than without one.
-        `aa_above_cw`: AA-Compact leaves more images standing than PGD-CW, by more than
-            twice the noise of the images on which the two disagree.
-        `zero_gradients`: too many correct images without any gradient.
-        `aa_outside_ball`: AutoAttack returned images outside the ball.
-    """
+    """Check -> whether it failed: signs of an untrustworthy evaluation, such as masked gradients."""
     attacked = [mask.sum() for name, mask in masks.items() if name != "clean"]
     checks = {
         "robust_above_clean": bool(max(attacked, default=0) > masks["clean"].sum()),

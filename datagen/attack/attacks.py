@@ -1,14 +1,7 @@
-"""Gradient attacks in the L-infinity ball, from one loop with hooks (NARes, section 3.3).
+"""Gradient attacks in the L-infinity ball, from one loop (NARes, section 3.3).
 
-FGSM, PGD, PGD-CW and the attack of adversarial training differ in three hooks alone:
-the start, the loss that is climbed, and the number and size of the steps.
-
-    attack = pgd(eps=8 / 255, step=0.8 / 255, steps=20)
-    noise = attack.noise(images.shape, generator)
-    adversarial = attack.perturb(classifier, images, labels, noise)
-
-Images are floats in [0, 1].  The network is in evaluation mode meanwhile, and no
-gradient reaches a weight.
+They differ in the start, the loss, and the number and size of the steps.  Images are floats
+in [0, 1].  The network runs in evaluation mode, and no gradient reaches a weight.
 """
 
 from __future__ import annotations
@@ -27,7 +20,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """(batch,) cross-entropy."""
+    """(batch,)"""
     return F.cross_entropy(logits, labels, reduction="none")
 
 
@@ -39,7 +32,7 @@ def cw_margin(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def negative_cw_margin(logits: Tensor, labels: Tensor) -> Tensor:
-    """What PGD-CW climbs."""
+    """(batch,) the loss that PGD-CW climbs."""
     return -cw_margin(logits, labels)
 
 
@@ -49,11 +42,9 @@ class Attack:
 
     Attributes:
         eps: radius of the ball.
-        step: length of a step along the sign of the gradient.
         steps: how many; the last iterate is the adversarial example.
-        climb: (logits, labels) -> (batch,), the loss that is climbed.
+        climb: (logits, labels) -> (batch,), the loss to climb.
         start: `image`, `uniform` in the ball and clipped to [0, 1], or `normal`, unclipped.
-        start_std: standard deviation of the normal start.
     """
 
     eps: float
@@ -64,10 +55,7 @@ class Attack:
     start_std: float = 0.0
 
     def noise(self, shape: torch.Size, random: torch.Generator) -> Tensor | None:
-        """What the start needs for images of this shape, on the generator's device; None for nothing.
-
-        Drawn for a whole split at once, it makes the result independent of the batch size.
-        """
+        """Random start for images of this shape; drawn for a whole split, it does not depend on the batch size."""
         if self.start == "image":
             return None
         draw = torch.rand if self.start == "uniform" else torch.randn
@@ -81,18 +69,7 @@ class Attack:
         noise: Tensor | None = None,
         watch: Callable[[int, Tensor], None] | None = None,
     ) -> Tensor:
-        """Adversarial examples, inside the ball and [0, 1] after every step.
-
-        Args:
-            classifier: what is attacked.
-            images: (batch, channels, side, side) in [0, 1].
-            labels: (batch,) int64.
-            noise: from `noise`; required unless the start is the image.
-            watch: called with the number of each step and its gradient.
-
-        Returns:
-            Tensor of the shape of `images`, detached.
-        """
+        """(batch, channels, side, side) adversarial examples, inside the ball and [0, 1] after every step."""
         lowest, highest = (images - self.eps).clamp_(min=0), (images + self.eps).clamp_(max=1)
         found = self._start(images, noise)
         with classifier.frozen():
@@ -118,22 +95,20 @@ class Attack:
 
 
 def fgsm(*, eps: float) -> Attack:
-    """One step as long as the radius, from the image itself."""
     return Attack(eps=eps, step=eps, steps=1)
 
 
 def pgd(*, eps: float, step: float, steps: int) -> Attack:
-    """Projected gradient descent on the cross-entropy, from a uniform start."""
     return Attack(eps=eps, step=step, steps=steps, start="uniform")
 
 
 def pgd_cw(*, eps: float, step: float, steps: int) -> Attack:
-    """The same on the Carlini-Wagner margin."""
+    """PGD on the Carlini-Wagner margin."""
     return Attack(eps=eps, step=step, steps=steps, start="uniform", climb=negative_cw_margin)
 
 
 def training_attack(*, eps: float, step: float, steps: int, start_std: float) -> Attack:
-    """Madry's attack as the authors train with it: a normal start, not clipped, then a few long steps."""
+    """Madry's attack as the authors train with it: a normal, unclipped start, then a few long steps."""
     return Attack(eps=eps, step=step, steps=steps, start="normal", start_std=start_std)
 
 

@@ -1,11 +1,9 @@
 """AutoAttack through its authors' own package, `pyautoattack` (Croce and Hein, 2020).
 
-AA-Compact, the dataset's metric, is untargeted APGD-CE and then targeted APGD-DLR on the
-survivors, with the standard settings of both.  It is not standard AutoAttack, which
-goes on with targeted FAB and Square, takes many times as long, and has a name of its
-own here (`aa_standard`).
-
-The package seeds PyTorch's global generators; their state is put back afterwards.
+AA-Compact, the dataset's metric, runs untargeted APGD-CE, then targeted APGD-DLR on the
+survivors.  Standard AutoAttack goes on with targeted FAB and Square, takes many times as
+long, and is called `aa_standard` here.  The package seeds PyTorch's global generators;
+this module restores their state.
 """
 
 from __future__ import annotations
@@ -37,8 +35,7 @@ class Survivors:
 
     Attributes:
         masks: attack -> (n,) bool, correct on the clean image and after this and every earlier attack.
-        outside: adversarial examples that had left the ball before they were clipped into it.
-        warnings: what the package had to say.
+        outside: adversarial examples that were outside the ball before clipping.
     """
 
     masks: dict[str, Tensor]
@@ -52,11 +49,7 @@ class Survivors:
 
 
 def require_classes(classes: int, attacks: str) -> None:
-    """Refuse AutoAttack where its loss is undefined.
-
-    Raises:
-        ConfigError: when there are too few classes.
-    """
+    """Refuse AutoAttack where its loss is undefined."""
     if attacks != "none" and classes < LEAST_CLASSES:
         raise ConfigError(
             f"attack.autoattack={attacks}: the targeted DLR loss needs at least {LEAST_CLASSES} classes and the data "
@@ -72,15 +65,7 @@ def run_autoattack(
     attacks: tuple[str, ...] = COMPACT,
     say: Callable[[str], None] = lambda text: None,
 ) -> Survivors:
-    """Attack the images of an evaluator one attack after the other, each on the survivors only.
-
-    Args:
-        evaluator: network, images and batch size; halved when memory runs out.
-        eps: radius of the ball.
-        seed: for the random starts, which also depend on the batch size.
-        attacks: names of `STANDARD`.
-        say: told about progress.
-    """
+    """Run one attack after the other, each on the survivors only; random starts depend on the batch size too."""
     split, classifier = evaluator.split, evaluator.classifier
     standing = evaluator.clean()[0].clone()
     masks: dict[str, Tensor] = {}
@@ -128,7 +113,7 @@ def _adversary(evaluator: Evaluator, eps: float, seed: int) -> Any:
 
 @contextmanager
 def _untouched_globals(device: torch.device) -> Iterator[None]:
-    """Put back what the package sets for the whole process: random state and trace function."""
+    """The package sets random states and the trace function of the whole process."""
     trace = sys.gettrace()
     devices = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
@@ -140,7 +125,6 @@ def _untouched_globals(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def _collected_warnings() -> Iterator[list[str]]:
-    """Texts that the package logs as warnings, each once, instead of printing them."""
     texts: list[str] = []
 
     class Collector(logging.Handler):

@@ -1,8 +1,6 @@
 """Accuracy, loss, stable accuracy and Lipschitz constant, per image, clean and attacked (NARes, section 3.3).
 
-Per-image results are kept, so that an entry can store which images survive which
-attack.  The harness does not trust an attack: what it returns is clipped into the
-ball again and measured anew.
+The evaluator does not trust an attack: it clips the result into the ball again and measures anew.
 """
 
 from __future__ import annotations
@@ -28,33 +26,21 @@ T = TypeVar("T")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a device, or the machine, has no memory left."""
+    """Whether a device, or the machine, has no memory left."""
     return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError) and "allocate memory" in str(error)
     )
 
 
 class Batches:
-    """Works through images in batches, and halves them when memory runs out.
-
-    Args:
-        size: images at once.
-        say: told about every halving.
-
-    Attributes:
-        size: images at once by now.
-    """
+    """Works through images in batches, and halves `size` when memory runs out."""
 
     def __init__(self, size: int, say: Say) -> None:
         self.size = size
         self._say = say
 
     def retry(self, work: Callable[[int], T]) -> T:
-        """Call `work(size)`, again with half the size as long as memory runs out.
-
-        Raises:
-            TrainingError: when not even one image fits.
-        """
+        """Call `work(size)`, again with half the size as long as memory runs out."""
         while True:
             try:
                 return work(self.size)
@@ -85,12 +71,12 @@ class Batches:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an attack, or none, did to a split; every array is by image, on the CPU.
+    """What an attack, or none, did to a split, by image, on the CPU.
 
     Attributes:
         correct: (n,) bool, classified correctly.
         loss: (n,) float32, cross-entropy, or the margin for PGD-CW.
-        stable: (n,) bool, the prediction is that of the clean image.
+        stable: (n,) bool, the prediction equals that on the clean image.
         lip: (n,) float32, empirical Lipschitz constant.
         zero_gradient: (n,) bool, the first gradient of the attack is zero everywhere.
     """
@@ -102,27 +88,17 @@ class Outcome:
     zero_gradient: Tensor
 
     def percent(self, which: str) -> float:
-        """Share of images in percent, `which` being `correct` or `stable`."""
+        """Share of images in percent; `which` is `correct` or `stable`."""
         flags: Tensor = getattr(self, which)
         return 100.0 * int(flags.sum()) / len(flags)
 
     def mean(self, which: str) -> float:
-        """Mean of `loss` or `lip` over the images."""
         values: Tensor = getattr(self, which)
         return float(values.double().mean())
 
 
 class Evaluator:
-    """Measures one network on one split; clean logits are computed once.
-
-    Args:
-        classifier: the network.
-        split: images and labels on the classifier's device.
-        batches: how many images at once.
-
-    Attributes:
-        logits: (n, classes) float32 of the clean images, on the CPU.
-    """
+    """Measures one network on one split; `logits`, (n, classes) float32 of the clean images, are computed once."""
 
     def __init__(self, classifier: Classifier, split: Split, batches: Batches) -> None:
         self.classifier, self.split, self.batches = classifier, split, batches
@@ -147,14 +123,7 @@ class Evaluator:
         return self.logits.argmax(1) == labels, cross_entropy(self.logits, labels)
 
     def attacked(self, attack: Attack, seed: int, *purpose: object) -> Outcome:
-        """Attack every image and measure what comes out.
-
-        Args:
-            attack: which.
-            seed: for its random start, together with `purpose`; neither batch size
-                nor device changes the draw.
-            purpose: what the attack is for.
-        """
+        """Attack every image; `seed` and `purpose` alone decide the random start, not batch size or device."""
         noise = attack.noise(self.split.images.shape, generator(seed, *purpose))
         return Outcome(*self.batches.map(len(self.split), lambda part: self._attack(attack, noise, part)))
 
@@ -182,7 +151,6 @@ class Evaluator:
 
 
 def reclip(images: Tensor, adversarial: Tensor, eps: float) -> Tensor:
-    """Adversarial examples forced into the ball around the images and into [0, 1]."""
     return torch.clamp(adversarial, (images - eps).clamp(min=0), (images + eps).clamp(max=1))
 
 

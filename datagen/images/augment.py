@@ -8,17 +8,7 @@ from torch.nn import functional as F  # noqa: N812
 
 
 def crop_and_flip(images: Tensor, random: torch.Generator, *, padding: int, flip: bool) -> Tensor:
-    """Pad with black, cut each image out somewhere, mirror each with probability one half.
-
-    Args:
-        images: (n, channels, side, side) of any type.
-        random: on the device of the images; the only source of randomness.
-        padding: black pixels on every side before the crop; 0 leaves the place alone.
-        flip: whether to mirror at all.
-
-    Returns:
-        A new tensor of the same shape and type.
-    """
+    """Pad with black, crop each (channels, side, side) image at random, mirror each with probability one half."""
     n, channels, side, _ = images.shape
     device = images.device
     shift = torch.randint(0, 2 * padding + 1, (2, n, 1), generator=random, device=device)

@@ -1,13 +1,8 @@
-"""CIFAR-10 through torchvision, CIFAR-10.1 v6 and CIFAR-10-C from their published files.
+"""CIFAR-10 through torchvision, CIFAR-10.1 v6 and CIFAR-10-C from their published files, all in one folder:
 
-All lie in one data folder:
-
-    cifar-10-batches-py/                     CIFAR-10, as torchvision unpacks it
-    cifar10.1_v6_data.npy, _labels.npy       CIFAR-10.1 v6, here or in CIFAR-10.1/
-    CIFAR-10-C/<corruption>.npy, labels.npy  CIFAR-10-C
-
-Every file is checked for shape, type and counts; what is missing is named together
-with where to get it.
+cifar-10-batches-py/                     CIFAR-10, as torchvision unpacks it
+cifar10.1_v6_data.npy, _labels.npy       CIFAR-10.1 v6, here or in CIFAR-10.1/
+CIFAR-10-C/<corruption>.npy, labels.npy  CIFAR-10-C
 """
 
 from __future__ import annotations
@@ -34,11 +29,7 @@ CIFAR101_COUNT = 2_000
 
 
 def load_cifar10(config: DataConfig) -> Dataset:
-    """CIFAR-10 with CIFAR-10.1 v6, or a held-out split, for validation.
-
-    Raises:
-        DataError: when something is missing or not as published.
-    """
+    """CIFAR-10 with CIFAR-10.1 v6, or a held-out split, for validation."""
     folder = Path(config.folder)
     train = _torchvision_split(folder, "train", download=config.download)
     test = _torchvision_split(folder, "test", download=config.download)
@@ -67,11 +58,7 @@ def _torchvision_split(folder: Path, purpose: str, *, download: bool) -> Split:
 
 
 def load_cifar101(folder: Path) -> Split:
-    """CIFAR-10.1 v6: 2,000 images drawn anew for the ten classes.
-
-    Raises:
-        DataError: when a file is missing or not as published.
-    """
+    """CIFAR-10.1 v6: 2,000 new images of the ten classes."""
     arrays = []
     for kind in ("data", "labels"):
         name = f"cifar10.1_v6_{kind}.npy"
@@ -83,11 +70,7 @@ def load_cifar101(folder: Path) -> Split:
 
 
 def find_corruptions(config: DataConfig, test: Split) -> CorruptionFiles:
-    """CIFAR-10-C, or files of its layout for another test set, checked but not yet read.
-
-    Raises:
-        DataError: when a file is missing, has another shape or type, or labels other than the test's.
-    """
+    """CIFAR-10-C, or files of its layout for another test set, checked but not yet read."""
     given = Path(str(config.corruptions))
     folder = given if given.is_absolute() or given.exists() else Path(config.folder) / given
     hint = "; or data.corruptions=null leaves the corruption metrics out"
@@ -117,7 +100,7 @@ def _read_npy(path: Path, url: str, hint: str) -> NDArray[Any]:
         return np.lib.format.open_memmap(path, mode="r")  # not np.load: that would open pickles too
     except FileNotFoundError:
         raise DataError(f"there is no {path}; get it from {url}{hint}") from None
-    except Exception as error:  # NumPy's header reader lets through whatever tokenizing garbage raises
+    except Exception as error:  # NumPy's header reader may raise any error of the tokenizer on garbage
         raise DataError(f"cannot read {path}: {' '.join(str(error).split())}; get it again from {url}") from error
 
 

@@ -1,7 +1,7 @@
 """Accuracy and loss on CIFAR-10-C: 19 corruptions at 5 severities (NARes, section 3.3).
 
-Each file holds the whole test set five times over, one severity after the other.
-Files are mapped, and read one severity at a time.
+Each file holds the whole test set five times, one severity after the other; it is
+memory-mapped and read one severity at a time.
 """
 
 from __future__ import annotations
@@ -23,12 +23,7 @@ from nasbench_ar.system.files import file_sha256
 
 @dataclass(frozen=True)
 class CorruptionFiles:
-    """A folder of checked corruption files.
-
-    Attributes:
-        folder: where they lie.
-        images: test images in each severity.
-    """
+    """A folder of checked corruption files; `images` test images in each severity."""
 
     folder: Path
     images: int
@@ -46,22 +41,14 @@ class CorruptionFiles:
         return {name: file_sha256(self.folder / f"{name}.npy") for name in CORRUPTIONS}
 
     def describe(self) -> dict[str, Any]:
-        """Hashes of all files, for provenance; read once, some seconds for CIFAR-10-C."""
+        """Hashes of all files, for provenance; takes some seconds for CIFAR-10-C."""
         return {"folder": self.folder.name, "sha256": dict(self._hashes)}
 
 
 def evaluate_corruptions(
     files: CorruptionFiles, measure: Callable[[Tensor], tuple[float, float]]
 ) -> tuple[FloatArray, FloatArray]:
-    """Measure every cell.
-
-    Args:
-        files: the corrupted images.
-        measure: uint8 images in test-set order -> (accuracy in percent, loss).
-
-    Returns:
-        `(acc, loss)`, each (19, 5) float64, by `CORRUPTIONS` and `SEVERITIES`.
-    """
+    """(19, 5) accuracies in percent and (19, 5) losses, by `CORRUPTIONS` and `SEVERITIES`."""
     grid = np.empty((2, len(CORRUPTIONS), len(SEVERITIES)))
     for row, corruption in enumerate(CORRUPTIONS):
         for column, severity in enumerate(SEVERITIES):

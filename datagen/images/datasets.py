@@ -1,10 +1,8 @@
 """Images and labels, as uint8 tensors with a hash, from CIFAR-10 files, scikit-learn's digits or an `.npz`.
 
-`load_dataset` is the way in.  CIFAR-10 and its relatives are read in `cifar`.
-
 An `.npz` of `profile=arrays` holds `train_images`, `train_labels`, `val_*` and `test_*`:
-images uint8, (n, side, side, channels) or (n, side, side) for gray ones, square; labels whole
-numbers from 0, below 10,000.  Without `val_*`, say `data.validation=held_out`.
+square uint8 images, (n, side, side, channels) or (n, side, side) for gray ones; labels are
+integers from 0 to 9,999.  Without `val_*`, say `data.validation=held_out`.
 """
 
 from __future__ import annotations
@@ -31,11 +29,6 @@ DIGITS_TEST = 200
 
 
 def load_dataset(config: DataConfig) -> Dataset:
-    """Read what a configuration names.
-
-    Raises:
-        DataError: when a file is missing (says where to get it) or is not what it should be.
-    """
     from datagen.images import cifar  # it needs what is defined here
 
     load = {"cifar10": cifar.load_cifar10, "digits": load_digits, "arrays": load_arrays}[config.source]
@@ -60,7 +53,6 @@ def load_digits(config: DataConfig) -> Dataset:
 
 
 def load_arrays(config: DataConfig) -> Dataset:
-    """An `.npz` of the user's own."""
     _require_validation(config, "arrays", ("file", "held_out"))
     path = Path(str(config.file))
     arrays = _read_npz(path)

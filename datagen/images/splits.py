@@ -20,13 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Split:
-    """Images of one purpose.
-
-    Attributes:
-        name: where they come from, for provenance.
-        images: (n, channels, side, side) uint8.
-        labels: (n,) int64.
-    """
+    """Images of one purpose: (n, channels, side, side) uint8, with (n,) int64 labels."""
 
     name: str
     images: Tensor
@@ -43,23 +37,11 @@ class Split:
         return digest.hexdigest()
 
     def to(self, device: torch.device) -> Split:
-        """The same on another device."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Everything a training and its evaluation need.
-
-    Attributes:
-        name: as reports print it.
-        train: training images.
-        val: validation images.
-        test: test images.
-        classes: number of classes.
-        corruptions: corrupted copies of the test images, if there are any.
-    """
-
     name: str
     train: Split
     val: Split
@@ -78,7 +60,7 @@ class Dataset:
         return int(self.train.images.shape[1])
 
     def describe(self) -> dict[str, Any]:
-        """Names, counts and hashes: what a store compares."""
+        """Names, counts and hashes, which a store compares."""
         out: dict[str, Any] = {"name": self.name, "classes": self.classes}
         for purpose in ("train", "val", "test"):
             split: Split = getattr(self, purpose)
@@ -88,17 +70,7 @@ class Dataset:
 
 
 def as_split(name: str, images: NDArray[Any], labels: NDArray[Any], *, where: str = "") -> Split:
-    """Check two arrays and turn them into tensors.
-
-    Args:
-        name: of the split.
-        images: (n, side, side, channels) or (n, side, side) uint8.
-        labels: (n,) integers from 0.
-        where: beginning of error messages.
-
-    Raises:
-        DataError: on any other shape or type, or when there is no image.
-    """
+    """Tensors of uint8 images, (n, side, side, channels) or (n, side, side), and (n,) integer labels, checked."""
     if images.ndim == 3:
         images = images[..., None]
     square = images.ndim == 4 and images.shape[1] == images.shape[2] and images.shape[3] in (1, 3)
@@ -127,11 +99,7 @@ def cut(split: Split, n: int, purpose: str) -> tuple[Split, Split]:
 
 
 def hold_out(train: Split, n: int) -> tuple[Split, Split]:
-    """Take the last `n` training images for validation.
-
-    Raises:
-        DataError: when no training image would remain.
-    """
+    """Take the last `n` training images for validation."""
     if n >= len(train):
         raise DataError(f"data.held_out={n}: there are {len(train)} training images; hold out fewer")
     return cut(train, len(train) - n, "held out")

@@ -1,1 +1,1 @@
-"""The wide residual network, and the classifier that normalises its input."""
+"""The wide residual network, and the classifier that runs it."""

@@ -1,7 +1,6 @@
 """A network together with how it is run: precision, memory layout, compiled or not.
 
-Everything that needs logits takes a `Classifier`, so that training, attacks and
-evaluation cannot disagree on it.
+Training, attacks and evaluation all take a `Classifier`, so they cannot disagree on it.
 """
 
 from __future__ import annotations
@@ -14,17 +13,7 @@ from torch import Tensor, nn
 
 
 class Classifier:
-    """Float32 logits of a network.
-
-    Args:
-        network: takes (n, channels, side, side) in [0, 1].
-        precision: `bf16` (autocast), `tf32` or `float32`, see `float32_rule`.
-        channels_last: give it its images in that memory layout.
-        compiled: run it through `torch.compile`.
-
-    Attributes:
-        network: the plain module, whose state is saved.
-    """
+    """Float32 logits of (n, channels, side, side) images in [0, 1]; the state of the plain `network` is saved."""
 
     def __init__(
         self,
@@ -43,7 +32,6 @@ class Classifier:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
         return next((p.device for p in self.network.parameters()), torch.device("cpu"))
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -58,7 +46,7 @@ class Classifier:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Evaluation mode without gradients to any weight; puts everything back on leaving."""
+        """Evaluation mode without gradients to any weight; restores both on leaving."""
         modules = [(module, module.training) for module in self.network.modules()]
         weights = [(weight, weight.requires_grad) for weight in self.network.parameters()]
         self.network.eval().requires_grad_(False)
@@ -73,7 +61,7 @@ class Classifier:
 
 @contextmanager
 def float32_rule(precision: str) -> Iterator[None]:
-    """Whether float32 convolutions on CUDA may round to TF32: with `tf32` and `bf16`, not with `float32`."""
+    """Let float32 convolutions on CUDA round to TF32 with `tf32` and `bf16`, not with `float32`."""
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     allowed = precision != "float32"
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed

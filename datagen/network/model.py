@@ -1,15 +1,7 @@
-"""The wide residual network of an architecture, built exactly as the closed forms count it (NARes, section 3.1).
+"""The wide residual network of an architecture, exactly as `nasbench_ar.cost` counts it (NARes, section 3.1).
 
-A 3x3 stem, stages of pre-activation blocks BN-ReLU-conv3x3-BN-ReLU-conv3x3, and a
-head BN-ReLU-average pool-linear; the first block of every later stage halves the
-resolution.  Where channels or stride change, a 1x1 convolution of the activated
-input is the shortcut.  Parameters and MACs equal `SearchSpace.params` and `.macs`.
-
-The network owns its input handling: it takes pixels as uint8, or as floats in
-[0, 1], where every attack works; nothing is normalised.
-
-    network = build_network(space, "5-10-5-10-5-10", seed=0)
-    logits = network(images)
+A shortcut convolution takes the activated input.  The network takes pixels as uint8, or as
+floats in [0, 1], where every attack works; it normalises nothing.
 """
 
 from __future__ import annotations
@@ -45,12 +37,7 @@ class Block(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """The network of one architecture; weights are whatever PyTorch left there until `initialise`.
-
-    Attributes:
-        architecture: which one.
-        space: it supplies channels, image size and number of classes.
-    """
+    """The network of one architecture; `initialise` must draw its weights."""
 
     def __init__(self, space: SearchSpace, architecture: Architecture) -> None:
         super().__init__()
@@ -69,15 +56,9 @@ class WideResNet(nn.Module):
         self.linear = nn.Linear(channels, space.classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits.
+        """(n, classes) float32 logits of uint8 images or floats in [0, 1]; only the stages follow an autocast.
 
-        Args:
-            x: (n, image_channels, image_size, image_size), uint8 or floats in [0, 1].
-
-        Returns:
-            (n, classes) float32, within an autocast too: only the stages follow it.
-            bfloat16 rounds bright pixels to 1/256, more than a step of PGD, and makes
-            close logits equal.
+        bfloat16 rounds bright pixels to 1/256, more than a step of PGD, and makes close logits equal.
         """
         with full_precision(x.device.type):
             x = self.stem(as_unit_floats(x))
@@ -92,16 +73,11 @@ def full_precision(device_type: str) -> AbstractContextManager[object]:
 
 
 def as_unit_floats(images: Tensor) -> Tensor:
-    """Pixels as float32 in [0, 1]; floats pass unchanged."""
     return images.float().div_(255) if images.dtype == torch.uint8 else images
 
 
 def build_network(space: SearchSpace, architecture: ArchitectureLike, *, seed: int) -> WideResNet:
-    """A freshly initialised network on the CPU; the same seed gives the same weights everywhere.
-
-    Raises:
-        SpaceError: when the space has no such architecture.
-    """
+    """A freshly initialised network on the CPU; the same seed gives the same weights everywhere."""
     with torch.device("meta"):  # no weights are drawn, hence the global generator is left alone
         network = WideResNet(space, space.parse(architecture))
     network = network.to_empty(device="cpu")
@@ -113,8 +89,7 @@ def build_network(space: SearchSpace, architecture: ArchitectureLike, *, seed: i
 def initialise(network: nn.Module, random: torch.Generator) -> None:
     """Draw all weights: convolutions normal with std sqrt(2 / (k * k * C_out)), BN one, biases zero.
 
-    The linear weight, on which the protocol is silent, is uniform within
-    1 / sqrt(inputs), PyTorch's own choice.
+    The protocol does not specify the linear weight: it is uniform within 1 / sqrt(inputs), PyTorch's default.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

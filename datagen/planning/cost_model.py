@@ -3,8 +3,8 @@
     seconds = a * passes * MACs + b * calls * layers
 
 once for training with validation and once for the test (`workload` counts passes and
-calls).  The second term, the overhead of starting each layer's kernels, is fitted where there are
-measured trainings, and counts on small networks; elsewhere it is 0.
+calls).  The second term is the overhead of starting each layer's kernels, and matters for
+small networks; it is fitted where there are measured trainings, and 0 elsewhere.
 """
 
 from __future__ import annotations
@@ -31,15 +31,7 @@ LEAST_FOR_OVERHEAD = 8  # entries
 
 @dataclass(frozen=True)
 class CostModel:
-    """Coefficients, and where they come from.
-
-    Attributes:
-        train: (a, b) of training and validation.
-        test: (a, b) of the test.
-        basis: what they rest on, a line.
-        train_error: root mean square of the relative residuals of the fit, or None without one.
-        test_error: likewise.
-    """
+    """Coefficients (a, b), and where they come from; errors are root mean squares of the fit's relative residuals."""
 
     train: tuple[float, float]
     test: tuple[float, float]
@@ -60,17 +52,7 @@ def layers_of(space: SearchSpace, indices: NDArray[np.integer[Any]]) -> FloatArr
 
 
 def from_entries(entries: Sequence[Entry], space: SearchSpace, load: Workload, name: str) -> CostModel:
-    """Least squares over the relative error, coefficients not negative, then scaled to the measured total.
-
-    Args:
-        entries: measured trainings of one protocol.
-        space: their search space.
-        load: passes of their protocol.
-        name: of the store.
-
-    Raises:
-        ConfigError: when there is no entry with a time.
-    """
+    """Least squares over the relative error, coefficients not negative, then scaled to the measured total."""
     timed = [e for e in entries if e.provenance["train_seconds"] > 0 and e.provenance["test_seconds"] > 0]
     if not timed:
         raise ConfigError(f"{name} has no entry to calibrate on; leave store= out, or give gpu_days=")
@@ -97,30 +79,20 @@ def _fit(columns: FloatArray, seconds: FloatArray) -> tuple[tuple[float, float],
     relative = used / seconds[:, None]
     scale = relative.max(axis=0)
     coefficients = nnls(relative / scale, np.ones(len(seconds)))[0] / scale
-    coefficients *= seconds.sum() / (used @ coefficients).sum()  # relative errors favour too little
+    coefficients *= seconds.sum() / (used @ coefficients).sum()  # relative errors favour estimates that are too low
     error = float(np.sqrt(np.mean((relative @ coefficients - 1) ** 2)))
     a, b = (*coefficients.tolist(), 0.0)[:2]
     return (a, b), error
 
 
 def from_total(gpu_days: float, load: Workload, macs: FloatArray) -> CostModel:
-    """Share a total out by passes and MACs.
-
-    Args:
-        gpu_days: what trainings and tests of all `macs` take together.
-        load: passes of the protocol.
-        macs: (n,) of the architectures that the total is of.
-    """
+    """Share GPU-days of trainings and tests together by passes and MACs; `macs` is (n,)."""
     a = gpu_days * SECONDS_A_DAY / ((load.train_passes + load.test_passes) * macs.sum())
     return CostModel((a, 0.0), (a, 0.0), f"gpu_days={gpu_days:g}, shared out by passes and MACs")
 
 
 def from_published(space: SearchSpace) -> CostModel:
-    """The totals that the dataset's authors published, on their hardware and by their protocol.
-
-    Args:
-        space: the NARes space.
-    """
+    """The totals that the dataset's authors published, on their hardware and by their protocol."""
     from datagen.config import AttackConfig, TrainConfig
 
     images = Images(50_000, 2_000, 10_000, 95 * 10_000, 32, 3, 10)

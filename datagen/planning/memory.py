@@ -6,27 +6,26 @@ With C channels and a side of s pixels, a block from (C, s) to (C', s') keeps
 - its input, for the batch norm: C s^2 values;
 - the activated input, which ReLU writes in place and both convolutions share: C s^2;
 - the output of the first convolution, for the second batch norm: C' s'^2;
-- that one activated: C' s'^2.
+- that output activated: C' s'^2.
 
 Its sum is the next block's input.  The stem adds its image, the head its input, the
 activated input, C for the linear layer and the log-probabilities.  Attacks differentiate
 by the image alone and keep the same, less the C of the linear layer.
 
-In float32 all of these have 4 bytes.  Under the bfloat16 autocast they have 2, except
-that the stem's output is float32: as long as the identity carries it on (stage 1, where
-its width equals the stem's), input and activated input stay float32, and every convolution
-keeps a bfloat16 copy of its own besides.  bfloat16 copies of the stages' convolution weights
-are kept as well.
+In float32 all of these have 4 bytes, under the bfloat16 autocast 2, except that the stem's
+output is float32: while the identity carries it on (stage 1, if its width equals the
+stem's), input and activated input stay float32, and every convolution keeps a bfloat16
+copy of its own.  bfloat16 copies of the stages' convolution weights are kept as well.
 
-Around it: 4 bytes a parameter for weights, gradients and momentum each (weights alone in the
-test), the images on the device, a batch of images in some copies, and what backward computes
-with at any moment, four of the largest activations.  `tests/datagen/planning/test_memory.py` compares
-what is kept with PyTorch's own saved tensors, to the byte, and the whole with the peak of
-all allocations of a training step on a processor.
+In addition: 4 bytes a parameter for weights, gradients and momentum each (weights alone in
+the test), the images on the device, a batch of images in some copies, and four of the
+largest activations, with which backward computes.  `tests/datagen/planning/test_memory.py`
+compares the kept part with PyTorch's saved tensors, to the byte, and the whole with the
+peak of all allocations of a training step on a processor.
 
-RUNTIME_BYTES, for the CUDA context, cuDNN's workspaces and fragmentation, is assumed and was
-not measured; entries made on CUDA have `peak_memory_mib`, the peak of the allocations, which
-`datagen.plan store=...` sets beside these estimates.
+RUNTIME_BYTES, for the CUDA context, cuDNN's workspaces and fragmentation, is assumed, not
+measured; `datagen.plan store=...` compares these estimates with `peak_memory_mib` of
+entries made on CUDA.
 """
 
 from __future__ import annotations
@@ -52,32 +51,19 @@ CARD_BYTES_PER_GB = 10**9
 
 @dataclass(frozen=True)
 class Kept:
-    """What is kept for the backward pass, in bytes; every array is (n,) int64.
-
-    Attributes:
-        per_image: for each image of a batch.
-        fixed: whatever the batch.
-        largest: the largest single activation of one image.
-    """
+    """Bytes kept for the backward pass, (n,) int64 each: per image, fixed, and the largest activation of one image."""
 
     per_image: Int64Array
     fixed: Int64Array
     largest: Int64Array
 
     def of_batch(self, batch: int) -> Int64Array:
-        """Bytes of a batch, with those that the backward pass works with."""
+        """Bytes of a batch, with the backward pass's working memory."""
         return self.fixed + batch * (self.per_image + WORKING_ACTIVATIONS * self.largest)
 
 
 def kept_for_backward(space: SearchSpace, vectors: Int64Array, *, precision: str, attack: bool = False) -> Kept:
-    """What the networks of some architectures keep.
-
-    Args:
-        space: their search space.
-        vectors: (n, dimensions) int64, D1, W1, D2, W2, ...
-        precision: `bf16`, `tf32` or `float32`.
-        attack: differentiate by the image, in evaluation mode, instead of by the weights.
-    """
+    """For (n, dimensions) int64 vectors; an `attack` differentiates by the image, in evaluation mode."""
     half = precision == "bf16"
     inner = 2 if half else 4
     ones = np.ones(len(vectors), dtype=np.int64)
@@ -110,16 +96,7 @@ def kept_for_backward(space: SearchSpace, vectors: Int64Array, *, precision: str
 
 @dataclass(frozen=True, kw_only=True)
 class MemorySettings:
-    """What memory depends on besides the architecture.
-
-    Attributes:
-        train_batch: images a training step.
-        evaluation_batch: images at once in validation and test.
-        train_precision: of training and validation, resolved.
-        test_precision: of the test, resolved.
-        images: training, validation and test images that lie on the device.
-        test_images: of these, the ones attacked in the test.
-    """
+    """Besides the architecture: resolved precisions, images on the device, and of them the attacked test images."""
 
     train_batch: int
     evaluation_batch: int
@@ -131,13 +108,7 @@ class MemorySettings:
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Peak of the allocations, in bytes; every array is (n,) int64.
-
-    Attributes:
-        training: of a training step.
-        validation: of an attack on validation images between epochs.
-        test: of an attack on test images after the training.
-    """
+    """(n,) int64 peak bytes: of a training step, of an attack between epochs, of an attack in the test."""
 
     training: Int64Array
     validation: Int64Array

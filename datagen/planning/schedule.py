@@ -1,13 +1,9 @@
-"""What becomes of a list of trainings on GPUs that may be taken away: a discrete-event simulation.
+"""A discrete-event simulation of trainings on GPUs that may be preempted.
 
-A free GPU takes the longest training that nobody has begun.  Where it is preempted, all
-work since the last checkpoint is lost: since the last kept epoch, or since the test
-began, which is repeated whole.  The machine comes back after a restart and goes on with
-the same training, until none is left.
-
-    found = simulate(jobs, gpus=8, next_preemption=poisson(2 / 86_400, rng), restart=600)
-
-All times are seconds; a GPU's preemptions after it has nothing left to do do not count.
+A free GPU takes the longest training that nobody has begun.  A preemption loses all work
+since the last checkpoint: the last kept epoch, or the beginning of the test, which is
+repeated whole.  After a restart the machine goes on with the same training.  All times
+are seconds; preemptions of a GPU that has nothing left to do do not count.
 """
 
 from __future__ import annotations
@@ -26,13 +22,9 @@ NextPreemption = Callable[[int, float], float]  # (GPU, time) -> the first one l
 
 @dataclass(frozen=True)
 class Jobs:
-    """Trainings in any order.
+    """Trainings in any order: (n,) float64 seconds of an epoch with its validation, and of the test.
 
-    Attributes:
-        epoch_seconds: (n,) float64, of one epoch with its validation.
-        test_seconds: (n,) float64, of the test after the last epoch.
-        epochs: how many each has.
-        checkpoint_epochs: a checkpoint is written after so many epochs, and after the last.
+    Each writes a checkpoint every `checkpoint_epochs` epochs, and after the last.
     """
 
     epoch_seconds: FloatArray
@@ -54,16 +46,14 @@ class Jobs:
 
 @dataclass(frozen=True)
 class Schedule:
-    """One simulated course.
+    """One simulated course; all but `preemptions` in seconds, and all but `wall` of GPU time.
 
     Attributes:
-        wall: seconds until the last training is done.
-        work: seconds of GPU time that all trainings need undisturbed.
-        lost: seconds of GPU time whose work was lost.
-        lost_in_tests: of these, spent on tests.
-        down: seconds of GPU time spent on restarts.
-        tail: seconds of GPU time during which some GPUs had nothing left and others worked.
-        preemptions: how many.
+        wall: until the last training is done.
+        work: what all trainings need undisturbed.
+        lost: work lost, of which `lost_in_tests` in tests.
+        down: spent on restarts.
+        tail: some GPUs had nothing left while others worked.
     """
 
     wall: float
@@ -76,7 +66,6 @@ class Schedule:
 
 
 def never(gpu: int, time: float) -> float:
-    """No preemption."""
     return float("inf")
 
 
@@ -105,14 +94,7 @@ def scripted(times: Sequence[Sequence[float]]) -> NextPreemption:
 
 
 def simulate(jobs: Jobs, *, gpus: int, next_preemption: NextPreemption = never, restart: float = 0.0) -> Schedule:
-    """Carry out all trainings, longest first.
-
-    Args:
-        jobs: the trainings.
-        gpus: how many work on them.
-        next_preemption: when each is taken away.
-        restart: seconds from a preemption until the GPU goes on.
-    """
+    """Carry out all trainings, longest first; a preempted GPU goes on `restart` seconds later."""
     totals = jobs.seconds
     epochs, every = jobs.epochs, jobs.checkpoint_epochs
     free = [(0.0, gpu) for gpu in range(gpus)]

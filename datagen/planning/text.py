@@ -84,7 +84,6 @@ def amount(value: float) -> str:
 
 
 def wall_time(days: float, prefix: str = "") -> str:
-    """In the unit that suits it."""
     for unit, per_day in (("days", 1), ("hours", 24), ("minutes", 1440)):
         if days * per_day >= 1:
             return f"{amount(days * per_day)} {prefix}{unit}"
@@ -92,5 +91,4 @@ def wall_time(days: float, prefix: str = "") -> str:
 
 
 def gpu_time(days: float) -> str:
-    """Likewise, of GPUs."""
     return wall_time(days, "GPU-")

@@ -1,12 +1,10 @@
 """How much computing a protocol asks for, counted in forward passes of one image.
 
-A forward pass is one, a backward pass to the image one more, and one to the weights a
-third.  An adversarial training step of k attack steps is therefore 2 k + 3 passes, a
-PGD of k steps, measured anew afterwards, 2 k + 1, and the 100 steps of an APGD 202.
-AutoAttack works on survivors only; what share of the images these are is not known
-before, so that STANDING is assumed.  Passes times the MACs of an architecture are what
-its cost is proportional to; calls of the network, whatever the size of the batch, are
-what the overhead of a device is proportional to.
+A backward pass to the image counts as one more, and one to the weights as a third.  An
+adversarial training step of k attack steps is therefore 2 k + 3 passes, a PGD of k steps,
+measured anew afterwards, 2 k + 1, and the 100 steps of an APGD 202.  AutoAttack works on
+survivors only; STANDING assumes their share.  Cost is proportional to passes times MACs,
+the overhead of a device to calls of the network, however large the batch.
 """
 
 from __future__ import annotations
@@ -37,17 +35,7 @@ DIGITS_TEST = 200
 
 @dataclass(frozen=True)
 class Images:
-    """The images of a dataset, by number and shape.
-
-    Attributes:
-        train: training images.
-        val: validation images.
-        test: test images.
-        corrupted: corrupted copies of the test images.
-        side: of the square images.
-        channels: 1 or 3.
-        classes: of the labels.
-    """
+    """Numbers and shape of a dataset's images; `corrupted` counts corrupted copies of the test images."""
 
     train: int
     val: int
@@ -59,12 +47,11 @@ class Images:
 
     @property
     def on_device(self) -> int:
-        """Images that lie in the memory of the device; corrupted ones come by the batch."""
+        """Images in the device's memory; corrupted ones come by the batch."""
         return self.train + self.val + self.test
 
 
 def images_of_store(manifest: Mapping[str, Any]) -> Images:
-    """The images that a store was made from."""
     data, space = manifest["dataset"], manifest["protocol"]["space"]
     train, val, test = (int(data[purpose]["images"]) for purpose in ("train", "val", "test"))
     corrupted = test * CELLS if data["corruptions"] else 0
@@ -72,11 +59,7 @@ def images_of_store(manifest: Mapping[str, Any]) -> Images:
 
 
 def images_of_config(data: DataConfig) -> Images:
-    """The images that a configuration names; only an `.npz` of the user's is looked into.
-
-    Raises:
-        DataError: when it cannot be, or no training image would remain.
-    """
+    """The images that a configuration names; reads only a user's `.npz`."""
     held_out = data.held_out if data.validation == "held_out" else 0
     if data.source == "arrays":
         found = _images_of_npz(Path(str(data.file)), held_out)
@@ -107,7 +90,7 @@ def _images_of_npz(path: Path, held_out: int) -> Images:
         raise DataError(f"there is no file {path}; give data.file= the path of an .npz") from None
     except MemoryError:
         raise
-    except Exception as error:  # what zipfile and NumPy's header reader let through on garbage is open-ended
+    except Exception as error:  # zipfile and NumPy's header reader may raise anything on garbage
         raise DataError(f"cannot read {path} as an .npz of images and labels: {one_line(error)}") from error
     wanted = ("train", "test") if held_out else ("train", "val", "test")
     if missing := [purpose for purpose in wanted if not _are_images(shapes.get(purpose, ()))]:
@@ -131,15 +114,7 @@ def _shape(member: Any) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Workload:
-    """Passes of one training, whatever its architecture.
-
-    Attributes:
-        epochs: of the training; what follows is of the whole training or the whole test.
-        train_passes: image passes of training and validation.
-        test_passes: image passes of the test.
-        train_calls: passes of whole batches in training and validation.
-        test_calls: passes of whole batches in the test.
-    """
+    """Passes of images and calls of the network over one whole training with its validation, and over one test."""
 
     epochs: int
     train_passes: float
@@ -149,14 +124,7 @@ class Workload:
 
 
 def workload(train: Mapping[str, Any], attack: Mapping[str, Any], images: Images, batch: int) -> Workload:
-    """Count a protocol.
-
-    Args:
-        train: settings of `TrainConfig`.
-        attack: settings of `AttackConfig`.
-        images: what it works on.
-        batch: images at once in validation and test.
-    """
+    """Count a protocol: `train` and `attack` are settings of `TrainConfig` and `AttackConfig`."""
     steps = images.train // train["batch"]
     of_step = 2 * train["steps"] + 3
     iterated = (2 * attack["pgd_steps"] + 1) + (2 * attack["cw_steps"] + 1)
@@ -173,7 +141,6 @@ def workload(train: Mapping[str, Any], attack: Mapping[str, Any], images: Images
 
 
 def _autoattack(which: str, classes: int) -> float:
-    """Passes of an image on average."""
     targets = min(TARGETS, classes - 1)
     if which == "none":
         return 0.0

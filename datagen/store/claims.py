@@ -1,15 +1,15 @@
-"""Who is working on which training: leases that expire, so that work is hardly ever done twice.
+"""Who works on which training: leases that expire, so that work is hardly ever done twice.
 
     claims/5-10-5-10-5-10-seed0.json   {token, host, machine, pid, started, began, device, command}
 
-A claim is made by exclusive creation and kept alive by touching its file; whoever finds
-one that nobody has touched for the length of the lease may put its own in its place.
-Ages are differences of times that the *file server* gave, so that clocks of machines
-need not agree.  A claim whose process is dead on this very machine is free at once.
+A worker makes a claim by exclusive creation and keeps it alive by touching its file.  A
+claim that nobody touched for the length of the lease may be replaced; one whose process
+is dead on this very machine is free at once.  Ages are differences of times of the *file
+server*, so clocks of machines need not agree.
 
-Nothing rests on claims but efficiency.  Should two workers ever hold the same training,
-for example because one was suspended for longer than the lease, it is done twice and
-the first result is kept (`store`).  So any file here may be removed at any time.
+Claims only avoid duplicate work; results never depend on them.  If two workers ever hold
+the same training, it is done twice and the first result is kept (`folder`).  So any file
+here may be removed at any time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Say = Callable[[str], None]
 
 
 class LeaseLostError(Exception):
-    """Somebody else has taken over, since this worker showed no sign of life for too long."""
+    """Another worker took over, since this one showed no sign of life for too long."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,8 @@ class Holder:
 
     Attributes:
         token: of this claim alone.
-        host: name of the machine, for people.
         machine: of `Process`, as are `pid` and `started`.
-        pid: process number.
-        started: of the process.
         began: when the claim was made, seconds since 1970 by the clock of the host.
-        device: what the training runs on.
         command: of the command that the worker belongs to.
         age: seconds since the last sign of life, by the file server's clock.
     """
@@ -82,18 +78,12 @@ UNREADABLE = Holder("", "an unknown host", "", 0, None, 0.0, "an unknown device"
 
 
 class Claims:
-    """The claims of a store.
-
-    Args:
-        folder: where they are; it need not exist.
-        lease: seconds without a sign of life after which a training is free.
-    """
+    """The claims of a store; `lease` is in seconds."""
 
     def __init__(self, folder: Path, lease: float) -> None:
         self.folder, self.lease = folder, lease
 
     def path(self, key: str) -> Path:
-        """The file of one training."""
         return self.folder / f"{key}.json"
 
     def now(self) -> float:
@@ -108,11 +98,7 @@ class Claims:
         return now
 
     def holder(self, key: str, now: float | None = None) -> Holder | None:
-        """Who holds a training, in whatever state; None where nobody does.
-
-        Raises:
-            ResultsError: when that cannot be known.
-        """
+        """Who holds a training, in whatever state."""
         try:
             with self.path(key).open("rb") as stream:  # opening makes network file systems look again
                 content, touched = stream.read(), os.fstat(stream.fileno()).st_mtime
@@ -129,7 +115,6 @@ class Claims:
             return replace(UNREADABLE, age=age)
 
     def free(self, holder: Holder | None) -> bool:
-        """Whether a training may be taken from this holder."""
         return holder is None or holder.age > self.lease or holder.dead
 
     def holders(self) -> Iterator[tuple[str, Holder]]:
@@ -141,11 +126,7 @@ class Claims:
                 yield path.stem, holder
 
     def take(self, key: str, *, device: str, command: str) -> Claim | Holder:
-        """Claim a training, or learn who holds it.
-
-        Raises:
-            WriteError: when nothing can be written.
-        """
+        """Claim a training, or learn who holds it."""
         this = Process.this()
         mine = Holder(
             token=uuid.uuid4().hex,
@@ -167,7 +148,7 @@ class Claims:
                 if not self.free(holder):
                     return holder
                 write_atomically(self.path(key), content)
-                # Should two take over at once, both may read their own token here; the work is then done twice.
+                # If two take over at once, both may read their own token here; the work is then done twice.
                 winner = self.holder(key)
                 if winner is None or winner.token != mine.token:
                     continue
@@ -184,11 +165,7 @@ class Claims:
 
 
 class Claim:
-    """A claim that this process holds; a context that renews it in the background and gives it back.
-
-    Attributes:
-        taken_over: whose claim it replaces, if it does.
-    """
+    """A claim that this process holds; a context that renews it in the background and gives it back."""
 
     def __init__(self, claims: Claims, key: str, mine: Holder, taken_over: Holder | None = None) -> None:
         self.taken_over = taken_over
@@ -204,7 +181,7 @@ class Claim:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        with self._lock:  # a renewal under way comes to its end
+        with self._lock:  # let a running renewal finish
             try:
                 if self._held():
                     self._claims.path(self._key).unlink(missing_ok=True)
@@ -212,17 +189,13 @@ class Claim:
                 pass
 
     def check(self) -> None:
-        """Make sure that nobody has taken over; to be called before shared files are changed.
-
-        Raises:
-            LeaseLostError: when somebody has.
-        """
+        """Call this before changing shared files: raises `LeaseLostError` when another worker took over."""
         if not self.renew():
             holder = self._claims.holder(self._key) or UNREADABLE
             raise LeaseLostError(f"taken over by {holder}, since this worker showed no sign of life for too long")
 
     def renew(self) -> bool:
-        """Show a sign of life; whether the claim is still, or as far as can be known, held."""
+        """Show a sign of life; False when the claim is known to be lost."""
         path = self._claims.path(self._key)
         with self._lock:
             if self._ended.is_set():  # the file was given back and stays away
@@ -231,7 +204,7 @@ class Claim:
                 if self._held():
                     os.utime(path)
                     return True
-                # Somebody may have removed the file; it is then put back.
+                # Put the file back if somebody removed it.
                 return write_first(path, _content(self._mine))
             except OSError:  # a full disk or an absent server says nothing about who holds it
                 return True
@@ -247,7 +220,6 @@ class Claim:
 
 
 def _holder(content: Any) -> Holder:
-    """Checked, since these numbers are given to the system."""
     began = checked.number(content["began"])
     if not 0 <= began < MOST_SECONDS:
         raise ValueError(f"began={began}: outside of the calendar")

@@ -7,9 +7,7 @@
      "masks": {"images": 10000, "bits": {"pgd": base64, ...}},
      "sanity": {"robust_above_clean": false, ...}, "details": {...}, "provenance": {...}}
 
-Curves and test values have the names of the metric catalogue; `test_aa_standard_acc`,
-standard AutoAttack, is not in it.  A mask is NumPy's `packbits` of "still classified
-correctly", one bit a test image.
+The metric catalogue has all curves and test values but `test_aa_standard_acc`.
 """
 
 from __future__ import annotations
@@ -36,22 +34,13 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class Entry:
-    """Everything known on one training.
+    """Everything known about one training.
 
     Attributes:
-        architecture: which network.
-        arch_id: its number in the space.
-        seed: of the training.
-        macs: multiply-accumulates for one image.
-        params: number of parameters.
         best_epoch: first of highest validation PGD-CW accuracy.
-        curves: names of `CURVES` -> one value an epoch.
-        test: metric -> value on the test images.
-        corruption_acc: (19, 5) float64 percent, or None.
-        corruption_loss: (19, 5) float64, or None.
-        masks: attack -> (images,) bool, still classified correctly.
-        sanity: check -> whether it failed.
-        details: numbers behind the checks.
+        corruption_acc: (19, 5) percent, or None; likewise `corruption_loss`.
+        masks: attack -> (images,) bool, still classified correctly; packed in the file.
+        sanity: check -> whether it failed; `details` has the numbers behind the checks.
         provenance: hashes, versions, hardware, times.
     """
 
@@ -71,7 +60,6 @@ class Entry:
     provenance: dict[str, Any]
 
     def to_bytes(self) -> bytes:
-        """The file."""
         cells = None
         if self.corruption_acc is not None and self.corruption_loss is not None:
             cells = {"acc": self.corruption_acc.tolist(), "loss": self.corruption_loss.tolist()}
@@ -97,11 +85,7 @@ class Entry:
 
 
 def read_entry(path: Path) -> Entry:
-    """Read and check an entry.
-
-    Raises:
-        ResultsError: when the file cannot be read, is damaged or of another version.
-    """
+    """Read an entry and check its hash and content."""
     remedy = "remove it and run the command again, or restore it"
     try:
         content = json.loads(path.read_bytes())
@@ -153,7 +137,7 @@ def _entry(content: dict[str, Any]) -> Entry:
 
 
 def _provenance(content: Any) -> dict[str, Any]:
-    """As it is, with what tables and plans read from it checked."""
+    """Check what tables and plans read from it."""
     for name in ("train_seconds", "test_seconds"):
         checked.number(content[name])
     if content["peak_memory_mib"] is not None:

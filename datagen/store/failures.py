@@ -6,7 +6,7 @@
      "errors": [{"time": "2024-05-06T07:08:09Z", "host": ..., "device": ..., "error": ...}, ...]}
 
 An *attempt* has failed: the training diverged, memory ran out.  An *interruption* is a
-worker that died or vanished, which says nothing about the training and counts to no limit.
+worker that died or vanished; it says nothing about the training and counts to no limit.
 """
 
 from __future__ import annotations
@@ -29,15 +29,7 @@ TEXT_LENGTH = 500
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong with one training so far.
-
-    Attributes:
-        arch: its architecture.
-        seed: its seed.
-        attempts: how often it failed.
-        interruptions: how often its worker died or vanished.
-        errors: the last failures, the latest at the end: time, host, device, error.
-    """
+    """What went wrong with one training so far; `errors` are the last ones: time, host, device, error."""
 
     arch: str
     seed: int
@@ -47,33 +39,23 @@ class Failure:
 
     @property
     def last_error(self) -> str:
-        """Why the latest attempt failed; empty when none has."""
         return self.errors[-1]["error"] if self.errors else ""
 
     def failed(self, error: str, device: str) -> Failure:
-        """One more failed attempt."""
         text = (error.splitlines() or [""])[0][:TEXT_LENGTH]
         now = {"time": utc_time(), "host": socket.gethostname(), "device": device, "error": text}
         return replace(self, attempts=self.attempts + 1, errors=(*self.errors, now)[-KEPT_ERRORS:])
 
     def interrupted(self) -> Failure:
-        """One more worker that did not finish."""
         return replace(self, interruptions=self.interruptions + 1)
 
     def to_bytes(self) -> bytes:
-        """The file."""
         content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
         return json.dumps(content, indent=1).encode() + b"\n"
 
 
 def read_failure(path: Path) -> Failure | None:
-    """Read a failure; None where there is no file.
-
-    A file of the first form, `{"arch", "seed", "reason"}`, counts as one attempt.
-
-    Raises:
-        ResultsError: when the file is damaged or of another version.
-    """
+    """None where there is no file; one of the first form, `{"arch", "seed", "reason"}`, counts as one attempt."""
     remedy = "remove it, and the training is tried again"
     try:
         content = json.loads(path.read_bytes())

@@ -7,9 +7,9 @@
     claims/...                        who is working on which (`claims`)
     work/5-10-5-10-5-10-seed0/        its checkpoints, and progress.json while it runs
 
-The first run writes the manifest; later runs must have the same protocol and data, or
-are refused with what differs.  Many workers on many machines may share a store: an
-entry, once there, is never replaced, and of two results for one training the first is kept.
+The first run writes the manifest; later runs must have the same protocol and data.  Many
+workers on many machines may share a store: an entry is never replaced, and of two
+results for one training the first is kept.
 """
 
 from __future__ import annotations
@@ -42,20 +42,11 @@ LEASE_SECONDS = 300.0
 
 
 def training_key(architecture: Architecture | str, seed: int) -> str:
-    """What the files of a training are named after."""
     return f"{architecture}-seed{seed}"
 
 
 class EntryStore:
-    """One store.
-
-    Args:
-        folder: it need not exist before `claim`.
-        lease: seconds after which a worker without a sign of life has lost its training.
-
-    Attributes:
-        claims: who is working on what.
-    """
+    """One store; its folder need not exist before `claim`.  `lease` is in seconds, see `claims`."""
 
     def __init__(self, folder: str | os.PathLike[str], lease: float = LEASE_SECONDS) -> None:
         self.folder = Path(folder)
@@ -64,11 +55,7 @@ class EntryStore:
     # -- manifest --------------------------------------------------------------
 
     def claim(self, profile: str, protocol: Mapping[str, Any], dataset: Mapping[str, Any]) -> None:
-        """Make sure that the store is of this protocol and dataset, or new.
-
-        Raises:
-            ResultsError: when it is of another one; lists the differences.
-        """
+        """Check that the store is of this protocol and dataset, or make it so if it is new."""
         content = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -95,15 +82,10 @@ class EntryStore:
     def _holds_something_else(self) -> bool:
         if not self.folder.exists():
             return False
-        # A manifest that another command is about to write is no reason.
+        # A partial file may be the manifest that another command is writing.
         return not self.folder.is_dir() or any(not p.name.endswith(".partial") for p in self.folder.iterdir())
 
     def manifest(self) -> dict[str, Any]:
-        """The content of `manifest.json`.
-
-        Raises:
-            ResultsError: when there is none, or it is damaged.
-        """
         path = self.folder / MANIFEST
         try:
             content = json.loads(path.read_bytes())
@@ -132,29 +114,18 @@ class EntryStore:
         return content
 
     def space(self) -> SearchSpace:
-        """The search space of the entries.
-
-        Raises:
-            ResultsError: as `manifest`.
-        """
         return SearchSpace.from_dict(self.manifest()["protocol"]["space"])
 
     # -- entries ---------------------------------------------------------------
 
     def entry_path(self, architecture: Architecture | str, seed: int) -> Path:
-        """Where an entry stands, or would stand."""
         return self.folder / "entries" / f"{training_key(architecture, seed)}.json"
 
     def work_folder(self, architecture: Architecture | str, seed: int) -> Path:
-        """Where its checkpoints are."""
         return self.folder / "work" / training_key(architecture, seed)
 
     def has(self, architecture: Architecture, seed: int) -> bool:
-        """Whether there is a whole entry.
-
-        Raises:
-            ResultsError: when there is one and it is damaged.
-        """
+        """Whether there is an entry; a damaged one is an error."""
         path = self.entry_path(architecture, seed)
         if not os.path.lexists(path):  # a link that leads nowhere is in the way all the same
             return False
@@ -162,14 +133,7 @@ class EntryStore:
         return True
 
     def save(self, entry: Entry) -> bool:
-        """Store an entry, whole, unless there is one; forget earlier failures and what only a running training needs.
-
-        Returns:
-            False when another worker's entry is there already and was kept.
-
-        Raises:
-            WriteError: when nothing can be written.
-        """
+        """Store an entry whole and forget earlier failures; False when another worker's entry is there, and is kept."""
         path = self.entry_path(entry.architecture, entry.seed)
         with self._writing(path):
             (self.work_folder(entry.architecture, entry.seed) / PROGRESS).unlink(missing_ok=True)
@@ -178,11 +142,7 @@ class EntryStore:
         return kept
 
     def entries(self) -> list[Entry]:
-        """All entries, by arch_id and seed.
-
-        Raises:
-            ResultsError: when one of them is damaged or of another protocol.
-        """
+        """All entries, by arch_id and seed."""
         manifest = self.manifest()
         hashes = {key: manifest[key] for key in ("protocol_sha256", "dataset_sha256")}
         found = []
@@ -196,34 +156,20 @@ class EntryStore:
     # -- failures --------------------------------------------------------------
 
     def failure_path(self, architecture: Architecture | str, seed: int) -> Path:
-        """Where is written why a training has no entry."""
         return self.folder / "failures" / f"{training_key(architecture, seed)}.json"
 
     def failure(self, architecture: Architecture | str, seed: int) -> Failure:
-        """What went wrong with a training so far; counts of 0 where nothing did.
-
-        Raises:
-            ResultsError: when the file is damaged.
-        """
+        """What went wrong with a training so far; counts of 0 where nothing did."""
         found = read_failure(self.failure_path(architecture, seed))
         return Failure(str(architecture), seed) if found is None else found
 
     def record_failure(self, failure: Failure) -> None:
-        """Keep why there is no entry.
-
-        Raises:
-            WriteError: when nothing can be written.
-        """
         path = self.failure_path(failure.arch, failure.seed)
         with self._writing(path):
             write_atomically(path, failure.to_bytes())
 
     def failures(self) -> dict[str, Failure]:
-        """`<arch>-seed<seed>` -> what went wrong, for every training without an entry.
-
-        Raises:
-            ResultsError: when a file is damaged.
-        """
+        """What went wrong, by `<arch>-seed<seed>`, for every training without an entry."""
         paths = sorted((self.folder / "failures").glob("[!.]*.json"))
         found = {path.stem: read_failure(path) for path in paths if not self._finished(path.stem)}
         return {key: failure for key, failure in found.items() if failure is not None}
@@ -234,41 +180,33 @@ class EntryStore:
     # -- what is to be done ------------------------------------------------------
 
     def record_asked(self, trainings: Iterable[tuple[Architecture, int]]) -> None:
-        """Keep which trainings a command asked for; the same ones again are one file.
-
-        Raises:
-            WriteError: when nothing can be written.
-        """
+        """Keep which trainings a command asked for; repeating them adds no file."""
         content = "".join(f"{key}\n" for key in sorted(training_key(*training) for training in trainings)).encode()
         path = self.folder / "asked" / f"{hashlib.sha256(content).hexdigest()[:16]}.txt"
         with self._writing(path):
             write_first(path, content)
 
     def asked(self) -> set[str]:
-        """`<arch>-seed<seed>` of all trainings that commands asked for, as far as that was kept."""
+        """`<arch>-seed<seed>` of all trainings that commands asked for."""
         paths = (self.folder / "asked").glob("[!.]*.txt")
         return {line for path in paths for line in path.read_text(encoding="utf-8", errors="replace").splitlines()}
 
     # -- work ------------------------------------------------------------------
 
     def record_progress(self, architecture: Architecture, seed: int, epoch: int, epochs: int) -> None:
-        """Keep how far a training is, for `datagen.status`.
-
-        Raises:
-            WriteError: when nothing can be written.
-        """
+        """Keep how far a training is, for `datagen.status`."""
         path = self.work_folder(architecture, seed) / PROGRESS
         with self._writing(path):
             write_atomically(path, json.dumps({"epoch": epoch, "epochs": epochs}).encode())
 
     def clear_partials(self, architecture: Architecture, seed: int) -> None:
-        """Remove files that an earlier worker on a training left unfinished; for the one who holds its claim."""
+        """Remove files that an earlier worker left unfinished; only the holder of the claim may."""
         for path in self.work_folder(architecture, seed).glob(".*.partial"):
             with suppress(OSError):  # it may be somebody else's
                 path.unlink()
 
     def tidy(self, command: str) -> None:
-        """Remove what killed workers left behind: unfinished files, claims of a command, and what entries outdate."""
+        """Remove what killed workers left: unfinished files, claims of a command, and what entries outdate."""
         for folder in (self.folder, *(self.folder / name for name in ("entries", "failures", "asked", "claims"))):
             sweep_partials(folder)
         self.claims.sweep(command=command, finished=self._finished)
@@ -297,7 +235,6 @@ class EntryStore:
 
 
 def _check(manifest: Mapping[str, Any]) -> None:
-    """Whether everything is there that plans and tables take from a manifest."""
     protocol, dataset = manifest["protocol"], manifest["dataset"]
     check_protocol(protocol)
     SearchSpace.from_dict(protocol["space"])

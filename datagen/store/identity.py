@@ -1,4 +1,4 @@
-"""What decides a number, as plain data: to be hashed, stored and compared."""
+"""What decides a number, as plain data to hash, store and compare."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ PROTOCOL_VERSION = 1
 def protocol(config: RunConfig, space: SearchSpace, *, train_precision: str, test_precision: str) -> dict[str, Any]:
     """Every setting that all entries of a store share.
 
-    Precisions are resolved, so that a store never mixes them.  Device, threads, batch
-    size of the evaluation, memory layout and compilation change rounding at most; they
-    are part of an entry's provenance instead.
+    Precisions are resolved, so that a store never mixes them.  Device, threads, evaluation
+    batch, memory layout and compilation only change rounding: they belong to the provenance.
     """
     return {
         "version": PROTOCOL_VERSION,
@@ -37,7 +36,7 @@ def protocol(config: RunConfig, space: SearchSpace, *, train_precision: str, tes
 def training_identity(
     protocol: Mapping[str, Any], dataset: Mapping[str, Any], architecture: Architecture, seed: int
 ) -> dict[str, Any]:
-    """What a training depends on: less than its entry, so that a test can be repeated otherwise."""
+    """What a training depends on: less than its entry, so that a test can be repeated with other settings."""
     space, attack = protocol["space"], protocol["attack"]
     return {
         "version": protocol["version"],
@@ -57,7 +56,7 @@ def content_hash(content: Any) -> str:
 
 
 def hash_matches(content: Any, stated: Any) -> bool:
-    """Whether plain data has this hash; what can have none, such as NaN, never has."""
+    """Data that cannot be hashed, such as NaN, never match."""
     try:
         return content_hash(content) == stated
     except (ValueError, RecursionError):

@@ -1,11 +1,8 @@
 """Entries of several stores as one list: same protocol and images required, duplicates merged, conflicts found.
 
-Two stores may hold the same training (architecture and seed).  Where all that was
-measured agrees, the entry of the first store stands for both, whatever times and
-machines say; where it does not, they conflict, and nobody but the user can tell which to keep.
-
-Names and hashes are read from the head of each file; an entry is read whole only where
-it is needed, so that stores with thousands of entries are compared in a second.
+Of entries with the same training (architecture and seed) and equal measured values, the
+first store's counts; times and machines may differ.  Unequal ones conflict, and only the
+user can decide.  Files are read whole only if needed: thousands compare in a second.
 """
 
 from __future__ import annotations
@@ -31,15 +28,7 @@ _HASHES = ("protocol_sha256", "dataset_sha256")
 
 @dataclass(frozen=True)
 class Listed:
-    """An entry by its name and the hash that its head states.
-
-    Attributes:
-        architecture: which network.
-        arch_id: its number.
-        seed: of the training.
-        path: the file.
-        sha256: of its content, as stated there.
-    """
+    """An entry by its name and the content hash that its head states."""
 
     architecture: Architecture
     arch_id: int
@@ -50,14 +39,9 @@ class Listed:
 
 @dataclass
 class Merged:
-    """The trainings of all stores.
+    """The trainings of all stores, by arch_id and seed, with the first store's manifest.
 
-    Attributes:
-        manifest: of the first store.
-        space: the search space.
-        listed: one entry for each training, by arch_id and seed.
-        identical: entries left out, because another one says the same.
-        conflicts: one line for each training whose results differ.
+    `identical` counts entries left out as duplicates; `conflicts` has a line for each training whose results differ.
     """
 
     manifest: dict[str, Any]
@@ -67,11 +51,7 @@ class Merged:
     conflicts: list[str] = field(default_factory=list)
 
     def read(self, listed: Listed) -> Entry:
-        """Read and check an entry.
-
-        Raises:
-            ResultsError: when it is damaged, or of another training or protocol than its place says.
-        """
+        """Read an entry; check that it is of the training and protocol that its place says."""
         entry = read_entry(listed.path)
         hashes = {key: self.manifest[key] for key in _HASHES}
         wrong = differences(hashes, {key: entry.provenance.get(key) for key in hashes})
@@ -83,11 +63,7 @@ class Merged:
 
 
 def merge(stores: Sequence[EntryStore]) -> Merged:
-    """Put stores together, the first ones first.
-
-    Raises:
-        ResultsError: when one cannot be read or is damaged, or they differ in protocol or images.
-    """
+    """Put stores together, the first ones first."""
     manifests = [store.manifest() for store in stores]
     first = manifests[0]
     for store, manifest in zip(stores[1:], manifests[1:], strict=True):
@@ -114,11 +90,7 @@ def merge(stores: Sequence[EntryStore]) -> Merged:
 
 
 def list_entries(store: EntryStore, space: SearchSpace) -> Iterator[Listed]:
-    """The entries of a store, by their names.
-
-    Raises:
-        ResultsError: when a name is none of an entry's, or a file cannot be read.
-    """
+    """The entries of a store, by their names."""
     for path in sorted((store.folder / "entries").glob("[!.]*.json")):
         if (name := _NAME.fullmatch(path.stem)) is None:
             raise ResultsError(f"{path} is not named as an entry is, <arch>-seed<k>.json; move it away")
@@ -164,7 +136,7 @@ def _conflict(merged: Merged, first: Listed, second: Listed) -> str:
 
 
 def _results(entry: Entry) -> dict[str, Any]:
-    """Everything that was measured, numbers before the rest: not what it ran on, when, or for how long."""
+    """Everything measured, numbers first; not where, when or how long it ran."""
     cells = {"corruption acc": entry.corruption_acc, "corruption loss": entry.corruption_loss}
     return {
         **entry.test,

@@ -20,17 +20,7 @@ FLAG_PREFIX = "sanity_"
 
 @dataclass(frozen=True)
 class Row:
-    """What `TableWriter.add` takes of one training, and its bit masks.
-
-    Attributes:
-        scalars: metric -> value.
-        curves: metric -> (epochs,) float64.
-        corruption_acc: (19, 5) float64, or None.
-        corruption_loss: (19, 5) float64, or None.
-        flags: mark -> whether it is set.
-        labels: name -> text.
-        bits: attack -> packed bits; empty where they were not asked for.
-    """
+    """What `TableWriter.add` takes of one training, and packed bit masks by attack, if asked for."""
 
     scalars: dict[str, float]
     curves: dict[str, FloatArray]
@@ -42,7 +32,6 @@ class Row:
 
 
 def row_of_entry(entry: Entry, sha256: str) -> Row:
-    """The row of an entry whose content has this hash."""
     at_best = {name: curve[entry.best_epoch] for name, curve in entry.curves.items()}
     maxima = {f"val_best_{a}_acc": max(entry.curves[f"val_{a}_acc"]) for a in ("clean", "pgd", "cw")}
     scalars = {"best_epoch": float(entry.best_epoch), **at_best, **maxima}
@@ -65,23 +54,12 @@ def row_of_entry(entry: Entry, sha256: str) -> Row:
 
 
 def on_gpu(entry: Entry) -> bool:
-    """Whether the training ran on a GPU, so that its time is one in GPU-days."""
+    """Whether the training's time counts in GPU-days."""
     return str(entry.provenance["hardware"]["device"]).startswith("cuda")
 
 
 class OldRows:
-    """The rows of a table made earlier, by the hash of the entry that each was made from.
-
-    Args:
-        table: made by `datagen.export`; it is verified.
-
-    Attributes:
-        by_hash: hash of an entry -> number of its row.
-        masks: bit masks of the table, where rows shall have them.
-
-    Raises:
-        TableError: when it is damaged.
-    """
+    """The rows of a table that `datagen.export` made earlier, verified, by the hash of the entry behind each."""
 
     def __init__(self, table: Table) -> None:
         table.verify()
@@ -96,7 +74,6 @@ class OldRows:
         self._labels = {name: table.label(name) for name in table.label_names}
 
     def row(self, number: int) -> Row:
-        """One of them."""
         cells = {kind: _present(grid[number]) for kind, grid in self._cells.items()}
         masks = self.masks
         return Row(
@@ -116,13 +93,10 @@ def _present(grid: FloatArray) -> FloatArray | None:
 
 @dataclass
 class Facts:
-    """What is said about all rows of a table.
+    """What is said about all rows of a table; `known` counts architectures with a row, of `size` in the space.
 
     Attributes:
-        known: architectures that have a row.
-        size: architectures of the space.
-        rows: how many.
-        slow: trained on a processor.
+        slow: rows trained on a processor.
         cells: rows with corruption cells.
         failed: rows with a failed check.
         left_out: test values that the catalogue has no metric for.
@@ -137,14 +111,13 @@ class Facts:
     left_out: set[str] = field(default_factory=set)
 
     def count(self, row: Row) -> None:
-        """Take one more into account."""
         self.rows += 1
         self.slow += "training_time_gpu_days" not in row.scalars
         self.cells += row.corruption_acc is not None
         self.failed += any(row.flags.values())
 
     def notes(self) -> list[str]:
-        """What the table has no room for or lacks, a line each."""
+        """What the table lacks or has no room for, a line each."""
         notes = []
         if self.known < self.size:
             notes.append(f"Partial: {self.known} of the {self.size:,} architectures of the space have been trained.")

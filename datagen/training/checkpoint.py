@@ -33,12 +33,7 @@ FORMAT = "datagen-checkpoint-1"
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint atomically.
-
-    Raises:
-        WriteError: when the disk is full or the folder cannot be written; an old
-            checkpoint is then untouched.
-    """
+    """Write atomically: after an error the old checkpoint is untouched."""
     content = {"format": FORMAT, **state}
     content["digest"] = _digest(content)
     buffer = io.BytesIO()
@@ -53,16 +48,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path, identity: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU.
-
-    Args:
-        path: the file.
-        identity: what the checkpoint must be of; None takes any.
-
-    Raises:
-        ResultsError: when the file is damaged or of another model, protocol or data;
-            lists the differences.  The file is left as it is.
-    """
+    """Read a checkpoint onto the CPU; it must be of `identity`, if given."""
     remedy = "remove it to train from the start, or restore it"
     try:
         packed = path.read_bytes()
@@ -74,7 +60,7 @@ def load_checkpoint(path: Path, identity: Mapping[str, Any] | None = None) -> di
             content = torch.load(io.BytesIO(packed), map_location="cpu", weights_only=True)
     except MemoryError:
         raise
-    except Exception as error:  # what its unpickler and its archive reader let through on garbage is open-ended
+    except Exception as error:  # its unpickler and archive reader may raise anything on garbage
         raise ResultsError(f"{path} is no whole checkpoint ({checked.one_line(error)}); {remedy}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ResultsError(f"{path} is no checkpoint of this version; {remedy}")
@@ -98,7 +84,6 @@ def _matches(content: Mapping[str, Any], stated: object) -> bool:
 
 
 def _check(content: Mapping[str, Any]) -> None:
-    """Whether everything is there that trainings and tests take from a checkpoint."""
     epoch, history, network = checked.count(content["epoch"]), content["history"], content["network"]
     if checked.number(content["seconds"]) < 0:
         raise ValueError(f"seconds={content['seconds']}")

@@ -41,17 +41,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Generator:
-    """What all architectures of one command have in common.
-
-    Attributes:
-        config: as it was asked for.
-        device: where everything runs.
-        dataset: as it was read, on the processor; `on_device` moves it.
-        facts: names, counts and hashes of the dataset.
-        space: the search space.
-        protocol: what the store is of.
-        store: where entries go.
-    """
+    """What all architectures of one command have in common; the dataset is on the processor until `on_device`."""
 
     config: RunConfig
     device: torch.device
@@ -63,11 +53,7 @@ class Generator:
 
     @classmethod
     def prepare(cls, config: RunConfig) -> Generator:
-        """Check everything that can be checked before any work; writes nothing.
-
-        Raises:
-            NasbenchError: when the configuration cannot be carried out.
-        """
+        """Check everything that can be checked before any work; writes nothing."""
         config.check()
         device = choose_device(config.device)
         if config.threads is not None:
@@ -82,11 +68,6 @@ class Generator:
         return cls(config, device, dataset, facts, space, settings, EntryStore(config.store, config.lease))
 
     def claim(self) -> None:
-        """Make sure that the store is of this protocol and dataset, or new.
-
-        Raises:
-            ResultsError: as `EntryStore.claim`.
-        """
         self.store.claim(self.config.profile, self.protocol, self.facts)
 
     def describe(self) -> list[str]:
@@ -99,12 +80,12 @@ class Generator:
         ]
 
     def on_device(self) -> Generator:
-        """The same with its images on the device, except for corruptions."""
+        """A copy with its images on the device, except for corruptions."""
         splits = {purpose: getattr(self.dataset, purpose).to(self.device) for purpose in ("train", "val", "test")}
         return replace(self, dataset=replace(self.dataset, **splits))
 
     def classifier(self, architecture: Architecture, seed: int, *, purpose: str) -> Classifier:
-        """A fresh network on the device, run as `purpose`, `train` or `attack`, wants it."""
+        """A fresh network on the device; `purpose` is `train` or `attack`."""
         config = self.config
         network = build_network(self.space, architecture, seed=seed).to(self.device)
         layout = self.device.type == "cuda" if config.channels_last is None else config.channels_last
@@ -126,19 +107,7 @@ class Generator:
         watch: Watch | None = None,
         past: Failure | None = None,
     ) -> Entry:
-        """Train and test one architecture, from where an earlier run left it.
-
-        Args:
-            architecture: which.
-            seed: of the training.
-            say: told about progress, a line at a time.
-            watch: may end the training at a checkpoint.
-            past: what went wrong before, for provenance.
-
-        Raises:
-            TrainingError: it diverged, or memory ran out.
-            ResultsError: a checkpoint is damaged or of another training, or cannot be written.
-        """
+        """Train and test one architecture, from where an earlier run left it; `past` failures go to the provenance."""
         config = replace(self.config, seed=seed, seeds="")
         batches = Batches(config.batch, say)
         reset_peak_memory(self.device)
@@ -214,13 +183,11 @@ class Generator:
 
 
 def build_space(config: RunConfig, dataset: Dataset) -> SearchSpace:
-    """The search space of a configuration, for the images of a dataset."""
     side, channels = dataset.image_size, dataset.image_channels
     return config.space.for_images(size=side, channels=channels, classes=dataset.classes)
 
 
 def summary(entry: Entry) -> str:
-    """An entry in one line."""
     names = {"test_clean_acc": "clean", "test_fgsm_acc": "FGSM", "test_pgd_acc": "PGD", "test_cw_acc": "PGD-CW"}
     names |= {"test_aa_acc": "AA-Compact", "test_aa_standard_acc": "AutoAttack", "test_corrupt_acc": "corruptions"}
     values = [f"{label} {entry.test[name]:.2f}" for name, label in names.items() if name in entry.test]

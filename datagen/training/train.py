@@ -1,13 +1,13 @@
 """Adversarial training of one architecture (NARes, section 3.2): one flat loop.
 
-Images lie on the device as uint8 and are augmented there; there are no worker
-processes.  After every epoch the network is validated with all diagnostics of the
-paper's Table 1, and the whole state goes to `last.pt`, from which a killed training
-goes on; on a CPU the outcome is then bit for bit that of an undisturbed one.
+Images lie on the device as uint8 and are augmented there.  After every epoch the network
+is validated with all diagnostics of the paper's Table 1, and the whole state goes to
+`last.pt`.  A killed training goes on from there; on a CPU the outcome is then bit for
+bit that of an undisturbed one.
 
-Kept in the training's folder: the epochs before each fall of the learning rate, the
-last one (`epoch-074.pt`, `epoch-089.pt`, `epoch-099.pt`), and `best.pt`, the first
-epoch of highest validation PGD-CW accuracy; every file carries the history up to its epoch.
+The folder keeps the epochs before each fall of the learning rate and the last one
+(`epoch-074.pt`, `epoch-089.pt`, `epoch-099.pt`), and `best.pt`, the first epoch of highest
+validation PGD-CW accuracy; every file carries the history up to its epoch.
 """
 
 from __future__ import annotations
@@ -49,21 +49,15 @@ class Watch:
     """What a training asks and tells while it runs; this one lets it run."""
 
     def before_saving(self) -> None:
-        """Called before checkpoints are written; whatever it raises ends the training."""
+        """Called before checkpoints are written; raise to end the training."""
 
     def after_epoch(self, epoch: int, seconds: float) -> None:
-        """Called once the checkpoints of an epoch, which took that long, are written; likewise."""
+        """Called after an epoch's checkpoints are written, with the epoch's seconds; raise to end the training."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """A finished training.
-
-    Attributes:
-        history: names of `CURVES` -> one value an epoch.
-        best_epoch: the first of highest validation PGD-CW accuracy.
-        seconds: spent on training and validation, whether or not it was resumed.
-    """
+    """A finished training: one value an epoch by names of `CURVES`, and seconds in all runs that it took."""
 
     history: dict[str, list[float]]
     best_epoch: int
@@ -76,7 +70,6 @@ def drop_epochs(plan: TrainConfig) -> list[int]:
 
 
 def learning_rate(plan: TrainConfig, epoch: int) -> float:
-    """The rate of an epoch, counted from 0."""
     falls = sum(epoch >= start for start in drop_epochs(plan))
     return plan.lr * plan.lr_factor**falls
 
@@ -87,7 +80,6 @@ def kept_epochs(plan: TrainConfig) -> list[int]:
 
 
 def epoch_file(epoch: int) -> str:
-    """Name of the checkpoint of a kept epoch."""
     return f"epoch-{epoch:03d}.pt"
 
 
@@ -108,7 +100,6 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
 
 
 def build_optimiser(network: nn.Module, plan: TrainConfig, device: torch.device) -> torch.optim.SGD:
-    """SGD with momentum, fused where the device has it."""
     groups = parameter_groups(network, plan.weight_decay)
     return torch.optim.SGD(groups, lr=plan.lr, momentum=plan.momentum, fused=device.type == "cuda")
 
@@ -124,23 +115,7 @@ def train(
     say: Callable[[str], None],
     watch: Watch | None = None,
 ) -> Training:
-    """Train from where `folder` stands; at the end it holds the kept checkpoints.
-
-    Args:
-        classifier: the network with fresh weights, on its device.
-        dataset: training and validation images on that device.
-        config: the protocol and the seed.
-        folder: for checkpoints.
-        identity: what the training is; a checkpoint must be of the same.
-        batches: for validation.
-        say: told about progress, a line at a time.
-        watch: may end it at a checkpoint.
-
-    Raises:
-        TrainingError: the loss is no longer finite, or memory ran out.
-        ResultsError: a checkpoint is damaged or of another training.
-        WriteError: a checkpoint cannot be written.
-    """
+    """Train from where `folder` stands; at the end it holds the kept checkpoints."""
     watch = watch or Watch()
     plan, network, device = config.train, classifier.network, classifier.device
     images, labels, total = dataset.train.images, dataset.train.labels, len(dataset.train)
@@ -200,7 +175,7 @@ def train(
                 logits = classifier(adversarial)
                 loss = F.cross_entropy(logits, wanted)
                 loss.backward()  # type: ignore[no-untyped-call]
-                # No loss scaling takes place, so that these are the true gradients.
+                # These are the true gradients, since the loss is not scaled.
                 norm = nn.utils.clip_grad_norm_(weights, plan.clip_norm)
                 optimiser.step()
                 loss_sum += loss.detach() + 0 * norm  # a norm that is not finite shows in the sum
@@ -247,13 +222,8 @@ def train(
 def load_best(folder: Path, identity: dict[str, Any], training: Training) -> dict[str, Any]:
     """The network of the best epoch, once all kept checkpoints are known to be of this very training.
 
-    Two workers may have trained the same network into one folder, one of them believed
-    dead.  On a GPU their numbers differ in the last digits, so each file must hold the
-    beginning of this training's own history.
-
-    Raises:
-        MixedCheckpointsError: when a file is of another course of the training.
-        ResultsError: when a file is damaged, or that of the best epoch is not there.
+    Two workers may have trained into one folder, one of them believed dead.  On a GPU their
+    last digits differ, so each file must hold the beginning of this training's own history.
     """
     network: dict[str, Any] = {}
     for path in (*sorted(folder.glob("epoch-*.pt")), folder / BEST):
@@ -267,7 +237,6 @@ def load_best(folder: Path, identity: dict[str, Any], training: Training) -> dic
 
 
 def discard(folder: Path) -> None:
-    """Remove all checkpoints of a training."""
     for path in folder.glob("*.pt"):
         path.unlink(missing_ok=True)
 

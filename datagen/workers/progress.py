@@ -1,7 +1,6 @@
-"""Taking stock of a store: what is done, running, failed and missing, and how fast it goes.
+"""Progress of a store: what is done, running, failed and missing, and how fast it goes.
 
-Entries are counted by their names and the times of their files, and not read; workers
-may go on meanwhile.
+Entries are counted by their names and file times, and not read; workers may go on meanwhile.
 """
 
 from __future__ import annotations
@@ -30,15 +29,7 @@ _KEY = re.compile(r"([0-9]+(?:-[0-9]+)+)-seed([0-9]{1,18})")
 
 @dataclass(frozen=True)
 class Running:
-    """A training that a worker has claimed.
-
-    Attributes:
-        arch: its architecture.
-        seed: its seed.
-        holder: the worker.
-        epoch: the last that is stored, counted from 0; None before the first.
-        epochs: of the whole training; None likewise.
-    """
+    """A training that a worker has claimed; `epoch` is the last stored one, from 0, None before the first."""
 
     arch: str
     seed: int
@@ -49,13 +40,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Rate:
-    """What was finished within some time.
-
-    Attributes:
-        trainings: how many.
-        macs: sum over their networks.
-        seconds: the time.
-    """
+    """What was finished within some time: trainings, and the sum of their networks' MACs."""
 
     trainings: int
     macs: int
@@ -63,7 +48,6 @@ class Rate:
 
     @property
     def macs_a_second(self) -> float:
-        """0 where nothing was finished."""
         return self.macs / self.seconds if self.seconds > 0 else 0.0
 
 
@@ -72,17 +56,12 @@ class Status:
     """State of a store.
 
     Attributes:
-        store: its folder.
-        profile: it was made with.
-        protocol_sha256: of its protocol.
         now: seconds since 1970, by the file server's clock.
         counts: seed -> asked, done, running, failed, missing, and begun: those of the missing
             whose worker ended without a result.
-        running: by the time they began.
-        failed: trainings without an entry that nobody works on and that failed before.
+        failed: trainings without an entry that failed before and nobody works on.
         last_hour: what was finished in the last hour, or since the first entry.
-        overall: what was finished after the first entry, until the last.
-        remaining_macs: of all running and missing trainings.
+        overall: what was finished between the first entry and the last.
         space: number of architectures of the space, where only some of them are counted.
     """
 
@@ -100,22 +79,13 @@ class Status:
 
     @property
     def ends(self) -> float | None:
-        """Estimated end in seconds since 1970, at the rate of the last hour or else overall; None if unknown."""
+        """Estimated end in seconds since 1970, at the rate of the last hour or else overall."""
         rate = self.last_hour.macs_a_second or self.overall.macs_a_second
         return self.now + self.remaining_macs / rate if rate and self.remaining_macs else None
 
 
 def look(store: EntryStore, archs: str | None = None, seeds: Sequence[int] | None = None) -> Status:
-    """Take stock of a store.
-
-    Args:
-        store: which.
-        archs: as in `datagen.run`; None takes what commands asked for, and whatever the store has anything of.
-        seeds: those to count; None takes those that commands asked for or the store has anything of.
-
-    Raises:
-        NasbenchError: when there is no store, or `archs` is not of its space.
-    """
+    """State of a store; `archs` is as in `datagen.run`, and None takes all that was asked for or begun."""
     manifest, space = store.manifest(), store.space()
     finished = _finished(store.folder / "entries")
     now = store.claims.now()
@@ -166,14 +136,9 @@ def look(store: EntryStore, archs: str | None = None, seeds: Sequence[int] | Non
 
 
 def rate_until(ends: Iterable[tuple[float, int]], until: float, within: float) -> Rate:
-    """What was finished in the time `within` before `until`, or since the first end where that is later.
+    """What was finished in `within` seconds before `until`; `ends` are time and MACs of every finished training.
 
-    The first training of all only begins the clock: nobody knows when it began itself.
-
-    Args:
-        ends: time and MACs of every finished training.
-        until: end of the time.
-        within: its length in seconds.
+    The first training only starts the clock, since its own beginning is unknown.
     """
     past = sorted(end for end in ends if end[0] <= until)
     if not past:
@@ -184,7 +149,6 @@ def rate_until(ends: Iterable[tuple[float, int]], until: float, within: float) -
 
 
 def _finished(folder: Path) -> dict[str, float]:
-    """Key -> time of its entry."""
     found: dict[str, float] = {}
     try:
         with os.scandir(folder) as items:
@@ -237,7 +201,6 @@ def _progress(path: Path) -> tuple[int | None, int | None]:
 
 
 def _by_seed(keys: Iterable[str], space: SearchSpace) -> dict[int, list[Architecture]]:
-    """Seed -> architectures by arch_id; without names that are of no training in the space."""
     found: dict[int, list[Architecture]] = {}
     for key in keys:
         named = _KEY.fullmatch(key)

@@ -1,20 +1,15 @@
 """Several small trainings on one GPU: a ledger of the memory that they have reserved.
 
-    with reserve("cuda-GPU-3f1c", need_bytes=9_000_000_000, capacity_bytes=80_000_000_000, say=print):
-        ...  # train
-
 The ledger of a card is a file in the machine's temporary folder,
-`nasbench-ar-<user>/<card>.json`.  That folder must belong to the user, and nobody else may
-enter it: in a temporary folder anybody may put links and files under a name that can be
-guessed.  (A folder of the login session, XDG_RUNTIME_DIR, would vanish when the user logs
-out while trainings go on.)  A process that changes the ledger holds a lock (`flock`, which
-the system takes from a process that dies), and drops the tickets of dead processes.  A
-training that does not fit waits, in the order of coming, so that small trainings do not
-pass over a large one for ever.
+`nasbench-ar-<user>/<card>.json`.  That folder must belong to the user and be closed to
+others, who could put links and files under a guessed name.  (A folder of the login session,
+XDG_RUNTIME_DIR, would vanish when the user logs out.)  Processes change the ledger under a
+lock (`flock`, which the system releases when a process dies), and drop tickets of dead
+processes.  A training that does not fit waits in the order of arrival, so that small
+trainings cannot overtake a large one for ever.
 
 A training that needs more than the whole card waits until it has the card alone and then
-tries: estimates err, and it reports itself when memory runs out.  The ledger knows the
-trainings of one user on one machine, nothing else that runs on the card.
+tries, since estimates err.  The ledger knows only the trainings of one user on one machine.
 """
 
 from __future__ import annotations
@@ -54,14 +49,7 @@ POLL_SECONDS = 2.0
 
 @dataclass
 class Ticket:
-    """One training that has a part of a card, or waits for it.
-
-    Attributes:
-        token: its name.
-        owner: the process.
-        bytes: what it needs, at most the whole card.
-        held: whether it has them; those that have stand before those that wait.
-    """
+    """One training that holds `bytes` of a card, or waits for them behind all that hold."""
 
     token: str
     owner: Process
@@ -72,14 +60,7 @@ class Ticket:
 def share_card(
     generator: Generator, architecture: Architecture, say: Callable[[str], None], check: Callable[[], None]
 ) -> AbstractContextManager[None]:
-    """Hold what a training is estimated to take of its GPU; nothing on a processor.
-
-    Args:
-        generator: of the training.
-        architecture: to be trained.
-        say: told about waiting.
-        check: called while waiting; what it raises ends the waiting.
-    """
+    """Reserve the estimated memory of a training on its GPU; nothing on a processor."""
     if (card := card_of(generator.device)) is None:
         return nullcontext()
     config, dataset, protocol = generator.config, generator.dataset, generator.protocol
@@ -105,18 +86,7 @@ def reserve(
     *,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
-    """Hold a part of a card's memory for the length of a block, after waiting for it.
-
-    Args:
-        card: its name, the same in all processes.
-        need_bytes: what the training takes.
-        capacity_bytes: what the card has.
-        say: told about waiting, and about what cannot be done.
-        check: called while waiting; what it raises ends the waiting.
-
-    Raises:
-        ResultsError: when the ledger cannot be written.
-    """
+    """Wait for a part of a card's memory and hold it; `check` is called while waiting and may raise."""
     if fcntl is None:
         say("this system has no file locks (flock), so that share=true has no effect")
         yield
@@ -145,7 +115,7 @@ def reserve(
 
 
 def _admit(tickets: list[Ticket], capacity: int) -> None:
-    """Give the card to as many as fit, in the order of coming."""
+    """First come, first served: small trainings must not starve a large one."""
     taken = 0
     for ticket in tickets:
         taken += ticket.bytes
@@ -155,14 +125,13 @@ def _admit(tickets: list[Ticket], capacity: int) -> None:
 
 
 def ledger_path(card: str) -> Path:
-    """The ledger of a card."""
     user = os.getuid() if hasattr(os, "getuid") else "user"
     return Path(tempfile.gettempdir()) / f"nasbench-ar-{user}" / f"{re.sub(r'[^A-Za-z0-9.-]', '_', card)}.json"
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[list[Ticket]]:
-    """The tickets of living processes, to be changed; nobody else sees or changes them meanwhile."""
+    """The tickets of living processes; no other process sees or changes them meanwhile."""
     try:
         _make_private(path.parent)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
@@ -178,7 +147,6 @@ def _locked(path: Path) -> Iterator[list[Ticket]]:
 
 
 def _make_private(folder: Path) -> None:
-    """Make a folder for this user alone, or check that it is one."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()  # of a link itself
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:

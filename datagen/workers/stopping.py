@@ -1,8 +1,8 @@
 """Ending a command before its work is done: at the next checkpoint, or at once.
 
 `hours=` and SIGUSR1 end every training of the command at its next checkpoint: nothing is
-lost.  SIGTERM ends it at once, as Ctrl-C does, since schedulers that send it kill
-half a minute later: the epoch under way is lost, claims are given back.
+lost.  SIGTERM ends it at once, as Ctrl-C does, since schedulers kill half a minute
+later: the epoch under way is lost, claims are given back.
 """
 
 from __future__ import annotations
@@ -19,17 +19,12 @@ _USR1 = getattr(signal, "SIGUSR1", None)  # Windows has none
 
 
 class StoppedError(Exception):
-    """The training ended at a checkpoint, as was asked for."""
+    """The training ended at a checkpoint, as asked."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """When the trainings of a command shall end, wherever they run.
-
-    Attributes:
-        deadline: seconds since 1970; None has none.
-        marker: a file whose existence asks every worker of the command to end.
-    """
+    """The trainings of a command end at `deadline`, seconds since 1970, or once the file `marker` exists."""
 
     deadline: float | None
     marker: Path
@@ -43,11 +38,10 @@ class Stop:
         return None
 
     def ask(self) -> None:
-        """Ask all workers of the command to end."""
         try:
             self.marker.parent.mkdir(parents=True, exist_ok=True)
             self.marker.touch()
-        except OSError:  # a full disk will end them soon
+        except OSError:  # a full disk will soon end the workers
             pass
 
 

@@ -1,8 +1,8 @@
 """What a worker process does for `datagen.run`: one training, from its claim to its entry.
 
-A worker returns an `Outcome` and raises only what no other training would survive
-either, such as a broken GPU.  PyTorch is imported when a worker begins, not with this
-module, so that a command whose workers are elsewhere starts fast.
+A worker returns an `Outcome` and raises only errors that no other training would survive,
+such as a broken GPU.  PyTorch is imported when a worker begins, not with this module, so
+that a command with its workers elsewhere starts fast.
 """
 
 from __future__ import annotations
@@ -41,14 +41,7 @@ _one_at_a_time = threading.Lock()  # a Dask worker may have several threads, but
 
 @dataclass(frozen=True)
 class Survey:
-    """What a command must know before it can give out work.
-
-    Attributes:
-        space: the search space.
-        protocol: what the store must be of.
-        facts: of the dataset.
-        lines: what will be done, for the user.
-    """
+    """What a command must know before it can give out work; `facts` are of the dataset, `lines` for the user."""
 
     space: SearchSpace
     protocol: dict[str, Any]
@@ -58,13 +51,7 @@ class Survey:
 
 @dataclass(frozen=True)
 class Order:
-    """What all trainings of one command have in common.
-
-    Attributes:
-        config: of the command.
-        command: a name for it that no other command has.
-        stop: when to end.
-    """
+    """What all trainings of one command have in common; `command` is a name that no other command has."""
 
     config: RunConfig
     command: str
@@ -73,16 +60,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one training ended.
-
-    Attributes:
-        kind: one of the words above.
-        architecture: of the training.
-        seed: of the training.
-        title: of the training, for the user.
-        text: a summary of the entry, the reason, or who holds it.
-        attempts: how often it has failed so far.
-    """
+    """How one training ended; `text` is a summary of the entry, the reason, or who holds it."""
 
     kind: str
     architecture: Architecture
@@ -93,23 +71,14 @@ class Outcome:
 
 
 def survey(order: Order) -> Survey:
-    """Check a configuration where the work will be done; writes nothing.
-
-    Raises:
-        NasbenchError: when it cannot be carried out.
-    """
+    """Check a configuration where the work will be done; writes nothing."""
     with _one_at_a_time:
         generator = _generator(order, on_device=False)
     return Survey(generator.space, generator.protocol, generator.facts, generator.describe())
 
 
 def attempt(order: Order, architecture: Architecture, seed: int, title: str) -> Outcome:
-    """Train, test and store one architecture, unless somebody has, or is at it.
-
-    Raises:
-        ResultsError: the store is of another protocol or dataset than this worker computes.
-        Exception: any that is neither the training's nor the disk's; recorded as its failure first.
-    """
+    """Train, test and store one architecture, unless another worker did or does."""
     outcome = functools.partial(Outcome, architecture=architecture, seed=seed, title=title)
     with _one_at_a_time, asking_on_signal(order.stop):
         store = EntryStore(order.config.store, order.config.lease)
@@ -154,7 +123,7 @@ def _part_of_the_card(
 def _with_claim(order: Order, generator: Generator, claim: Claim, outcome: functools.partial[Outcome]) -> Outcome:
     store, config = generator.store, order.config
     architecture, seed, title = (outcome.keywords[name] for name in ("architecture", "seed", "title"))
-    if store.entry_path(architecture, seed).exists():  # since the look before the claim
+    if store.entry_path(architecture, seed).exists():  # it may have appeared since the check before the claim
         return outcome(THERE)
     store.clear_partials(architecture, seed)
     past = store.failure(architecture, seed)
@@ -197,7 +166,7 @@ def _watch(order: Order, generator: Generator, claim: Claim, outcome: functools.
     architecture, seed = outcome.keywords["architecture"], outcome.keywords["seed"]
 
     class Guard(Watch):
-        """Writes as long as the claim is held, and ends at a checkpoint when that is asked for."""
+        """Writes while the claim is held, and ends at a checkpoint when asked to."""
 
         def before_saving(self) -> None:
             claim.check()
@@ -214,7 +183,7 @@ def _watch(order: Order, generator: Generator, claim: Claim, outcome: functools.
 
 
 def _generator(order: Order, *, on_device: bool) -> Generator:
-    """Made once a process and command; only a worker, not a command that gives out work, needs the device."""
+    """Cached per process and command; only a worker needs the device."""
     from datagen.training.pipeline import Generator
 
     wanted = order.command, on_device

@@ -1,19 +1,17 @@
-r"""Functional analysis of variance: which share of a value is additive, pairwise, or of higher order.
+"""Functional analysis of variance: which share of a value is additive, pairwise, or of higher order.
 
-A function on a full factorial, every combination of levels once, has exactly one
-decomposition into orthogonal effects
+A function on a full factorial, every combination of levels once, has exactly one decomposition into orthogonal effects
 
     f(x) = m + sum_i f_i(x_i) + sum_{i<j} f_ij(x_i, x_j) + ...
 
-in which every effect averages to zero over each of its entries.  Its variance over the
-factorial is the sum of the variances of the effects.  With one orthonormal basis of
-polynomials per entry (constant, linear, quadratic, ..., mean square 1 over the levels),
-the products of basis functions are an orthonormal basis of the whole, and the variance of
+in which every effect averages to zero over each of its entries.  Its variance over the factorial is the sum of the
+variances of the effects.  With one orthonormal basis of polynomials per entry (constant, linear, quadratic, ..., mean
+square 1 over the levels), the products of basis functions are an orthonormal basis of the whole, and the variance of
 an effect is the sum of the squares of its coefficients.
 
-On a partial table the coefficients of orders 0 to 2 are estimated by least squares on the
-same basis; the rest of the variance, higher orders and noise together, is the residual
-mean square.  Weights are then those of the full factorial, not of the entries there are.
+On a partial table the coefficients of orders 0 to 2 are estimated by least squares on the same basis; the rest of the
+variance, higher orders and noise together, is the residual mean square.  Weights are then those of the full
+factorial, not of the entries there are.
 """
 
 from __future__ import annotations
@@ -46,17 +44,13 @@ _ENTRIES_PER_COEFFICIENT = 2
 
 @dataclass(frozen=True)
 class Anova:
-    """Variance of a function on a factorial, by effect.
+    """Variance of a function on a factorial, by effect: the entries that it joins, one or two.
 
     Attributes:
-        mean: over the full factorial (estimated on a partial table).
-        variance: entries of an effect -> its variance; orders 1 and 2.
-        df: entries of an effect -> its degrees of freedom.
-        higher: variance of all higher orders (and noise, on a partial table).
+        higher: variance of all higher orders (and of noise, on a partial table).
         main: entry -> (levels,) effect of each level.
         linear: entry -> variance of its linear part.
         exact: whether the factorial was complete.
-        n: number of known values.
     """
 
     mean: float
@@ -70,41 +64,27 @@ class Anova:
 
     @property
     def total(self) -> float:
-        """Variance over the factorial: the sum of all effects."""
         return sum(self.variance.values()) + self.higher
 
     def of_order(self, order: int) -> float:
-        """Variance of all effects of one order, 1 or 2."""
         return sum(value for effect, value in self.variance.items() if len(effect) == order)
 
     def df_of_order(self, order: int) -> int:
-        """Degrees of freedom of all effects of one order, 1 or 2."""
         return sum(value for effect, value in self.df.items() if len(effect) == order)
 
     @property
     def noise_room(self) -> float:
-        """The most that independent noise in one value can amount to: all that the higher orders hold."""
+        """The largest variance of independent noise in one value: all that the higher orders hold."""
         return self.higher / self.noise_share(1.0, 3)
 
     def noise_share(self, noise: float, order: int) -> float:
-        """Variance that independent noise adds to the effects of an order, in expectation.
-
-        Noise of variance s^2 in every value adds s^2 / N to every squared coefficient of
-        an exact decomposition, N being the size of the factorial.
-
-        Args:
-            noise: its variance in one value.
-            order: 1, 2, or 3 for all higher ones.
-        """
+        """Noise of variance s^2 in each value adds s^2 / N to each squared coefficient; order 3: all higher ones."""
         df = self.df_of_order(order) if order < 3 else self.n - 1 - self.df_of_order(1) - self.df_of_order(2)
         return noise * df / self.n
 
 
 def contrasts(levels: Sequence[float]) -> FloatArray:
-    """(levels, levels) orthonormal polynomials of the level values, one a column, mean square 1.
-
-    Column 0 is constant 1; column k has degree k and rises at the last level.
-    """
+    """(levels, levels) orthonormal polynomials, mean square 1; column k has degree k and rises at the last level."""
     x = np.asarray(levels, dtype=np.float64)
     count = len(x)
     scaled = (x - x.mean()) / (np.ptp(x) or 1.0)
@@ -115,17 +95,7 @@ def contrasts(levels: Sequence[float]) -> FloatArray:
 
 
 def decompose(values: FloatArray, levels: Sequence[Sequence[float]]) -> Anova:
-    """The analysis of variance of a table's column.
-
-    Args:
-        values: (product of the level counts,) in lexicographic order of the entries, NaN
-            where missing.
-        levels: values of each entry's levels.
-
-    Raises:
-        MissingEntryError: when a partial table has too few values, or they stand so that
-            effects of orders 1 and 2 cannot be told apart.
-    """
+    """Analyse (product,) values in lexicographic order; MissingEntryError if those known cannot tell effects apart."""
     bases = [contrasts(level) for level in levels]
     complete = not np.isnan(values).any()
     fitted = _transform(values, bases) if complete else _least_squares(values, bases)
@@ -157,7 +127,6 @@ def _part(array: FloatArray, effect: Effect) -> FloatArray:
 
 
 def _transform(values: FloatArray, bases: Sequence[FloatArray]) -> tuple[FloatArray, float]:
-    """All coefficients of a complete factorial, and the variance of orders above 2."""
     out = values.reshape([len(basis) for basis in bases])
     for axis, basis in enumerate(bases):
         out = np.moveaxis(np.tensordot(basis.T / len(basis), out, axes=(1, axis)), 0, axis)
@@ -181,7 +150,6 @@ def design(indices: NDArray[np.integer], bases: Sequence[FloatArray]) -> tuple[F
 
 
 def _least_squares(values: FloatArray, bases: Sequence[FloatArray]) -> tuple[FloatArray, float]:
-    """Coefficients of orders 0 to 2, zero elsewhere, and the residual mean square."""
     known = np.flatnonzero(~np.isnan(values))
     x, degrees = design(known, bases)
     n, columns = x.shape
@@ -206,11 +174,7 @@ def _least_squares(values: FloatArray, bases: Sequence[FloatArray]) -> tuple[Flo
 
 
 def additive_prediction(values: FloatArray, levels: Sequence[Sequence[float]]) -> FloatArray:
-    """(product,) values of the mean and the main effects alone, everywhere on the factorial.
-
-    Raises:
-        MissingEntryError: as `decompose`.
-    """
+    """(product,) values of the mean and the main effects alone, everywhere on the factorial."""
     found = decompose(values, levels)
     shape = [len(level) for level in levels]
     out = np.full(shape, found.mean)
@@ -223,19 +187,16 @@ _HATCH: dict[str, Any] = {"fill": False, "edgecolor": "0.4", "linewidth": 0}
 
 
 def measured(data: TableData) -> list[str]:
-    """What is decomposed: the objective, the accuracies shown, stable accuracies and Lipschitz constants."""
     shown = [data.oracle.table.default_objective, *data.shown_accuracies(least=1)]
     shown += [m.name for m in data.metrics(split="test") if m.name.endswith(("_stable", "_lip"))]
     return [name for name in dict.fromkeys(shown) if data.has(name)]
 
 
 def noise_variance(data: TableData, name: str) -> tuple[float, str]:
-    """Variance of the noise in one architecture's value, and where that number comes from.
+    """Variance of the noise in one architecture's value, and its source; NaN where unknown.
 
-    Where some architectures have several trainings: the variance between trainings of one
-    architecture, divided by the (harmonic mean) number of trainings behind a value.
-    Otherwise, for an accuracy: binomial, of the number of evaluation images that the user
-    gave or that the steps of the values show.  NaN where neither is known.
+    With repeated trainings: their variance within an architecture over their harmonic mean number.  Otherwise, for an
+    accuracy: binomial, by the number of evaluation images that the user gave or that the steps of the values show.
     """
     table = data.oracle.table
     rows = np.asarray(table.scalar(name))
@@ -255,7 +216,6 @@ def noise_variance(data: TableData, name: str) -> tuple[float, str]:
 
 
 def numbers(data: TableData) -> Numbers:
-    """Effects of orders 1 and 2, main effects by level, and shares by order, for each metric."""
     import pandas as pd
 
     totals: list[dict[str, Any]] = []
@@ -290,11 +250,7 @@ def numbers(data: TableData) -> Numbers:
 
 
 def _total(name: str, found: Anova, noise: float, most: float) -> dict[str, Any]:
-    """One line of the main part: shares of the total variance, and what noise can account for.
-
-    Noise that is independent between architectures falls on all orders by their degrees of
-    freedom, so that there cannot be more of it than the higher orders have room for.
-    """
+    """Independent noise falls on all orders by degrees of freedom, so the higher orders bound it."""
     total = found.total
     out = {"metric": name, "n": found.n, "method": "exact" if found.exact else "least squares", "std": np.sqrt(total)}
     out |= {"additive": found.of_order(1) / total, "pairwise": found.of_order(2) / total}
@@ -305,7 +261,6 @@ def _total(name: str, found: Anova, noise: float, most: float) -> dict[str, Any]
 
 
 def _lines(name: str, found: Anova, total: dict[str, Any], entries: tuple[str, ...]) -> list[str]:
-    """Shares by order, what noise can account for, and the largest effects."""
     percent = {key: f"{100 * value:.1f} %" for key, value in total.items() if isinstance(value, float)}
     how = "exact" if found.exact else f"least squares on {found.n} values"
     noise = f"noise of unknown size, at most {percent['noise_at_most']}"
@@ -333,7 +288,6 @@ def _lines(name: str, found: Anova, total: dict[str, Any], entries: tuple[str, .
 
 @in_print_style
 def draw(numbers: Numbers) -> Drawing:
-    """Shares by order for all metrics; main effects and pairs of the first one."""
     totals, effects, main = (numbers.tables[part] for part in ("", "effects", "main"))
     figure, axes = panels(1, 3, width=PAGE, height=2.5 + 0.12 * len(totals), width_ratios=[1.5, 1.1, 1.1])
     _draw_shares(axes[0, 0], totals)

@@ -35,11 +35,7 @@ FIGURES: dict[str, Figure] = {
 
 
 def choose_figures(words: str) -> list[Figure]:
-    """The figures of `all` or a comma list of names, in the order of `FIGURES`.
-
-    Raises:
-        ConfigError: on an unknown name; lists them all.
-    """
+    """The figures of `all` or a comma list of names, in the order of `FIGURES`."""
     names = [name.strip() for name in words.split(",")]
     unknown = [name for name in names if name not in (*FIGURES, "all")]
     if unknown:

@@ -21,15 +21,7 @@ LEAST_PAIRS = 3
 
 
 def rank_correlations(columns: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
-    """Spearman's rho and Kendall's tau-b of all pairs of columns, over the entries that both have.
-
-    Args:
-        columns: (n,) arrays, NaN where missing.
-
-    Returns:
-        (k, k) rho and tau, NaN for constant columns or fewer than three pairs, and the
-        number of entries each is made of.
-    """
+    """(k, k) Spearman's rho, Kendall's tau-b and number of common entries; NaN for constants and fewer than three."""
     from scipy.stats import kendalltau, spearmanr
 
     size = len(columns)
@@ -52,7 +44,6 @@ TOP = 500
 
 
 def numbers(data: TableData) -> Numbers:
-    """Spearman's rho and Kendall's tau-b of every pair of metrics that vary."""
     import pandas as pd
 
     names = [metric.name for metric in data.metrics() if np.nanstd(data.column(metric.name))]
@@ -83,7 +74,6 @@ def numbers(data: TableData) -> Numbers:
 
 
 def _validation_against_test(data: TableData, names: list[str]) -> tuple[list[str], list[dict[str, object]]]:
-    """Rank correlation of each validation with each test accuracy: of all, and of the best by validation."""
     val, test = ([name for name in data.accuracies(split) if name in names] for split in ("val", "test"))
     rows: list[dict[str, object]] = []
     lines = []
@@ -114,7 +104,6 @@ def _validation_against_test(data: TableData, names: list[str]) -> tuple[list[st
 
 @in_print_style
 def draw(numbers: Numbers) -> Drawing:
-    """Spearman above the diagonal, Kendall below."""
     rows = numbers.tables[""]
     names = list(dict.fromkeys([*rows["first"], *rows["second"]]))
     size = len(names)

@@ -18,14 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Envelope:
-    """Quantiles in groups of equal size along x.
-
-    Attributes:
-        x: (groups,) median of x in each group.
-        low: (groups,) lower quantile of y.
-        middle: (groups,) median of y.
-        high: (groups,) upper quantile of y.
-    """
+    """(groups,) median x, and low, middle and high quantile of y, in groups of equal size along x."""
 
     x: FloatArray
     low: FloatArray
@@ -34,14 +27,7 @@ class Envelope:
 
 
 def envelope(x: FloatArray, y: FloatArray, *, groups: int = 20, tail: float = 0.025) -> Envelope:
-    """Cut the points into groups along x, and take quantiles of y in each.
-
-    Args:
-        x: (n,) without NaN.
-        y: (n,) without NaN.
-        groups: how many; fewer where there are not five points for each.
-        tail: share of a group's points beyond either envelope.
-    """
+    """Cut points without NaN into groups along x, of five or more; `tail` is the share beyond either envelope."""
     order = np.argsort(x, kind="stable")
     parts = np.array_split(order, max(1, min(groups, len(x) // 5)))
     quantiles = np.array([np.quantile(y[part], (tail, 0.5, 1 - tail)) for part in parts])
@@ -49,14 +35,7 @@ def envelope(x: FloatArray, y: FloatArray, *, groups: int = 20, tail: float = 0.
 
 
 def rise(x: FloatArray, values: FloatArray) -> tuple[float, float]:
-    """How much an envelope rises over the lower and over the upper half of its range of x.
-
-    A running mean of three groups comes first, so that no group decides alone.
-
-    Args:
-        x: (groups,) ascending.
-        values: (groups,) the envelope.
-    """
+    """Rise over the lower and the upper half of x, after a running mean of three groups against outliers."""
     padded = np.pad(values, 1, constant_values=np.nan)
     smooth = np.nanmean(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
     middle = float(np.interp((x[0] + x[-1]) / 2, x, smooth))
@@ -68,7 +47,6 @@ _LEAST_GROUPS = 6  # of five architectures; fewer say nothing about halves of th
 
 
 def numbers(data: TableData) -> Numbers:
-    """Every architecture's costs and accuracies, and the envelopes along both costs."""
     import pandas as pd
 
     names = data.shown_accuracies()
@@ -105,7 +83,6 @@ def numbers(data: TableData) -> Numbers:
 
 @in_print_style
 def draw(numbers: Numbers) -> Drawing:
-    """One column of panels per accuracy; colour is the width of the last stage."""
     points, envelopes = numbers.tables[""], numbers.tables["envelopes"]
     names = list(dict.fromkeys(envelopes["metric"]))
     points = points.sample(frac=1, random_state=0)  # so that no level lies on top of the others

@@ -21,14 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Numbers:
-    """What a figure shows.
-
-    Attributes:
-        tables: name of a part -> its numbers; the main part is called "".  Drawings
-            take everything from here, and every part becomes a CSV file.
-        lines: findings in words, printed by the command.
-        note: where the numbers come from, for the foot of the drawing.
-    """
+    """What a figure shows: parts, which become CSV files (the main one is ""), findings in words, and the foot."""
 
     tables: Mapping[str, pd.DataFrame]
     lines: tuple[str, ...]
@@ -37,16 +30,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of the command.
-
-    Attributes:
-        name: key of the command line, such as `2` or `anova`.
-        title: one line on what it shows.
-        needs: what a table must have, in words.
-        numbers: makes the numbers; raises MissingEntryError, with the reason, where
-            the table lacks what it needs.
-        draw: makes a matplotlib figure of the numbers.
-    """
+    """One figure; `numbers` raises MissingEntryError where the table lacks what `needs` says in words."""
 
     name: str
     title: str
@@ -56,7 +40,6 @@ class Figure:
 
     @property
     def stem(self) -> str:
-        """Beginning of its files' names."""
         return f"figure{self.name}" if self.name.isdigit() else self.name
 
 
@@ -84,7 +67,6 @@ def architectures(data: TableData, indices: NDArray[np.int64], *names: str) -> p
 
 
 def label(name: str, *, unit: bool = True) -> str:
-    """Axis label of a metric."""
     metric = METRICS[name]
     shown = {"GPU-days": "GPU-days", "%": "%"}.get(metric.unit, "")
     return metric.label.replace(", max over epochs", " (max)") + (f" ({shown})" if unit and shown else "")

@@ -1,7 +1,6 @@
 """Local optima, their basins and uphill walks, where neighbours differ in one entry.
 
-Arrays over the factorial in lexicographic order; NaN marks what is not part of the
-landscape: neighbours that are missing do not exist.  Higher is better.
+Arrays over the factorial in lexicographic order, higher being better; NaN marks missing neighbours, which do not exist.
 """
 
 from __future__ import annotations
@@ -46,7 +45,6 @@ class Landscape:
 
     @property
     def size(self) -> int:
-        """Number of indices that are part of the landscape."""
         return int((self.target >= 0).sum())
 
     @property
@@ -62,13 +60,7 @@ class Landscape:
 
 @dataclass(frozen=True)
 class UphillWalks:
-    """Exact expectations over adaptive walks: each move goes to a random better neighbour.
-
-    Attributes:
-        reach_best: (product,) probability of ending at a global optimum; NaN where missing.
-        length: (product,) expected number of moves.
-        final: (product,) expected value at the end.
-    """
+    """Exact expectations of walks that move to a random better neighbour, from every start; (product,) each."""
 
     reach_best: FloatArray
     length: FloatArray
@@ -90,12 +82,7 @@ def neighbour_table(shape: Sequence[int]) -> IntArray:
 
 
 def ascend(values: FloatArray, shape: Sequence[int]) -> Landscape:
-    """Steepest ascent from everywhere; equally good neighbours: the first.
-
-    Args:
-        values: (product,), NaN where missing, at least one known.
-        shape: number of levels of each entry.
-    """
+    """Steepest ascent from each of the (product,) values; among equally good neighbours to the first."""
     near = neighbour_table(shape)
     around = np.where(np.isnan(values), -np.inf, values)[near]
     known = ~np.isnan(values)
@@ -116,11 +103,7 @@ def ascend(values: FloatArray, shape: Sequence[int]) -> Landscape:
 
 
 def uphill_walks(values: FloatArray, shape: Sequence[int]) -> UphillWalks:
-    """What adaptive walks from every start do in expectation, without simulation.
-
-    From the best value down: the expectation at a point is the mean over its better
-    neighbours, which are already known.
-    """
+    """From the best value down: each expectation is the mean over better neighbours, which are already known."""
     near = neighbour_table(shape)
     comparable = np.where(np.isnan(values), -np.inf, values)
     out = np.full((len(values), 3), np.nan)
@@ -145,7 +128,6 @@ def neighbour_correlation(values: FloatArray, shape: Sequence[int]) -> float:
 
 
 def hamming(first: NDArray[np.integer], second: NDArray[np.integer]) -> IntArray:
-    """Number of entries in which vectors differ, over the last axis."""
     return (np.asarray(first) != np.asarray(second)).sum(axis=-1)
 
 
@@ -154,7 +136,6 @@ LEAST_SHARE = 0.5
 
 
 def numbers(data: TableData) -> Numbers:
-    """Optima of the table's default objective, one line each; what is reached from every start; a summary."""
     import pandas as pd
     from scipy.stats import spearmanr
 
@@ -231,11 +212,7 @@ def _lines(facts: dict[str, Any], name: str) -> list[str]:
 
 
 def _noise_control(data: TableData, values: Any, shape: list[int]) -> tuple[dict[str, float], str]:
-    """Local optima that there would be if all that is not additive were unstructured noise.
-
-    The additive model alone has one optimum; normal noise with the standard deviation of
-    what it leaves makes the others.
-    """
+    """Local optima of the additive model, which has one, plus normal noise as large as what the model leaves."""
     try:
         smooth = additive_prediction(values, data.levels)
     except MissingEntryError as error:
@@ -254,7 +231,6 @@ def _noise_control(data: TableData, values: Any, shape: list[int]) -> tuple[dict
 
 @in_print_style
 def draw(numbers: Numbers) -> Drawing:
-    """Values of optima, their basins, their distance from the best, and what walks reach."""
     optima, starts = numbers.tables[""], numbers.tables["starts"]
     name = starts.columns[starts.columns.get_loc("steepest_value") - 1]
     figure, axes = panels(2, 2, width=PAGE, height=4.4)

@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 
 
 def spread_by_epoch(curves: FloatArray) -> dict[str, object]:
-    """Number, mean, standard deviation, and quantiles 10, 50 and 90 % by epoch.
-
-    Args:
-        curves: (trainings, epochs) without NaN.
-    """
+    """Number, mean, standard deviation and quantiles 10, 50 and 90 % by epoch of (trainings, epochs) curves."""
     low, middle, high = np.quantile(curves, (0.1, 0.5, 0.9), axis=0)
     std = curves.std(axis=0, ddof=1) if len(curves) > 1 else np.full(curves.shape[1], np.nan)
     return {"n": len(curves), "mean": curves.mean(axis=0), "std": std, "q10": low, "q50": middle, "q90": high}
@@ -39,7 +35,6 @@ PUBLISHED_EPOCHS = 100
 
 
 def numbers(data: TableData) -> Numbers:
-    """Spread of every curve by epoch, and the best epochs."""
     import pandas as pd
 
     table = data.oracle.table
@@ -77,7 +72,6 @@ def numbers(data: TableData) -> Numbers:
 
 @in_print_style
 def draw(numbers: Numbers) -> Drawing:
-    """Accuracies, losses, and the distribution of the best epoch."""
     curves, best = numbers.tables[""], numbers.tables.get("best_epoch")
     figure, axes = panels(1, 3, width=PAGE, height=2.7)
     for ax, kind in zip(axes[0], ("acc", "loss"), strict=False):

@@ -56,7 +56,6 @@ def by_level(data: TableData, names: Sequence[str]) -> dict[str, pd.DataFrame]:
 
 
 def step_lines(steps: pd.DataFrame) -> list[str]:
-    """Per metric: the mean change of one step of each entry, and which steps go down."""
     lines = []
     for name, of_metric in steps.groupby("metric", sort=False):
         known = of_metric[of_metric["pairs"] > 1]
@@ -106,9 +105,7 @@ class Step:
     """What raising one entry by one level changes, everything else equal.
 
     Attributes:
-        pairs: number of pairs of architectures that differ in just this step.
-        change: mean difference.
-        error: standard error of the mean; no architecture is in two pairs.
+        error: standard error of the mean change; no architecture is in two pairs.
         up: share of pairs in which the value rises.
     """
 
@@ -119,14 +116,7 @@ class Step:
 
 
 def step_effect(values: FloatArray, digits: NDArray[np.integer], entry: int, level: int) -> Step:
-    """Compare level + 1 with level of one entry over all pairs that both have a value.
-
-    Args:
-        values: (product,) in lexicographic order, NaN where missing.
-        digits: (product, entries) level of each entry.
-        entry: position in the vector.
-        level: the lower level.
-    """
+    """Compare level + 1 with level of one entry over all pairs of (product,) values that are both known."""
     low = np.flatnonzero(digits[:, entry] == level)
     stride = int(np.flatnonzero(digits[:, entry] == 1)[0])  # lexicographic: first index with this digit at 1
     difference = values[low + stride] - values[low]
@@ -139,10 +129,7 @@ def step_effect(values: FloatArray, digits: NDArray[np.integer], entry: int, lev
 
 
 def density(values: FloatArray, grid: FloatArray) -> FloatArray:
-    """(grid,) Gaussian kernel density; zero everywhere for fewer than three different values.
-
-    The bandwidth is Scott's, of the standard deviation.
-    """
+    """(grid,) Gaussian kernel density, Scott's bandwidth; zero everywhere for fewer than three different values."""
     from scipy.stats import gaussian_kde
 
     if len(np.unique(values)) < 3:
@@ -151,7 +138,6 @@ def density(values: FloatArray, grid: FloatArray) -> FloatArray:
 
 
 def entry_numbers(data: TableData) -> Numbers:
-    """Distributions by level, and what one step of an entry changes with all else equal."""
     parts = by_level(data, data.shown_accuracies())
     tables = {"": parts["levels"], "density": parts["density"], "steps": parts["steps"]}
     return Numbers(tables, tuple(step_lines(parts["steps"])), foot(data))
@@ -159,7 +145,6 @@ def entry_numbers(data: TableData) -> Numbers:
 
 @in_print_style
 def draw_entries(numbers: Numbers) -> Drawing:
-    """One row per accuracy, one column per entry."""
     levels = numbers.tables[""]
     names = list(dict.fromkeys(levels["metric"]))
     entries = len(set(levels["entry"]))
@@ -181,11 +166,7 @@ _BEST_SHARE = 0.01
 
 
 def pairs(data: TableData, kind: str) -> list[tuple[str, str]]:
-    """(diagnostic, accuracy under the same attack) that enough architectures have; test before validation.
-
-    Raises:
-        MissingEntryError: when there is none.
-    """
+    """(diagnostic, accuracy under the same attack) that enough architectures have; test before validation."""
     possible = [(f"{s}_{attack}_{kind}", f"{s}_{attack}_acc") for s in ("test", "val") for attack in _ATTACKS]
     found = data.enough(possible, _WORDS[kind])
     split = METRICS[found[0][0]].split
@@ -241,7 +222,6 @@ def lip_numbers(data: TableData) -> Numbers:
 
 @in_print_style
 def draw_pairs(numbers: Numbers) -> Drawing:
-    """Above, each diagnostic against its accuracy; below, its distributions by entry."""
     points, found = numbers.tables[""], numbers.tables["correlations"]
     levels, shapes = numbers.tables["levels"], numbers.tables["density"]
     entries = len(set(levels["entry"]))

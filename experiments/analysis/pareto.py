@@ -1,7 +1,6 @@
 """Pareto ranks of accuracy against cost, and principal components of who is best (NARes, section 4).
 
-The paper sorts by (test PGD20 up, MACs down), calls ranks below 16 best, and those of
-the inverted problem (accuracy down, MACs up) worst.
+The paper sorts by (test PGD20 up, MACs down), calls ranks below 16 best, and those of the inverted problem worst.
 """
 
 from __future__ import annotations
@@ -27,27 +26,13 @@ RANKS = 16
 
 
 def pareto_ranks(gain: FloatArray, cost: FloatArray) -> NDArray[np.int64]:
-    """(n,) ranks of non-dominated sorting: 0 is the front, 1 the front of the rest, and so on.
-
-    One point dominates another if it is nowhere worse and somewhere better; equal points
-    share a rank.
-
-    Args:
-        gain: (n,) values to be large, without NaN.
-        cost: (n,) values to be small.
-    """
+    """(n,) ranks of non-dominated sorting, 0 the front; equal points share a rank."""
     return non_dominated_ranks(np.stack([-cost, gain], axis=1))
 
 
 @dataclass(frozen=True)
 class Components:
-    """Principal components of decision vectors.
-
-    Attributes:
-        loadings: (components, entries), each of length 1.
-        explained: (components,) shares of the variance.
-        scores: (n, components) coordinates of the vectors.
-    """
+    """Loadings (components, entries) of length 1, shares of the variance (components,), scores (n, components)."""
 
     loadings: FloatArray
     explained: FloatArray
@@ -55,15 +40,9 @@ class Components:
 
 
 def principal_components(vectors: NDArray[Any], count: int = 2, *, reference: FloatArray | None = None) -> Components:
-    """PCA of the plain vectors, centred and not scaled.
+    """PCA of (n, entries) vectors, centred and not scaled.
 
-    The sign of a component is free: the first follows `reference` where one is given;
-    otherwise each has a positive sum.
-
-    Args:
-        vectors: (n, entries), n above `count`.
-        count: number of components.
-        reference: (entries,) loadings to be compared with.
+    The sign of a component is free: the first follows `reference` where one is given; others have a positive sum.
     """
     from sklearn.decomposition import PCA
 
@@ -80,7 +59,6 @@ def principal_components(vectors: NDArray[Any], count: int = 2, *, reference: Fl
 
 
 def cosine(first: FloatArray, second: FloatArray) -> float:
-    """Cosine of the angle between two vectors."""
     return float(first @ second / np.sqrt((first @ first) * (second @ second)))
 
 
@@ -88,7 +66,6 @@ _LEAST = 4
 
 
 def numbers(data: TableData) -> Numbers:
-    """Ranks of both problems, and the principal components of both sets."""
     import pandas as pd
     from scipy.stats import spearmanr
 
@@ -139,7 +116,6 @@ def numbers(data: TableData) -> Numbers:
 
 @in_print_style
 def draw(numbers: Numbers) -> Drawing:
-    """The two sets in the plane of the objectives, in that of their components, and their loadings."""
     points, components = numbers.tables[""], numbers.tables["components"]
     name = points.columns[points.columns.get_loc("macs") + 1]
     figure, axes = panels(2, 2, width=PAGE, height=5.0)

@@ -24,12 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fit:
-    """A least-squares polynomial.
-
-    Attributes:
-        coefficients: by ascending power.
-        r2: share of the variance it explains.
-    """
+    """A least-squares polynomial: coefficients by ascending power."""
 
     coefficients: tuple[float, ...]
     r2: float
@@ -42,11 +37,7 @@ def robust_resnet_ratio(vectors: NDArray[np.integer]) -> FloatArray:
 
 
 def robust_principle_ratio(vectors: NDArray[np.integer], unit_channels: int) -> FloatArray:
-    """(n,) mean over stages 1 and 2 of channels per block; stage i has `unit_channels * 2^(i-1) * W_i`.
-
-    Raises:
-        ValueError: when the vectors have fewer than two stages.
-    """
+    """(n,) mean over stages 1 and 2 of channels per block; stage i has `unit_channels * 2^(i-1) * W_i`."""
     if vectors.shape[1] < 4:
         raise ValueError(f"the ratio needs two stages; the vectors have {vectors.shape[1] // 2}")
     first = unit_channels * vectors[:, 1] / vectors[:, 0]
@@ -55,7 +46,6 @@ def robust_principle_ratio(vectors: NDArray[np.integer], unit_channels: int) -> 
 
 
 def polynomial_fit(x: FloatArray, y: FloatArray, degree: int) -> Fit:
-    """Least squares of a polynomial, without NaN in either array."""
     fitted = np.polynomial.Polynomial.fit(x, y, degree)
     residual = y - fitted(x)
     spread = float(((y - y.mean()) ** 2).sum())
@@ -67,11 +57,7 @@ def polynomial_fit(x: FloatArray, y: FloatArray, degree: int) -> Fit:
 
 
 def explained_at_best(x: FloatArray, y: FloatArray) -> float:
-    """Most that any function of x could explain of y's variance: epsilon squared between equal x.
-
-    The correlation ratio, corrected for the number of different x; negative values are 0.
-    NaN where no two x are equal.
-    """
+    """Most that any function of x can explain of y's variance: epsilon squared between equal x, NaN without such."""
     _, group = np.unique(x, return_inverse=True)
     count = np.bincount(group)
     if len(count) == len(y):
@@ -82,11 +68,7 @@ def explained_at_best(x: FloatArray, y: FloatArray) -> float:
 
 
 def ranges_at_equal(x: FloatArray, y: FloatArray, least: int = 10) -> tuple[float, float, int]:
-    """How far y spreads where x is equal: median and largest range, over values of x that `least` points share.
-
-    Returns:
-        Median range, largest range, and the number of such values of x; NaN for none.
-    """
+    """Median and largest range of y over the values of x that `least` points share, and the number of those values."""
     _, group, count = np.unique(x, return_inverse=True, return_counts=True)
     ranges = np.array([np.ptp(y[group == k]) for k in np.flatnonzero(count >= least)])
     if not len(ranges):
@@ -102,7 +84,6 @@ NAMES = {
 
 
 def numbers(data: TableData) -> Numbers:
-    """Both ratios of every architecture, and how much of each accuracy they explain."""
     space = data.oracle.space
     ratios = {"robust_resnet": robust_resnet_ratio(data.vectors)}
     if space.stages > 1:
@@ -146,7 +127,6 @@ def numbers(data: TableData) -> Numbers:
 
 @in_print_style
 def draw(numbers: Numbers) -> Drawing:
-    """One row per ratio, one column per accuracy."""
     points, fits = numbers.tables[""], numbers.tables["fits"]
     names, ratios = list(dict.fromkeys(fits["metric"])), list(dict.fromkeys(fits["ratio"]))
     figure, axes = panels(

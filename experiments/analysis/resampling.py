@@ -22,7 +22,6 @@ class Resampling:
     """What happens when the validation images are drawn anew.
 
     Attributes:
-        draws: number of simulated validation sets.
         same_winner: share of draws in which the table's optimum is best again.
         winners: different architectures that were best in some draw.
         mean_regret: mean shortfall of the drawn winner's true value, in points.
@@ -41,26 +40,14 @@ def standard_error(percent: FloatArray | float, images: int = IMAGES) -> FloatAr
 
 
 def tied_with_best(percent: FloatArray, images: int = IMAGES) -> NDArray[np.bool_]:
-    """(n,) bool: accuracies not significantly below the best, one-sided 5 %, unpaired two-proportion z-test.
-
-    Args:
-        percent: (n,) accuracies; NaN is never tied.
-        images: size of the validation set.
-    """
+    """(n,) bool: not significantly below the best, one-sided 5 %, unpaired two-proportion z-test; NaN is never tied."""
     best = np.nanmax(percent)
     limit = _ONE_SIDED_5_PERCENT * np.hypot(standard_error(best, images), standard_error(percent, images))
     return np.nan_to_num(best - percent, nan=np.inf) <= limit
 
 
 def resample(percent: FloatArray, *, images: int = IMAGES, draws: int = 1000, seed: int = 0) -> Resampling:
-    """Draw every accuracy anew, Binomial(images, rate), and see who wins; ties go to the first.
-
-    Args:
-        percent: (n,) accuracies without NaN.
-        images: size of the validation set.
-        draws: simulated validation sets.
-        seed: of the draws.
-    """
+    """Draw every accuracy anew, Binomial(images, rate), and see who wins; ties go to the first."""
     rng = np.random.default_rng(seed)
     winners = np.array([redraw(percent, images, rng).argmax() for _ in range(draws)])
     return Resampling(
@@ -72,11 +59,7 @@ def resample(percent: FloatArray, *, images: int = IMAGES, draws: int = 1000, se
 
 
 def selection_regret(oracle: Oracle, chooser: str, judge: str) -> tuple[Architecture, float, float]:
-    """The architecture that is best by one metric, among those that have both, judged by another.
-
-    Returns:
-        The architecture, its value by `judge`, and how far that is from the best.
-    """
+    """The best by `chooser` of the architectures with both, its value by `judge`, and how far that is from the best."""
     choose, values = oracle.column(chooser), oracle.column(judge)
     both = np.flatnonzero(~np.isnan(choose) & ~np.isnan(values))
     chosen = both[(choose[both] if METRICS[chooser].maximize else -choose[both]).argmax()]
@@ -85,11 +68,6 @@ def selection_regret(oracle: Oracle, chooser: str, judge: str) -> tuple[Architec
 
 
 def report(oracle: Oracle, objective: str, images: int = IMAGES, draws: int = 1000) -> str:
-    """All of the above for one table, in Markdown.
-
-    Raises:
-        MetricError: when the objective is not an accuracy that this table has.
-    """
     if objective not in oracle.metrics or METRICS[objective].unit != "%" or METRICS[objective].split != "val":
         fitting = [m for m in oracle.metrics if METRICS[m].unit == "%" and METRICS[m].split == "val"]
         raise MetricError(

@@ -1,8 +1,7 @@
 """Noise of the training seed, where a table has several trainings of an architecture.
 
-One-way random effects: value = architecture + training.  `within` is the standard
-deviation of trainings of one architecture; it holds everything that differs from seed to
-seed, the evaluation images, which are the same, not among it.
+One-way random effects: value = architecture + training.  `within` is the standard deviation of trainings of one
+architecture; it holds everything that differs from seed to seed, so not the evaluation images, which are the same.
 """
 
 from __future__ import annotations
@@ -25,20 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SeedNoise:
-    """Components of variance.
+    """Components of variance, over the architectures that have two trainings or more.
 
     Attributes:
-        architectures: number that have at least two trainings with a value.
-        trainings: of these.
         within: standard deviation between trainings of one architecture.
         between: standard deviation between architectures, noise taken out.
-        intraclass: intraclass correlation ICC(1), the share of a single training's
-            variance that belongs to the architecture; below 0 is chance.
-        spearman: mean rank correlation of two trainings: the ceiling that any predictor
-            of another training can be expected to reach.
-        kendall: likewise.
-        truth_pearson: sqrt(ICC), the correlation of one training with the expected value
-            of its architecture; 0 where ICC is negative.
+        intraclass: ICC(1), the architecture's share in the variance of a single training; below 0 is chance.
+        spearman: mean rank correlation of two trainings, the ceiling for any predictor of another training.
+        truth_pearson: sqrt(ICC), the correlation of one training with the expected value of its architecture.
     """
 
     architectures: int
@@ -52,16 +45,7 @@ class SeedNoise:
 
 
 def seed_noise(index: NDArray[np.integer], seeds: NDArray[np.integer], values: FloatArray) -> SeedNoise:
-    """Components of variance from the rows of a table.
-
-    Args:
-        index: (rows,) architecture of each row.
-        seeds: (rows,) seed of each row.
-        values: (rows,) NaN where missing.
-
-    Raises:
-        MissingEntryError: when fewer than three architectures have two trainings.
-    """
+    """From (rows,) values, NaN where missing; MissingEntryError if fewer than 3 architectures have two trainings."""
     known = ~np.isnan(values)
     index, seeds, values = index[known], seeds[known], values[known]
     present, group, count = np.unique(index, return_inverse=True, return_counts=True)
@@ -115,14 +99,9 @@ _MOST_IMAGES = 100_000
 
 
 def images_behind(percent: FloatArray) -> int | None:
-    """The number of images, from the steps in which measured accuracies vary; None where they show none.
+    """The number of images n that shows in accuracies, multiples of 100 / n; None where they are not dense enough.
 
-    Accuracies on n images are multiples of 100 / n.  The smallest n is returned for which
-    all values are, if they are dense enough to tell: some neighbouring values must be
-    exactly one step apart.
-
-    Args:
-        percent: (rows,) single measurements in percent, not means over seeds; NaN is skipped.
+    `percent` holds single measurements, not means over seeds; NaN is skipped.
     """
     values = np.unique(np.round(percent[~np.isnan(percent)], 6))
     if len(values) < 3:
@@ -140,7 +119,6 @@ def binomial_variance(percent: FloatArray, images: int) -> float:
 
 
 def numbers(data: TableData) -> Numbers:
-    """Components of variance of every measured metric, and the objective's trainings in pairs."""
     import pandas as pd
 
     table = data.oracle.table
@@ -175,7 +153,6 @@ def numbers(data: TableData) -> Numbers:
 
 
 def _pairs(data: TableData, index: Any, seeds: Any, values: Any) -> Any:
-    """First and second training of each architecture that has two, by ascending seed."""
     import pandas as pd
 
     frame = pd.DataFrame({"index": index, "seed": seeds, "value": values}).dropna().sort_values(["index", "seed"])
@@ -187,7 +164,6 @@ def _pairs(data: TableData, index: Any, seeds: Any, values: Any) -> Any:
 
 @in_print_style
 def draw(numbers: Numbers) -> Drawing:
-    """Intraclass correlation and rank agreement by metric; the objective's trainings against each other."""
     rows, pairs = numbers.tables[""], numbers.tables["pairs"]
     figure, axes = panels(1, 2, width=PAGE, height=max(2.6, 0.8 + 0.16 * len(rows)))
     ax = axes[0, 0]

@@ -3,12 +3,10 @@
     data = TableData.of(oracle, leave_out=("low_mode",))
     data.column("test_pgd_acc")     # (product_size,) NaN where missing or left out
 
-Which flags are left out by default: `low_mode` and `objective_imputed`, where a table
-has them.  The first marks networks of a defective training site, which say nothing
-about architecture; the second, values that an additive model made, which would be
-counted as evidence for additivity.  Both marks were set with the help of an additive
-model, so that leaving out `low_mode` makes the rest look somewhat more additive than
-it is: conclusions that hang on it should be read with `leave_out=none` beside.
+By default `low_mode` and `objective_imputed` are left out, where a table has these flags.  The first marks networks of
+a defective training site, which say nothing about architecture; the second, values that an additive model made, which
+would count as evidence for additivity.  Both marks were set with the help of an additive model, so without `low_mode`
+the rest looks somewhat more additive than it is: check conclusions that depend on it with `leave_out=none` too.
 """
 
 from __future__ import annotations
@@ -33,7 +31,6 @@ class TableData:
     """A table and the architectures that an analysis is about.
 
     Attributes:
-        oracle: the table.
         kept: (product_size,) bool by index: not left out by a flag.
         left_out: flag -> number of architectures that carry it.
         images: evaluation images behind an accuracy, by split, where the user knows them.
@@ -51,10 +48,8 @@ class TableData:
         """Choose the architectures.
 
         Args:
-            oracle: the table.
             leave_out: flags; None takes those of `DEFAULT_FLAGS` that the table has.
-            images: number of evaluation images by split, `val` or `test`; by default
-                they are derived from the values (`evaluation_noise.images_behind`).
+            images: evaluation images by split, `val` or `test`; by default they are derived from the values.
 
         Raises:
             ConfigError: on a flag that the table does not have.
@@ -75,7 +70,6 @@ class TableData:
 
     @property
     def note(self) -> str:
-        """One line: what is left out."""
         if not self.left_out:
             flags = [flag for flag in DEFAULT_FLAGS if flag in self.oracle.table.flag_names]
             return f"nothing left out, {' and '.join(flags)} included" if flags else "nothing left out"
@@ -115,12 +109,7 @@ class TableData:
         return [m.name for m in self.metrics(unit="%", split=split) if m.name.endswith("_acc")]
 
     def enough(self, groups: Iterable[tuple[str, ...]], what: str, least: int = LEAST) -> list[tuple[str, ...]]:
-        """Those groups of metrics that at least so many kept architectures have all of.
-
-        Args:
-            groups: names of metrics, in the order of the answer.
-            what: the groups are, for the error.
-            least: number of architectures.
+        """Those groups of metrics that at least `least` kept architectures have all of; `what` is for the error.
 
         Raises:
             MissingEntryError: when there is none; says how many architectures the best of them has.
@@ -136,24 +125,13 @@ class TableData:
         return [group for group, count in counts.items() if count >= least]
 
     def shown_accuracies(self, least: int = LEAST) -> list[str]:
-        """The accuracies that figures show: those of the test set, otherwise of validation.
-
-        Args:
-            least: number of architectures that must have one.
-
-        Raises:
-            MissingEntryError: as `enough`.
-        """
+        """Accuracies, test or else validation, that enough architectures have; MissingEntryError for none."""
         names = [(name,) for split in ("test", "val") for name in self.accuracies(split)]
         found = [name for (name,) in self.enough(names, "accuracy of a validation or test set", least)]
         return [name for name in found if METRICS[name].split == METRICS[found[0]].split]
 
     def robust_accuracy(self) -> str:
-        """Test PGD20 accuracy, or the nearest that enough architectures have.
-
-        Raises:
-            MissingEntryError: as `enough`.
-        """
+        """Test PGD20 accuracy, or the nearest that enough architectures have; MissingEntryError for none."""
         names = ("test_pgd_acc", "test_cw_acc", "test_fgsm_acc", "val_pgd_acc", "val_best_pgd_acc", "val_cw_acc")
         return self.enough([(name,) for name in names], "accuracy under attack")[0][0]
 

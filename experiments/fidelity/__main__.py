@@ -18,23 +18,23 @@ from collections.abc import Sequence
 from experiments.fidelity import report
 from experiments.fidelity.config import FRONT
 from experiments.fidelity.race import results_folder, run_experiment, table2, write_report
-from experiments.races.config import help_text, main_with_errors, parse_command_line
+from experiments.races.config import KEPT, help_text, parse_command_line
 from experiments.races.trace_store import TraceStore
 from experiments.results.summary import HEADER, cells
 from experiments.tables import as_markdown, definitions
 from nasbench_ar import ConfigError, load
+from nasbench_ar.system.command import run_command
 
 ALL = "searcher=all"
 
 
+def usage() -> str:
+    """What `--help` prints."""
+    return help_text("python -m experiments.fidelity", __name__, "docs/fidelity.md", default="all", front=FRONT)
+
+
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    if {"-h", "--help"} & set(arguments):
-        print(
-            help_text("python -m experiments.fidelity", __name__, "docs/fidelity.md", default="all", front=FRONT),
-            end="",
-        )
-        return
     words = [word for word in arguments if word != ALL]
     if any(word.lstrip("+").startswith(("searcher=", "searcher._target_=")) for word in words):
         if len(words) < len(arguments):
@@ -69,4 +69,4 @@ def _race_all(words: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main_with_errors(main, runs=True))
+    sys.exit(run_command(main, kept=KEPT))

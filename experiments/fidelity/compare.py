@@ -15,19 +15,16 @@ from pathlib import Path
 
 from experiments.fidelity import report
 from experiments.fidelity.race import write_report
-from experiments.races.config import main_with_errors, parse_words
 from experiments.races.trace_store import TraceStore
 from experiments.results.read import experiments_among
 from experiments.results.traces import check_comparable, read_results
 from nasbench_ar import ConfigError
-from nasbench_ar.system.command import docstring
+from nasbench_ar.system.command import run_command
+from nasbench_ar.system.keys import parse_words
 
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    if {"-h", "--help"} & set(arguments):
-        print(docstring(__name__).strip())
-        return
     words = [word for word in arguments if word.startswith("out=")]
     folders = [Path(word) for word in experiments_among([word for word in arguments if word not in words])]
     if not folders:
@@ -43,4 +40,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main_with_errors(main))
+    sys.exit(run_command(main))

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.races.config import main_with_errors, parse_words
 from experiments.statistics.ranks import kendall
 from experiments.tables import as_markdown, number
 from nasbench_ar import METRICS, ConfigError, Oracle, load
-from nasbench_ar.system.command import docstring
+from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
+from nasbench_ar.system.keys import parse_words
 
 MOST_LINES = 12
 HEADER = ("Epoch", "Kendall's tau-b", "Best tenth found", "Mean of the curve")
@@ -97,9 +97,6 @@ def as_csv(found: Sequence[EpochRank]) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    if {"-h", "--help"} & set(arguments):
-        print(docstring(__name__).strip())
-        return
     given = parse_words(arguments, {"table": "", "objective": "", "table_seed": "mean", "out": ""})
     seed = given["table_seed"]
     if seed != "mean" and not (seed.isascii() and seed.isdigit()):
@@ -114,4 +111,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main_with_errors(main))
+    sys.exit(run_command(main))

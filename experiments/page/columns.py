@@ -7,10 +7,9 @@ A column becomes little-endian bytes in base64, in the smallest of these forms:
     f32   single precision, NaN where the table has nothing
     f64   double precision, likewise; for whole numbers too large for the others
 
-Accuracies are decimals with few digits, so that `u16` gives them back exactly: both
-sides divide a whole number by a power of ten, which IEEE arithmetic rounds alike.
-Only values that are no such decimals (means over seeds, Lipschitz constants) are
-rounded, to single precision.
+Accuracies are decimals with few digits, so `u16` gives them back exactly: both sides divide a whole number by a power
+of ten, which IEEE arithmetic rounds alike.  Only other values (means over seeds, Lipschitz constants) are rounded, to
+single precision.
 """
 
 from __future__ import annotations
@@ -36,15 +35,10 @@ class Column:
     """One thing that the page can put on an axis.
 
     Attributes:
-        name: in the catalogue, of the vector's entry, or of the flag.
-        label: what is printed.
         kind: `metric`, `cost`, `entry`, `flag` or `id`.
-        unit: of the values.
         better: 1 where higher is better, -1 where lower is, 0 where neither.
-        about: the definition in one line.
         doubt: whether the page offers to leave the marked out; only flags that some carry.
         known: number of values.
-        packed: the values, as the module describes.
     """
 
     name: str
@@ -59,11 +53,6 @@ class Column:
 
 
 def pack(values: NDArray[Any]) -> dict[str, Any]:
-    """Bytes of a column in the smallest form that holds it.
-
-    Args:
-        values: (n,) bool, integers or float64; NaN where missing.
-    """
     if values.dtype == np.bool_:
         return {"form": "u8", "data": _base64(values, "<u1")}
     values = np.asarray(values, dtype=np.float64)
@@ -105,12 +94,7 @@ def present(oracle: Oracle) -> NDArray[np.int32]:
 
 
 def columns(oracle: Oracle, table_seed: Any = "mean") -> list[Column]:
-    """Every column of a table over the architectures of `present`: costs, metrics, entries, flags, number.
-
-    Args:
-        oracle: the table.
-        table_seed: training seed to look up, or `mean`.
-    """
+    """Every column of a table over the architectures of `present`: costs, metrics, entries, flags, number."""
     indices = present(oracle)
     out = []
     for name in oracle.metrics:

@@ -1,8 +1,7 @@
 """One HTML file that loads nothing: the template, the style and the scripts, filled in.
 
-Everything that stands in the template is escaped by Jinja; data for the scripts is
-JSON in which no character can end its element.  A content security policy in the page
-itself allows its own scripts by their hashes, no other, and no connection to anywhere.
+Jinja escapes everything in the template; data for the scripts is JSON in which no character can end its element.  A
+content security policy in the page allows its own scripts by their hashes, no other, and no connection to anywhere.
 """
 
 from __future__ import annotations
@@ -31,16 +30,7 @@ _ASSETS = "experiments.page"
 
 @dataclass(frozen=True)
 class Page:
-    """What a report is about.
-
-    Attributes:
-        oracle: the table.
-        races: stored runs, one race a section.
-        left_out: a line on each folder of results that was left out.
-        sections: further parts, behind the races.
-        commit: of the code that makes the page, or None.
-        versions: of the libraries that make it.
-    """
+    """What a report is about: a table, races (one section each), folders left out (a line each), further sections."""
 
     oracle: Oracle
     races: tuple[Race, ...] = ()
@@ -88,19 +78,16 @@ def render(page: Page) -> str:
 
 
 def asset(name: str) -> str:
-    """Text of a file of `assets/`."""
     return (resources.files(_ASSETS) / "assets" / name).read_text(encoding="utf-8")
 
 
 def plotly_script() -> str:
-    """The plotting library as its Python package ships it."""
     from plotly.offline import get_plotlyjs
 
     return str(get_plotlyjs())
 
 
 def _refuse_end_of_script(script: str) -> None:
-    """Raises: ConfigError, rather than write a page that breaks."""
     if "</script" in script.lower() or "<!--" in script:
         raise ConfigError("a script of the page would end its own element; install another version of plotly")
 
@@ -116,7 +103,6 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 def _facts(page: Page) -> list[tuple[str, str]]:
-    """What identifies the table and the code, for the heading."""
     table = page.oracle.table
     space = table.space
     depths, widths = (", ".join(map(str, values)) for values in (space.depth_choices, space.width_choices))
@@ -145,7 +131,6 @@ def _otherwise(oracle: Oracle) -> dict[str, list[str]]:
 
 
 def _listing(oracle: Oracle) -> tuple[list[str], list[list[str]]]:
-    """Every metric of the table: definition, number of values, optimum and where it is."""
     total = len(columns.present(oracle))
     lines = []
     for name in oracle.metrics:

@@ -17,15 +17,7 @@ _QUALITY = 82
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure.
-
-    Attributes:
-        title: what stands above it.
-        findings: what it says, one sentence each.
-        width: in CSS pixels.
-        height: likewise.
-        source: `data:` address of the image.
-    """
+    """One figure: its findings, a sentence each, its size in CSS pixels, and its image as a `data:` address."""
 
     title: str
     findings: tuple[str, ...]

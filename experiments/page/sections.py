@@ -21,16 +21,7 @@ Lines = Sequence[Sequence[str]]
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page made of tables and pictures.
-
-    Attributes:
-        key: of the element, for links.
-        title: its heading.
-        intro: paragraphs.
-        tables: title, header and lines of each.
-        outro: what the tables' words mean, one paragraph each.
-        pictures: figures, below the tables.
-    """
+    """Tables and pictures; `key` is for links, `tables` are (title, header, lines), `outro` explains their words."""
 
     key: str
     title: str

@@ -39,14 +39,7 @@ MARKS = (1, 10, 25, 50, 100, 250, 500, 1000)  # queries at which the page's tabl
 
 
 def bands(best: FloatArray) -> dict[str, FloatArray]:
-    """Centre and edges of a searcher's trajectories, each (queries,) float64.
-
-    `mean` with its 95 % interval `mean_low` and `mean_high` (Student's t), and `median`
-    with the middle 80 % of the runs, `run_low` to `run_high`.  A single run is its own band.
-
-    Args:
-        best: (runs, queries) incumbents.
-    """
+    """(queries,) mean with its 95 % t interval, and median with the middle 80 %, of (runs, queries) incumbents."""
     runs = len(best)
     mean = best.mean(axis=0)
     half = t_quantile(runs) * best.std(axis=0, ddof=1) / np.sqrt(runs) if runs > 1 else np.zeros_like(mean)
@@ -62,21 +55,12 @@ def bands(best: FloatArray) -> dict[str, FloatArray]:
 
 
 def finds(experiment: Experiment, positions: NDArray[np.int32]) -> dict[str, Any]:
-    """Which architectures the runs of an experiment reported, and how many runs each.
-
-    Args:
-        experiment: a finished experiment.
-        positions: (n,) ascending indices of the architectures on the page.
-
-    Returns:
-        `at`: positions on the page, `runs`: number of runs of each.
-    """
+    """Positions on the page (among ascending `positions`) of the reported architectures, and how many runs each."""
     found, runs = np.unique(experiment.runs.reported, return_counts=True)
     return {"at": np.searchsorted(positions, found).tolist(), "runs": runs.tolist()}
 
 
 def signs(names: Sequence[str]) -> list[dict[str, Any]]:
-    """How the page draws each searcher: number of the colour, dashes, marker, and whether it is one as published."""
     return [
         {
             "colour": COLOURS.index(look.colour),
@@ -89,12 +73,7 @@ def signs(names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def race_data(race: Race, signs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """What the page's scripts need of a race, as plain data for JSON.
-
-    Args:
-        race: stored runs.
-        signs: of its searchers, by name.
-    """
+    """What the page's scripts need of a race, as plain data for JSON; `signs` by searcher."""
     first = race.experiments[0]
     metric = METRICS[race.objective]
     curves = [e.curve for e in race.experiments]

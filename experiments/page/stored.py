@@ -25,9 +25,6 @@ class Race:
     """Experiments that can stand in one table: one objective, one budget, one choice of training seeds.
 
     Attributes:
-        objective: the metric that guided the search.
-        queries: budget of a run.
-        table_seed: training seed looked up, or `mean`.
         experiments: in the order of `searchers.ALL_SEARCHERS`, a user's own behind them.
         computed_by: commits and versions that computed the runs, without repeats.
     """
@@ -40,31 +37,18 @@ class Race:
 
     @property
     def names(self) -> list[str]:
-        """Of the searchers."""
         return [experiment.config.searcher_name for experiment in self.experiments]
 
     @property
     def parts(self) -> list[tuple[Experiment, ...]]:
-        """The searchers, and the authors' as they behave: each part is compared within itself."""
+        """The corrected searchers, and the authors' as they behave: each part is compared within itself."""
         published = tuple(e for e in self.experiments if e.config.searcher_name.startswith(PUBLISHED))
         others = tuple(e for e in self.experiments if e not in published)
         return [part for part in (others, published) if part]
 
 
 def read_races(folder: Path, oracle: Oracle) -> tuple[list[Race], list[str]]:
-    """All races stored in the folders below one folder.
-
-    Args:
-        folder: `<out>/<table>` of the commands that ran them.
-        oracle: the table they must have been run on.
-
-    Returns:
-        The races, those on the table's own objective first, then by the number of
-        searchers; and a line on each folder that was left out.
-
-    Raises:
-        ResultsError: when a result folder is damaged.
-    """
+    """All races below `<out>/<table>`, those on its own objective first, and a line on each folder left out."""
     races: dict[tuple[str, int, str], list[tuple[Experiment, dict[str, Any]]]] = {}
     left_out = []
     try:
@@ -97,11 +81,7 @@ def _unfit(path: Path, config: dict[str, Any], oracle: Oracle) -> str | None:
 
 
 def read_experiment(folder: Path, oracle: Oracle) -> Experiment:
-    """One result folder as `experiments.run` reports it, over all runs that are finished.
-
-    Raises:
-        ResultsError: when the folder is damaged.
-    """
+    """One result folder as `experiments.run` reports it, over all runs that are finished."""
     store = RunStore(folder)
     stored = checked_config(folder)
     seeds = store.stored()

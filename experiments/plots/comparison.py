@@ -49,7 +49,6 @@ def column_style() -> Iterator[None]:
 
 
 def note(comparison: Comparison) -> str:
-    """Where the numbers come from, for the foot of a picture."""
     return f"table {comparison.table}: {comparison.title}"
 
 
@@ -63,11 +62,7 @@ def _points(unit: str) -> str:
 
 @column_style()
 def draw_anytime(comparison: Comparison) -> Figure:
-    """Regret against queries: above the mean and its interval, below the median and the middle half.
-
-    The axis is logarithmic, but linear near 0 where a line reaches it, as the median of
-    a good searcher does.
-    """
+    """Regret against queries: above the mean and its interval, below the median and the middle half."""
     import matplotlib.pyplot as plt
 
     figure, (above, below) = plt.subplots(
@@ -82,13 +77,7 @@ def draw_anytime(comparison: Comparison) -> Figure:
 
 @column_style()
 def draw_regret(comparison: Comparison, kind: str, *, axes: Axes | None = None) -> Axes:
-    """One panel of `draw_anytime`.
-
-    Args:
-        comparison: what to draw.
-        kind: `mean`, with its 95 % t interval, or `median`, with the middle half of the runs.
-        axes: where to draw; a new figure by default.
-    """
+    """One panel of `draw_anytime`; `kind` is `mean` (95 % t interval) or `median` (middle half of the runs)."""
     axes = axes or _new_axes(2.4)
     most = max(len(course.seeds) for course in comparison.courses)
     x = np.arange(1, comparison.queries + 1)
@@ -111,10 +100,7 @@ def draw_regret(comparison: Comparison, kind: str, *, axes: Axes | None = None) 
 
 
 def _regret_axis(axes: Axes, comparison: Comparison) -> None:
-    """Logarithmic; where a mean or median reaches 0, linear below the smallest other one.
-
-    The first few queries, which span a range of their own, are partly out of view.
-    """
+    """Logarithmic; where a line reaches 0, linear below the smallest other value; the first queries may be cut off."""
     from matplotlib.ticker import FuncFormatter
 
     start = min(9, comparison.queries - 1)
@@ -145,8 +131,8 @@ def _regret_axis(axes: Axes, comparison: Comparison) -> None:
 def draw_profile(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
     """Share of the runs that end within a regret of the optimum, with exact binomial bands.
 
-    A run-score distribution in the sense of Agarwal et al. (2021), not Dolan and More's
-    ratio to the best solver: there is one problem here, and many runs.
+    A run-score distribution in the sense of Agarwal et al. (2021), not Dolan and More's ratio to the best solver: there
+    is one problem here, and many runs.
     """
     alone = axes is None
     axes = axes or _new_axes(2.9 + _legend_room(comparison))
@@ -180,8 +166,7 @@ def draw_profile(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
 def draw_ranks(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
     """Critical-difference diagram (Demsar 2006) at the largest budget: mean ranks, bars over what no test tells apart.
 
-    Names, with their mean ranks, on the left are the better half.  The width of Nemenyi's critical difference is
-    drawn where its test makes the bars.  Positions are inches.
+    The better half stands on the left.  Nemenyi's critical difference is drawn where its test makes the bars.
     """
     ranking = comparison.rankings[-1]
     names = sorted(ranking.average, key=lambda name: ranking.average[name])
@@ -257,7 +242,6 @@ def _legend_room(comparison: Comparison) -> float:
 
 
 def _legend(axes: Axes) -> None:
-    """Above everything, where it hides nothing."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     handles, names = axes.get_legend_handles_labels()

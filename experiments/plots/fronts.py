@@ -22,13 +22,10 @@ if TYPE_CHECKING:
 
 @plain_text()
 def draw_front(fronts: Fronts, oracle: Oracle) -> Axes:
-    """Every other objective against the first, one panel each.
+    """Every other objective against the first, one panel each; returns the first panel.
 
-    Grey: all architectures that may be chosen.  Black: the exact front.  The searcher's
-    colour: the front of the run whose hypervolume is the median of the runs.
-
-    Returns:
-        The first panel.
+    Grey: all architectures that may be chosen.  Black: the exact front.  Coloured: the front of the run with the median
+    hypervolume.
     """
     import matplotlib.pyplot as plt
 
@@ -74,7 +71,6 @@ def _mark(
 
 
 def _axis(oracle: Oracle, objective: str, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
-    """Values in a unit that fits, and its label."""
     if METRICS[objective].unit not in ("MACs", "parameters"):
         return values, objective_axis(oracle, objective)
     factor, unit = scaled(values, METRICS[objective].unit)
@@ -87,7 +83,6 @@ def _title(fronts: Fronts) -> str:
 
 
 def draw_volumes(several: Sequence[Fronts]) -> Any:
-    """Anytime hypervolume with bands; axes."""
     curves = [Curve(fronts.name, fronts.volumes) for fronts in several]
     axes = draw_trajectories(curves, ylabel="hypervolume, share of the exact front's")
     lowest = axes.get_ylim()[0]

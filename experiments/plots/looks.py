@@ -3,11 +3,9 @@
     >>> [look.colour for look in looks(["bananas", "published_bananas"])]
     ['#CC79A7', '#CC79A7']
 
-A searcher of the toolkit has its own colour and marker and a solid line; the authors' form
-of it has the same colour and marker and a dashed line.  The checksum of any other name
-chooses a broken line, a marker and a colour, where possible one that no other searcher of
-the picture has.  The searchers of `searchers.fidelity` share the colours of the others:
-they never race each other.
+A searcher of the toolkit has its own colour and marker and a solid line; the authors' form of it a dashed line.  The
+checksum of any other name chooses a broken line, a marker and a colour, where possible one that no other searcher of
+the picture has.  The searchers of `searchers.fidelity` share colours with the others: they never race each other.
 """
 
 from __future__ import annotations
@@ -45,13 +43,7 @@ _OWN_MARKERS = ("*", "<", ">", "d", "p", "h", "8")
 
 @dataclass(frozen=True)
 class Look:
-    """One searcher's line.
-
-    Attributes:
-        colour: one of `COLOURS`.
-        dashes: lengths of strokes and gaps in widths of the line; empty for a solid one.
-        marker: matplotlib's code.
-    """
+    """One searcher's line; `dashes` are lengths of strokes and gaps in widths of the line, empty for a solid one."""
 
     colour: str
     dashes: tuple[float, ...]
@@ -59,17 +51,11 @@ class Look:
 
     @property
     def line(self) -> dict[str, Any]:
-        """Keywords of matplotlib's `plot`."""
         return {"color": self.colour, "linestyle": (0, self.dashes) if self.dashes else "-", "marker": self.marker}
 
 
 def looks(names: Sequence[str]) -> list[Look]:
-    """The look of each searcher of a picture.
-
-    Args:
-        names: of the searchers; a path counts by its last part.  A name that is there again
-            keeps its colour and marker, with another line.
-    """
+    """Looks of a picture's searchers; a path counts by its last part, a repeated name gets another line."""
     stems = [name.rpartition("/")[2] for name in names]
     found = {stem: _known(stem) for stem in stems if stem.removeprefix(PUBLISHED) in _PLACES}
     for stem in sorted(set(stems) - set(found)):  # sorted, so that the order of the names changes nothing
@@ -107,5 +93,4 @@ def _turned(choices: Sequence[Any], by: int) -> list[Any]:
 
 
 def wrapped_name(name: str, characters: int) -> str:
-    """The same on lines of at most so many characters."""
     return "\n".join(textwrap.wrap(proper_name(name), characters)) or repr(name)  # of underscores alone nothing is left

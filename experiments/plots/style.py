@@ -1,4 +1,4 @@
-"""How the figures look: sizes for print, fonts of at least 7 points, and texts that stand as they are."""
+"""How the figures look: sizes for print, fonts of at least 7 points, and texts that are printed as they are."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _RC: dict[Any, Any] = PLAIN | {
 
 @contextmanager
 def plain_text() -> Iterator[None]:
-    """Texts of what is drawn and saved inside stand as they are; also a decorator."""
+    """Print the texts of what is drawn and saved inside as they are; also a decorator."""
     import matplotlib as mpl
 
     with mpl.rc_context(PLAIN):
@@ -71,7 +71,6 @@ def plain_text() -> Iterator[None]:
 
 @contextmanager
 def print_style() -> Iterator[None]:
-    """Matplotlib's settings for everything drawn and saved inside."""
     import matplotlib as mpl
 
     with mpl.rc_context(_RC):
@@ -95,7 +94,6 @@ def panels(rows: int, columns: int, *, width: float, height: float, **keywords: 
 
 
 def footnote(figure: Figure, note: str, most: int = 4) -> None:
-    """Where the numbers come from, wrapped to the figure's width; beyond `most` lines it ends in an ellipsis."""
     characters = int(figure.get_size_inches()[0] * 72 / (0.56 * SMALLEST_FONT))
     lines = textwrap.wrap(note, characters, max_lines=most, placeholder=" …")
     figure.supxlabel("\n".join(lines), fontsize=SMALLEST_FONT, color=MUTED)
@@ -109,7 +107,7 @@ def level_colours(count: int) -> list[Any]:
 
 
 def scaled(values: NDArray[np.float64], unit: str) -> tuple[float, str]:
-    """What to divide costs by, so that the axis reads well, and its label, such as `MACs (millions)`."""
+    """Divisor that makes an axis of costs read well, and its label, such as `MACs (millions)`."""
     top = float(np.nanmax(values))
     for factor, word in ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands")):
         if top >= factor:
@@ -118,13 +116,11 @@ def scaled(values: NDArray[np.float64], unit: str) -> tuple[float, str]:
 
 
 def dots(count: int) -> dict[str, Any]:
-    """Keywords of a scatter of this many points: small and translucent where there are thousands."""
     size, alpha = (1.0, 0.35) if count > 2000 else (3.0, 0.5) if count > 300 else (8.0, 0.7)
     return {"s": size, "alpha": alpha, "linewidths": 0, "rasterized": True, "color": COLOURS[0]}
 
 
 def letter(ax: Axes, text: str) -> None:
-    """The title of a panel, at its left."""
     ax.set_title(text, loc="left")
 
 
@@ -136,18 +132,7 @@ NO_DATES = {
 
 
 def save_figure(axes: Axes, path: Path, *, note: str) -> None:
-    """Write a picture, atomically, with a note on where the numbers come from.
-
-    Args:
-        axes: what to save, any of its figure's; the figure is closed.
-        path: ends in `.png` (200 dots per inch; a `.pdf` of the same name is written too),
-            `.pdf` or `.svg`.
-        note: what stands at the foot, on as many lines as it needs.
-
-    Raises:
-        ResultsError: on another ending.
-        WriteError: when the file cannot be written.
-    """
+    """Write a picture with a note at its foot, and close it; beside a `.png` of 200 dots per inch, a `.pdf`."""
     import matplotlib.pyplot as plt
 
     figure = axes.get_figure(root=True)
@@ -164,17 +149,7 @@ def save_figure(axes: Axes, path: Path, *, note: str) -> None:
 
 @plain_text()
 def write_figure(figure: Figure, path: Path, *, dpi: int = 200) -> None:
-    """Write a drawing, atomically; equal drawings make equal files.
-
-    Args:
-        figure: what to write.
-        path: ends in `.png`, `.pdf` or `.svg`.
-        dpi: dots per inch of a PNG, and of what is rasterised elsewhere.
-
-    Raises:
-        ResultsError: on another ending.
-        WriteError: when the file cannot be written.
-    """
+    """Write a drawing as `.png`, `.pdf` or `.svg`, atomically; equal drawings make equal files."""
     buffer = io.BytesIO()
     kind = path.suffix.removeprefix(".").lower()
     if kind not in NO_DATES:

@@ -36,17 +36,8 @@ def draw_trajectories(
 ) -> Axes:
     """Mean incumbent against queries, with a band.
 
-    The band of a curve on its own holds the middle 80 % of the runs; where several are
-    compared, it is the 95 % interval of the mean.
-
-    Args:
-        curves: what to lay over each other.
-        ylabel: name and unit of the objective.
-        optimum: best value in the table, a reference line.
-        optimum_name: what the legend calls it.
-        random_expectation: (queries,) exact expectation of random search, another; the
-            axis ends with it, where runs have gone on beyond their budget.
-        axes: where to draw; a new figure by default.
+    The band of a curve on its own holds the middle 80 % of the runs; of several, it is the 95 % interval of the mean.
+    The axis ends with the (queries,) random expectation, where runs have gone on beyond their budget.
     """
     import matplotlib.pyplot as plt
 
@@ -86,7 +77,7 @@ def draw_trajectories(
 
 
 def place_legend(axes: Axes, curves: int, title: str) -> None:
-    """Of few curves where they leave room; of many to the right of the axes, where it hides none of them."""
+    """Inside for few curves; for many to the right of the axes, where it hides none of them."""
     place: dict[str, Any] = {"loc": "best"}
     if curves > MOST_INSIDE:
         place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0}
@@ -101,7 +92,7 @@ def place_legend(axes: Axes, curves: int, title: str) -> None:
 
 
 def marker_spots(points: int, k: int, curves: int) -> tuple[int, int]:
-    """First point and step of the markers of curve k of several, so that they do not lie on each other."""
+    """First point and step of the markers of curve k, so that those of several curves do not overlap."""
     step = max(1, points // 8)
     return (k + 1) * step // (curves + 1), step
 

@@ -1,8 +1,7 @@
-"""What is read back of a result folder, checked before anything is made of it.
+"""Check everything that is read back of a result folder before it is used.
 
-A `config.yaml` may be cut short, edited or of another program, and a run may have been
-copied from elsewhere: each of these is a `ResultsError` that names the file, and never
-a number in a report.
+A `config.yaml` may be cut short, edited or of another program, and a run may have been copied from elsewhere: each of
+these is a `ResultsError` that names the file, and never a number in a report.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ Check = Callable[[Any], bool]
 
 
 def _text(value: Any) -> bool:
-    """One line that can be printed."""
     if not isinstance(value, str) or not 0 < len(value) <= _LONGEST:
         return False
     return len(value.splitlines()) == 1 and value.encode("utf-8", "ignore").decode() == value
@@ -87,15 +85,7 @@ _OUTSIDE: dict[str, tuple[Check, bool]] = {
 
 
 def checked_config(folder: Path, *, fidelity: bool = False) -> dict[str, Any]:
-    """The `config.yaml` of a result folder, with all that reports take from it.
-
-    Args:
-        folder: `<out>/<table>/<searcher>`.
-        fidelity: whether it must be of `experiments.fidelity` instead of `experiments.run`.
-
-    Raises:
-        ResultsError: when it is missing or damaged, or of the other command.
-    """
+    """The `config.yaml` of a result folder, with all that reports take from it."""
     config = RunStore(folder).read_config()
     marks: Mapping[str, Any] = config["fingerprint"]
     if ("budget" in marks) != fidelity:
@@ -118,16 +108,6 @@ def limits_of(marks: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _check_marks(folder: Path, marks: Mapping[str, Any], oracle: Oracle) -> None:
-    """Make sure that a fingerprint can be of races on a table.
-
-    Args:
-        folder: of the results.
-        marks: their fingerprint.
-        oracle: the table.
-
-    Raises:
-        ResultsError: when more queries were made than there are architectures, or when none keeps the limits.
-    """
     size = oracle.space.product_size
     if marks["queries"] > size:
         raise _damaged(folder, f"fingerprint.queries is {marks['queries']}, table {oracle.name} has {size}")
@@ -141,34 +121,13 @@ def _check_marks(folder: Path, marks: Mapping[str, Any], oracle: Oracle) -> None
 
 
 def check_runs(folder: Path, marks: Mapping[str, Any], runs: Runs, oracle: Oracle) -> None:
-    """Make sure that runs are of a table: its architectures, and its values where the searcher saw those.
-
-    Args:
-        folder: of the results.
-        marks: their fingerprint.
-        runs: as stored.
-        oracle: the table.
-
-    Raises:
-        ResultsError: names the first run that is not.
-    """
+    """Make sure that runs are of a table: its architectures, and its values where the searcher saw those."""
     _check_marks(folder, marks, oracle)
     _check_values(folder, marks, runs, oracle)
 
 
 def load_runs(store: RunStore, marks: Mapping[str, Any], seeds: Sequence[int], queries: int, oracle: Oracle) -> Runs:
-    """Load runs, and make sure that they are of a table.
-
-    Args:
-        store: of the results.
-        marks: their fingerprint.
-        seeds: of the runs.
-        queries: as `RunStore.load`.
-        oracle: the table.
-
-    Raises:
-        ResultsError: as `RunStore.load` and `check_runs`; a fingerprint that cannot be, before anything is loaded.
-    """
+    """Load runs that are of a table; an impossible fingerprint is refused before anything is loaded."""
     _check_marks(store.folder, marks, oracle)
     runs = store.load(seeds, queries)
     _check_values(store.folder, marks, runs, oracle)

@@ -33,12 +33,8 @@ from searchers.library_search import BorrowedSearcher
 def complete(config: RunConfig, oracle: Oracle, parent: Path) -> Iterator[tuple[Race, RunStore, Runs]]:
     """Carry out the runs that are missing; the runs asked for lie in a folder below `parent`.
 
-    What is done with them belongs into the block: until it ends, no other configuration can
-    have the folder.  A report that cannot be written ends the block, with a note where no
-    run was missing.
-
-    Raises:
-        NasbenchError: as `run_experiment`.
+    Work on them in the block: until it ends, no other configuration can have the folder.  A report that cannot be
+    written ends the block, with a note where no run was missing.
     """
     config.check()
     race, fingerprint = _plan(config, oracle)
@@ -106,7 +102,6 @@ def _plan(config: RunConfig, oracle: Oracle) -> tuple[Race, dict[str, Any]]:
 
 
 def _target(config: RunConfig, *, several: bool) -> str:
-    """The searcher's class, or what stands for it where there are several objectives."""
     target = str(config.searcher["_target_"])
     cls = searcher_class(target)
     if not several or issubclass(cls, VectorSearcher):
@@ -171,7 +166,7 @@ def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, engine: Engine
     groups = [seeds[k : k + size] for k in range(0, len(seeds), size)]
     at_a_time = min(at_a_time, len(groups))
     note(f"lock-step groups of up to {size} runs: {len(groups)}, {at_a_time} at a time")
-    here = engine.name == "loky"  # bars of other machines' workers would be seen by nobody
+    here = engine.name == "loky"  # the user does not see bars of other machines' workers
     tasks = [(race, group, store, *same, k % at_a_time if here else None) for k, group in enumerate(groups)]
     if engine.dask is None:
         waves, engine = [tasks], replace(engine, jobs=at_a_time)
@@ -184,19 +179,7 @@ def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, engine: Engine
 
 
 def run_and_store(race: Race, seed: int, store: RunStore, table_hash: str, source: str) -> int:
-    """Carry out one run, unless it is stored by now; returns how many there were to do, 1.
-
-    Args:
-        race: the experiment.
-        seed: of the run.
-        store: where it goes.
-        table_hash: content hash of the experiment's table.
-        source: digest of its searcher's source.
-
-    Raises:
-        EngineError: when this process has another table or another searcher.
-        NasbenchError: as `run_once` and `RunStore.save`.
-    """
+    """Carry out one run, unless it is stored by now; returns 1, the number of runs settled."""
     if not store.has(seed):
         check_same(race.table, table_hash, searcher_class(race.searcher), source)
         store.save(run_once(race, seed))
@@ -206,16 +189,7 @@ def run_and_store(race: Race, seed: int, store: RunStore, table_hash: str, sourc
 def run_group_and_store(
     race: Race, seeds: Sequence[int], store: RunStore, table_hash: str, source: str, line: int | None
 ) -> int:
-    """As `run_and_store`, for runs in lock-step.
-
-    Args:
-        race: the experiment.
-        seeds: of the runs.
-        store: where they go.
-        table_hash: content hash of the experiment's table.
-        source: digest of its searcher's source.
-        line: of the terminal, for a progress bar; None for none.
-    """
+    """Like `run_and_store`, for runs in lock-step; `line` of the terminal is for a progress bar."""
     missing = [seed for seed in seeds if not store.has(seed)]
     if missing:
         check_same(race.table, table_hash, searcher_class(race.searcher), source)
@@ -239,11 +213,7 @@ def ranges(seeds: Sequence[int]) -> str:
 
 
 def check_same(table: str, table_hash: str, searcher: type, source: str) -> None:
-    """Make sure that this process has the table and the searcher of the command that asks it.
-
-    Raises:
-        EngineError: when one of them is another.
-    """
+    """Make sure that this process has the table and the searcher of the command that asks it."""
     if oracle_in(table).table.content_hash != table_hash:
         oracle_in.cache_clear()  # it may have been replaced since this process opened it
         if oracle_in(table).table.content_hash != table_hash:
@@ -257,5 +227,5 @@ def check_same(table: str, table_hash: str, searcher: type, source: str) -> None
 
 @functools.lru_cache(maxsize=64)
 def _digest(searcher: type) -> str:
-    """Taken once, when a process has just imported a class: files that change later are not what runs."""
+    """Taken once, just after a process imported a class: files that change later are not what runs."""
     return provenance.source_digest(searcher)

@@ -1,4 +1,4 @@
-"""The command line: Hydra's `key=value` syntax, composed into a `RunConfig`.
+"""The keys of a race, and the words that give them.
 
     searcher=bananas searcher.members=10 runs=100
     searcher._target_=my_module.MySearcher searcher.temperature=0.5
@@ -9,39 +9,27 @@ hyperparameter has its default in one place.
 
 from __future__ import annotations
 
-import difflib
 import importlib
-import os
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
-
-from hydra import compose, initialize
-from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from nasbench_ar import METRICS, load
 from nasbench_ar.errors import ConfigError, NasbenchError, first_line, shown
 from nasbench_ar.library import default_folder, installed
-from nasbench_ar.system.command import carry_out, docstring
+from nasbench_ar.system.command import docstring
 from nasbench_ar.system.engine import Engine
-from nasbench_ar.system.process import require_open_files
+from nasbench_ar.system.keys import any_value, as_word, check_keys, describe_keys, paragraph, read_words, split_words
 from searchers import ALL_SEARCHERS, Searcher, hyperparameters
 from searchers.fidelity import FIDELITY_SEARCHERS
 
-CUSTOM = "custom"
 MOST_SEEDS = 2**32
 MOST_RUNS = 1_000_000
 LARGEST_ARGUMENT = 2**63 - 1
+KEPT = "finished runs are kept, the same command goes on from there"
 LONGEST_NAME = 200  # bytes; file systems take 255, temporary names need some of them
-MOST = 10_000_000  # numbers that the small commands take
 NOISES = ("none", "run", "query")
 CONDITIONS = ("constraint", "noise", "images")  # keys of what a searcher may not choose, or does not see
-QUOTED_KEYS = ("table", "out", "name", "dask", "objective", "constraint")
 
 
 def is_folder_name(name: str) -> bool:
@@ -209,11 +197,11 @@ def searcher_class(target: str, base: type = Searcher) -> type[Any]:
     return found
 
 
-def parse_command_line(arguments: Sequence[str], front: Front = RACES, **fixed: Any) -> Any:
+def parse_command_line(words: Sequence[str], front: Front = RACES, **fixed: Any) -> Any:
     """Turn `key=value` words into a checked configuration.
 
     Args:
-        arguments: the words, without the program's name.
+        words: without the program's name.
         front: the command.
         fixed: values that replace a field's default.
 
@@ -223,119 +211,37 @@ def parse_command_line(arguments: Sequence[str], front: Front = RACES, **fixed: 
     Raises:
         ConfigError: on an unknown key, searcher or value; lists the valid ones.
     """
-    words = _prepare(arguments, front)
-    root = _register(front)
-    try:
-        with initialize(version_base="1.3", config_path=None):
-            composed = compose(config_name=root, overrides=[*words])
-        values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    except (HydraException, OmegaConfBaseException, OverflowError) as error:  # a whole number beyond all floats
-        raise ConfigError(first_line(error)) from error
-    given = {word.lstrip("+~").split("=")[0] for word in words}
-    values |= {key: value for key, value in fixed.items() if key not in given}
-    config = front.schema(**values)
+    pairs = split_words(words)
+    check_keys([key.partition(".")[0] for key, _ in pairs], front.keys)
+    searcher = _searcher([(key, text) for key, text in pairs if key.partition(".")[0] == "searcher"], front)
+    rest = [(key, text) for key, text in pairs if key.partition(".")[0] != "searcher"]
+    config = read_words(rest, front.schema(searcher=searcher, **fixed))
     config.check()
     return config
 
 
-def parse_words(
-    arguments: Sequence[str], defaults: Mapping[str, str | int], ranges: Mapping[str, tuple[int, int]] | None = None
-) -> dict[str, Any]:
-    """Read `key=value` words of the small commands; a default that is a number asks for one.
-
-    Args:
-        arguments: the words.
-        defaults: of all keys.
-        ranges: least and largest number of a key, where it is not 0 to 10 million.
-
-    Raises:
-        ConfigError: on other words or keys, or what is no number in the key's range.
-    """
-    out: dict[str, Any] = dict(defaults)
-    for word in arguments:
-        key, mark, value = word.partition("=")
-        if not mark or key not in defaults:
-            raise ConfigError(f"{shown(word)}: expected {', '.join(f'{known}=' for known in defaults)}")
-        if isinstance(defaults[key], int):
-            least, most = (ranges or {}).get(key, (0, MOST))
-            if not (value.isascii() and value.isdigit() and len(value) < 9 and least <= int(value) <= most):
-                raise ConfigError(f"{key}={shown(value)}: expected a number from {least} to {most}")
-            out[key] = int(value)
-        else:
-            out[key] = value
-    return out
-
-
-def _register(front: Front) -> str:
-    """Store the configuration of a command; returns the name of its root."""
-    store = ConfigStore.instance()
-    schema, root = f"nasbench_ar_{front.schema.__name__}_schema", f"nasbench_ar_{front.schema.__name__}"
-    store.store(name=schema, node=OmegaConf.structured(front.schema))
-    store.store(name=root, node={"defaults": [schema, {"searcher": front.default}, "_self_"]})
-    for name, cls in front.searchers.items():
-        store.store(group="searcher", name=name, node={"_target_": target_of(cls), **hyperparameters(cls)})
-    store.store(group="searcher", name=CUSTOM, node={"_target_": MISSING})
-    return root
-
-
-def _prepare(arguments: Sequence[str], front: Front) -> list[str]:
-    """Check keys and make `searcher._target_=...` stand for a searcher without further defaults."""
-    for word in arguments:
-        if word.startswith("-") or not ("=" in word or word.startswith("~")):
-            raise ConfigError(f"{shown(word)}: expected key=value, as runs=3; --help lists the keys")
-    arguments = [_quoted(word) for word in arguments]
-    try:
-        overrides = OverridesParser.create().parse_overrides(arguments)
-    except HydraException as error:
-        reason = first_line(error)
-        reason = "" if "Exception" in reason else f" ({reason})"  # the name of a parser's class tells nobody anything
-        raise ConfigError(
-            f"cannot read {shown(' '.join(arguments), 300)}: words have the form key=value, and a value with special "
-            f"characters stands in quotes, key='\"value\"'{reason}"
-        ) from error
-    except ValueError as error:  # a number of thousands of digits
-        raise ConfigError(f"cannot read {shown(' '.join(arguments))}: {first_line(error)}") from error
-    for override in overrides:
-        if override.is_delete():
-            raise ConfigError(f"{override.input_line!r}: nothing can be removed from the configuration")
-        root = override.key_or_group.split(".")[0]
-        if root not in front.keys:
-            close = difflib.get_close_matches(root, front.keys, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            raise ConfigError(f"unknown key {root!r}; {hint}valid keys: {', '.join(front.keys)}")
-    groups = [str(o.value()) for o in overrides if o.key_or_group == "searcher"]
-    group = groups[-1] if groups else None  # the last word counts, as for every key
-    if unknown := [name for name in groups if name not in front.searchers]:
+def _searcher(pairs: Sequence[tuple[str, str]], front: Front) -> dict[str, Any]:
+    """`_target_` and arguments: a searcher's own defaults, or none for a class of the user's."""
+    arguments: dict[str, Any] = {}
+    for key, text in pairs:
+        if argument := key.partition(".")[2]:
+            arguments[argument] = text if argument == "_target_" else any_value(key, text)
+    names = [text for key, text in pairs if key == "searcher"]
+    if unknown := [name for name in names if name not in front.searchers]:
         raise ConfigError(
             f"unknown searcher {shown(unknown[0])}; known: {', '.join(front.searchers)}; "
             "or your own by searcher._target_=my_module.MySearcher"
         )
-    if group is None and any(o.key_or_group == "searcher._target_" for o in overrides):
-        added = [
-            w if not w.startswith("searcher.") or w.startswith("searcher._target_=") else f"++{w}" for w in arguments
-        ]
-        return [f"searcher={CUSTOM}", *added]
-    _check_arguments(group or front.default, overrides, front)
-    return arguments
-
-
-def _quoted(word: str) -> str:
-    """Paths, lists and limits may hold characters that mean something in Hydra's syntax."""
-    key, mark, value = word.partition("=")
-    if not mark or key not in QUOTED_KEYS or value in ("", "null") or value[0] in "'\"":
-        return word
-    escaped = value.replace("'", "\\'")
-    return f"{key}='{escaped}'"
-
-
-def _check_arguments(group: str, overrides: Sequence[Any], front: Front) -> None:
-    known = hyperparameters(front.searchers[group])
-    for override in overrides:
-        root, _, argument = override.key_or_group.partition(".")
-        if root == "searcher" and argument and argument.split(".")[0] not in (*known, "_target_"):
-            raise ConfigError(
-                f"searcher {group} has no argument {argument!r}; it takes {', '.join(known) or 'none at all'}"
-            )
+    if not names and "_target_" in arguments:
+        return arguments
+    name = names[-1] if names else front.default
+    cls = front.searchers[name]
+    known = hyperparameters(cls)
+    for argument in arguments:
+        if argument not in (*known, "_target_"):
+            takes = ", ".join(known) or "none at all"
+            raise ConfigError(f"searcher {name} has no argument {shown(argument)}; it takes {takes}")
+    return {"_target_": target_of(cls), **known, **arguments}
 
 
 HELP = """{about}
@@ -344,8 +250,7 @@ usage: {program} [key=value ...]
 
 keys and defaults:
 {keys}{more}{searchers}{at_hand}
-Documentation: {docs} in the repository.
-"""
+Documentation: {docs} in the repository."""
 SEARCHERS = """
 searchers and their arguments (searcher=NAME searcher.ARGUMENT=VALUE):
 {searchers}  your own: searcher._target_=my_module.MySearcher searcher.ARGUMENT=VALUE
@@ -373,30 +278,21 @@ def help_text(
         default: the searcher when none is named; the front's by default.
         front: the command.
     """
-    said = [docstring(cls) for cls in reversed(front.schema.__mro__) if issubclass(cls, RunConfig)]
-    lines = [line.strip() for doc in said for line in doc.partition("Attributes:")[2].splitlines()]
-    words = dict(line.replace("`", "").rstrip(".").split(": ", 1) for line in lines if ": " in line)
-    words["searcher"] = "one of the searchers below, or your own"
-    defaults = {f.name: _shown(getattr(front.schema(), f.name)) for f in fields(front.schema)}
-    defaults["searcher"] = default or front.default
-    keys = ["searcher", *(key for key in front.keys if key != "searcher")]
+    first = paragraph(f"searcher={default or front.default}", "one of the searchers below, or your own")
+    first = "" if "searcher" in hidden else first
     blocks = []
     for name, cls in front.searchers.items():
-        settings = [f"{key}={_shown(value)}" for key, value in hyperparameters(cls).items()]
-        blocks.append(_entry(f"{name}:", ", ".join(settings) or "no arguments"))
+        settings = [f"{key}={as_word(value)}" for key, value in hyperparameters(cls).items()]
+        blocks.append(paragraph(f"{name}:", ", ".join(settings) or "no arguments"))
     return HELP.format(
         program=program,
         about=docstring(module).strip(),
-        keys="".join(_entry(f"{key}={defaults[key]}", words.get(key, "")) for key in keys if key not in hidden),
+        keys=first + describe_keys(front.schema(), {"searcher", *hidden, *front.hidden}),
         more=more,
         searchers="" if "searcher" in hidden else SEARCHERS.format(searchers="".join(blocks)),
         at_hand=_at_hand(front),
         docs=docs,
     )
-
-
-def _entry(first: str, text: str) -> str:
-    return textwrap.fill(text, 100, initial_indent=f"  {first:28} ", subsequent_indent=" " * 31) + "\n"
 
 
 def _at_hand(front: Front) -> str:
@@ -410,25 +306,7 @@ def _at_hand(front: Front) -> str:
             if front.curves:
                 guides = [m for m in guides if METRICS[m].curve in oracle.table.curve_names]
             own = f"{oracle.table.default_objective} by default; " if guides else ""
-            blocks.append(_entry(f"{name}:", f"{own}{', '.join(guides) or 'none, since it has no learning curves'}"))
+            blocks.append(paragraph(f"{name}:", f"{own}{', '.join(guides) or 'none, since it has no learning curves'}"))
     except (NasbenchError, OSError) as error:
         return f"\ntables at hand cannot be read: {first_line(error)}\n"
     return f"\ntables at hand (table=null takes {taken}) and their metrics for objective=:\n{''.join(blocks)}"
-
-
-def _shown(value: object) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def main_with_errors(
-    main: Callable[[list[str]], None], arguments: Sequence[str] | None = None, *, runs: bool = False
-) -> int:
-    """Run a command's main, which stores runs or not; returns its exit code."""
-
-    def work(words: list[str]) -> None:
-        require_open_files()
-        os.environ["MPLBACKEND"] = "Agg"  # pictures are files; another value may be none that matplotlib knows
-        main(words)
-
-    kept = "finished runs are kept, the same command goes on from there" if runs else ""
-    return carry_out(work, arguments, kept=kept)

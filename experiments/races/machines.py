@@ -1,14 +1,12 @@
 """Seeded runs on simulated machines: a searcher asks for epochs, a session reveals and charges them.
 
-Each of `workers` machines trains one architecture at a time, and a training takes as
-long as it costs: the clock runs in the unit of the budget.  When a training ends, the
-searcher is told, and every idle machine asks for work, in the order of the machines'
-trainings; of trainings that end together, the one begun first is told first.  A searcher
-that answers None leaves its machine idle until the next training ends.
+Each of `workers` machines trains one architecture at a time, and a training takes as long as it costs: the clock runs
+in the unit of the budget.  When a training ends, the searcher is told, and every idle machine asks for work, in the
+order of the machines' trainings; of trainings that end together, the one begun first is told first.  A searcher that
+answers None leaves its machine idle until the next training ends.
 
-A training is paid for when it begins.  The one that the rest of the budget does not pay
-to its end stops after the last epoch that it does; nothing begins after it, what runs is
-finished, and the search is over.
+A training is paid for when it begins.  The one that the rest of the budget cannot pay to its end stops after the last
+epoch that it pays; nothing begins after it, what runs is finished, and the search is over.
 """
 
 from __future__ import annotations
@@ -22,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.races.config import searcher_class
-from experiments.races.runner import STALL_LIMIT, oracle_in
+from experiments.races.runner import oracle_in
 from nasbench_ar import ConfigError, FidelitySession, NasbenchError, Oracle, SearchError, SpaceExhaustedError
 from nasbench_ar.system.threads import single_threaded
 from searchers.fidelity import FidelitySearcher, Training
+from searchers.trajectory import STALL_LIMIT
 
 
 @dataclass(frozen=True)
@@ -33,13 +32,9 @@ class FidelityRace:
     """What every run of an experiment has in common; plain data, so that workers can get it.
 
     Attributes:
-        table: folder of the table.
-        objective: metric that guides the search.
-        budget: training per run, in `unit`.
-        unit: `epochs` or `gpu_days`.
-        workers: simulated machines.
+        table: its folder.
+        budget: training per run, in `unit`: `epochs` or `gpu_days`.
         searcher: dotted path of the class.
-        arguments: its constructor arguments.
         table_seed: training seed to look up, or `mean`.
     """
 
@@ -55,16 +50,13 @@ class FidelityRace:
 
 @dataclass(frozen=True)
 class Trace:
-    """What one run did; arrays are over its trainings, in the order in which they ended.
+    """What one run did; arrays are (n,) over its trainings, in the order in which they ended.
 
     Attributes:
-        seed: its seed.
-        arch_index: (n,) int32 what was trained.
-        epoch: (n,) int32 last epoch.
-        began: (n,) float64 simulated time.
-        ended: (n,) float64 simulated time.
-        spent: (n,) float64 cost of this and all trainings that ended before.
-        incumbent: (n,) int32 architecture of the best value revealed so far.
+        epoch: the last one of each training.
+        began: simulated time, as `ended`.
+        spent: cost of this and all trainings that ended before.
+        incumbent: architecture of the best value revealed so far.
         repeats: proposals of what was known already.
         why: empty, or why the run ended before its budget was spent.
     """
@@ -93,32 +85,18 @@ class _Running:
 
 
 def run_once(race: FidelityRace, seed: int) -> Trace:
-    """Carry out one run; the result depends on `race` and `seed` alone.
-
-    Raises:
-        SearchError: when the searcher cannot be built or breaks its contract.
-    """
+    """Carry out one run; the result depends on `race` and `seed` alone."""
     with single_threaded():
         session = open_session(race)
         return simulate(build_searcher(race, session, seed), session, race.workers)
 
 
 def open_session(race: FidelityRace, oracle: Oracle | None = None) -> FidelitySession:
-    """The session of one run.
-
-    Raises:
-        NasbenchError: as `Oracle.fidelity_session`.
-    """
     oracle = oracle or oracle_in(race.table)
     return oracle.fidelity_session(race.objective, budget=race.budget, unit=race.unit, seed=race.table_seed)
 
 
 def build_searcher(race: FidelityRace, session: FidelitySession, seed: int) -> FidelitySearcher:
-    """Construct the race's searcher.
-
-    Raises:
-        SearchError: when the constructor does not take the arguments.
-    """
     cls = searcher_class(race.searcher, FidelitySearcher)
     try:
         return cls(session.space, seed, session.epochs, **race.arguments)
@@ -129,12 +107,7 @@ def build_searcher(race: FidelityRace, session: FidelitySession, seed: int) -> F
 
 
 def simulate(searcher: FidelitySearcher, session: FidelitySession, workers: int) -> Trace:
-    """Ask, train and tell on simulated machines until the budget is spent.
-
-    Raises:
-        ConfigError: when the budget does not pay for one epoch.
-        SearchError: when the searcher breaks its contract.
-    """
+    """Ask, train and tell on simulated machines until the budget is spent."""
     machines = _Machines(searcher, session, workers)
     spent, best, incumbent = 0.0, -np.inf, -1
     rows: list[tuple[int, int, float, float, float, int]] = []
@@ -166,13 +139,7 @@ def simulate(searcher: FidelitySearcher, session: FidelitySession, workers: int)
 
 
 class _Machines:
-    """What runs, and whether more may begin.
-
-    Attributes:
-        running: heap of trainings.
-        open: whether the budget lasts and the searcher goes on.
-        why: why the run ended before its budget was spent, if it did.
-    """
+    """A heap of trainings that run; `open` while more may begin, `why` tells an early end."""
 
     def __init__(self, searcher: FidelitySearcher, session: FidelitySession, workers: int) -> None:
         self.running: list[_Running] = []
@@ -184,7 +151,6 @@ class _Machines:
         self._begun = 0
 
     def begin(self, now: float) -> None:
-        """Give every idle machine work, as far as there is any."""
         while self.open and len(self.running) < self._workers:
             training = self._next_new()
             if training is None:

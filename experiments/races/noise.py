@@ -1,13 +1,11 @@
 """What a search sees of an accuracy that was measured on finitely many images.
 
-`noise=run` and `noise=query` show the searcher Binomial(images, rate) draws in place of
-the table's values, which are taken for the true rates: a search can then be seen to
-over-fit the validation set.  Queries are unique, and a repeated architecture gets its
-first draw again, so that both have the same law; they differ in what is shared.
+`noise=run` and `noise=query` show the searcher Binomial(images, rate) draws in place of the table's values, which are
+taken for the true rates: a search can then be seen to over-fit the validation set.  Queries are unique, and a repeated
+architecture gets its first draw again, so both have the same law; they differ in what is shared.
 
 - `run`: one noisy table per seed, drawn at once: all searchers of a seed see the same.
-- `query`: drawn as the queries come, from the seed: what two searchers see of one
-  architecture is independent.
+- `query`: drawn as the queries come, from the seed: what two searchers see of one architecture is independent.
 """
 
 from __future__ import annotations
@@ -24,25 +22,12 @@ _STREAM = 0x6E6F6973  # keeps the draws apart from a searcher's own, which have 
 
 
 def redraw(percent: FloatArray, images: int, rng: np.random.Generator) -> FloatArray:
-    """Measure every accuracy again on other images: Binomial(images, rate), in percent.
-
-    Args:
-        percent: true accuracies without NaN.
-        images: size of the validation set.
-        rng: of the draws.
-    """
+    """Measure accuracies without NaN again on other images: Binomial(images, rate), in percent."""
     return 100 * rng.binomial(images, np.clip(percent / 100, 0, 1)) / images
 
 
 def observer(column: FloatArray, noise: str, *, images: int, seed: int) -> Callable[[int, float], float] | None:
-    """What `Oracle.session(observe=...)` takes; None for `noise=none`.
-
-    Args:
-        column: (product_size,) true accuracies in percent, NaN where missing.
-        noise: `none`, `run` or `query`.
-        images: size of the validation set.
-        seed: of the run.
-    """
+    """What `Oracle.session(observe=...)` takes, for a (product_size,) column in percent; None for `noise=none`."""
     if noise == "none":
         return None
     rng = np.random.default_rng([seed, _STREAM])
@@ -53,11 +38,7 @@ def observer(column: FloatArray, noise: str, *, images: int, seed: int) -> Calla
 
 
 def check_noise(oracle: Oracle, objective: str) -> None:
-    """Refuse objectives that no binomial draw can stand for.
-
-    Raises:
-        MetricError: unless it is an accuracy, in percent, on the validation set.
-    """
+    """Refuse objectives that no binomial draw can stand for: all but validation accuracies in percent."""
     found = METRICS.get(objective)
     if found is not None and (found.unit != "%" or found.split != "val"):
         fitting = [m for m in oracle.metrics if METRICS[m].unit == "%" and METRICS[m].split == "val"]
@@ -68,11 +49,7 @@ def check_noise(oracle: Oracle, objective: str) -> None:
 
 
 def images_of(oracle: Oracle, given: int | None) -> int:
-    """Number of validation images: as given, or as the table tells, or the NARes protocol's 2,000.
-
-    Raises:
-        ConfigError: when nothing tells it.
-    """
+    """Number of validation images: as given, or as the table tells, or the NARes protocol's 2,000."""
     if given is not None:
         return given
     dataset = oracle.table.meta["source"].get("dataset")
@@ -85,15 +62,7 @@ def images_of(oracle: Oracle, given: int | None) -> int:
 
 
 def chosen_by_seen(seen: FloatArray, true: FloatArray) -> FloatArray:
-    """True value of what looks best so far.
-
-    Args:
-        seen: (runs, queries) accuracies as the searcher saw them, NaN after a run's end.
-        true: (runs, queries) the same architectures' true values.
-
-    Returns:
-        (runs, queries) float64; not monotone, since what looks better may be worse.
-    """
+    """(runs, queries) true value of what looks best so far; not monotone, since what looks better may be worse."""
     filled = np.where(np.isnan(seen), -np.inf, seen)
     best = np.maximum.accumulate(filled, axis=1)
     first = np.diff(best, axis=1, prepend=-np.inf) > 0

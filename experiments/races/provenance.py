@@ -12,24 +12,21 @@ import searchers
 from nasbench_ar.system import versions
 from nasbench_ar.system.versions import git_commit as git_commit
 
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "joblib", "hydra-core", "matplotlib", "torch")
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "joblib", "matplotlib", "torch")
 
 
 def library_versions() -> dict[str, str]:
-    """Python, this toolkit and the libraries it stands on."""
     return versions.versions(_LIBRARIES)
 
 
 def code() -> dict[str, Any]:
-    """What computes runs now: commit and versions."""
     return {"git_commit": git_commit(), "versions": library_versions()}
 
 
 def source_digest(cls: type) -> str:
-    """Hex SHA-256 over the source that decides what a searcher proposes.
+    """Hex SHA-256 over the modules of a class, its bases, and what they import of `searchers`, and so on.
 
-    The modules of the class and its bases, and what they import of `searchers`, in
-    functions too, and so on: a change of another searcher leaves stored runs valid.
+    Imports in functions count too.  A change of another searcher leaves stored runs valid.
     """
     digest = hashlib.sha256()
     for name, path in sorted(_sources(cls).items()):
@@ -38,7 +35,6 @@ def source_digest(cls: type) -> str:
 
 
 def _sources(cls: type) -> dict[str, Path]:
-    """Module name -> file, of all modules that `source_digest` is over."""
     modules = [base.__module__ for base in cls.__mro__ if base.__module__ not in ("abc", "builtins", "typing")]
     found: dict[str, Path] = {}
     while modules:
@@ -53,7 +49,6 @@ def _sources(cls: type) -> dict[str, Path]:
 
 
 def _imports(tree: ast.AST) -> list[str]:
-    """Names in the absolute imports of a module that may be modules."""
     names = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -64,7 +59,6 @@ def _imports(tree: ast.AST) -> list[str]:
 
 
 def _searchers_file(module: str) -> Path | None:
-    """File of a module of the package `searchers`; None for any other name."""
     if module.split(".")[0] != "searchers":
         return None
     path = Path(searchers.__file__).parent.joinpath(*module.split(".")[1:])

@@ -5,16 +5,14 @@
         runs/seed-000012.npz one file a run, written whole or not at all
         trajectories.npz, summary.*, trajectory.png
 
-The same command started again computes only what is missing.  Whatever decides a
-run's result is part of the *fingerprint*: another one is refused, not mixed in.
+The same command started again computes only what is missing.  All that decides a run's result is part of the
+*fingerprint*: another one is refused, not mixed in.
 
-A folder belongs to the configuration whose `config.yaml` was there first; only one of
-several commands can write it.  While a command works it holds a lock on the folder, which
-the system drops when the command ends, however it ends.  A folder without a finished run
-that nobody holds is free for another configuration.  Where a file system has no such
-locks, and for workers that outlive their command, every run is checked twice: it is
-stored only where `config.yaml` has the fingerprint it was computed under, and its file
-carries a digest of that fingerprint, without which it is not read.
+A folder belongs to the configuration whose `config.yaml` was there first; only one of several commands can write it.
+While a command works it holds a lock on the folder, which the system drops when the command ends, however it ends.  A
+folder without a finished run and without a lock is free for another configuration.  Some file systems have no such
+locks, and workers may outlive their command, so every run is checked twice: it is stored only where `config.yaml` has
+the fingerprint it was computed under, and its file carries a digest of that fingerprint, without which it is not read.
 """
 
 from __future__ import annotations
@@ -37,10 +35,10 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from experiments.races.runner import Run
 from nasbench_ar.errors import ResultsError, WriteError, shown
 from nasbench_ar.system.files import note, sweep_partials, write_atomically, write_first
 from nasbench_ar.system.npz import read_npz
+from searchers.trajectory import Trajectory
 
 try:
     import fcntl
@@ -87,7 +85,6 @@ class _Lock:
             held.callback(os.close, self._handle)
 
     def take_alone(self) -> bool:
-        """Whether nobody else has it now."""
         try:
             if self._handle is not None:
                 fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,7 +95,7 @@ class _Lock:
         return True
 
     def share(self) -> None:
-        """Wait until nobody has it alone, and keep anybody from taking it so."""
+        """Wait until no other process has it alone, and keep others from taking it alone."""
         try:
             if self._handle is not None:
                 fcntl.flock(self._handle, fcntl.LOCK_SH)
@@ -132,20 +129,13 @@ def _canonical(value: Any) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def _mark_in(folder: Path, state: tuple[int, ...]) -> str:
-    """`state` changes with the file: it is read once by a worker that stores hundreds of runs."""
+    """A worker that stores hundreds of runs reads the file once: `state` changes with the file."""
     return RunStore(folder)._mark_here()
 
 
 @contextmanager
 def writing_reports(*, computed: bool) -> Iterator[None]:
-    """Reports of runs that were all stored before need not be written: a note says that they were not.
-
-    Args:
-        computed: whether runs were computed now; what cannot be written is an error then.
-
-    Raises:
-        WriteError: see `computed`.
-    """
+    """If no run was computed, a report that cannot be written is a note; otherwise it is a WriteError."""
     try:
         yield
     except WriteError as error:
@@ -162,7 +152,8 @@ class Runs:
         seeds: (runs,) int64.
         arch_index: (runs, queries) int32, -1 where a run had ended.
         scores: (runs, queries) float32 in the objective's unit, NaN where a run had ended.
-        reported: (runs,) int32, the architecture each run reports.
+        incumbent: (runs, queries) int32, what each run would have reported after each query; the last of them
+            where a run had ended.
         repeats: (runs,) int64 free queries.
         ended: why each run ended early; empty where it did not.
     """
@@ -170,9 +161,14 @@ class Runs:
     seeds: NDArray[np.int64]
     arch_index: NDArray[np.int32]
     scores: NDArray[np.float32]
-    reported: NDArray[np.int32]
+    incumbent: NDArray[np.int32]
     repeats: NDArray[np.int64]
     ended: tuple[str, ...]
+
+    @property
+    def reported(self) -> NDArray[np.int32]:
+        """(runs,) int32, the architecture that each run reports in the end."""
+        return self.incumbent[:, -1]
 
     @property
     def early(self) -> str:
@@ -182,32 +178,16 @@ class Runs:
 
 
 class RunStore:
-    """One result folder.
-
-    Attributes:
-        folder: where it is.
-        mark: digest of the fingerprint that runs are stored under; empty for that of `config.yaml`.
-
-    Raises:
-        ResultsError: whenever the folder cannot be read or written.
-    """
+    """One result folder; `mark` is the digest that runs are stored under, empty for that of `config.yaml`."""
 
     def __init__(self, folder: str | os.PathLike[str], mark: str = "") -> None:
         self.folder = Path(folder)
         self.mark = mark
 
     def claim(self, config: Mapping[str, Any], *, overwrite: bool = False) -> ExitStack:
-        """Make the folder this configuration's, or make sure that it is.
+        """Make the folder this configuration's until the returned context ends; ResultsError where it is another's.
 
-        Args:
-            config: the resolved configuration, with its `fingerprint`.
-            overwrite: remove what is stored of another configuration, with its reports.
-
-        Returns:
-            A context; until it ends no other configuration can have the folder.
-
-        Raises:
-            ResultsError: when the folder is another configuration's; lists the differences.
+        `overwrite` removes what is stored of another configuration, with its reports.
         """
         self.mark = mark_of(config["fingerprint"])
         for _ in range(CLAIMS):
@@ -234,7 +214,6 @@ class RunStore:
         raise ResultsError(f"other commands replace {self.folder} again and again; use another name= or out=")
 
     def _settle(self, config: Mapping[str, Any], *, overwrite: bool) -> None:
-        """Write `config.yaml`, or remove what keeps it from being written."""
         stored = self._stored_config()
         if stored is None:
             if any((self.folder / "runs").glob("*")) and self._stored_config() is None:  # nor written by now
@@ -267,11 +246,8 @@ class RunStore:
     def begin(self, config: Mapping[str, Any], code: Mapping[str, Any] | None) -> None:
         """Write `config.yaml` of a claimed folder, before runs are computed or for a report of stored ones.
 
-        Args:
-            config: the resolved configuration, with its `fingerprint`.
-            code: commit and versions that are about to compute runs, or None; added to
-                the list `computed_by`, which grows when a later command, on other
-                versions, computes further runs.  With None the folder may be read-only.
+        `code` (commit and versions) joins the list `computed_by`, which grows when a command on other versions computes
+        further runs.  With None the folder may be read-only.
         """
         for folder in (self.folder, self.folder / "runs"):
             sweep_partials(folder)
@@ -282,11 +258,9 @@ class RunStore:
             self.write(CONFIG, _as_yaml({**config, "computed_by": computed_by}))
 
     def _stored_config(self) -> dict[str, Any] | None:
-        """As `read_config`; None where there is none."""
         return self.read_config() if os.path.lexists(self.folder / CONFIG) else None
 
     def read_config(self) -> dict[str, Any]:
-        """The stored `config.yaml`."""
         path = self.folder / CONFIG
         try:
             config = yaml.load(path.read_bytes(), Loader=_Loader)
@@ -320,11 +294,11 @@ class RunStore:
         return sorted(seed for seed in set(seeds) if self._path(seed).exists())
 
     def finished(self) -> list[int]:
-        """Those that need not be computed any more: files that are not whole are left out."""
+        """Seeds of stored runs, without those whose file is not whole, which are computed again."""
         return [seed for seed in self.stored() if self.has(seed)]
 
     def missing(self, wanted: Sequence[int]) -> list[int]:
-        """Those of the wanted seeds that must be computed; says how many there are already, and what is not whole."""
+        """Those of the wanted seeds that must be computed; notes how many are stored, and what is not whole."""
         done, stored = set(self.finished()), self.stored()
         missing = [seed for seed in wanted if seed not in done]
         if done:
@@ -335,17 +309,13 @@ class RunStore:
             note(f"{self._path(seed)} is not whole; this run is carried out again")
         return missing
 
-    def save(self, run: Run) -> None:
-        """Store one run, atomically.
-
-        Raises:
-            ResultsError: when the folder has become another configuration's, or cannot be written.
-        """
+    def save(self, run: Trajectory) -> None:
+        """Store one run, atomically; ResultsError when the folder has become another configuration's."""
         self._save(
             run.seed,
             arch_index=run.arch_index,
             scores=run.scores,
-            reported=np.int32(run.reported),
+            incumbent=run.incumbent,
             repeats=np.int64(run.repeats),
             ended=np.str_(run.ended),
         )
@@ -366,61 +336,53 @@ class RunStore:
         self.write(f"runs/{self._path(seed).name}", buffer.getvalue())
 
     def _mark_here(self) -> str:
-        """Digest of the fingerprint in `config.yaml`."""
         return mark_of(self.read_config()["fingerprint"])
 
     def load(self, seeds: Iterable[int], queries: int) -> Runs:
-        """Read stored runs into common arrays of at least `queries` columns.
-
-        Raises:
-            ResultsError: names the first run that is damaged, or of another configuration than `config.yaml`.
-        """
+        """Read stored runs into arrays of at least `queries` columns; ResultsError names the first damaged one."""
         mark = self._mark_here()
         runs = [self._read(seed, mark) for seed in sorted(seeds)]
         width = max([queries, *(len(run.scores) for run in runs)])
         arch_index = np.full((len(runs), width), -1, dtype=np.int32)
         scores = np.full((len(runs), width), np.nan, dtype=np.float32)
+        incumbent = np.full((len(runs), width), -1, dtype=np.int32)
         for row, run in enumerate(runs):
+            incumbent[row] = np.pad(run.incumbent, (0, width - len(run.incumbent)), mode="edge")
             arch_index[row, : len(run.arch_index)] = run.arch_index
             scores[row, : len(run.scores)] = run.scores
         return Runs(
             seeds=np.array([run.seed for run in runs], dtype=np.int64),
             arch_index=arch_index,
             scores=scores,
-            reported=np.array([run.reported for run in runs], dtype=np.int32),
+            incumbent=incumbent,
             repeats=np.array([run.repeats for run in runs], dtype=np.int64),
             ended=tuple(run.ended for run in runs),
         )
 
-    def _read(self, seed: int, mark: str) -> Run:
+    def _read(self, seed: int, mark: str) -> Trajectory:
         path = self._path(seed)
         try:
             pack = self._pack(seed, mark)
-            if "incumbent" in pack:
+            if "epoch" in pack:
                 raise ResultsError(
                     f"{self.folder} holds runs of experiments.fidelity; experiments.fidelity.compare takes them"
                 )
-            arch_index, scores = columns_of(pack, arch_index=np.int32, scores=np.float32)
-            reported, repeats = numbers_of(pack, reported=np.int32, repeats=np.int64)
+            arch_index, scores, incumbent = columns_of(pack, arch_index=np.int32, scores=np.float32, incumbent=np.int32)
+            [repeats] = numbers_of(pack, repeats=np.int64)
             if (arch_index < 0).any() or len(np.unique(arch_index)) != len(arch_index):
                 raise ValueError("arch_index repeats itself, or is negative")
             if not np.isfinite(scores).all():
                 raise ValueError("a score is not finite")
-            if reported not in arch_index:
-                raise ValueError("the architecture it reports was never queried")
-            return Run(seed, arch_index, scores, reported, repeats, text_of(pack, "ended"))
+            positions = {index: position for position, index in enumerate(arch_index.tolist())}
+            if any(positions.get(index, n + 1) > n for n, index in enumerate(incumbent.tolist())):
+                raise ValueError("an incumbent was not queried by then")
+            return Trajectory(seed, arch_index, scores, incumbent, repeats, text_of(pack, "ended"))
         except ResultsError:
             raise
         except (OSError, ValueError) as error:
             raise ResultsError(f"{path} is damaged ({error}); remove it and run the command again") from error
 
     def _pack(self, seed: int, mark: str) -> dict[str, NDArray[Any]]:
-        """The arrays of a stored run.
-
-        Raises:
-            ResultsError: when it was computed under another fingerprint.
-            OSError, ValueError: as `read_npz`.
-        """
         pack = read_npz(self._path(seed))
         if text_of(pack, MARK) != mark:
             raise ResultsError(
@@ -430,11 +392,6 @@ class RunStore:
         return pack
 
     def write(self, name: str, content: bytes) -> None:
-        """Write one file of the folder, atomically.
-
-        Raises:
-            WriteError: when it cannot be written.
-        """
         try:
             write_atomically(self.folder / name, content)
         except OSError as error:
@@ -445,11 +402,7 @@ class RunStore:
 
 
 def columns_of(pack: Mapping[str, NDArray[Any]], **kinds: type[np.generic]) -> list[NDArray[Any]]:
-    """Arrays of a stored run, one value for each of its steps.
-
-    Raises:
-        ValueError: when one is missing or of another kind, or their lengths differ or are 0.
-    """
+    """Arrays of a stored run, one value for each of its steps; ValueError for anything else."""
     arrays = [pack.get(name, np.empty(0)) for name in kinds]
     for (name, kind), array in zip(kinds.items(), arrays, strict=True):
         if array.dtype != kind or array.ndim != 1 or not 0 < array.size == arrays[0].size:
@@ -458,11 +411,7 @@ def columns_of(pack: Mapping[str, NDArray[Any]], **kinds: type[np.generic]) -> l
 
 
 def numbers_of(pack: Mapping[str, NDArray[Any]], **kinds: type[np.generic]) -> list[int]:
-    """Whole numbers of a stored run, none of them negative.
-
-    Raises:
-        ValueError: when one is missing or something else.
-    """
+    """Whole numbers of a stored run, none of them negative; ValueError for anything else."""
     for name, kind in kinds.items():
         number = pack.get(name, np.empty(0))
         if number.dtype != kind or number.shape or number < 0:
@@ -471,11 +420,7 @@ def numbers_of(pack: Mapping[str, NDArray[Any]], **kinds: type[np.generic]) -> l
 
 
 def text_of(pack: Mapping[str, NDArray[Any]], name: str) -> str:
-    """A text of a stored run, on one line; may be empty.
-
-    Raises:
-        ValueError: when it is missing or something else.
-    """
+    """A text of a stored run, on one line, perhaps empty; ValueError for anything else."""
     text = pack.get(name, np.empty(0))
     if text.dtype.kind != "U" or text.shape or not str(text).isprintable():
         raise ValueError(f"{name} is no line of text")
@@ -483,7 +428,6 @@ def text_of(pack: Mapping[str, NDArray[Any]], name: str) -> str:
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """What two fingerprints differ in, on one line."""
     old, new = _flat(old), _flat(new)
     changed = [
         f"{' '.join(str(key).split())[:60]} was {shown(old.get(key))}, is {shown(new.get(key))}"

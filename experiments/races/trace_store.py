@@ -24,18 +24,11 @@ _ARRAYS: dict[str, type[np.generic]] = {
 
 
 class TraceStore(RunStore):
-    """One result folder.
-
-    Raises:
-        ResultsError: whenever the folder cannot be read or written.
-    """
-
     def save_trace(self, trace: Trace) -> None:
-        """Store one run, atomically; as `save`."""
         self._save(trace.seed, **{f.name: np.asarray(getattr(trace, f.name)) for f in fields(trace)})
 
     def traces(self, seeds: Iterable[int]) -> list[Trace]:
-        """Read stored runs, ascending by seed; refuses what `load` does."""
+        """Read stored runs, ascending by seed; refuses files that `load` would."""
         mark = self._mark_here()
         return [self._read_trace(seed, mark) for seed in sorted(seeds)]
 
@@ -54,11 +47,7 @@ class TraceStore(RunStore):
 
 
 def _check_course(arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse a course of trainings that no simulation can have taken.
-
-    Raises:
-        ValueError: says what cannot be.
-    """
+    """Refuse a course of trainings that no simulation can have taken."""
     began, ended, spent = (arrays[name] for name in ("began", "ended", "spent"))
     if not np.isfinite([began, ended, spent]).all() or (began < 0).any() or (ended <= began).any():
         raise ValueError("a training begins after its end, or before the search")

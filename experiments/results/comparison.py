@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.results.read import BUDGET, SHARED, Contest, found_after, read_contest
+from experiments.results.read import BUDGET, SHARED, Contest, read_contest, reported_after
 from experiments.results.standings import (
     Course,
     Pair,
@@ -35,25 +35,18 @@ CLIQUES = ("wilcoxon", "nemenyi")
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that is written and drawn.
+    """Everything that is written and drawn; `experiments.results.standings` has its parts.
 
     Attributes:
-        table: its name.
-        title: its line on what the numbers are.
+        title: the table's line on what its numbers are.
         objective: what guided the searches.
         metric: what is compared.
-        label: of the metric, for people.
-        unit: of the metric, may be empty.
-        maximize: whether more of it is better.
         optimum: best value in the table.
         queries: budget of a run.
         budgets: compared at, ascending.
         difference: what the numbers of seeds are about; None for the observed one of each pair.
-        courses: one per searcher, in the order of the folders.
-        standings: one per budget and searcher.
-        pairs: one per budget and pair.
-        rankings: one per budget.
-        profiles: one per searcher.
+        courses: one per searcher, in the order of the folders, as `profiles`.
+        standings: one per budget and searcher; `pairs` and `rankings` likewise.
         notes: what a reader has to know, one sentence each.
     """
 
@@ -91,9 +84,8 @@ def compare(
     Args:
         folders: `<out>/<table>/<searcher>`, two or more.
         metric: `objective`, or a metric of the table that has a direction.
-        at: budgets; the whole one by default.
-        difference: positive, in the metric's unit: count the seeds that this takes
-            instead of the observed difference.
+        at: budgets in queries; the whole one by default.
+        difference: count the seeds for this positive difference, in the metric's unit, not for the observed one.
         joined_by: `wilcoxon` or `nemenyi`: the test behind the cliques.
         resamples: of the bootstrap.
         seed: of the bootstrap and of the simulated experiments.
@@ -101,7 +93,7 @@ def compare(
     Raises:
         ResultsError: on folders without runs, or that differ in table, objective or budget.
         MetricError: on a metric that the table lacks or that has no direction.
-        ConfigError: on other arguments that cannot be.
+        ConfigError: on other arguments out of range.
     """
     paths = [Path(folder) for folder in folders]
     if len(paths) < 2:
@@ -116,13 +108,8 @@ def compare(
     notes = _notes(contest)
     courses = []
     for contestant in contest.contestants:
-        found, rule = found_after(contestant.runs, queries, maximize=contest.maximize)
+        found = reported_after(contestant.runs, queries)
         courses.append(course(contestant.name, contestant.runs.seeds, column[found], optimum))
-        if rule == "own":
-            notes.append(
-                f"{contestant.name} reports an architecture of its own choice; before the end of a run its best by "
-                "the objective stands for it."
-            )
     notes += _missing(courses, budgets[-1])
     sign = 1.0 if maximize else -1.0
     pairs: list[Pair] = []
@@ -179,7 +166,6 @@ def _check(difference: float | None, joined_by: str, resamples: int) -> None:
 
 
 def _notes(contest: Contest) -> list[str]:
-    """Sentences on runs that are not alike."""
     notes = []
     sets = {c.name: c.runs.seeds for c in contest.contestants}
     common = set.intersection(*(set(seeds.tolist()) for seeds in sets.values()))

@@ -44,7 +44,6 @@ differences, and for Wilcoxon's test by drawing from the stored differences{shif
 
 
 def as_text(comparison: Comparison) -> str:
-    """The short report that is printed: the largest budget, the main numbers."""
     budget = comparison.budgets[-1]
     parts = [
         _heading(comparison),
@@ -58,7 +57,6 @@ def as_text(comparison: Comparison) -> str:
 
 
 def legend(comparison: Comparison) -> str:
-    """What the columns of the two short tables mean."""
     return f"{STANDING_LEGEND}\n{_pair_legend(comparison)}"
 
 
@@ -87,7 +85,6 @@ def as_report(comparison: Comparison) -> str:
 
 
 def as_tex(comparison: Comparison) -> str:
-    """Two `booktabs` tables, of the largest budget."""
     budget = comparison.budgets[-1]
     what = f"{comparison.label} after {budget} queries"
     origin = f"Table {comparison.table}: {comparison.title}."
@@ -146,7 +143,6 @@ def _pairs(comparison: Comparison, budget: int) -> list[Pair]:
 
 
 def pair_lines(comparison: Comparison, budget: int) -> list[tuple[str, ...]]:
-    """One line per pair of searchers in the order of `PAIR_HEADER`."""
     return [_short(p) for p in _pairs(comparison, budget)]
 
 
@@ -199,7 +195,6 @@ def _p(value: float) -> str:
 
 
 def ranking_text(comparison: Comparison, budget: int) -> str:
-    """Friedman's test, the critical difference, and what is not told apart, in a sentence each."""
     ranking = next(r for r in comparison.rankings if r.budget == budget)
     if not ranking.seeds:
         return "No seed has a value of every searcher: there are no mean ranks."
@@ -227,7 +222,6 @@ def standings_csv(comparison: Comparison) -> str:
 
 
 def pairs_csv(comparison: Comparison) -> str:
-    """`pairs.csv`: one line per budget and pair, empty where there is no number."""
     return _csv(_columns(Pair), map(_cells, comparison.pairs))
 
 

@@ -23,7 +23,6 @@ class Experiment:
 
     Attributes:
         config: as it was asked for.
-        oracle: the table.
         objective: the metric that guided the search.
         folder: where the results are.
         runs: all stored runs of this configuration.
@@ -43,7 +42,7 @@ class Experiment:
 
     @property
     def curve(self) -> Curve:
-        """Incumbents of all runs; of their true values, feasible ones only, where it makes a difference."""
+        """Incumbents of all runs; under constraints or noise the true values of feasible ones."""
         if self.judged is not None:
             return Curve(self.config.searcher_name, self.judged.true)
         maximize = bool(METRICS[self.objective].maximize)
@@ -51,7 +50,6 @@ class Experiment:
 
 
 def origin_of(experiment: Experiment) -> str:
-    """What the numbers of an experiment's table are, and what its daggers mean."""
     return origin(experiment.oracle, *(row.metric for row in experiment.rows))
 
 
@@ -60,7 +58,6 @@ def _header(config: RunConfig) -> tuple[str, ...]:
 
 
 def as_text(experiment: Experiment) -> str:
-    """The report that is printed and stored as `summary.md`."""
     runs, queries = experiment.runs, experiment.config.queries
     lines = [
         f"{experiment.config.searcher_name}: {len(runs.seeds)} runs of {queries} queries, "

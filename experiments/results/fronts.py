@@ -1,16 +1,9 @@
 """Races with several objectives: fronts and hypervolumes in place of incumbents.
 
-    python -m experiments.run searcher=nsga2 objective=val_best_pgd_acc,macs
-    python -m experiments.run searcher=random_search objective=val_best_pgd_acc,macs
-
-Results go to `<out>/<table>/<objectives>/<searcher>/`, the objectives joined by `+`.
-
-The hypervolume is what the queried architectures dominate above the *reference point*:
-the worst value of each objective among the architectures that may be chosen.  It is
-divided by that of the table's exact front, so that 1 means that the whole front was
-found; the worst corner being the reference, an architecture that is worst in one
-objective adds nothing.  Each objective is first scaled to 0..1 between its worst and
-best value, which changes no ratio but keeps the products in range.
+The hypervolume is what the queried architectures dominate above the *reference point*: the worst value of each
+objective among the architectures that may be chosen.  It is divided by that of the table's exact front, so 1 means
+that the whole front was found; an architecture that is worst in one objective adds nothing.  Each objective is first
+scaled to 0..1 between its worst and best value, which changes no ratio but keeps the products in range.
 """
 
 from __future__ import annotations
@@ -42,10 +35,8 @@ class Cloud:
     """All architectures that may be chosen, as points of the objectives.
 
     Attributes:
-        objectives: names of the metrics.
-        points: (product_size, objectives) float64 scaled to 0 (worst) .. 1 (best), NaN for
-            what may not be chosen.
-        values: (product_size, objectives) float64 in the metrics' units.
+        points: (product_size, objectives) scaled to 0 (worst) .. 1 (best), NaN for what may not be chosen.
+        values: (product_size, objectives) in the metrics' units.
         worst: (objectives,) reference point, in the metrics' units.
     """
 
@@ -58,7 +49,6 @@ class Cloud:
     def of(
         cls, oracle: Oracle, objectives: Sequence[str], constraints: Sequence[str] = (), seed: Any = "mean"
     ) -> Cloud:
-        """Read a table."""
         values = np.stack([oracle.column(name, seed=seed) for name in objectives], axis=1)
         limits = parse_constraints(constraints)
         space = oracle.searchable_space(*objectives, seed=seed, constraints=limits)
@@ -79,11 +69,9 @@ class Cloud:
 
     @cached_property
     def volume(self) -> float:
-        """Hypervolume of the exact front."""
         return self.volume_of(self.points[self.front])
 
     def volume_of(self, points: FloatArray) -> float:
-        """Hypervolume above the reference point."""
         return hypervolume(points, np.zeros(points.shape[1]))
 
 
@@ -92,12 +80,9 @@ class Fronts:
     """What the runs of one searcher have found.
 
     Attributes:
-        name: of the searcher.
-        cloud: the table's points.
-        runs: as stored.
         volumes: (runs, queries) hypervolume after every query over the exact front's, 0 to 1.
-        on_front: (runs, queries) bool: the query is on the run's own final front.
-        exact: (runs, exact front) bool: a point of the exact front was found.
+        on_front: (runs, queries) whether the query is on the run's own final front.
+        exact: (runs, exact front) whether the run found that point.
     """
 
     name: str
@@ -118,13 +103,6 @@ class Fronts:
 
 
 def measure(name: str, cloud: Cloud, runs: Runs) -> Fronts:
-    """Fronts and hypervolumes of stored runs.
-
-    Args:
-        name: of the searcher.
-        cloud: the table's points.
-        runs: as stored.
-    """
     shape = runs.arch_index.shape
     volumes, on_front = np.zeros(shape), np.zeros(shape, dtype=bool)
     front_points = cloud.points[cloud.front]
@@ -152,11 +130,6 @@ def anytime_volumes(points: FloatArray, cloud: Cloud) -> FloatArray:
 
 
 def stored_fronts(folder: Path, oracle: Oracle) -> Fronts:
-    """What a result folder with several objectives holds.
-
-    Raises:
-        ResultsError: when it holds no results.
-    """
     store = RunStore(folder)
     config = checked_config(folder)
     marks = config["fingerprint"]
@@ -181,7 +154,6 @@ def _fine(mean: float, std: float) -> str:
 
 
 def fronts_csv(fronts: Fronts) -> str:
-    """`measure, mean, std, ci_low, ci_high, runs`, full precision."""
     lines = []
     for name, values in zip(("hypervolume", "exact_front_found", "front_size"), fronts.measures.values(), strict=True):
         std = values.std(ddof=1) if len(values) > 1 else math.nan
@@ -202,7 +174,6 @@ def front_csv(fronts: Fronts, oracle: Oracle) -> str:
 
 
 def fronts_text(fronts: Fronts, oracle: Oracle, queries: int, constraints: Sequence[str] = ()) -> str:
-    """The report that is printed and stored as `summary.md`."""
     cloud, runs = fronts.cloud, fronts.runs
     worst = ", ".join(f"{name} {value:.6g}" for name, value in zip(cloud.objectives, cloud.worst, strict=True))
     lines = [

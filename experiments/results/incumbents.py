@@ -11,19 +11,7 @@ from nasbench_ar.arrays import FloatArray
 
 
 def incumbents(scores: NDArray[np.floating], *, maximize: bool = True) -> FloatArray:
-    """Best score so far in each run.
-
-    Args:
-        scores: (runs, queries), NaN after a run has ended.
-        maximize: whether higher is better.
-
-    Returns:
-        (runs, queries) float64, monotone along the queries; a run that ended early
-        keeps its last incumbent.
-
-    Raises:
-        ValueError: when `scores` is not two-dimensional or a run has no score at all.
-    """
+    """(runs, queries) best score so far in each run; a run that ended early (NaN) keeps its last incumbent."""
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 2:
         raise ValueError(f"scores have shape {values.shape}; expected (runs, queries)")
@@ -34,22 +22,10 @@ def incumbents(scores: NDArray[np.floating], *, maximize: bool = True) -> FloatA
 
 
 def expected_best_of_n(values: FloatArray, queries: int, *, maximize: bool = True) -> FloatArray:
-    """Exact expectation of the best of n draws without replacement, n = 1..queries.
+    """(queries,) exact expectation of the best of n draws without replacement from all (N,) values, n = 1..queries.
 
-    With the values sorted so that v_1 is worst and N their number, the best of n draws
-    is among the i worst with probability C(i, n) / C(N, n), hence
-    E_n = sum_i v_i (C(i, n) - C(i-1, n)) / C(N, n).
-
-    Args:
-        values: (N,) every value of the space, none missing.
-        queries: largest n; beyond N the optimum is certain.
-        maximize: whether higher is better.
-
-    Returns:
-        (queries,) float64.
-
-    Raises:
-        ValueError: when values are missing or there are none.
+    With the values sorted so that v_1 is worst, the best of n draws is among the i worst with probability
+    C(i, n) / C(N, n), hence E_n = sum_i v_i (C(i, n) - C(i-1, n)) / C(N, n).  Beyond N the optimum is certain.
     """
     worst_first = np.sort(np.asarray(values, dtype=np.float64))
     if not worst_first.size or np.isnan(worst_first).any():
@@ -68,13 +44,7 @@ def expected_best_of_n(values: FloatArray, queries: int, *, maximize: bool = Tru
 
 @dataclass(frozen=True)
 class Curve:
-    """One searcher's trajectories.
-
-    Attributes:
-        name: of the searcher, which gives the curve its look.
-        best: (runs, queries) float64 incumbents in the objective's unit.
-        label: what the legend says; the searcher's name by default.
-    """
+    """One searcher's trajectories: (runs, queries) incumbents in the objective's unit; `label` is the legend's."""
 
     name: str
     best: NDArray[np.float64]

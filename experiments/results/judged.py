@@ -1,9 +1,8 @@
 """What runs are worth when the searcher saw noise, or when not everything was allowed.
 
-A run's incumbent is what looks best among the feasible architectures it has queried.  It
-is worth its true value in the table; what the searcher saw of it is the *observed*
-incumbent.  Regret is against the best feasible architecture.  Before a run has found a
-feasible architecture it is counted at the worst feasible value of the table.
+A run's incumbent is what looks best among the feasible architectures it has queried.  It is worth its true value in
+the table; what the searcher saw of it is the *observed* incumbent.  Regret is against the best feasible architecture.
+Before a run has found a feasible architecture, it counts as the worst feasible value of the table.
 """
 
 from __future__ import annotations
@@ -31,13 +30,8 @@ class Judged:
     Attributes:
         true: (runs, queries) true value of the incumbent.
         observed: (runs, queries) what the searcher saw of it.
-        feasible: (runs, queries) bool, whether a feasible architecture was found yet.
+        feasible: (runs, queries) whether a feasible architecture was found yet.
         counted: (n,) what every architecture of the space counts for.
-        optimum: the best feasible true value.
-        maximize: whether higher is better.
-        noise: `none`, `run` or `query`.
-        images: validation images that the noise drew.
-        constraints: the limits.
         true_scores: (runs, queries) true value of every query, NaN after a run's end.
     """
 
@@ -54,7 +48,7 @@ class Judged:
 
     @property
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """What `trajectories.npz` holds more."""
+        """Further arrays of `trajectories.npz`."""
         return {
             "true_scores": self.true_scores,
             "true_incumbent": self.true,
@@ -63,14 +57,13 @@ class Judged:
         }
 
     def curves(self, searcher: str) -> list[Curve]:
-        """For the picture of one searcher."""
         if self.noise == "none":
             return [Curve(searcher, self.true, "feasible incumbent")]
         seen = Curve(searcher, self.observed, "incumbent as observed")
         return [Curve(searcher, self.true, "incumbent, true value"), seen]
 
     def reference_lines(self, queries: int) -> dict[str, object]:
-        """`optimum`, its name and `random_expectation` for `draw_trajectories`; the latter knows no noise."""
+        """For `draw_trajectories`; the random expectation knows no noise."""
         lines: dict[str, object] = {"optimum": self.optimum}
         if self.constraints:
             lines["optimum_name"] = "best that keeps the limits"
@@ -79,10 +72,7 @@ class Judged:
         return lines
 
     def regrets(self) -> dict[str, FloatArray]:
-        """(runs,) distances from the optimum after the last query: `true`, and with noise `observed`.
-
-        The observed one is negative where the searcher believes to have found more than there is.
-        """
+        """(runs,) final distances from the optimum; observed ones may be negative: the searcher overrates its find."""
         sign = 1.0 if self.maximize else -1.0
         out = {"true": sign * (self.optimum - self.true[:, -1])}
         if self.noise != "none":
@@ -90,7 +80,6 @@ class Judged:
         return out
 
     def lines(self) -> list[str]:
-        """For the report."""
         out = []
         if self.constraints:
             found = int(self.feasible[:, -1].sum())
@@ -110,7 +99,6 @@ class Judged:
         return out
 
     def as_csv(self) -> str:
-        """Means over the runs by query: `queries, true, observed, true_regret, observed_regret, feasible`."""
         sign = 1.0 if self.maximize else -1.0
         lines = []
         true, observed, feasible = (a.mean(axis=0) for a in (self.true, self.observed, self.feasible))
@@ -121,13 +109,6 @@ class Judged:
 
 
 def judge(oracle: Oracle, race: Race, runs: Runs) -> Judged:
-    """Look up what the stored runs of a race are worth.
-
-    Args:
-        oracle: the table.
-        race: with a constraint, noise or both.
-        runs: as stored; their scores are what the searcher saw.
-    """
     limits = parse_constraints(race.constraints)
     maximize = bool(METRICS[race.objective].maximize)
     sign = 1.0 if maximize else -1.0

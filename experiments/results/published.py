@@ -1,7 +1,7 @@
 """What the NARes paper prints: Table 2, loadings of its principal components, its learning curves.
 
-Table 2: mean and standard deviation over 400 runs of 500 queries, objective validation
-PGD20 accuracy at the best epoch.  All accuracies in percent.
+Table 2: mean and standard deviation over 400 runs of 500 queries, objective validation PGD20 accuracy at the best
+epoch.  All accuracies in percent.
 """
 
 from __future__ import annotations
@@ -90,15 +90,7 @@ CURVES: dict[str, tuple[float, ...]] = {
 def published_column(
     searcher: str | None, *, space: SearchSpace, objective_row: str | None, queries: int
 ) -> dict[str, tuple[float, float]]:
-    """Table 2's column for a searcher: row -> (mean, std); empty where the protocol is another.
-
-    Args:
-        searcher: its name in `searchers.ALL_SEARCHERS`, or None for a user's own;
-            `published_bananas` has the same column as `bananas`.
-        space: the table's full space.
-        objective_row: the row that the objective fills.
-        queries: budget of a run.
-    """
+    """Table 2's column for a searcher: row -> (mean, std); empty where the protocol is another."""
     if searcher is None or space != NARES or objective_row != OBJECTIVE_ROW or queries != QUERIES:
         return {}
     return TABLE2.get(searcher.removeprefix("published_"), {})

@@ -1,8 +1,4 @@
-"""Stored runs of several searchers on common ground: one table, one objective, one budget.
-
-What each run would have reported after every query is worked out here, so that any
-metric can be read along its way.
-"""
+"""Stored runs of several searchers on common ground: one table, one objective, one budget."""
 
 from __future__ import annotations
 
@@ -17,7 +13,6 @@ from numpy.typing import NDArray
 
 from experiments.races.checks import check_runs, checked_config
 from experiments.races.store import CONFIG, Runs, RunStore
-from experiments.results.incumbents import incumbents
 from nasbench_ar import METRICS, Oracle, ResultsError, Table, TableError, open_table
 from nasbench_ar.errors import shown
 from nasbench_ar.system.files import note
@@ -29,13 +24,7 @@ NOT_PLAIN = "searched with several objectives, limits or noise, which experiment
 
 @dataclass(frozen=True)
 class Contestant:
-    """The stored runs of one searcher.
-
-    Attributes:
-        name: of its result folder; the folder itself where two have the same name.
-        queries: budget of a run.
-        runs: all that are stored.
-    """
+    """The stored runs of one searcher; `name` is its folder's, or the whole path where two have the same."""
 
     name: str
     queries: int
@@ -47,8 +36,7 @@ class Contest:
     """Searchers that can be compared.
 
     Attributes:
-        oracle: the table, the very one that the runs were made on.
-        objective: the metric that guided every search.
+        oracle: the very table that the runs were made on.
         table_seed: training seed that was looked up, or `mean`.
         contestants: in the order of the folders.
     """
@@ -60,7 +48,6 @@ class Contest:
 
     @property
     def maximize(self) -> bool:
-        """Whether higher values of the objective are better."""
         return bool(METRICS[self.objective].maximize)
 
 
@@ -69,11 +56,11 @@ def read_contest(folders: Sequence[Path], shared: Sequence[str] = SHARED) -> Con
 
     Args:
         folders: `<out>/<table>/<searcher>` each.
-        shared: what of the fingerprint all must have in common.
+        shared: keys of the fingerprint that all must have in common.
 
     Raises:
-        ResultsError: when a folder is given twice or holds no finished run, when they
-            differ in what must be shared, or when their table is gone.
+        ResultsError: when a folder is given twice or holds no finished run, when folders differ in what must be
+            shared, or when their table is gone.
     """
     contestants: list[Contestant] = []
     configs: list[dict[str, Any]] = []
@@ -132,11 +119,7 @@ def _check_shared(
 
 
 def table_of(results: Path, config: Mapping[str, Any]) -> Table:
-    """The very table that stored results were made on.
-
-    Raises:
-        ResultsError: when it is gone, or holds other numbers by now.
-    """
+    """The very table that stored results were made on; ResultsError when it is gone or holds other numbers by now."""
     name, content_hash = config["fingerprint"]["table"], config["fingerprint"]["table_hash"]
     for place in (config["table_folder"], name):
         try:
@@ -151,42 +134,7 @@ def table_of(results: Path, config: Mapping[str, Any]) -> Table:
     )
 
 
-def found_after(runs: Runs, queries: int, *, maximize: bool) -> tuple[NDArray[np.int32], str]:
-    """The architecture that each run would report after 1, 2, ... queries.
-
-    The best queried so far; among equals the first or the last, whichever is what the
-    runs reported at their end (the published searchers report the last).
-
-    Args:
-        runs: stored runs; what a run queried beyond `queries` does not count.
-        queries: columns of the answer.
-        maximize: whether higher scores are better.
-
-    Returns:
-        (runs, queries) int32 indices, and the rule: `first`, `last`, or `own` where the
-        runs reported something else; then the first best stands for what they would
-        have reported before their end.
-    """
-    for rule in ("first", "last"):
-        positions = _incumbent_positions(runs.scores, maximize=maximize, last=rule == "last")
-        if (np.take_along_axis(runs.arch_index, positions[:, -1:], axis=1)[:, 0] == runs.reported).all():
-            return _columns(np.take_along_axis(runs.arch_index, positions, axis=1), queries), rule
-    positions = _incumbent_positions(runs.scores, maximize=maximize, last=False)
-    found = _columns(np.take_along_axis(runs.arch_index, positions, axis=1), queries)
-    within = (runs.arch_index >= 0).sum(axis=1) <= queries
-    found[within, -1] = runs.reported[within]
-    return found, "own"
-
-
-def _incumbent_positions(scores: NDArray[np.float32], *, maximize: bool, last: bool) -> NDArray[np.intp]:
-    """(runs, queries) column of the incumbent after each query."""
-    best = incumbents(scores, maximize=maximize)
-    improves = np.ones(scores.shape, dtype=bool)
-    improves[:, 1:] = (scores[:, 1:] == best[:, 1:]) if last else (best[:, 1:] != best[:, :-1])
-    return np.maximum.accumulate(np.where(improves, np.arange(scores.shape[1]), 0), axis=1)
-
-
-def _columns(found: NDArray[np.int32], queries: int) -> NDArray[np.int32]:
-    """Exactly `queries` columns; a run that ended before keeps what it had."""
-    missing = queries - found.shape[1]
-    return np.pad(found, ((0, 0), (0, missing)), mode="edge") if missing > 0 else found[:, :queries].copy()
+def reported_after(runs: Runs, queries: int) -> NDArray[np.int32]:
+    """(runs, queries) index of the architecture that each run would have reported after 1, 2, ... queries."""
+    missing = queries - runs.incumbent.shape[1]
+    return np.pad(runs.incumbent, ((0, 0), (0, max(missing, 0))), mode="edge")[:, :queries]

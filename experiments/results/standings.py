@@ -28,22 +28,17 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Course:
-    """How one searcher's runs go on.
+    """How one searcher's runs go on; regret is the distance from the table's optimum.
 
     Attributes:
-        name: of the searcher.
         seeds: (runs,) int64, ascending.
-        values: (runs, queries) float64, the metric at the architecture that a run would
-            report after each query; NaN where the table has no value.
-        regret: (runs, queries) float64, how far that is from the table's optimum, at least 0.
-        known: (queries,) int64 runs that have a value.
-        mean: (queries,) float64 mean regret over those.
-        mean_band: (queries, 2) its 95 % t interval.
-        median: (queries,) median regret.
+        values: (runs, queries) the metric at the architecture that a run would report; NaN where the table has none.
+        regret: (runs, queries), at least 0.
+        known: (queries,) runs that have a value; the means and medians are over those.
+        mean_band: (queries, 2) 95 % t interval of the mean regret.
         median_band: (queries, 2) the middle half of the runs.
-        areas: (runs,) float64 area under the regret curve, over the number of queries.
-        area: their mean.
-        area_interval: its 95 % t interval.
+        areas: (runs,) area under the regret curve, over the number of queries.
+        area_interval: 95 % t interval of their mean.
     """
 
     name: str
@@ -62,20 +57,9 @@ class Course:
 
 @dataclass(frozen=True)
 class Standing:
-    """One searcher at one budget; the metric's own values, and regrets.
+    """One searcher at one budget: the metric's own values, regrets, and the share of runs that found the optimum.
 
-    Attributes:
-        budget: queries.
-        name: of the searcher.
-        runs: how many have a value.
-        mean: of the metric.
-        std: sample standard deviation over runs.
-        interval: 95 % t interval of the mean.
-        median: of the metric.
-        regret: mean distance from the table's optimum.
-        regret_interval: its 95 % t interval.
-        solved: share of the runs that found the optimum.
-        solved_interval: its exact 95 % interval.
+    `std` is the sample standard deviation; intervals are 95 %, those of means by t, that of `solved` exact.
     """
 
     budget: int
@@ -96,22 +80,15 @@ class Pair:
     """Two searchers at one budget, the one of the better mean first.
 
     Attributes:
-        budget: queries.
-        first: the better one by the mean advantage.
-        second: the other.
         pairs: seeds that both have, with a value of both.
-        advantage: by how much `first` is better, mean over the pairs; positive is better
-            for every metric.
+        advantage: by how much `first` is better, mean over the pairs; positive is better for every metric.
         interval: its 95 % t interval.
         p_value: Wilcoxon's signed-rank test, two-sided; NaN without pairs.
         p_holm: adjusted over all pairs of searchers at this budget.
-        superiority: Vargha and Delaney's A over all runs of both.
-        superiority_interval: 95 %, bootstrap over seeds.
+        superiority: Vargha and Delaney's A over all runs of both; 95 % interval by bootstrap over seeds.
         paired_superiority: share of the pairs that `first` wins, ties half.
-        cliffs_delta: 2 A - 1.
-        cohens_d: of the paired differences.
-        cohens_d_interval: 95 %, exact for normal differences.
-        correlation: of the two over the pairs, Pearson's; what pairing is worth.
+        cohens_d: of the paired differences; 95 % interval exact for normal differences.
+        correlation: Pearson's, of the two over the pairs; what pairing is worth.
         target: the difference that the numbers of seeds are about.
         seeds_t: seeds for 80 % power of the paired t test; None if it cannot be reached.
         seeds_wilcoxon: the same of Wilcoxon's test, simulated.
@@ -142,14 +119,10 @@ class Ranking:
     """Mean ranks at one budget over the seeds that all searchers have.
 
     Attributes:
-        budget: queries.
-        seeds: blocks, with a value of every searcher.
         average: name -> mean rank, 1 being the best; NaN without seeds.
-        chi_squared: Friedman's.
-        p_value: of it; NaN for two searchers, where Wilcoxon's test is the comparison.
+        p_value: Friedman's; NaN for two searchers, where Wilcoxon's test is the comparison.
         critical_difference: Nemenyi's, of mean ranks.
         cliques: groups of names that the test of `joined_by` does not tell apart.
-        joined_by: `wilcoxon` or `nemenyi`.
     """
 
     budget: int
@@ -164,14 +137,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Profile:
-    """Share of one searcher's runs within a regret, at the largest budget.
-
-    Attributes:
-        name: of the searcher.
-        tau: (taus,) regrets, ascending.
-        share: (taus,) of the runs with a regret of at most tau.
-        band: (taus, 2) exact binomial 95 % interval, for each tau on its own.
-    """
+    """(taus,) share of one searcher's runs with a regret of at most tau, with exact binomial 95 % bands of each."""
 
     name: str
     tau: FloatArray
@@ -184,7 +150,6 @@ MIDDLE = 0.5  # share of the runs in the band around a median
 
 
 def course(name: str, seeds: NDArray[np.int64], values: FloatArray, optimum: float) -> Course:
-    """The course of one searcher from its (runs, queries) values."""
     regret = np.abs(values - optimum)
     columns = [_known(column) for column in regret.T]
     areas = area_under(regret)
@@ -205,7 +170,6 @@ def course(name: str, seeds: NDArray[np.int64], values: FloatArray, optimum: flo
 
 
 def _known(values: FloatArray) -> FloatArray:
-    """The entries that are there."""
     return values[~np.isnan(values)]
 
 
@@ -218,7 +182,6 @@ def _median(values: FloatArray) -> float:
 
 
 def standing(course: Course, budget: int) -> Standing:
-    """One searcher at one budget."""
     values, regret = _known(course.values[:, budget - 1]), _known(course.regret[:, budget - 1])
     solved = int((regret == 0).sum())
     return Standing(
@@ -251,11 +214,11 @@ def pairs_at(
 def pair(
     one: Course, other: Course, budget: int, sign: float, difference: float | None, resamples: int, seed: int
 ) -> Pair:
-    """Two searchers at one budget; `p_holm` is left to whoever knows all pairs.
+    """Two searchers at one budget; `pairs_at` sets `p_holm`, which needs all pairs.
 
-    Vargha and Delaney's A is taken over all runs of both, equal seeds or not: it answers
-    how often one run beats another, and a user's next run shares no seed with anybody.
-    Its interval resamples seeds of both together where the seeds are the same.
+    Vargha and Delaney's A is taken over all runs of both, equal seeds or not: it answers how often one run beats
+    another, and a user's next run shares no seed with any.  Its interval resamples the seeds of both together where
+    they are the same.
     """
     x, y = sign * one.values[:, budget - 1], sign * other.values[:, budget - 1]
     first, second, pairs = _on_common_seeds(one, other, x, y)
@@ -305,7 +268,6 @@ def _correlation(first: FloatArray, second: FloatArray) -> float:
 
 
 def ranking(courses: Sequence[Course], budget: int, sign: float, pairs: Sequence[Pair], joined_by: str) -> Ranking:
-    """Mean ranks, Friedman's test and cliques at one budget, over the seeds that all have."""
     names = [c.name for c in courses]
     common = courses[0].seeds
     for c in courses[1:]:

@@ -24,17 +24,12 @@ class Row:
     """One metric of the reported architectures.
 
     Attributes:
-        metric: name in the catalogue.
         label: of the metric; says in full where the definition differs, and where values are missing.
         short: the same for a table, with a dagger where the definition differs.
-        values: (runs,) float64 of each run's reported architecture, NaN where the table has none.
-        mean: mean over the runs that have a value, NaN for none.
-        std: sample standard deviation, NaN for fewer than two values.
-        ci_low: lower end of the 95 % t interval of the mean.
-        ci_high: upper end.
+        values: (runs,) of each run's reported architecture, NaN where the table has none.
+        mean: over the runs that have a value; `std` is the sample standard deviation, `ci_*` the 95 % t interval.
         optimum: best value in the whole table.
         published: printed (mean, std), where the paper has this cell.
-        is_objective: whether this metric guided the search.
     """
 
     metric: str
@@ -58,9 +53,8 @@ class Row:
 def table2_metrics(oracle: Oracle, objective: str) -> tuple[list[Metric], list[str]]:
     """The metrics that fill Table 2's rows in this table, and the rows nothing fills.
 
-    A row takes the published metric where the table has it, otherwise one that
-    stands in for it (`val_best_pgd_acc` for `val_pgd_acc`).  The objective is always
-    shown, in its row or, if it fills none, on top.
+    A row takes the published metric or else one that stands in for it (`val_best_pgd_acc` for `val_pgd_acc`).  The
+    objective is always shown, in its row or, if it fills none, on top.
     """
     chosen: list[Metric] = []
     lacking: list[str] = []
@@ -85,19 +79,9 @@ def summarise(
     table_seed: Any = "mean",
     constraints: Sequence[Constraint] = (),
 ) -> tuple[list[Row], list[str]]:
-    """Rows of Table 2 for the architectures that the runs reported.
+    """Rows of Table 2 for the (runs,) reported architectures, and the published rows that the table lacks.
 
-    Args:
-        oracle: the table.
-        reported: (runs,) index of each run's reported architecture.
-        objective: the metric that guided the search.
-        queries: budget of a run; published values stand beside equal protocols only.
-        searcher: its name in `searchers.ALL_SEARCHERS`, or None for a user's own.
-        table_seed: training seed to look up, or `mean`.
-        constraints: the optimum is the best among the architectures that keep them.
-
-    Returns:
-        The rows, and the labels of published rows that the table lacks.
+    Published values stand beside equal protocols only; the optimum is the best that keeps the constraints.
     """
     metrics, lacking = table2_metrics(oracle, objective)
     printed = published.published_column(
@@ -151,7 +135,6 @@ LIMITED_HEADER = (*HEADER[:3], "Best within limits", HEADER[4])  # where constra
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """One printed line, in the order of `HEADER`."""
     interval = "–" if math.isnan(row.ci_low) else f"{number(row.ci_low, 3)} to {number(row.ci_high, 3)}"
     printed = "–" if row.published is None else plus_minus(*row.published)
     label = row.short + (" (objective)" if row.is_objective else "")

@@ -34,10 +34,9 @@ PREFIX = "published_"
 def compare(experiments: Sequence[Experiment], row: int) -> tuple[int | None, list[float]]:
     """The best searcher of a row by its mean, and each one's p-value against it.
 
-    Paired by seed (equal seeds start from the same random numbers), two-sided
-    Wilcoxon signed-rank, Holm-adjusted over the comparisons of the row; NaN for the
-    best itself.  None where for some searcher the table has values for fewer than half
-    of the runs: such means are over different, few runs and are not ranked.
+    Paired by seed (equal seeds start from the same random numbers), two-sided Wilcoxon signed-rank, Holm-adjusted over
+    the row; NaN for the best itself.  None where the table has values for fewer than half of some searcher's runs:
+    such means are over different, few runs and are not ranked.
     """
     rows = [experiment.rows[row] for experiment in experiments]
     better = 1.0 if METRICS[rows[0].metric].maximize else -1.0
@@ -57,11 +56,7 @@ def pairs(experiments: Sequence[Experiment], row: int, first: int, second: int) 
 
 
 def table_lines(experiments: Sequence[Experiment]) -> tuple[list[str], list[list[str]]]:
-    """Header and lines: label, optimum, each searcher; below each metric its published line.
-
-    The best mean of a row stands in `**`; `≈` marks what is not significantly
-    different from it; `[n]` counts the values where some are missing.
-    """
+    """Header and lines: label, optimum, each searcher; below each metric its published line."""
     header = ["Metric", "Optimum", *(e.config.searcher_name for e in experiments)]
     lines = []
     for position, row in enumerate(experiments[0].rows):
@@ -88,7 +83,6 @@ def _plain_label(experiments: Sequence[Experiment], row: int) -> str:
 
 
 def as_text(experiments: Sequence[Experiment]) -> str:
-    """The table with its legend, in Markdown."""
     first = experiments[0]
     header, lines = table_lines(experiments)
     out = [
@@ -103,7 +97,6 @@ def as_text(experiments: Sequence[Experiment]) -> str:
 
 
 def what_was_run(experiments: Sequence[Experiment], objective: str) -> str:
-    """One sentence on what the table shows."""
     runs = " or ".join(map(str, sorted({len(e.runs.seeds) for e in experiments})))
     first = experiments[0]
     return (
@@ -113,7 +106,6 @@ def what_was_run(experiments: Sequence[Experiment], objective: str) -> str:
 
 
 def legend(experiments: Sequence[Experiment]) -> list[str]:
-    """What the signs in `table_lines` mean, and what is not in it."""
     out = [
         "Mean ± standard deviation over runs. Bold: best mean of the row; ≈: not significantly different from it "
         f"(Wilcoxon signed-rank, paired by seed, Holm-adjusted, p >= {SIGNIFICANCE}). "
@@ -132,11 +124,7 @@ def legend(experiments: Sequence[Experiment]) -> list[str]:
 
 
 def as_csv(experiments: Sequence[Experiment]) -> str:
-    """One line per searcher and metric.
-
-    `searcher`, the columns of `summary.csv`, `runs` that have a value, and against the
-    best of the row: `pairs` of seeds and `p_value`.
-    """
+    """One line per searcher and metric: the columns of `summary.csv`, and the test against the best of the row."""
     lines = []
     single = [list(csv.reader(io.StringIO(summary.as_csv(e.rows))))[1:] for e in experiments]
     for position in range(len(experiments[0].rows)):
@@ -169,11 +157,7 @@ WHY = """Which published column is explained by what:
 
 
 def variant_lines(corrected: Column, as_published: Column, names: list[str]) -> tuple[list[str], list[list[str]]]:
-    """Header and lines: under each metric the corrected searchers, the published code here, and the paper.
-
-    Every mean measured here is followed by its difference from the paper's, where the
-    paper has one.
-    """
+    """Per metric: the corrected searchers and the published code, with differences from the paper, and the paper."""
     any_column = next(iter((*corrected.values(), *as_published.values())))
     header = ["Metric", "Optimum", *names]
     lines = []
@@ -193,7 +177,6 @@ def variant_lines(corrected: Column, as_published: Column, names: list[str]) -> 
 
 
 def variant_legend(first: Experiment) -> list[str]:
-    """What the signs in `variant_lines` mean, and what is not in it, for the rows of one experiment."""
     out = [
         "Mean ± standard deviation over runs"
         + ("; in parentheses the difference from the paper's mean. " if _any_published(first) else ". ")
@@ -223,8 +206,6 @@ def _cell(experiment: Experiment, position: int) -> str:
 
 
 def explanation(corrected: Column, as_published: Column) -> str:
-    """The paragraph on what explains what, with the objective as measured in these runs."""
-
     def measured(name: str) -> str:
         parts = []
         for title, column in (("published code", as_published), ("corrected", corrected)):
@@ -245,7 +226,6 @@ def explanation(corrected: Column, as_published: Column) -> str:
 
 
 def variant_text(corrected: Column, as_published: Column, names: list[str]) -> str:
-    """The whole report, in Markdown."""
     first = next(iter((*corrected.values(), *as_published.values())))
     header, lines = variant_lines(corrected, as_published, names)
     counts = []

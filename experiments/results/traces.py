@@ -25,15 +25,6 @@ POINTS = 200  # of a curve
 
 @dataclass(frozen=True)
 class Results:
-    """The runs of one searcher.
-
-    Attributes:
-        name: of the searcher, or of its folder.
-        config: its `config.yaml`.
-        oracle: the table.
-        traces: its runs, ascending by seed.
-    """
-
     name: str
     config: Mapping[str, Any]
     oracle: Oracle
@@ -41,22 +32,18 @@ class Results:
 
     @property
     def objective(self) -> str:
-        """The metric that guided the search."""
         return str(self.config["fingerprint"]["objective"])
 
     @property
     def budget(self) -> float:
-        """What a run may spend."""
         return float(self.config["fingerprint"]["budget"])
 
     @property
     def workers(self) -> int:
-        """Simulated machines."""
         return int(self.config["fingerprint"]["workers"])
 
     @property
     def seeds(self) -> NDArray[np.int64]:
-        """(runs,) int64 ascending."""
         return np.array([trace.seed for trace in self.traces], dtype=np.int64)
 
     @property
@@ -70,16 +57,10 @@ class Results:
 
     @cached_property
     def optimum(self) -> float:
-        """The best value of the objective in the table."""
         return self.oracle.optimum(self.objective, seed=self.config["fingerprint"]["table_seed"])[1]
 
     def true_scores(self, axis: str, at: FloatArray) -> FloatArray:
-        """(runs, len(at)) float64: the finished objective of each run's incumbent, looked up in the table.
-
-        Args:
-            axis: `spent` or `ended`, the cost or the simulated time.
-            at: values of the axis; NaN stands where no training had ended yet.
-        """
+        """(runs, len(at)) true value of the incumbents along `spent` or `ended`; NaN before the first training ends."""
         out = np.full((len(self.traces), len(at)), np.nan)
         for row, trace in zip(out, self.traces, strict=True):
             # A sum of costs may fall short of the budget it exhausts by a rounding error.
@@ -113,10 +94,7 @@ class Cell:
     """True scores of one searcher after one share of the budget.
 
     Attributes:
-        values: (runs,) float64, NaN where a run had no incumbent.
-        mean: over the runs that have one.
-        std: sample standard deviation.
-        interval: 95 % t interval of the mean.
+        values: (runs,), NaN where a run had no incumbent; `mean` and the others leave those out.
         best: whether no compared searcher has a better mean.
         p_value: against the best, paired by seed, Holm-adjusted; NaN for the best itself.
     """
@@ -160,16 +138,6 @@ def _paired(results: Sequence[Results], values: Sequence[FloatArray], first: int
 
 
 def read_results(folder: Path, seeds: Sequence[int] | None = None, oracle: Oracle | None = None) -> Results:
-    """Stored runs of one folder.
-
-    Args:
-        folder: `<out>/<table>/fidelity/<searcher>`.
-        seeds: which; all that are finished by default.
-        oracle: their table, if it is open already.
-
-    Raises:
-        ResultsError: when it holds none of multi-fidelity search, or its table is gone.
-    """
     store = TraceStore(folder)
     config = checked_config(folder, fidelity=True)
     traces = store.traces(store.stored() if seeds is None else seeds)
@@ -196,11 +164,6 @@ def _check_traces(folder: Path, config: Mapping[str, Any], traces: Sequence[Trac
 
 
 def check_comparable(results: Sequence[Results]) -> None:
-    """Refuse to compare runs under different rules.
-
-    Raises:
-        ResultsError: says what differs.
-    """
     first = results[0].config["fingerprint"]
     for other in results[1:]:
         mark = other.config["fingerprint"]

@@ -1,7 +1,7 @@
 """How large a difference between two searchers is: pure functions from arrays to numbers.
 
 A p-value tells whether runs suffice to see a difference; these tell what it is worth.
-In all of them higher values are better; the caller turns the sign of losses.
+Higher values are better in all of them; the caller turns the sign of losses.
 """
 
 from __future__ import annotations
@@ -9,21 +9,18 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import optimize, stats
 
 from experiments.statistics.intervals import equalised
 from nasbench_ar.arrays import FloatArray
 
 
 def vargha_delaney(first: FloatArray, second: FloatArray) -> float:
-    """A of Vargha and Delaney (2000): P(X > Y) + P(X = Y) / 2 over all pairs of runs.
+    """A of Vargha and Delaney (2000): P(X > Y) + P(X = Y) / 2 over all pairs of (n,) and (m,) runs without NaN.
 
-    Agarwal et al. (2021) call it the probability of improvement.  NaN where a side is empty.
-
-    Args:
-        first: (n,) without NaN.
-        second: (m,) without NaN.
+    NaN where a side is empty.  Agarwal et al. (2021) call it the probability of improvement.
     """
+    from scipy import stats
+
     n, m = len(first), len(second)
     if not n or not m:
         return math.nan
@@ -45,8 +42,7 @@ def cliffs_delta(first: FloatArray, second: FloatArray) -> float:
 def cohens_d_paired(difference: FloatArray) -> float:
     """Mean of the paired differences over their standard deviation, often written d_z.
 
-    0 where all differences are 0, infinite where they are all equal and not 0, NaN for
-    fewer than two.
+    0 where all differences are 0, infinite where they are all equal and not 0, NaN for fewer than two.
     """
     if len(difference) < 2:
         return math.nan
@@ -58,14 +54,13 @@ def cohens_d_paired(difference: FloatArray) -> float:
 
 
 def cohens_d_interval(d: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Exact interval of a paired d of n normal differences, by inverting the noncentral t.
+    """Exact (low, high) of a paired d of n normal differences; NaN where d is not finite or n below 2.
 
-    d sqrt(n) has the noncentral t distribution with n - 1 degrees of freedom and
-    noncentrality delta sqrt(n), delta being the true effect.
-
-    Returns:
-        (low, high); NaN where d is not finite or n below 2.
+    Inverts the noncentral t: d sqrt(n) has n - 1 degrees of freedom and noncentrality delta sqrt(n), delta being the
+    true effect.
     """
+    from scipy import optimize, stats
+
     if n < 2 or not math.isfinite(d):
         return math.nan, math.nan
     t, tail = abs(d) * math.sqrt(n), (1 - confidence) / 2

@@ -6,28 +6,24 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import stats
 
 from nasbench_ar.arrays import FloatArray
 
 
 def equalised(values: FloatArray) -> FloatArray:
-    """Values that look equal as decimals made equal: ranks must not see differences by rounding."""
+    """Round to 9 decimals: ranks must not see differences by rounding."""
     return np.round(values, 9)
 
 
 def t_quantile(n: int, confidence: float = 0.95) -> float:
     """Student's t factor of a two-sided interval of a mean of `n` values, n at least 2."""
-    return float(stats.t.ppf(0.5 + confidence / 2, n - 1))
+    from scipy.special import stdtrit  # `stats.t.ppf` is this function, and takes a second to import
+
+    return float(stdtrit(n - 1, 0.5 + confidence / 2))
 
 
 def mean_interval(values: FloatArray, confidence: float = 0.95) -> tuple[float, float]:
-    """Student's t interval of a mean; NaN for fewer than two values.
-
-    Args:
-        values: (runs,) without NaN.
-        confidence: coverage, 0.95 by default.
-    """
+    """Student's t interval of the mean of (runs,) values without NaN; NaN for fewer than two values."""
     n = len(values)
     if n < 2:
         return math.nan, math.nan
@@ -36,10 +32,7 @@ def mean_interval(values: FloatArray, confidence: float = 0.95) -> tuple[float, 
 
 
 def quantile_interval(values: FloatArray, share: float = 0.5) -> tuple[float, float]:
-    """The range of the middle `share` of the values; NaN for none.
-
-    It describes how runs scatter, not how well a mean is known.
-    """
+    """The range of the middle `share` of the values, that is how runs scatter; NaN for none."""
     if not len(values):
         return math.nan, math.nan
     low, high = np.quantile(values, (0.5 - share / 2, 0.5 + share / 2))
@@ -48,6 +41,8 @@ def quantile_interval(values: FloatArray, share: float = 0.5) -> tuple[float, fl
 
 def binomial_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Exact interval of a share (Clopper and Pearson 1934); NaN for no trials."""
+    from scipy import stats
+
     if n == 0:
         return math.nan, math.nan
     interval = stats.binomtest(successes, n).proportion_ci(confidence, method="exact")
@@ -62,18 +57,13 @@ def bootstrap_interval(
     resamples: int = 2000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of any statistic of one or several samples.
+    """Percentile bootstrap interval of any statistic of one or several samples; NaN for fewer than two rows.
 
     Args:
         statistic: arrays -> number.
         samples: each (n,) or (n, ...); resampled along the first axis.
-        paired: draw the same rows of every sample, as for runs of equal seeds.
-        confidence: coverage, 0.95 by default.
-        resamples: how often.
+        paired: draw the same rows of every sample, as for runs of equal seeds; ValueError for unequal lengths.
         seed: of the draws; no other random state is used or touched.
-
-    Raises:
-        ValueError: when paired samples have unequal lengths.
     """
     lengths = [len(sample) for sample in samples]
     if paired and len(set(lengths)) > 1:
@@ -93,14 +83,7 @@ def bootstrap_interval(
 
 
 def area_under(curve: FloatArray) -> FloatArray:
-    """Mean height of each curve: the area under it, divided by its length.
-
-    Args:
-        curve: (runs, queries), NaN where a query has no value.
-
-    Returns:
-        (runs,) float64, over the queries that have a value; NaN where none has.
-    """
+    """(runs,) mean height of (runs, queries) curves: the area over the number of known queries; NaN for none."""
     known = ~np.isnan(curve)
     count = known.sum(axis=1)
     total = np.where(known, curve, 0.0).sum(axis=1)
@@ -108,24 +91,20 @@ def area_under(curve: FloatArray) -> FloatArray:
 
 
 def share_within(regrets: FloatArray, tau: FloatArray) -> FloatArray:
-    """(taus,) share of the runs whose regret is at most each tau: rises from 0 to 1.
-
-    The run-score distribution of Agarwal et al. (2021), for a loss; their performance
-    profile of a single task.
-    """
+    """(taus,) share of runs with a regret of at most tau: Agarwal et al.'s (2021) run-score distribution of a loss."""
     return np.searchsorted(np.sort(regrets), tau, side="right") / len(regrets)
 
 
 def paired_wilcoxon(first: FloatArray, second: FloatArray) -> float:
-    """Two-sided p-value of Wilcoxon's signed-rank test on pairs; 1 where all pairs are equal.
+    """Two-sided p-value of Wilcoxon's signed-rank test on (runs,) pairs; 1 for equal pairs, NaN for no complete one.
 
-    Zero differences are kept in the ranking (Pratt 1959), since runs often end at the
-    same value.  NaN where no pair is complete.
+    Zero differences are kept in the ranking (Pratt 1959), since runs often end at the same value.
 
-    Args:
-        first: (runs,) values, NaN where missing.
-        second: (runs,) values of the same seeds.
+    Raises:
+        ValueError: when the shapes differ.
     """
+    from scipy import stats
+
     if np.shape(first) != np.shape(second):
         raise ValueError(f"pairs need equal shapes; got {np.shape(first)} and {np.shape(second)}")
     difference = np.asarray(first) - np.asarray(second)

@@ -1,8 +1,7 @@
 """How many seeds a paired comparison needs: the power of the t test and of Wilcoxon's test.
 
-The t test has a closed form under normal differences.  Runs of searchers end at few
-distinct values, so that Wilcoxon's test, which the reports use, is simulated by drawing
-from the stored differences.
+The t test has a closed form under normal differences.  Runs of searchers end at few distinct values, so Wilcoxon's
+test, which the reports use, is simulated by drawing from the stored differences.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import math
 import warnings
 
 import numpy as np
-from scipy import stats
 
 from experiments.statistics.intervals import equalised
 from nasbench_ar.arrays import FloatArray
@@ -25,26 +23,22 @@ FEWEST_SIGNED_RANKS = 6  # 2 / 2^6 < 0.05 < 2 / 2^5: with fewer pairs the exact 
 
 
 def paired_t_power(effect: float, n: int, significance: float = SIGNIFICANCE) -> float:
-    """Power of the two-sided paired t test of n normal differences.
+    """Power of the two-sided paired t test of n normal differences, n at least 2.
 
-    With T noncentral t of n - 1 degrees of freedom and noncentrality effect sqrt(n), it
-    is P(|T| > t), t being the critical value.
-
-    Args:
-        effect: mean over standard deviation of the differences (paired d).
-        n: pairs, at least 2.
-        significance: level of the test.
+    It is P(|T| > critical value), T being noncentral t with n - 1 degrees of freedom and noncentrality effect sqrt(n);
+    `effect` is the paired d.
     """
+    from scipy import stats
+
     critical = stats.t.isf(significance / 2, n - 1)
     shift = effect * math.sqrt(n)
     return float(stats.nct.sf(critical, n - 1, shift) + stats.nct.cdf(-critical, n - 1, shift))
 
 
 def pairs_for_t(effect: float, power: float = POWER, significance: float = SIGNIFICANCE) -> int | None:
-    """Fewest pairs that give the paired t test this power; None when a million do not.
+    """Fewest pairs, at least two, that give the paired t test this power; None when a million do not."""
+    from scipy import stats
 
-    An infinite effect (equal differences) takes two pairs.
-    """
     if math.isnan(effect) or effect == 0:
         return None
     if math.isinf(effect):
@@ -67,16 +61,11 @@ def wilcoxon_power(
 ) -> float:
     """Share of simulated experiments of n pairs in which the signed-rank test sees the difference.
 
-    Each draws n of the differences with replacement.  Counted are rejections on the side
-    of the mean difference, by the test of `statistics.paired_wilcoxon`.
-
-    Args:
-        difference: (pairs,) stored differences, without NaN.
-        n: pairs of a simulated experiment; below six the answer is 0.
-        draws: experiments; the standard error is at most 0.5 / sqrt(draws).
-        seed: of the draws.
-        significance: level of the two-sided test.
+    Each draws n of the (pairs,) stored differences with replacement.  Counted are rejections by `paired_wilcoxon` on
+    the side of the mean difference; below six pairs there are none.  The standard error is at most 0.5 / sqrt(draws).
     """
+    from scipy import stats
+
     if n < FEWEST_SIGNED_RANKS:
         return 0.0
     rng = np.random.default_rng([seed, n])
@@ -98,15 +87,8 @@ def pairs_for_wilcoxon(
 ) -> int | None:
     """Fewest pairs found that give the signed-rank test this power; None when `most` do not.
 
-    Starts from Noether's (1987) approximation and searches by simulation, so that the
-    answer has the noise of the simulation: a few per cent of it.
-
-    Args:
-        difference: (pairs,) stored differences, without NaN; shift them to ask for another one.
-        power: what to reach.
-        most: where to give up.
-        draws: simulated experiments per trial.
-        seed: of the draws.
+    Starts from Noether's (1987) approximation and searches by simulation, so the answer has the simulation's noise of
+    a few per cent.  Shift the (pairs,) stored differences to ask for another difference.
     """
     if len(difference) < 2 or not equalised(difference.mean()):
         return None
@@ -130,6 +112,8 @@ def pairs_for_wilcoxon(
 
 def _noether(difference: FloatArray, power: float) -> int:
     """n = (z_(alpha/2) + z_beta)^2 / (3 (P(D + D' > 0) - 1/2)^2), D and D' two differences."""
+    from scipy import stats
+
     sums = equalised(difference[:, None] + difference[None, :])[np.triu_indices(len(difference), 1)]
     offset = abs(((sums > 0) + (sums == 0) / 2).mean() - 0.5)
     quantiles = stats.norm.isf(SIGNIFICANCE / 2) + stats.norm.isf(1 - power)

@@ -1,7 +1,6 @@
 """Ranks of several searchers over the same seeds (Demsar 2006): pure functions from arrays to numbers.
 
-Seeds are the blocks: under each seed the searchers are ranked, 1 being the best, and
-the mean ranks are compared.
+Seeds are the blocks: under each seed the searchers are ranked, 1 being the best, and mean ranks are compared.
 """
 
 from __future__ import annotations
@@ -10,29 +9,25 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from experiments.statistics.intervals import equalised
 from nasbench_ar.arrays import FloatArray
 
 
 def average_ranks(values: FloatArray) -> FloatArray:
-    """(searchers,) mean rank over the seeds, 1 being the best; ties share the mean of their ranks.
+    """(searchers,) mean ranks of (seeds, searchers) values, higher being better; ties share the mean of their ranks."""
+    from scipy import stats
 
-    Args:
-        values: (seeds, searchers) without NaN, higher is better.
-    """
     return stats.rankdata(-equalised(values), axis=1).mean(axis=0)
 
 
 def friedman(values: FloatArray) -> tuple[float, float]:
-    """Friedman's chi-squared with its correction for ties, and the p-value.
+    """Friedman's chi-squared of (seeds, searchers) values with its correction for ties, and the p-value.
 
     (0, 1) where every seed ties all searchers; NaN for fewer than three searchers or two seeds.
-
-    Args:
-        values: (seeds, searchers) without NaN.
     """
+    from scipy import stats
+
     seeds, searchers = values.shape
     if searchers < 3 or seeds < 2:
         return math.nan, math.nan
@@ -46,9 +41,11 @@ def friedman(values: FloatArray) -> tuple[float, float]:
 def critical_difference(searchers: int, seeds: int, significance: float = 0.05) -> float:
     """Nemenyi's critical difference of mean ranks: q sqrt(k (k + 1) / (6 N)).
 
-    q is the quantile of the studentized range for k groups and infinite degrees of
-    freedom, over sqrt(2) (Demsar 2006, table 5: 2.569 for k = 4 at 5 %).
+    q is the quantile of the studentized range for k groups and infinite degrees of freedom, over sqrt(2)
+    (Demsar 2006, table 5: 2.569 for k = 4 at 5 %).
     """
+    from scipy import stats
+
     if searchers < 2 or not seeds:
         return math.nan
     q = float(stats.studentized_range.isf(significance, searchers, math.inf)) / math.sqrt(2)
@@ -56,14 +53,11 @@ def critical_difference(searchers: int, seeds: int, significance: float = 0.05) 
 
 
 def cliques(ranks: FloatArray, different: NDArray[np.bool_]) -> list[tuple[int, ...]]:
-    """Largest groups of neighbours in rank within which no two searchers differ.
+    """Largest groups of neighbours in rank within which no two searchers differ, best rank first.
 
     Args:
         ranks: (searchers,) mean ranks.
         different: (searchers, searchers) bool, symmetric: which pairs a test tells apart.
-
-    Returns:
-        Groups of at least two positions, best rank first; none within another.
     """
     order = np.argsort(ranks, kind="stable").tolist()
     groups: list[tuple[int, ...]] = []

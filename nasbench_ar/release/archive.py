@@ -1,10 +1,8 @@
 """Reading the lines of the authors' release, packed or not, without unpacking it to the disk.
 
-What the file is follows from its first bytes, not from its name: JSON lines, or a
-tar archive that holds one `cifar10.jsonl`, either of them plain, gzip or xz.
-Nothing is ever extracted, yet an archive with links or with paths that lead out of
-a folder is refused: the authors' archive has none, so it cannot be theirs.  So is a
-file that unpacks to far more than numbers do.
+The first bytes, not the name, say what the file is: JSON lines, or a tar archive with one
+`cifar10.jsonl`, either of them plain, gzip or xz.  An archive with links, with paths that lead
+out of a folder, or that unpacks to far more than numbers do cannot be the authors'.
 """
 
 from __future__ import annotations
@@ -31,22 +29,12 @@ _LONGEST_LINE = 1 << 26  # the authors' lines have some 10 kB
 _MOST_BLANK = 10_000  # the authors' file has none
 _AGAIN = "download the file again, or name another one; nothing was imported"
 
-# All that damaged bytes make the readers below raise; TableError is told apart before.
+# All that the readers below raise on damaged bytes; TableError, an OSError too, is handled before.
 _READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, ValueError, OverflowError)
 
 
 class ReleaseFile:
-    """The authors' file as numbered lines.
-
-        source = ReleaseFile("nares.txz", progress=False)
-        for number, line in source.lines():
-            ...
-        source.sha256
-
-    Attributes:
-        path: the file as it was named.
-        sha256: hex hash of the file's bytes, known once all lines were read.
-    """
+    """The authors' file as numbered lines; `sha256` of its bytes is known once all lines were read."""
 
     def __init__(self, path: str | os.PathLike[str], *, progress: bool) -> None:
         self.path = Path(path)
@@ -54,11 +42,7 @@ class ReleaseFile:
         self._progress = progress
 
     def lines(self) -> Generator[tuple[int, bytes], None, None]:
-        """Non-blank lines with their numbers, from 1.
-
-        Raises:
-            TableError: the file cannot be read, is damaged, or is no release.
-        """
+        """Non-blank lines with their numbers, from 1."""
         try:
             yield from self._lines()
         except TableError:
@@ -160,8 +144,6 @@ class ReleaseFile:
 
 
 class _HashedReader(io.RawIOBase):
-    """Hashes and counts the bytes that pass through it."""
-
     def __init__(self, raw: io.FileIO, progress: Any) -> None:
         self._raw = raw
         self._progress = progress
@@ -178,8 +160,6 @@ class _HashedReader(io.RawIOBase):
 
 
 class _BoundedReader(io.RawIOBase):
-    """Raises an error instead of giving more than `most` bytes."""
-
     def __init__(self, stream: io.BufferedIOBase, most: int, error: TableError) -> None:
         self._stream = stream
         self._rest = most

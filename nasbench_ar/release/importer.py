@@ -1,19 +1,13 @@
 """Import of the authors' release (`nares.txz`) into a table.
 
-The release is not part of this package: users download it from the authors' page
-(github.com/zhichao-lu/arch-dataset-adv-robustness, release v1.0) and run
-
-    python -m nasbench_ar import nares.txz
-
-or, from Python,
+Users download it from the authors' page (github.com/zhichao-lu/arch-dataset-adv-robustness,
+release v1.0) and run `python -m nasbench_ar import nares.txz`, or, from Python,
 
     from nasbench_ar.release.importer import import_release
     table = import_release("nares.txz")
 
-The file is read as a stream (`release_file`), every record is checked
-(`release_record`), and the table appears whole or not at all (`table_writer`).
-Metrics that the authors' API computes on the fly are computed here once: the values
-at the best epoch, maxima over the epochs, and the mean over all corruptions.
+Every record is checked.  Metrics that the authors' API computes on the fly are computed here
+once: the values at the best epoch, maxima over the epochs, and the mean over all corruptions.
 """
 
 from __future__ import annotations
@@ -65,16 +59,15 @@ def import_release(
     Args:
         path: `nares.txz`, any tar archive with one `cifar10.jsonl`, or that file itself;
             plain, gzip or xz.
-        name: under which the table is kept; `load()` prefers the one named `nares`.
+        name: of the table; `load()` prefers the one named `nares`.
         folder: where to put it instead of among the imported tables.
-        replace: whether an existing table may be replaced; it stays until the new
-            one is complete.
+        replace: whether to replace an existing table, once the new one is complete.
         progress: show a bar on standard error.
         space: the space that the architectures must belong to.
 
     Returns:
-        The new table.  What is unusual about the file is in `meta["notes"]`, and
-        printed to standard error where it touches the numbers.
+        The new table.  `meta["notes"]` says what is unusual about the file, and standard
+        error too where it affects the numbers.
 
     Raises:
         TableError: the file cannot be read, a record is wrong (the message has file,
@@ -149,11 +142,6 @@ class _Seen:
     present: Counter[str] = field(default_factory=Counter)
 
     def add(self, number: int, architecture: Architecture, trainings: list[Training]) -> None:
-        """Count one line.
-
-        Raises:
-            RecordError: when a training of it was on an earlier line.
-        """
         for training in trainings:
             first = self.line_of.setdefault((architecture, training.seed), number)
             if first != number:

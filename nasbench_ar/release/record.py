@@ -48,15 +48,12 @@ class RecordError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """One row of a table to be.
+    """One future row of a table.
 
     Attributes:
-        seed: training seed.
-        scalars: metric -> value, without what is missing.
-        labels: gpu_type and timestamp, as far as given.
+        labels: gpu_type and timestamp, if given.
         curves: (12, epochs) float64, in the order of `CURVES`.
-        corruptions: `acc` and `loss` -> (19, 5) float64, NaN where missing; without
-            a kind that is missing altogether.
+        corruptions: `acc` and `loss`, if given -> (19, 5) float64, NaN where missing.
         first_best: whether best_epoch is the first of the highest PGD-CW40 accuracy.
     """
 
@@ -69,13 +66,7 @@ class Training:
 
 
 class RecordReader:
-    """Checks lines against a space and against each other.
-
-    Attributes:
-        space: the space that every architecture must belong to.
-        epochs: length of all curves; None before the first record.
-        unknown: fields that this release does not know -> how often they came.
-    """
+    """Checks lines against a space and against each other; `unknown` counts fields that the release does not have."""
 
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
@@ -87,11 +78,7 @@ class RecordReader:
         self._entries = space.entry_names
 
     def read(self, line: bytes) -> tuple[Architecture, list[Training]]:
-        """Parse and check one line.
-
-        Raises:
-            RecordError: on anything that is not as described above.
-        """
+        """Parse and check one line, or raise `RecordError`."""
         try:
             record = orjson.loads(line)
         except orjson.JSONDecodeError as error:

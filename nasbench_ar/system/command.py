@@ -106,6 +106,37 @@ def carry_out(
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def run_command(
+    work: Callable[[list[str]], int | str | None], arguments: Sequence[str] | None = None, *, kept: str = ""
+) -> int:
+    """Carry out the `main` of a command; returns its exit code.
+
+    `--help` prints what the function `usage` of its module returns, or the module's docstring.
+
+    Args:
+        work: takes the words; what it returns is an exit code, or text to print.
+        arguments: the words; those of the process by default.
+        kept: for one who interrupts it: what is not lost.
+    """
+
+    def main(words: list[str]) -> int | None:
+        if {"-h", "--help"} & set(words):
+            usage = getattr(sys.modules[work.__module__], "usage", None)
+            print(usage() if usage else docstring(work.__module__).strip())
+            return None
+        from nasbench_ar.system.process import require_open_files
+
+        require_open_files()
+        os.environ["MPLBACKEND"] = "Agg"  # pictures are files; another value may be none that matplotlib knows
+        found = work(words)
+        if isinstance(found, str):
+            print(found)
+            return None
+        return found
+
+    return carry_out(main, arguments, kept=kept)
+
+
 def _printed(work: Callable[[list[str]], int | None], words: list[str]) -> int:
     try:
         code = work(words) or 0

@@ -1,4 +1,4 @@
-"""Asynchronous successive halving, ASHA (Li et al. 2020, MLSys, algorithm 2): nobody waits for a rung."""
+"""Asynchronous successive halving, ASHA (Li et al. 2020, MLSys, algorithm 2): nothing waits for a rung."""
 
 from __future__ import annotations
 
@@ -15,27 +15,19 @@ from searchers.fidelity.rungs import levels
 
 
 class Asha(RungSearcher):
-    """Promote whoever is among the best of its rung so far; otherwise start a new architecture.
+    """Promote an architecture that is among the best of its rung so far; otherwise start a new one.
 
-    When a worker is free, the rungs are looked at from the last but one down to the
-    lowest.  Candidates of rung k are the best floor(|rung k| / eta) of those that have
-    finished it; the best candidate that has not been promoted goes on to rung k + 1.  If
-    there is none in any rung, a new architecture begins in rung 0.  A promotion is never
-    taken back, so that early ones may be wrong: the price of not waiting.
+    When a worker is free, the rungs are searched from the last but one down to the lowest.  Candidates of rung k are
+    the best floor(|rung k| / eta) of those that have finished it; the best candidate that has not been promoted goes
+    on to rung k + 1.  Without a candidate in any rung, a new architecture begins in rung 0.  A promotion is never
+    taken back, so early ones may be wrong: the price of not waiting.
 
-    Rungs lie at R eta^-(s_max-s), ..., R / eta, R epochs, as those of successive halving,
-    rounded to whole ones.  Of equal scores, the one told first is better.
+    Rungs lie at R eta^-(s_max-s), ..., R / eta, R epochs, as those of successive halving, rounded to whole ones.
+    Of equal scores, the one told first is better.
 
     Args:
-        space: where to search.
-        seed: seed of all randomness.
-        epochs: length R of a whole training.
         eta: one in eta goes on (3, as `Hyperband`; the paper uses 4).
-        least_epochs: no training stops earlier.
         early_stopping_rate: s of the paper, by how many rungs the lowest one is raised.
-
-    Raises:
-        SearchError: on values out of range.
     """
 
     def __init__(

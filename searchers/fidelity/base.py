@@ -1,16 +1,15 @@
 """What every multi-fidelity searcher shares: ask what to train and how far, tell what was seen.
 
-A searcher never sees the table, and no epoch that was not asked for.  Whoever runs it
-trains and tells; several trainings may run at a time:
+A searcher sees neither the table nor an epoch that it did not ask for.  The caller trains and tells; several
+trainings may run at a time:
 
     searcher = Hyperband(space, seed=0, epochs=100)
     while budget_lasts:
         architecture, epoch = searcher.ask()
         searcher.tell(architecture, epoch, scores_after_each_epoch(architecture, epoch))
 
-Epochs count from 0: a training up to epoch 8 has nine of them.  Going on with an
-architecture costs only the further epochs.  A new algorithm is a subclass that writes
-`_ask` and, if it learns other than through `self.history`, `_tell`:
+Epochs count from 0: a training up to epoch 8 has nine of them.  Going on with an architecture costs only the further
+epochs.  A new algorithm is a subclass that writes `_ask` and, if `self.history` is not enough to learn from, `_tell`:
 
     class StopAtHalf(FidelitySearcher):
         def _ask(self):
@@ -52,8 +51,7 @@ class FidelitySearcher(ABC):
         pending: architecture -> epoch, of trainings asked for and not told yet.
 
     Raises:
-        SearchError: when `space` is no `SearchSpace`, `seed` no non-negative integer or
-            `epochs` no positive one.
+        SearchError: on an argument of the wrong type or out of range, in subclasses too.
     """
 
     def __init__(self, space: SearchSpace, seed: int, epochs: int) -> None:
@@ -70,7 +68,7 @@ class FidelitySearcher(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(seed={self.seed}: {len(self.history)} told, {len(self.pending)} running)"
 
-    # -- for whoever runs the search -----------------------------------------
+    # -- for callers ----------------------------------------------------------
 
     def ask(self) -> Training | None:
         """The next training to start; None when the searcher waits for one that is running.
@@ -98,12 +96,12 @@ class FidelitySearcher(ABC):
 
         Args:
             architecture: what was trained.
-            epoch: the last epoch.
+            epoch: the last epoch, from 0.
             scores: (epoch + 1,) after epochs 0..epoch, higher being better.
 
         Raises:
             SpaceError: when the architecture is not in the space.
-            SearchError: when the epoch or the scores are not what they should be.
+            SearchError: on an epoch that no training reaches, or scores of the wrong number or not finite.
         """
         told = self.space.parse(architecture)
         last = self._checked_epoch(epoch)
@@ -124,11 +122,7 @@ class FidelitySearcher(ABC):
         self._tell(Training(told, last), values)
 
     def best(self) -> tuple[Architecture, float]:
-        """First architecture with the best score told so far, at whatever epoch, and that score.
-
-        Raises:
-            SearchError: before anything was told.
-        """
+        """First architecture with the best score at any epoch, and that score; SearchError before any was told."""
         if not self.history:
             raise SearchError("nothing was told yet, so there is no best architecture")
         found = max(self.history, key=lambda architecture: self.history[architecture].max())
@@ -150,10 +144,9 @@ class FidelitySearcher(ABC):
         return max(len(self.history.get(architecture, ())), self.pending.get(architecture, -1) + 1)
 
     def sample_unseen(self) -> Architecture:
-        """An architecture neither told nor under way, uniformly; each is drawn once before any comes again.
+        """An architecture neither told nor under way, uniformly; SpaceExhaustedError when there is none.
 
-        Raises:
-            SpaceExhaustedError: when there is none.
+        Each is drawn once before any comes again.
         """
         if not (architecture := self._draw()):
             unseen = [a for a in self.space if not self.known_epochs(a)]
@@ -164,11 +157,7 @@ class FidelitySearcher(ABC):
         return architecture
 
     def sample_unseen_batch(self, count: int) -> list[Architecture]:
-        """Up to `count` different architectures as `sample_unseen` draws them; fewer when fewer are left.
-
-        Raises:
-            SpaceExhaustedError: when there is none.
-        """
+        """Up to `count` different architectures from `sample_unseen`; SpaceExhaustedError when there is none."""
         wanted = min(count, self.space.size - len(self.history.keys() | self.pending.keys()))
         batch = {self.sample_unseen(): None}
         while len(batch) < wanted:

@@ -17,10 +17,10 @@ from searchers.fidelity.rungs import Rung, bracket, halvings, hyperband_brackets
 class RungSearcher(FidelitySearcher):
     """Compares architectures at rungs, a factor eta of epochs apart.
 
-    Attributes:
-        eta: one in eta goes on.
+    Args:
+        epochs: length R of a whole training.
+        eta: one in eta goes on (3, one of the two values that Li et al. 2018 recommend).
         least_epochs: no training stops earlier.
-        s_max: how often a whole training can be divided by eta.
     """
 
     def __init__(self, space: SearchSpace, seed: int, epochs: int, *, eta: int = 3, least_epochs: int = 1) -> None:
@@ -31,11 +31,10 @@ class RungSearcher(FidelitySearcher):
 
 
 class BracketSearcher(RungSearcher):
-    """Brackets one after the other; within one, a rung begins when the one below is told whole.
+    """Runs brackets one after the other; within one, a rung begins when the one below is told whole.
 
-    The best `n_{i+1}` of rung i by the score after its last epoch go on; of equal ones,
-    those that were sampled first.  When the space has fewer unseen architectures than a
-    bracket starts with, it starts with those.
+    The best `n_{i+1}` of rung i by the score after its last epoch go on; of equal ones, those that were sampled first.
+    A space with fewer unseen architectures than a bracket needs starts it with those.
     """
 
     def __init__(self, space: SearchSpace, seed: int, epochs: int, *, eta: int = 3, least_epochs: int = 1) -> None:
@@ -75,16 +74,7 @@ class SuccessiveHalving(BracketSearcher):
     """The same bracket again and again, each with new architectures.
 
     Args:
-        space: where to search.
-        seed: seed of all randomness.
-        epochs: length R of a whole training.
-        eta: one in eta goes on (3, one of the two values the paper recommends).
-        least_epochs: no training stops earlier.
-        configurations: architectures that a bracket starts; null is eta^s_max, so that one is
-            trained to the end.
-
-    Raises:
-        SearchError: on values out of range, or so few configurations that none gets to the end.
+        configurations: architectures that a bracket starts, enough to train one to the end; null is eta^s_max.
     """
 
     def __init__(
@@ -112,18 +102,7 @@ class SuccessiveHalving(BracketSearcher):
 
 
 class Hyperband(BracketSearcher):
-    """Brackets from many architectures stopped early to few trained to the end, in turn for ever.
-
-    Args:
-        space: where to search.
-        seed: seed of all randomness.
-        epochs: length R of a whole training.
-        eta: one in eta goes on (3, one of the two values the paper recommends).
-        least_epochs: no training stops earlier.
-
-    Raises:
-        SearchError: on values out of range.
-    """
+    """Brackets from many architectures stopped early to few trained to the end, in turn for ever."""
 
     def __init__(self, space: SearchSpace, seed: int, epochs: int, *, eta: int = 3, least_epochs: int = 1) -> None:
         super().__init__(space, seed, epochs, eta=eta, least_epochs=least_epochs)

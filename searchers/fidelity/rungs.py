@@ -1,7 +1,7 @@
 """The arithmetic of successive halving: how far to train, and how many go on.
 
-With R epochs in a whole training and a factor eta, a bracket s starts n architectures with
-r = R eta^-s epochs each and lets rung i = 0..s train
+With R epochs in a whole training and a factor eta, a bracket s starts n architectures with r = R eta^-s epochs each
+and lets rung i = 0..s train
 
     n_i = floor(n eta^-i)  architectures for  r_i = r eta^i  epochs      (Li et al. 2018, algorithm 1)
 
@@ -24,18 +24,14 @@ from nasbench_ar.errors import SearchError
 
 
 class Rung(NamedTuple):
-    """`size` architectures are trained until they have had `epochs` epochs."""
+    """Trains `size` architectures until they have had `epochs` epochs."""
 
     size: int
     epochs: int
 
 
 def halvings(epochs: int, eta: int, least_epochs: int = 1) -> int:
-    """s_max: how often a whole training can be divided by eta without falling below the least.
-
-    Raises:
-        SearchError: when the least is more than a whole training.
-    """
+    """s_max: how often eta divides a whole training without falling below the least, at most a whole training."""
     if least_epochs > epochs:
         raise SearchError(f"least_epochs={least_epochs}: a whole training has only {epochs} epochs")
     s = 0
@@ -45,21 +41,16 @@ def halvings(epochs: int, eta: int, least_epochs: int = 1) -> int:
 
 
 def levels(epochs: int, eta: int, s: int) -> list[int]:
-    """Epochs after which a bracket compares: R eta^-s, ..., R / eta, R, whole and ascending."""
+    """Epochs after which a bracket compares, ascending and whole: R eta^-s, ..., R / eta, R."""
     return [(2 * epochs + eta**j) // (2 * eta**j) for j in range(s, -1, -1)]
 
 
 def bracket(size: int, epochs: int, eta: int, s: int) -> list[Rung]:
-    """The rungs of one bracket that starts with `size` architectures."""
     return [Rung(size // eta**i, level) for i, level in enumerate(levels(epochs, eta, s))]
 
 
 def hyperband_brackets(epochs: int, eta: int, least_epochs: int = 1) -> list[list[Rung]]:
-    """One round of Hyperband: brackets s_max, ..., 0, from the most to the least daring.
-
-    Raises:
-        SearchError: as `halvings`.
-    """
+    """One round of Hyperband: brackets s_max, ..., 0, from the most to the least early stopping."""
     top = halvings(epochs, eta, least_epochs)
     sizes = [(s, -(-(top + 1) * eta**s // (s + 1))) for s in range(top, -1, -1)]
     return [bracket(size, epochs, eta, s) for s, size in sizes]

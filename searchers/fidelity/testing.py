@@ -7,8 +7,8 @@
         arguments = {"eta": 2}      # optional
         rank_based = True           # optional promises: see `FidelityConformance`
 
-or anywhere else: `check_fidelity_searcher(MySearcher, eta=2)`.  The class must be
-importable by its module's name, since one test starts another process.
+or anywhere else: `check_fidelity_searcher(MySearcher, eta=2)`.  The class must be importable by its module's name,
+since one test starts another process.
 """
 
 from __future__ import annotations
@@ -51,13 +51,8 @@ def trajectory(searcher: FidelitySearcher, trainings: int, curve: Curve = climbi
     """The first trainings of a search as lists: the architecture's numbers, then the epoch.
 
     Args:
-        searcher: a new one.
-        trainings: how many to start; fewer when the searcher has nothing left.
         curve: scores after epochs 0..epoch.
         at_a_time: how many run together; which of them ends first is drawn from a fixed seed.
-
-    Raises:
-        AssertionError: when the searcher waits for nothing.
     """
     order = random.Random(0)
     started: list[Any] = []
@@ -81,17 +76,15 @@ def trajectory(searcher: FidelitySearcher, trainings: int, curve: Curve = climbi
 
 
 def all_scores(space: SearchSpace, epochs: int, curve: Curve = climbing) -> dict[tuple[Architecture, int], float]:
-    """What a curve gives every architecture after every epoch."""
     return {(a, epoch): float(score) for a in space for epoch, score in enumerate(curve(a, epochs - 1))}
 
 
 def curve_of(scores: Mapping[tuple[Architecture, int], float]) -> Curve:
-    """The other way round."""
+    """The inverse of `all_scores`."""
     return lambda architecture, epoch: np.array([scores[architecture, k] for k in range(epoch + 1)])
 
 
 def replay(searcher: type[FidelitySearcher], seed: int, trainings: int, arguments: Mapping[str, Any]) -> list[Any]:
-    """`trajectory` of a new searcher on the space of 81."""
     return trajectory(searcher(SMALL, seed, EPOCHS, **arguments), trainings)
 
 
@@ -101,10 +94,9 @@ class FidelityConformance:
     Attributes:
         searcher: the class under test.
         arguments: its constructor arguments beyond `space`, `seed` and `epochs`.
-        rank_based: set it where scores are only compared with each other; then any strictly
-            increasing transformation of them must leave the trajectory as it is.
-        synchronous: set it where what is trained does not depend on how many trainings run
-            together, nor on which of them ends first.
+        rank_based: set it where the searcher only compares scores, as in `SearcherConformance`.
+        synchronous: set it where neither the number of trainings that run together nor the order in which they end
+            changes what is trained.
     """
 
     searcher: ClassVar[type[FidelitySearcher]]
@@ -113,7 +105,6 @@ class FidelityConformance:
     synchronous: ClassVar[bool] = False
 
     def make(self, space: SearchSpace, seed: int = 0, epochs: int = EPOCHS) -> FidelitySearcher:
-        """Build the searcher under test."""
         return self.searcher(space, seed, epochs, **self.arguments)
 
     def test_proposals_can_be_trained(self) -> None:
@@ -209,9 +200,5 @@ class FidelityConformance:
 
 
 def check_fidelity_searcher(searcher: type[FidelitySearcher], **arguments: Any) -> None:
-    """Run every conformance test.
-
-    Raises:
-        AssertionError: at the first that fails.
-    """
+    """Run every conformance test; AssertionError at the first that fails."""
     check_all(type("Suite", (FidelityConformance,), {"searcher": searcher, "arguments": arguments})())

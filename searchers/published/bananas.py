@@ -1,18 +1,16 @@
 """BANANAS by the published protocol, seeded, and for many runs at once (NARes, section 5; White et al. 2021).
 
-The authors seed Python's and NumPy's generators but not the one that their predictors
-take initial weights and batches from, so that their runs cannot be repeated.  Here
-those come from the run's seed as well.  All else is theirs: starts may repeat; among
-equals the latest queried is the first parent; a pool is counted between parents and may
-hold an architecture twice; so may the ten that are queried; the budget is checked between
+The authors seed Python's and NumPy's generators but not the one that their predictors take initial weights and
+batches from, so their runs cannot be repeated.  Here those come from the run's seed as well.  All else is theirs:
+starts may repeat; among equals the latest queried is the first parent; the size of the pool is checked between
+parents; the pool, and the ten that are queried, may hold an architecture twice; the budget is checked between
 rounds.  With the same predictions the same seed gives the same queries.
 
-Where the description leaves a detail open, this module assumes: an architecture is
-observed once, when it is first queried; the spread of the ensemble is the population
-standard deviation; the last, smaller batch of an epoch counts.
+Where the description leaves a detail open, this module assumes: an architecture is observed once, when it is first
+queried; the spread of the ensemble is the population standard deviation; the last, smaller batch of an epoch counts.
 
-`PublishedBananas.predict` is all that has to do with networks; a subclass may replace it.
-`searchers.bananas` has predictors that fit.
+Only `PublishedBananas.predict` deals with networks; a subclass may replace it.  `searchers.bananas` has predictors
+that fit.
 """
 
 from __future__ import annotations
@@ -42,13 +40,11 @@ GPU_SHARE = 0.8
 class PublishedBananas(PublishedSearcher):
     """Train an ensemble from scratch, sample from its predictions, query the best ten.
 
-    It ends with a `SearchFinishedError` too where no parent has an unseen neighbour; the
-    authors' code fails there.
+    Where no parent has an unseen neighbour, it ends with a `SearchFinishedError`; the authors' code fails there.
+    A run's result depends on its seed alone, up to rounding: see `batched_mlp`.
 
     Args:
-        space: where to search.
-        seed: seed of all randomness.
-        queries: unique architectures after which no round begins; the last one is queried whole.
+        queries: unique architectures after which no round begins; the last round is queried whole.
         starts: random architectures to begin with (10: published).
         batch: architectures queried per round (10: published).
         members: networks in the ensemble (5: published).
@@ -60,14 +56,8 @@ class PublishedBananas(PublishedSearcher):
         penalty: factor on the L1 norm of the output weights (0.2: published).
         parents: best observed architectures that are mutated (50: published).
         mutations: random neighbours drawn per parent (10: published).
-        pool: no further parent is mutated once this many candidates are collected (100: published, so that
-            a pool holds up to 109).
+        pool: candidates after which no further parent is mutated (100: published, so a pool holds up to 109).
         device: `"cpu"`, `"cuda"`, or `"auto"`: CUDA where there is one.
-
-    A run's result depends on its seed alone, up to rounding: see `batched_mlp`.
-
-    Raises:
-        SearchError: on counts below 1, numbers that are not positive, or a device that is not there.
     """
 
     lockstep = True
@@ -172,7 +162,7 @@ class PublishedBananas(PublishedSearcher):
         )
 
     def generators(self) -> list[np.random.Generator]:
-        """One per member: its initial weights and batches in this round; of the run's seed and nothing else."""
+        """One per member, for its initial weights and batches in this round; they depend on the run's seed alone."""
         streams = [np.random.SeedSequence(self.seed, spawn_key=(len(self.history), m)) for m in range(self.members)]
         return [np.random.default_rng(stream) for stream in streams]
 
@@ -183,7 +173,7 @@ class PublishedBananas(PublishedSearcher):
 
     @classmethod
     def prepare_together(cls, searchers: Sequence[Searcher]) -> None:
-        """Predict for all runs that are due; for those with equally many observations at once."""
+        """Predict for all runs that are due; runs with equally many observations train together."""
         by_count: dict[int, list[PublishedBananas]] = {}
         for searcher in searchers:
             if isinstance(searcher, PublishedBananas) and searcher._needs_predictions():
@@ -194,18 +184,11 @@ class PublishedBananas(PublishedSearcher):
 
     @classmethod
     def predict(cls, searchers: Sequence[PublishedBananas]) -> list[NDArray[np.float32]]:
-        """What each ensemble, trained on its run's `history`, predicts for the run's `candidates()`.
-
-        Args:
-            searchers: runs with equally many observations.
-
-        Returns:
-            For each run, (members, candidates) predictions of 100 - score.
-        """
+        """For each run, (members, candidates) predictions of 100 - score; all runs have equally many observations."""
         return _train(searchers)
 
     def grouping(self, runs: int, processes: int) -> tuple[int, int]:
-        """Groups of up to `CPU_GROUP` runs a process; on CUDA one at a time, as large as the free memory allows."""
+        """Groups of up to `CPU_GROUP` runs a process; on CUDA one group at a time, as large as free memory allows."""
         if self.device == "cpu":
             return min(CPU_GROUP, -(-runs // processes)), processes
         import torch
@@ -217,7 +200,6 @@ class PublishedBananas(PublishedSearcher):
 
 
 def _train(searchers: Sequence[PublishedBananas]) -> list[NDArray[np.float32]]:
-    """Fit ensembles of runs with equally many observations, and predict their candidates."""
     from searchers.published.batched_mlp import BatchedMLP
 
     first = searchers[0]

@@ -1,7 +1,7 @@
 """What the published searchers share: the authors' generators, their own stop, their report.
 
-The authors' code draws from two global generators, seeded by the run's seed.  Here they
-are instances that belong to one searcher, and yield the same numbers.
+The authors' code draws from two global generators, seeded by the run's seed.  Here each searcher has its own two,
+which yield the same numbers.
 """
 
 from __future__ import annotations
@@ -22,16 +22,12 @@ class PublishedSearcher(Searcher):
     """A searcher with the authors' random numbers, stopping rule and choice of the result.
 
     Args:
-        space: where to search.
-        seed: seed of both generators; below 2**32.
+        seed: of both generators; below 2**32.
         queries: unique architectures after which to stop, as far as the algorithm checks.
 
     Attributes:
         python_rng: in place of the global `random`.
         numpy_rng: in place of the global `numpy.random`.
-
-    Raises:
-        SearchError: on a seed or budget that is no such integer.
     """
 
     stops_itself = True
@@ -46,15 +42,10 @@ class PublishedSearcher(Searcher):
 
     @property
     def budget_spent(self) -> bool:
-        """Whether as many unique architectures were told as the budget has."""
         return len(self.history) >= self.queries
 
     def best(self) -> tuple[Architecture, float]:
-        """Last of the best architectures told so far, and its score.
-
-        Raises:
-            SearchError: before anything was told.
-        """
+        """Last of the best architectures told so far, and its score; SearchError before anything was told."""
         _, score = super().best()
         return next(item for item in reversed(self.history.items()) if item[1] == score)
 
@@ -63,10 +54,10 @@ class PublishedSearcher(Searcher):
 
 
 class SequentialSearcher(PublishedSearcher):
-    """A published searcher that is written as the authors wrote theirs, as one loop.
+    """A published searcher written as one loop, as the authors wrote theirs.
 
-    Subclasses write `_search`, a generator: it yields a proposal, and finds its score
-    in `self.history` when it goes on.  A proposal that was not told yet is made again.
+    Subclasses write the generator `_search`: it yields a proposal and then finds the score in `self.history`.
+    A proposal that was not told yet is made again.
     """
 
     def __init__(self, space: SearchSpace, seed: int, *, queries: int = 500) -> None:

@@ -1,12 +1,10 @@
 """Many deep MLPs of one shape, trained at once: the predictors of published BANANAS (NARes, section 5).
 
-A network is x -> relu layers of equal width -> one number.  The published ones have
-d = 30 inputs, L = 20 hidden layers of H = 32 and are trained for 500 epochs in batches
-of m = 32, from scratch, 5 of them after every 10 queries.  Each step of one of them is
-some 200 operations on arrays of a thousand numbers: called one by one, nearly all time
-goes into the calls.  But the networks of an ensemble, and those of other runs, are
-independent and of one shape.  G of them are therefore stacked along a first axis, and a
-step of all is one sequence of batched operations:
+A network is x -> relu layers of equal width -> one number.  The published ones have d = 30 inputs, L = 20 hidden
+layers of H = 32 and are trained for 500 epochs in batches of m = 32, from scratch, 5 of them after every 10 queries.
+Each step of one network is some 200 operations on arrays of a thousand numbers: called one by one, nearly all time
+goes into the calls.  But the networks of an ensemble, and those of other runs, are independent and of one shape.
+So G of them are stacked along a first axis, and a step of all is one sequence of batched operations:
 
     inputs      (G, m, d)       batch of each network, in its own order
     weights_in  (G, d, H)       weights (L-1, G, H, H)      weights_out (G, H, 1)
@@ -19,16 +17,14 @@ step of all is one sequence of batched operations:
     slope[l]  = (slope[l+1] weights[l]^T) where hidden[l] > 0
     gradient of weights[l-1] = hidden[l-1]^T slope[l]
 
-All parameters lie in one flat vector, so that Adam is one operation too.  On CUDA the
-products are PyTorch's.  On the CPU they are NumPy's, whose OpenBLAS handles small
-matrices faster.
+All parameters lie in one flat vector, so that Adam is one operation too.  On CUDA the products are PyTorch's; on the
+CPU they are NumPy's, whose OpenBLAS handles small matrices faster.
 
-What depends on what.  A network takes its initial weights and the order of its batches
-from its own generator and nothing else from the outside: networks trained together
-and apart differ at most by rounding.  Rounding differs between CPU and CUDA and between
-BLAS libraries; 500 epochs with a loss that is not smooth amplify it, so that predictions,
-and from some round on queries, may differ between such machines.  On the CPU denormal
-numbers count as zero, which networks whose units have died would be slow with otherwise.
+What depends on what.  A network takes its initial weights and the order of its batches from its own generator and
+nothing else from outside: networks trained together and apart differ at most by rounding.  Rounding differs between
+CPU and CUDA and between BLAS libraries; 500 epochs with a loss that is not smooth amplify it, so that predictions,
+and from some round on queries, may differ between such machines.  On the CPU denormal numbers count as zero; they
+would slow down networks whose units have died.
 """
 
 from __future__ import annotations
@@ -51,18 +47,7 @@ _KEYS_AT_ONCE = 2**20  # random numbers drawn at a time for the order of batches
 
 @dataclass(frozen=True)
 class Recipe:
-    """Shape and training of a network; the defaults are the published ones.
-
-    Attributes:
-        layers: hidden layers, L.
-        width: units of each, H.
-        epochs: passes over all observations.
-        minibatch: observations per step; the last of an epoch takes what is left.
-        learning_rate: of Adam.
-        beta1: of Adam.
-        beta2: of Adam.
-        penalty: factor on the sum of absolute output weights.
-    """
+    """Shape and training of a network; the defaults are the published ones."""
 
     layers: int = 20
     width: int = 32
@@ -74,7 +59,6 @@ class Recipe:
     penalty: float = 0.2
 
     def parameters(self, inputs: int) -> int:
-        """Weights and biases of one network."""
         return (inputs + 1) * self.width + (self.layers - 1) * (self.width + 1) * self.width + self.width + 1
 
     def bytes_per_network(self, inputs: int, observations: int) -> int:
@@ -84,14 +68,7 @@ class Recipe:
 
 
 class BatchedMLP:
-    """G networks, with the weights they start from.
-
-    Args:
-        inputs: d.
-        generators: G; each network's initial weights and batches come from its own.
-        recipe: shape and training.
-        device: `"cpu"`, `"cuda"`, ...
-    """
+    """G networks; each takes its initial weights and batches from its own generator."""
 
     def __init__(
         self, inputs: int, generators: Sequence[np.random.Generator], recipe: Recipe, device: str = "cpu"
@@ -124,12 +101,7 @@ class BatchedMLP:
         return parts
 
     def fit(self, x: Float32Array, y: Float32Array) -> None:
-        """Train for the recipe's epochs.
-
-        Args:
-            x: (runs, n, d) float32; networks are split evenly among runs, in order.
-            y: (runs, n) float32 targets.
-        """
+        """Train on (runs, n, d) float32 inputs and (runs, n) targets; runs share the networks evenly, in order."""
         runs, n, inputs = x.shape
         members = len(self.generators) // runs
         with torch.no_grad(), _quick(self.device):
@@ -170,7 +142,7 @@ class BatchedMLP:
 
 
 class _Activations:
-    """Buffers for batches of one size; with `keep`, all layers' for the backward pass."""
+    """Buffers for batches of one size; with `keep`, those of all layers, for the backward pass."""
 
     def __init__(self, networks: BatchedMLP, size: int, *, keep: bool = True) -> None:
         layers, count, _, width = networks.biases.shape
@@ -198,8 +170,6 @@ class _Activations:
 
 
 class _Trainer:
-    """One Adam step after another on all networks."""
-
     def __init__(self, networks: BatchedMLP) -> None:
         recipe = networks.recipe
         self.networks = networks
@@ -252,7 +222,6 @@ def _operand(tensor: Tensor) -> Any:
 
 
 def _multiply(left: Any, right: Any, *, out: Any) -> None:
-    """Batched matrix product into `out`."""
     if isinstance(out, np.ndarray):
         np.matmul(left, right, out=out)
     else:

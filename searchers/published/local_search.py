@@ -1,9 +1,8 @@
 """Local search as published, with its two defects (NARes, section 5).
 
-The comparison of two scores returns -1, 0 or 1, and is used as a truth value: the search
-moves to worse neighbours as well as to better ones.  And a move skips the check of the
-budget: the search goes on until a query neither moves it nor leaves budget.  Nearly
-every query moves it, so what results is a random walk, about as good as random search.
+The comparison of two scores returns -1, 0 or 1 and is used as a truth value: the search moves to worse neighbours
+as well as to better ones.  And a move skips the check of the budget: the search goes on until a query neither moves
+it nor leaves budget.  Nearly every query moves it, so the result is a random walk, about as good as random search.
 `searchers.local_search` has neither defect.
 """
 
@@ -22,13 +21,8 @@ class PublishedLocalSearch(SequentialSearcher):
     """Walk from the best of some random starts to neighbours that differ in score.
 
     Args:
-        space: where to search.
-        seed: seed of all randomness.
         queries: unique architectures; exceeded while every query moves the search.
         starts: random unseen architectures per (re)start (10: published).
-
-    Raises:
-        SearchError: on counts below 1.
     """
 
     def __init__(self, space: SearchSpace, seed: int, *, queries: int = 500, starts: int = 10) -> None:
@@ -46,7 +40,7 @@ class PublishedLocalSearch(SequentialSearcher):
             yield from self._walk(max(starts, key=self.history.__getitem__))  # the first, on ties
 
     def _walk(self, current: Architecture) -> Iterator[Architecture]:
-        """Until no unseen neighbour differs in score, or the check of the budget is reached and ends it."""
+        """Move until no unseen neighbour differs in score, or a query without a move finds the budget spent."""
         moved = True
         while moved:
             moved = False

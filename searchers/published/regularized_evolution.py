@@ -15,21 +15,14 @@ from searchers.published.sampling import random_neighbour, sample
 class PublishedRegularizedEvolution(SequentialSearcher):
     """Mutate the winner of a tournament; the child takes the slot of the oldest.
 
-    The slots are overwritten in turn, and a tournament draws slots, so that a list
-    which sheds its head and grows at its tail gives other winners.
-
-    Unlike `searchers.regularized_evolution` it draws from NumPy's legacy generator, and
-    its starts may repeat, so that up to a few members of the first population are twins.
+    The slots are overwritten in turn, and a tournament draws slots: a list that sheds its head and grows at its tail
+    would give other winners.  Unlike `searchers.regularized_evolution` it draws from NumPy's legacy generator, and its
+    starts may repeat.
 
     Args:
-        space: where to search.
-        seed: seed of all randomness.
         queries: unique architectures after which to stop; repeats are free.
         population: architectures alive (30: published).
         tournament: members drawn, with replacement, per tournament (10: published).
-
-    Raises:
-        SearchError: on counts below 1.
     """
 
     def __init__(

@@ -1,9 +1,8 @@
 """The authors' random draws, call for call (NARes, section 5).
 
-Spaces other than the published one are allowed: a vector has `space.dimensions`
-entries instead of six, and what a restricted space leaves out is drawn again (sampling,
-random neighbours) or left out (neighbour lists).  On a full space with two or more
-values per entry nothing is ever drawn again, hence the calls are the authors'.
+Other spaces than the published one are allowed: a vector has `space.dimensions` entries instead of six; sampling and
+random neighbours draw again what a restricted space leaves out, neighbour lists omit it.  A full space with two or
+more values per entry never draws again, so there the calls are the authors'.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from nasbench_ar.space import SearchSpace
 
 
 def sample(space: SearchSpace, rng: random.Random) -> Architecture:
-    """One architecture: `choice` for each entry, in the order of the vector."""
+    """One `choice` for each entry, in the order of the vector."""
     while True:
         drawn = Architecture(*(rng.choice(space.choices(p)) for p in range(space.dimensions)))
         if space.members is None or drawn in space:
@@ -38,11 +37,7 @@ def shuffled_neighbours(space: SearchSpace, rng: random.Random, architecture: Ar
 
 
 def random_neighbour(space: SearchSpace, rng: random.Random, architecture: Architecture) -> Architecture:
-    """`randint` for the position, then `choice` among its other values, ascending.
-
-    In a restricted space, where an architecture may have no neighbour at all, any member
-    is drawn then; the authors' space has none such.
-    """
+    """`randint` for the position, then `choice` among its other values, ascending; any member without neighbour."""
     unusual = space.members is not None or 1 in (len(space.depth_choices), len(space.width_choices))
     if unusual and not space.neighbours(architecture):
         return sample(space, rng)

@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from datagen.config import RunConfig, TrainConfig, describe_keys, known_keys, parse_command_line
+from datagen.config import KEYS, RunConfig, TrainConfig, parse_command_line
 from datagen.profiles import DIGITS_EPS_255, PROFILES
 from nasbench_ar import ConfigError
+from nasbench_ar.system.keys import describe_keys
 
 
 def test_cifar10_is_the_protocol_of_the_paper() -> None:
@@ -74,7 +75,7 @@ def test_lists_of_architectures_need_no_quotes(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["[a,b]", "[5 10 5 10 5 10]", "[5, 10, 5, 10, 5, 10],1"])
-def test_brackets_are_not_hydras(text: str) -> None:
+def test_brackets_are_text(text: str) -> None:
     assert parse_command_line([f"archs={text}"]).archs == text
 
 
@@ -87,7 +88,6 @@ def test_brackets_are_not_hydras(text: str) -> None:
         (["archs=all", "train.colour=red"], "valid keys: .*train.epochs, train.batch"),
         (["archs=all", "profile=cifar100"], "unknown profile 'cifar100'; known: cifar10, digits, digits-729, arrays"),
         (["archs=all", "train=3"], "unknown key 'train'"),
-        (["archs=all", "train.epochs=many"], "train.epochs: .*many"),
         (["archs=all", "train.epochs=0"], "train.epochs=0: expected an integer of at least 1"),
         (
             ["archs=all", "train.epochs=1000000001"],
@@ -107,14 +107,9 @@ def test_brackets_are_not_hydras(text: str) -> None:
         (["archs=all", "data.validation=test"], "data.validation=test: expected one of cifar10.1, held_out, file"),
         (["archs=all", "data.source=mnist"], "data.source=mnist: expected one of cifar10, digits, arrays"),
         (["archs=all", "profile=arrays"], "data.file= is missing: profile=arrays needs an .npz with train_images"),
-        (["archs"], "not of the form key=value"),
-        (["archs=all", "--epochs=3"], "not of the form key=value|unknown key"),
-        (["archs=all", "train.lr_drops=[1"], "not of the form key=value"),
-        (["archs=all", "~train.epochs"], "nothing can be removed"),
         (["archs=all", "profile=choice(digits,cifar10)"], "unknown profile"),
         (["archs=all", f"train.epochs={'9' * 5000}"], "^.{1,500}$"),
         (["archs=all", f"profile<{'9' * 5000}"], "^.{1,500}$"),
-        (["archs=all", f"train.lr={'9' * 400}"], "train.lr: int too large to convert to float"),
         (["archs=all", "lease=inf"], "lease=inf: expected a finite number"),
         (["archs=all", "train.lr=nan"], "train.lr=nan: expected a finite number"),
     ],
@@ -126,8 +121,8 @@ def test_wrong_words(words: list[str], message: str) -> None:
 
 
 def test_help_names_every_key_with_its_default() -> None:
-    text = describe_keys()
-    for key in known_keys():
+    text = describe_keys(RunConfig())
+    for key in KEYS:
         assert f"  {key}=" in text
     assert "train.clip_norm=5.0 " in text
     assert "data.corruptions=CIFAR-10-C " in text

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import strategies as st
 
 from datagen import export, plan, status
-from datagen.config import RunConfig, known_keys, parse_command_line
+from datagen.config import KEYS, RunConfig, parse_command_line
 from datagen.profiles import PROFILES
 from datagen.selection import select, select_seeds
-from datagen.words import parse_words
 from nasbench_ar import Architecture, ConfigError, SpaceError
+from nasbench_ar.system.keys import parse_words
 from tests.fuzzing import Damages, Files, Reader, byte_damage
 from tests.nasbench_ar.conftest import TOY
 
-COMMAND = Reader("datagen: command lines of run", ConfigError, cases=60)  # Hydra takes its time
+COMMAND = Reader("datagen: command lines of run", ConfigError)
 WORDS = Reader("datagen: command lines of plan, status and export", ConfigError)
 ARCHS = Reader("datagen: archs=", ConfigError, SpaceError)
 ARCHS_FILE = Reader("datagen: files of archs=", ConfigError, SpaceError)
@@ -55,7 +55,7 @@ def words_for(keys: list[str]) -> st.SearchStrategy[list[str]]:
     return st.lists(st.builds(str.format, _FORM, key, _USUAL | _ODD | _TEXT), max_size=3)
 
 
-@COMMAND.fuzz(words=words_for(known_keys()), change=st.none() | byte_damage(most=1))
+@COMMAND.fuzz(words=words_for(KEYS), change=st.none() | byte_damage(most=1))
 def test_any_command_line(words: list[str], change: Damages | None) -> None:
     if change is not None:
         words = [change(word.encode("utf-8", "replace")).decode("utf-8", "replace") for word in words]
@@ -66,7 +66,7 @@ def test_any_command_line(words: list[str], change: Damages | None) -> None:
         assert config.seed >= 0
         assert config.train.epochs >= 1
         assert all(0 < share < 1 for share in config.train.lr_drops)
-        for key in known_keys():
+        for key in KEYS:
             value = config[key]
             assert not isinstance(value, float) or value - value == 0, f"{key}={value}"
 

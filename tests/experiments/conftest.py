@@ -8,12 +8,13 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from experiments.races.config import main_with_errors
-from experiments.races.runner import Run
 from experiments.races.store import MARK, RunStore, mark_of
 from nasbench_ar import METRICS, Oracle, SearchSpace, Table, TableWriter
 from nasbench_ar.library import HOME_VARIABLE
+from nasbench_ar.system.command import run_command
+from searchers.trajectory import Trajectory
 
 matplotlib.use("Agg")
 
@@ -60,6 +61,20 @@ def write_table(folder: Path, *, absent: tuple[int, ...] = (), shift: float = 0.
     return Table(folder)
 
 
+def trajectory(
+    seed: int,
+    indices: Sequence[int],
+    turned: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    reported: Mapping[int, int] | None = None,
+) -> Trajectory:
+    """Of a searcher that reports the first of the best, or in the end what is given for its seed."""
+    arch_index = np.array(indices, dtype=np.int32)
+    incumbent = arch_index[[int(turned[: n + 1].argmax()) for n in range(len(turned))]]
+    incumbent[-1] = (reported or {}).get(seed, incumbent[-1])
+    return Trajectory(seed, arch_index, scores, incumbent, 0)
+
+
 def store_runs(
     folder: Path,
     table: Table,
@@ -75,7 +90,7 @@ def store_runs(
         folder: where.
         table: what the runs were made on.
         queried: seed -> indices in the order of the queries.
-        reported: seed -> index, where it is not the first best.
+        reported: seed -> index in the end, where it is not the first best.
         objective: what guided them.
         changes: to the fingerprint.
     """
@@ -93,9 +108,7 @@ def store_runs(
     store.claim(config, overwrite=True).close()
     for seed, indices in queried.items():
         scores = column[list(indices)]
-        best = int((scores if METRICS[objective].maximize else -scores).argmax())
-        own = (reported or {}).get(seed, indices[best])
-        store.save(Run(seed, np.array(indices, dtype=np.int32), scores, own, 0))
+        store.save(trajectory(seed, indices, scores if METRICS[objective].maximize else -scores, scores, reported))
     return folder
 
 
@@ -122,7 +135,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
 
     def call(main: Callable[[list[str]], None], *words: object) -> tuple[int, str, str]:
         capsys.readouterr()
-        code = main_with_errors(main, [str(word) for word in words])
+        code = run_command(main, [str(word) for word in words])
         out = capsys.readouterr()
         return code, out.out, out.err
 

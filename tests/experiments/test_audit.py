@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from experiments import audit
-from experiments.races.runner import Run
 from nasbench_ar import Oracle, load
+from searchers.trajectory import Trajectory
 from tests.experiments.conftest import SPACE, Command
 
 
@@ -16,12 +16,12 @@ def oracle() -> Oracle:
     return load("nares-figures", quiet=True)
 
 
-def run_of(names: list[str], scores: list[float], reported: int = 0) -> Run:
-    return Run(
+def run_of(names: list[str], scores: list[float], reported: int = 0) -> Trajectory:
+    return Trajectory(
         seed=0,
         arch_index=SPACE.indices(names),
         scores=np.array(scores, dtype=np.float32),
-        reported=reported,
+        incumbent=np.full(len(names), reported, dtype=np.int32),
         repeats=0,
     )
 

@@ -324,7 +324,6 @@ def test_damaged_results_are_named(table: Table, tmp_path: Path, command: Comman
     ("words", "said"),
     [
         (["out=page.txt"], "ending in .html"),
-        (["colour=red"], "expected table=, out=, results=, figures="),
         (["figures=nothing"], "figures=nothing: no such figure; there are all, 2, 3"),
         (["table=nowhere"], "no table 'nowhere'"),
         (["table=nares-figures", "results=nowhere", "figures=none"], "no stored runs of table nares-figures"),

@@ -196,7 +196,6 @@ def test_seeds_start_where_told(table: Table, tmp_path: Path, command: Command) 
         ("seed=99999999999999999999", "seeds must stay below"),
         ("out=", "out= and table= take a name or a folder"),
         ("table=", "out= and table= take a name or a folder"),
-        ("~searcher", "nothing can be removed"),
     ],
 )
 def test_user_errors_are_one_line(table: Table, tmp_path: Path, command: Command, change: str, message: str) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from experiments import table2
-from experiments.races import runner
 from experiments.results.table2 import PREFIX
 from nasbench_ar import Table
-from searchers import SEARCHERS
+from searchers import SEARCHERS, trajectory
 from tests.experiments.conftest import Command, write_table
 
 CHEAP = ["published_bananas_runs=0", "jobs=1"]
@@ -37,7 +36,7 @@ def test_both_on_the_embedded_table(tmp_path: Path, command: Command) -> None:
 
 def test_runs_that_came_to_a_stop_are_named(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a partial table the published evolution may meet nothing new for ever."""
-    monkeypatch.setattr(runner, "STALL_LIMIT", 12)
+    monkeypatch.setattr(trajectory, "STALL_LIMIT", 12)
     partial = write_table(tmp_path / "partial", absent=tuple(k for k in range(81) if k % 4))
     words = [f"table={partial.folder}", "runs=3", "queries=21", f"out={tmp_path}", *CHEAP]
     code, out, err = command(table2.main, *words, "variant=published")

@@ -123,6 +123,4 @@ def test_loading_is_light() -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=True)
     value, modules = json.loads(done.stdout)
     assert 30 < value < 39
-    assert not {"torch", "pandas", "scipy", "sklearn", "matplotlib", "hydra", "orjson", "tqdm", "tarfile"} & set(
-        modules
-    )
+    assert not {"torch", "pandas", "scipy", "sklearn", "matplotlib", "orjson", "tqdm", "tarfile"} & set(modules)

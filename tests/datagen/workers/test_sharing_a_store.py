@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import errno
-import functools
 import json
 import os
 import signal
@@ -26,7 +24,7 @@ from datagen.store.folder import EntryStore
 from datagen.training import pipeline
 from datagen.training import train as train_module
 from nasbench_ar import Architecture, ResultsError, TrainingError
-from tests.datagen.conftest import TINY, Command, stripes, write_arrays
+from tests.datagen.conftest import Command, stripes, write_arrays
 from tests.datagen.synthetic_entries import DATASET, PROTOCOL, make_entry
 
 SMALLEST = Architecture(1, 1, 1, 1)
@@ -39,30 +37,6 @@ def arrays(tmp_path: Path) -> Path:
     splits = {purpose: stripes(n, seed) for seed, (purpose, n) in enumerate(sizes.items())}
     images = {f"{purpose}_images": split[0] for purpose, split in splits.items()}
     return write_arrays(tmp_path / "stripes.npz", **images, **{f"{p}_labels": split[1] for p, split in splits.items()})
-
-
-@functools.cache
-def tiny() -> RunConfig:
-    return parse_command_line([*TINY, "archs=all", "data.file=x.npz"])
-
-
-@pytest.fixture(autouse=True)
-def composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hydra takes longer than these trainings; what it makes of words is tested elsewhere."""
-
-    def parse(words: list[str]) -> RunConfig:
-        config = copy.deepcopy(tiny())
-        for word in words:
-            key, _, value = word.partition("=")
-            if word not in TINY:
-                owner, _, name = f".{key}".rpartition(".")
-                kind = float if name == "hours" else type(config[key])
-                part = config[owner.strip(".")] if owner.strip(".") else config
-                setattr(part, name, value == "true" if kind is bool else kind(value))
-        config.check()
-        return config
-
-    monkeypatch.setattr(run, "parse_command_line", parse)
 
 
 @pytest.fixture

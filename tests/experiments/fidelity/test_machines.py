@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from experiments.races.machines import FidelityRace, Trace, run_once, simulate
-from experiments.races.runner import STALL_LIMIT
 from nasbench_ar import Architecture, ConfigError, Oracle, SearchError, Table
 from searchers.fidelity import Asha, FidelitySearcher, Hyperband, RandomFull, SuccessiveHalving, Training
+from searchers.trajectory import STALL_LIMIT
 from tests.experiments.fidelity.conftest import FOUR, scripted_oracle
 
 A, B, C, D = FOUR  # in lexicographic order

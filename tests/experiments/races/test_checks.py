@@ -13,11 +13,11 @@ import yaml
 from experiments.page.stored import read_experiment, read_races
 from experiments.plot import plot_special
 from experiments.races.checks import checked_config
-from experiments.races.runner import Run
 from experiments.races.store import CONFIG, RunStore
 from experiments.results.fronts import stored_fronts
 from experiments.results.read import read_contest
 from nasbench_ar import Oracle, ResultsError, Table
+from searchers.trajectory import Trajectory
 from tests.experiments.conftest import sign_runs, store_runs
 
 
@@ -128,7 +128,8 @@ def test_runs_of_the_other_command(folder: Path) -> None:
 def test_runs_that_are_not_of_the_table(folder: Path, arch_index: list[int], reported: int, wrong: str) -> None:
     store = RunStore(folder)
     scores = store.load([0], 2).scores[0]
-    store.save(Run(0, np.array(arch_index, dtype=np.int32), scores, reported, 0))
+    queried = np.array(arch_index, dtype=np.int32)
+    store.save(Trajectory(0, queried, scores, np.array([arch_index[0], reported], dtype=np.int32), 0))
     with pytest.raises(ResultsError, match=rf"the run of seed 0 in .*mine has {wrong} that table small has not"):
         read_contest([folder])
 
@@ -149,7 +150,7 @@ READERS: dict[str, Callable[[Path, Oracle], Any]] = {
 
 
 @pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("damage", ["cut short", "empty", "reported"])
+@pytest.mark.parametrize("damage", ["cut short", "empty", "incumbent"])
 def test_every_reader_refuses_a_run_that_is_not_whole(reader: str, damage: str, folder: Path, table: Table) -> None:
     """None leaves it out: a report on fewer runs than there are would look like any other."""
     plain(folder)
@@ -162,9 +163,9 @@ def test_every_reader_refuses_a_run_that_is_not_whole(reader: str, damage: str, 
         edit(folder, lambda c: c["fingerprint"].update(noise="run", images=50, searcher=dict(c["searcher"])))
     READERS[reader](folder, Oracle(table))
     path = folder / "runs/seed-000004.npz"
-    if damage == "reported":
+    if damage == "incumbent":
         with np.load(path) as pack:
-            np.savez(path, **{**pack, "reported": np.int32(5)})
+            np.savez(path, **{**pack, "incumbent": pack["incumbent"] + np.int32(5)})
     else:
         path.write_bytes(path.read_bytes()[:100] if damage == "cut short" else b"")
     with pytest.raises(

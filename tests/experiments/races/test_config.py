@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.races.config import RunConfig, help_text, parse_command_line, parse_words, searcher_class
+from experiments.races.config import RunConfig, help_text, parse_command_line, searcher_class
 from nasbench_ar import ConfigError
 from nasbench_ar.library import HOME_VARIABLE
 from nasbench_ar.system.engine import Engine
@@ -42,15 +42,6 @@ def test_the_largest_seed_and_the_longest_name() -> None:
     assert (config.queries, config.images, config.arguments["steps"]) == (1, 1, 2**63 - 1)
 
 
-def test_ranges_of_small_commands() -> None:
-    ranges = {"dpi": (30, 1200)}
-    assert parse_words(["dpi=30"], {"dpi": 300, "seed": 0}, ranges) == {"dpi": 30, "seed": 0}
-    assert parse_words(["dpi=1200", "seed=0"], {"dpi": 300, "seed": 1}, ranges) == {"dpi": 1200, "seed": 0}
-    for wrong in ("abc", "0", "29", "1201", ""):
-        with pytest.raises(ConfigError, match=f"dpi='{wrong}': expected a number from 30 to 1200"):
-            parse_words([f"dpi={wrong}"], {"dpi": 300}, ranges)
-
-
 def test_engines() -> None:
     assert parse_command_line([]).parallel == Engine("loky", -1)
     assert parse_command_line(["engine=dask", "jobs=2"]).parallel == Engine("dask", 2)
@@ -77,10 +68,9 @@ def test_a_class_of_ones_own_brings_no_foreign_defaults() -> None:
         (["rums=3"], "unknown key 'rums'; did you mean runs"),
         (["colour=red"], "valid keys: table, objective, queries"),
         (["searcher=grid"], "unknown searcher 'grid'; known: random_search"),
-        (["searcher=null", "searcher=bananas"], "unknown searcher 'None'; known: random_search"),
+        (["searcher=null", "searcher=bananas"], "unknown searcher 'null'; known: random_search"),
         (["searcher.membres=3"], "searcher bananas has no argument 'membres'; it takes starts, batch"),
         (["searcher=random_search", "searcher.starts=3"], "it takes none at all"),
-        (["runs=many"], "runs: .*many"),
         (["runs=0"], "runs=0: expected an integer of at least 1"),
         (["queries=-5"], "queries=-5: expected"),
         (["seed=-1"], "seed=-1: expected"),
@@ -101,11 +91,7 @@ def test_a_class_of_ones_own_brings_no_foreign_defaults() -> None:
         ([f"seed={2**32 - 2}", "runs=3"], f"seed={2**32 - 2}: seeds must stay below {2**32}"),
         (["runs"], "^'runs': expected key=value, as runs=3; --help lists the keys$"),
         (["--runs=3"], "^'--runs=3': expected key=value, as runs=3"),
-        (["--runs", "3"], "^'--runs': expected key=value, as runs=3"),
-        (["runs={3"], """words have the form key=value, .* key='"value"'( \\([^A-Z].*\\))?$"""),
-        (["runs=[1"], "words have the form key=value"),
         ([f"runs:={'9' * 5000}"], "^.{1,800}$"),
-        ([f"runs={'9' * 5000}"], "^cannot read .{1,250}$"),
         (
             [f"searcher.learning_rate={'9' * 400}"],
             r"^searcher.learning_rate=9{1,57}\.\.\.: expected .* at most 64 bits",

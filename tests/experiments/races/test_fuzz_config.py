@@ -9,17 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from experiments.fidelity.config import FRONT as FIDELITY
-from experiments.races.config import (
-    MOST,
-    NOISES,
-    RACES,
-    Front,
-    parse_command_line,
-    parse_words,
-    searcher_class,
-    target_of,
-)
+from experiments.races.config import NOISES, RACES, Front, parse_command_line, searcher_class, target_of
 from nasbench_ar.errors import ConfigError
+from nasbench_ar.system.keys import MOST, parse_words
 from nasbench_ar.training_cost import UNITS
 from searchers import hyperparameters
 from tests.fuzzing import Reader

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from experiments import run
-from experiments.races import provenance, runner
+from experiments.races import provenance
 from experiments.races.runner import Race, open_session, run_group, run_once
 from experiments.results.published import OBJECTIVE_ROW, QUERIES, TABLE2, published_column
 from nasbench_ar import NARES, Architecture, SearchFinishedError, Table
-from searchers import ALL_SEARCHERS, PUBLISHED, RandomSearch, Searcher
+from searchers import ALL_SEARCHERS, PUBLISHED, RandomSearch, Searcher, trajectory
 from tests.experiments.conftest import SPACE, Command, write_table
 
 QUICK = {"epochs": 2, "layers": 2, "width": 8, "members": 2, "device": "cpu"}
@@ -116,7 +116,7 @@ def test_a_group_ends_with_the_space(tmp_path: Path) -> None:
 
 
 def test_a_group_that_repeats_itself_is_stopped(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "STALL_LIMIT", 5)
+    monkeypatch.setattr(trajectory, "STALL_LIMIT", 5)
     (found,) = run_group(race(table, searcher=f"{__name__}.Stuck"), [0])
     assert found.ended == "nothing new was proposed 5 batches in a row after 2 queries and 10 repeats"
 

@@ -40,7 +40,7 @@ def test_runs_on_any_table(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cls = EVERY[name]
     for library in cls.libraries if issubclass(cls, BorrowedSearcher) else ():
         pytest.importorskip(library)
-    monkeypatch.setattr("experiments.races.runner.STALL_LIMIT", 500)
+    monkeypatch.setattr("searchers.trajectory.STALL_LIMIT", 500)
 
     @settings(max_examples=4, deadline=None)
     @given(problems(16), st.sampled_from(OBJECTIVES))

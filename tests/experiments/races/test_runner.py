@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.races import runner
 from experiments.races.runner import Race, run_group, run_once
 from nasbench_ar import Architecture, SearchError, Table
-from searchers import Searcher
+from searchers import Searcher, trajectory
 from tests.experiments.conftest import SPACE, write_table
 
 
@@ -64,7 +63,7 @@ def test_a_loss_is_minimised(table: Table) -> None:
 
 
 def test_repeats_are_free_and_counted(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "STALL_LIMIT", 50)
+    monkeypatch.setattr(trajectory, "STALL_LIMIT", 50)
     run = run_once(race(table, searcher=f"{__name__}.Repeater"), 0)
     assert run.arch_index.tolist() == [0, 1, 2]
     assert run.repeats == 49
@@ -72,7 +71,7 @@ def test_repeats_are_free_and_counted(table: Table, monkeypatch: pytest.MonkeyPa
 
 
 def test_only_repeats_in_a_row_stop_a_run(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "STALL_LIMIT", 50)
+    monkeypatch.setattr(trajectory, "STALL_LIMIT", 50)
     stutterers = race(table, searcher=f"{__name__}.Stutterer", queries=5)
     for run in (run_once(stutterers, 0), *run_group(stutterers, [0, 1])):
         assert run.arch_index.tolist() == [0, 1, 2, 3, 4]

@@ -16,21 +16,21 @@ import numpy as np
 import pytest
 
 from experiments.races import store as store_module
-from experiments.races.runner import Run
 from experiments.races.store import RunStore, mark_of
 from nasbench_ar import ResultsError
 from nasbench_ar.system import files
+from searchers.trajectory import Trajectory
 
 CONFIG: dict[str, Any] = {"name": "x", "fingerprint": {"queries": 5, "searcher": {"_target_": "a.B"}}}
 OTHER: dict[str, Any] = {"name": "x", "fingerprint": {"queries": 7, "searcher": {"_target_": "a.B"}}}
 
 
-def run(seed: int, length: int = 3) -> Run:
-    return Run(
+def run(seed: int, length: int = 3) -> Trajectory:
+    return Trajectory(
         seed=seed,
         arch_index=np.arange(length, dtype=np.int32) + seed,
         scores=np.arange(length, dtype=np.float32),
-        reported=seed + length - 1,
+        incumbent=np.arange(length, dtype=np.int32) + seed,
         repeats=seed,
         ended="" if length == 3 else "early",
     )
@@ -280,13 +280,15 @@ def test_damaged_config(tmp_path: Path, content: str) -> None:
         ({"scores": np.zeros(2, dtype=np.float32)}, r"scores is float32 \(2,\)"),
         ({"scores": np.array([0, np.nan, 2], dtype=np.float32)}, "a score is not finite"),
         ({"arch_index": np.empty(0, dtype=np.int32), "scores": np.empty(0, dtype=np.float32)}, r"int32 \(0,\)"),
-        ({"reported": np.int32(-1)}, "reported is no number of at least 0"),
-        ({"reported": np.zeros(1, dtype=np.int32)}, "reported is no number"),
+        ({"repeats": np.int64(-1)}, "repeats is no number of at least 0"),
+        ({"repeats": np.zeros(1, dtype=np.int64)}, "repeats is no number"),
+        ({"incumbent": np.zeros(2, dtype=np.int32)}, "incumbent is int32 .2,.; expected int32, a value for each step"),
         ({"repeats": np.float64(0)}, "repeats is no number"),
         ({"ended": np.str_("two\nlines")}, "ended is no line of text"),
         ({"ended": np.int64(5)}, "ended is no line of text"),
         ({"fingerprint": np.int64(5)}, "fingerprint is no line of text"),
-        ({"reported": np.int32(7)}, "the architecture it reports was never queried"),
+        ({"incumbent": np.array([3, 4, 7], dtype=np.int32)}, "an incumbent was not queried by then"),
+        ({"incumbent": np.array([4, 4, 4], dtype=np.int32)}, "an incumbent was not queried by then"),
     ],
 )
 def test_runs_that_cannot_be(tmp_path: Path, change: dict[str, Any], message: str) -> None:

@@ -19,14 +19,14 @@ from tests.experiments.fidelity.conftest import write_climbing
 COMMAND = """
 import importlib, sys, time
 from pathlib import Path
-from experiments.races.config import main_with_errors
+from nasbench_ar.system.command import run_command
 
 module, ready, go, *words = sys.argv[1:]
 main = importlib.import_module(module).main
 Path(ready).touch()
 while not Path(go).exists():
     time.sleep(0.0005)
-sys.exit(main_with_errors(main, words))
+sys.exit(run_command(main, words))
 """
 
 

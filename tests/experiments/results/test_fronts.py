@@ -36,7 +36,7 @@ def test_anytime_volume_by_hand() -> None:
         seeds=np.array([0]),
         arch_index=np.array([[2, 1, -1]], dtype=np.int32),
         scores=np.zeros((1, 3), dtype=np.float32),
-        reported=np.array([2], dtype=np.int32),
+        incumbent=np.array([[2, 2, 2]], dtype=np.int32),
         repeats=np.array([0]),
         ended=("early",),
     )

@@ -149,9 +149,9 @@ def test_any_bytes_for_a_run(files: Files, table: Table, change: Damages) -> Non
 
 
 @RUN_ARRAYS.fuzz(
-    name=st.sampled_from(["arch_index", "scores", "reported", "repeats", "ended", "fingerprint", "other"]),
+    name=st.sampled_from(["arch_index", "scores", "incumbent", "repeats", "ended", "fingerprint", "other"]),
     change=array_damage(),
-    absent=st.sampled_from([None] * 8 + ["scores", "reported", "ended", "fingerprint"]),
+    absent=st.sampled_from([None] * 8 + ["scores", "incumbent", "ended", "fingerprint"]),
 )
 def test_any_other_arrays_for_a_run(
     files: Files, table: Table, name: str, change: ArrayDamage, absent: str | None

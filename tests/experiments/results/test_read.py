@@ -4,63 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from experiments.races.store import Runs
-from experiments.results.read import found_after, read_contest
+from experiments.results.read import read_contest, reported_after
 from nasbench_ar import ResultsError, Table
 from tests.experiments.conftest import store_runs, write_table
 
-NAN = np.nan
 
-
-def runs(scores: list[list[float]], reported: list[int]) -> Runs:
-    """Run r queries the architectures 100 r, 100 r + 1, ..."""
-    values = np.array(scores, dtype=np.float32)
-    arch_index = np.arange(values.shape[1]) + 100 * np.arange(len(values))[:, None]
-    arch_index[np.isnan(values)] = -1
-    return Runs(
-        seeds=np.arange(len(values)),
-        arch_index=arch_index.astype(np.int32),
-        scores=values,
-        reported=np.array(reported, dtype=np.int32),
-        repeats=np.zeros(len(values), dtype=np.int64),
-        ended=("",) * len(values),
-    )
-
-
-def test_the_first_best_by_hand() -> None:
-    found, rule = found_after(runs([[1, 3, 2, 3], [5, 4, 6, NAN]], [1, 102]), 4, maximize=True)
-    assert rule == "first"
-    assert found.tolist() == [[0, 1, 1, 1], [100, 100, 102, 102]]
-
-
-def test_the_last_best_where_the_runs_reported_that() -> None:
-    found, rule = found_after(runs([[1, 3, 2, 3], [5, 4, 6, NAN]], [3, 102]), 4, maximize=True)
-    assert rule == "last"
-    assert found.tolist() == [[0, 1, 1, 3], [100, 100, 102, 102]]
-
-
-def test_minimised_objectives() -> None:
-    found, _ = found_after(runs([[2, 3, 1, 1]], [2]), 4, maximize=False)
-    assert found.tolist() == [[0, 0, 2, 2]]
-
-
-def test_what_was_found_beyond_the_budget_does_not_count() -> None:
-    found, rule = found_after(runs([[1, 2, 3, 4]], [3]), 2, maximize=True)
-    assert (found.tolist(), rule) == ([[0, 1]], "first")
-
-
-def test_short_runs_keep_what_they_had() -> None:
-    for queries, expected in ((4, [0, 1, 1, 1]), (3, [0, 1, 1]), (2, [0, 1])):
-        found, _ = found_after(runs([[1, 2]], [1]), queries, maximize=True)
-        assert found.tolist() == [expected]
-
-
-def test_a_searcher_with_a_choice_of_its_own() -> None:
-    found, rule = found_after(runs([[1, 3, 2]], [2]), 3, maximize=True)
-    assert (found.tolist(), rule) == ([[0, 1, 2]], "own")
+def test_what_was_reported_within_the_budget(table: Table, tmp_path: Path) -> None:
+    folder = store_runs(tmp_path / "a", table, {0: [4, 3, 2, 1], 1: [7, 8]}, reported={1: 8})
+    runs = read_contest([folder]).contestants[0].runs
+    first, second = runs.incumbent.tolist()
+    assert second == [7, 8, 8, 8], "a run that ended keeps what it had"
+    assert reported_after(runs, 2).tolist() == [first[:2], [7, 8]]
+    assert reported_after(runs, 6).tolist() == [first + first[-1:] * 2, [7, 8, 8, 8, 8, 8]]
 
 
 def test_contestants_are_in_the_order_of_the_folders(table: Table, tmp_path: Path) -> None:
