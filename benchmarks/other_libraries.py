@@ -19,7 +19,8 @@ import numpy as np
 from benchmarks.environment import command_line, describe
 from experiments.experiment import run_experiment
 from experiments.races.config import RunConfig, target_of
-from experiments.races.runner import Race, run_once
+from experiments.races.race import Race
+from experiments.races.runner import run_once
 from experiments.results.incumbents import incumbents
 from experiments.statistics.intervals import holm, paired_wilcoxon
 from experiments.tables import as_markdown

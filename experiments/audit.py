@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.races.config import target_of
-from experiments.races.runner import Race, build_searcher, open_session, run_once
+from experiments.races.race import Race, build_searcher, open_session
+from experiments.races.runner import run_once
 from experiments.results.incumbents import incumbents
 from experiments.tables import plus_minus
 from nasbench_ar import METRICS, NARES, ConfigError, Oracle, load

@@ -10,21 +10,17 @@ import numpy as np
 from experiments.plots.fronts import draw_front, draw_volumes
 from experiments.plots.style import save_figure
 from experiments.plots.trajectories import draw_trajectories, reference_lines
-from experiments.races.complete import complete
+from experiments.races.complete import complete, load_completed
 from experiments.races.config import (
     RunConfig,
-    target_of,
 )
-from experiments.races.runner import Race
-from experiments.races.store import Runs, RunStore
+from experiments.races.store import RunStore
 from experiments.results import summary
-from experiments.results.experiment import Experiment, _header, as_text, origin_of
+from experiments.results.experiment import Experiment, as_text, header_of, judged_experiment, origin_of
 from experiments.results.fronts import HEADER as FRONTS_HEADER
 from experiments.results.fronts import Cloud, front_cells, front_csv, fronts_csv, fronts_text, measure
-from experiments.results.judged import judge
 from experiments.tables import as_latex, objective_axis, origin, proper_name, short_label
-from nasbench_ar import ConfigError, Oracle, load, parse_constraints
-from searchers import ALL_SEARCHERS
+from nasbench_ar import ConfigError, Oracle, load
 
 
 def run_experiment(config: RunConfig, oracle: Oracle | None = None) -> Experiment:
@@ -32,40 +28,24 @@ def run_experiment(config: RunConfig, oracle: Oracle | None = None) -> Experimen
     oracle = oracle or load(config.table, quiet=True)
     if "," in (config.objective or ""):
         raise ConfigError(f"objective={config.objective}: several objectives are for python -m experiments.run alone")
-    with complete(config, oracle, Path(config.out) / oracle.name) as (race, store, runs):
-        experiment = _judged(config, oracle, race, store, runs)
-        _write_report(experiment, race, store)
+    with complete(config, oracle, Path(config.out) / oracle.name) as (race, store):
+        runs = load_completed(race, store, config, oracle)
+        experiment = judged_experiment(config.searcher_name, race, oracle, store.folder, runs)
+        _write_report(experiment, store)
     return experiment
 
 
-def _judged(config: RunConfig, oracle: Oracle, race: Race, store: RunStore, runs: Runs) -> Experiment:
-    known = {target_of(cls): name for name, cls in ALL_SEARCHERS.items()}.get(race.searcher)
-    plain = not race.constraints and race.noise == "none"
-    limits = parse_constraints(race.constraints)
-    rows, lacking = summary.summarise(
-        oracle,
-        runs.reported,
-        objective=race.objective,
-        queries=race.queries,
-        searcher=known if plain else None,
-        table_seed=race.table_seed,
-        constraints=limits,
-    )
-    judged = None if plain else judge(oracle, race, runs)
-    return Experiment(config, oracle, race.objective, store.folder, runs, rows, lacking, judged)
-
-
-def _write_report(experiment: Experiment, race: Race, store: RunStore) -> None:
-    config, oracle, runs = experiment.config, experiment.oracle, experiment.runs
+def _write_report(experiment: Experiment, store: RunStore) -> None:
+    race, oracle, runs = experiment.race, experiment.oracle, experiment.runs
     rows, judged = experiment.rows, experiment.judged
     store.write("summary.csv", summary.as_csv(rows).encode())
     store.write("summary.md", as_text(experiment).encode())
-    header = _header(config)
+    header = header_of(race)
     caption = (
-        f"{proper_name(config.searcher_name)}: {len(runs.seeds)} runs of {race.queries} queries. Mean and standard "
+        f"{proper_name(experiment.name)}: {len(runs.seeds)} runs of {race.queries} queries. Mean and standard "
         f"deviation over runs of what they reported, and the 95 % interval of the mean. {origin_of(experiment)}."
     )
-    label = f"summary {config.searcher_name}"
+    label = f"summary {experiment.name}"
     store.write("summary.tex", as_latex(header, list(map(summary.cells, rows)), caption, label).encode())
     arrays = {"seeds": runs.seeds, "arch_index": runs.arch_index, "scores": runs.scores, "reported": runs.reported}
     if judged is not None:
@@ -78,7 +58,7 @@ def _write_report(experiment: Experiment, race: Race, store: RunStore) -> None:
     if judged is None:
         lines = reference_lines(oracle, race.objective, race.queries, race.table_seed)
     else:
-        curves, lines = judged.curves(config.searcher_name), judged.reference_lines(race.queries)
+        curves, lines = judged.curves(experiment.name), judged.reference_lines(race.queries)
     axes = draw_trajectories(
         curves,
         ylabel=objective_axis(oracle, race.objective),
@@ -90,7 +70,8 @@ def _write_report(experiment: Experiment, race: Race, store: RunStore) -> None:
 def run_fronts(config: RunConfig, oracle: Oracle) -> str:
     """Carry out what is missing of a race with several objectives, write its report and return it."""
     objectives = [word.strip() for word in (config.objective or "").split(",")]
-    with complete(config, oracle, Path(config.out) / oracle.name / "+".join(objectives)) as (race, store, runs):
+    with complete(config, oracle, Path(config.out) / oracle.name / "+".join(objectives)) as (race, store):
+        runs = load_completed(race, store, config, oracle)
         cloud = Cloud.of(oracle, objectives, race.constraints, race.table_seed)
         fronts = measure(config.searcher_name, cloud, runs)
         text = fronts_text(fronts, oracle, race.queries, race.constraints)

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.plots.style import plain_text, save_figure
-from experiments.races.complete import complete
+from experiments.races.complete import complete, load_completed
 from experiments.races.config import KEPT, RunConfig, help_text, parse_command_line
 from experiments.statistics.intervals import mean_interval
 from experiments.tables import as_markdown, csv_text, number, origin
@@ -116,8 +116,8 @@ def proxy_matrix(config: RunConfig, oracle: Oracle, search_on: Sequence[str]) ->
     rows = []
     for objective in search_on:
         one = replace(config, objective=objective, name=objective)
-        with complete(one, oracle, folder) as (_, _, runs):
-            reported = runs.reported
+        with complete(one, oracle, folder) as (race, store):
+            reported = load_completed(race, store, one, oracle).reported
         rows.append([score(oracle, reported, objective, judge, config.table_seed, limits) for judge in judges])
     return rows
 

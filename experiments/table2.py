@@ -87,7 +87,7 @@ def write_variants(
     names = [name for name in SEARCHERS if name in corrected or name in as_published]
     text = variant_text(corrected, as_published, names)
     with contextlib.suppress(MetricError):  # the objective is no accuracy of a validation set
-        text += "\n" + resampling.report(experiments[0].oracle, experiments[0].objective)
+        text += "\n" + resampling.report(experiments[0].oracle, experiments[0].race.objective)
     print(text)
     table = variant_lines(corrected, as_published, names)
     _write(folder, f"table2-{variant}", text, experiments, *table, variant_legend(experiments[0]))
@@ -103,7 +103,7 @@ def _write(
     signs: Sequence[str],
 ) -> None:
     first = experiments[0]
-    run = what_was_run(experiments, short_label(first.oracle, first.objective))
+    run = what_was_run(experiments, short_label(first.oracle, first.race.objective))
     caption = " ".join([run, *signs, f"Table {first.oracle.name}: {first.oracle.title}."])
     narrow = [[line[0].replace(", max over epochs", " (max)"), *line[1:]] for line in lines]
     if narrow != lines:
@@ -113,10 +113,10 @@ def _write(
     write_file(folder / f"{stem}.tex", as_latex(header, narrow, caption, stem).encode())
     axes = draw_trajectories(
         [e.curve for e in experiments],
-        ylabel=objective_axis(first.oracle, first.objective),
-        **reference_lines(first.oracle, first.objective, first.config.queries, first.config.table_seed),  # type: ignore[arg-type]
+        ylabel=objective_axis(first.oracle, first.race.objective),
+        **reference_lines(first.oracle, first.race.objective, first.race.queries, first.race.table_seed),  # type: ignore[arg-type]
     )
-    save_figure(axes, folder / f"{stem}.png", note=origin(first.oracle, first.objective))
+    save_figure(axes, folder / f"{stem}.png", note=origin(first.oracle, first.race.objective))
 
 
 def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str, int]:

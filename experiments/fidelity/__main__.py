@@ -16,9 +16,8 @@ import sys
 from collections.abc import Sequence
 
 from experiments.fidelity import report
-from experiments.fidelity.config import FRONT
-from experiments.fidelity.race import results_folder, run_experiment, table2, write_report
-from experiments.races.config import KEPT, help_text, parse_command_line
+from experiments.fidelity.experiment import results_folder, run_experiment, table2, write_report
+from experiments.races.config import FIDELITY_RACES, KEPT, help_text, parse_command_line
 from experiments.races.trace_store import TraceStore
 from experiments.results.summary import HEADER, cells
 from experiments.tables import as_markdown, definitions
@@ -30,7 +29,9 @@ ALL = "searcher=all"
 
 def usage() -> str:
     """What `--help` prints."""
-    return help_text("python -m experiments.fidelity", __name__, "docs/fidelity.md", default="all", front=FRONT)
+    return help_text(
+        "python -m experiments.fidelity", __name__, "docs/fidelity.md", default="all", front=FIDELITY_RACES
+    )
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _race_one(words: Sequence[str]) -> None:
-    config = parse_command_line(words, FRONT)
+    config = parse_command_line(words, FIDELITY_RACES)
     results = run_experiment(config, load(config.table))
     print(report.as_text([results]))
     print("The architectures reported, by every metric of Table 2 in the table:\n")
@@ -59,7 +60,7 @@ def _race_one(words: Sequence[str]) -> None:
 def _race_all(words: Sequence[str]) -> None:
     if named := [word for word in words if word.lstrip("+").startswith(("searcher.", "name="))]:
         raise ConfigError(f"{named[0]!r} is about one searcher; say which by searcher=NAME")
-    configs = [parse_command_line([*words, f"searcher={name}"], FRONT) for name in FRONT.searchers]
+    configs = [parse_command_line([*words, f"searcher={name}"], FIDELITY_RACES) for name in FIDELITY_RACES.searchers]
     oracle = load(configs[0].table)
     results = [run_experiment(config, oracle) for config in configs]
     store = TraceStore(results_folder(configs[0], oracle))

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.fidelity import report
-from experiments.fidelity.race import write_report
+from experiments.fidelity.experiment import write_report
 from experiments.races.trace_store import TraceStore
 from experiments.results.read import experiments_among
 from experiments.results.traces import check_comparable, read_results

@@ -150,7 +150,7 @@ def _race_context(race: Race, number: int) -> dict[str, Any]:
     tables = []
     for part in race.parts:
         header, lines = table2.table_lines(part)
-        as_published = part[0].config.searcher_name.startswith(PUBLISHED)
+        as_published = part[0].name.startswith(PUBLISHED)
         title = "The authors' searchers as they behave" if as_published else "Searchers"
         tables.append({"title": title, "header": header, "lines": lines, "legend": table2.legend(part)})
     return {
@@ -159,7 +159,7 @@ def _race_context(race: Race, number: int) -> dict[str, Any]:
         "label": oracle.label(race.objective),
         "queries": race.queries,
         "table_seed": race.table_seed,
-        "runs": [(e.config.searcher_name, len(e.runs.seeds)) for e in race.experiments],
+        "runs": [(e.name, len(e.runs.seeds)) for e in race.experiments],
         "tables": tables,
         "curves": series.curve_lines(race),
         "computed_by": race.computed_by,

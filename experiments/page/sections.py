@@ -38,7 +38,7 @@ def comparison_sections(races: Sequence[Race]) -> list[Section]:
         for part in race.parts:
             if len(part) < 2:
                 continue
-            as_published = part[0].config.searcher_name.startswith(PUBLISHED)
+            as_published = part[0].name.startswith(PUBLISHED)
             title = "Comparison of the authors' searchers" if as_published else "Comparison"
             title += f" on {race.objective}" if len(races) > 1 else ""
             key = f"comparison-{number}" + ("-published" if as_published else "")

@@ -88,9 +88,9 @@ def race_data(race: Race, signs: Mapping[str, dict[str, Any]]) -> dict[str, Any]
         "random": _packed(lines["random_expectation"]),  # type: ignore[arg-type]
         "searchers": [
             {
-                "name": experiment.config.searcher_name,
+                "name": experiment.name,
                 "runs": len(experiment.runs.seeds),
-                **signs[experiment.config.searcher_name],
+                **signs[experiment.name],
                 "finds": finds(experiment, positions),
                 "bands": {name: _packed(values) for name, values in bands(curve.best).items()},
             }
@@ -110,5 +110,5 @@ def curve_lines(race: Race) -> tuple[list[str], list[list[str]]]:
     for experiment in race.experiments:
         best = experiment.curve.best.mean(axis=0)
         values = [f"{best[min(n, len(best)) - 1]:.3f}" for n in marks]
-        lines.append([experiment.config.searcher_name, *values])
+        lines.append([experiment.name, *values])
     return ["Mean incumbent after", *(f"{n} {'query' if n == 1 else 'queries'}" for n in marks)], lines

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from experiments.races.config import NOISES
+from experiments.races.race import Race
 from experiments.races.store import CONFIG, Runs, RunStore
 from nasbench_ar import METRICS, NasbenchError, Oracle, ResultsError, parse_constraints
 from nasbench_ar.errors import shown
@@ -84,6 +85,12 @@ _OUTSIDE: dict[str, tuple[Check, bool]] = {
 }
 
 
+def stored_race(folder: Path, *, fidelity: bool = False) -> tuple[Race, dict[str, Any]]:
+    """The race of a result folder, and its whole `config.yaml`."""
+    config = checked_config(folder, fidelity=fidelity)
+    return Race.of_config(config), config
+
+
 def checked_config(folder: Path, *, fidelity: bool = False) -> dict[str, Any]:
     """The `config.yaml` of a result folder, with all that reports take from it."""
     config = RunStore(folder).read_config()
@@ -102,42 +109,30 @@ def checked_config(folder: Path, *, fidelity: bool = False) -> dict[str, Any]:
     return config
 
 
-def limits_of(marks: Mapping[str, Any]) -> tuple[str, ...]:
-    """The limits that a fingerprint names, such as `macs<=10e9`."""
-    return tuple(filter(None, str(marks.get("constraint", "")).split(",")))
-
-
-def _check_marks(folder: Path, marks: Mapping[str, Any], oracle: Oracle) -> None:
-    size = oracle.space.product_size
-    if marks["queries"] > size:
-        raise _damaged(folder, f"fingerprint.queries is {marks['queries']}, table {oracle.name} has {size}")
-    limits, seed = parse_constraints(limits_of(marks)), marks["table_seed"]
-    try:
-        space = oracle.searchable_space(*str(marks["objective"]).split(","), seed=seed, constraints=limits)
-    except NasbenchError as error:
-        raise _damaged(folder, str(error)) from error
-    if not oracle.feasible(limits, seed=seed)[space.member_indices].any():
-        raise _damaged(folder, f"no architecture of table {oracle.name} keeps {marks['constraint']}")
-
-
-def check_runs(folder: Path, marks: Mapping[str, Any], runs: Runs, oracle: Oracle) -> None:
-    """Make sure that runs are of a table: its architectures, and its values where the searcher saw those."""
-    _check_marks(folder, marks, oracle)
-    _check_values(folder, marks, runs, oracle)
-
-
-def load_runs(store: RunStore, marks: Mapping[str, Any], seeds: Sequence[int], queries: int, oracle: Oracle) -> Runs:
-    """Load runs that are of a table; an impossible fingerprint is refused before anything is loaded."""
-    _check_marks(store.folder, marks, oracle)
+def load_runs(store: RunStore, race: Race, seeds: Sequence[int], queries: int, oracle: Oracle) -> Runs:
+    """Load runs that are of a table; an impossible race is refused before anything is loaded."""
+    _check_race(store.folder, race, oracle)
     runs = store.load(seeds, queries)
-    _check_values(store.folder, marks, runs, oracle)
+    _check_values(store.folder, race, runs, oracle)
     return runs
 
 
-def _check_values(folder: Path, marks: Mapping[str, Any], runs: Runs, oracle: Oracle) -> None:
+def _check_race(folder: Path, race: Race, oracle: Oracle) -> None:
     size = oracle.space.product_size
-    true_values = not {"constraint", "noise"} & set(marks) and "," not in str(marks["objective"])
-    column = oracle.column(str(marks["objective"]), seed=marks["table_seed"]) if true_values else None
+    if race.queries > size:
+        raise _damaged(folder, f"fingerprint.queries is {race.queries}, table {oracle.name} has {size}")
+    limits, seed = parse_constraints(race.constraints), race.table_seed
+    try:
+        space = oracle.searchable_space(*race.objectives, seed=seed, constraints=limits)
+    except NasbenchError as error:
+        raise _damaged(folder, str(error)) from error
+    if not oracle.feasible(limits, seed=seed)[space.member_indices].any():
+        raise _damaged(folder, f"no architecture of table {oracle.name} keeps {','.join(race.constraints)}")
+
+
+def _check_values(folder: Path, race: Race, runs: Runs, oracle: Oracle) -> None:
+    size = oracle.space.product_size
+    column = oracle.column(race.objective, seed=race.table_seed) if race.is_plain else None
     for row, seed in enumerate(runs.seeds.tolist()):
         index = runs.arch_index[row][runs.arch_index[row] >= 0]
         wrong = "architectures" if max(int(runs.reported[row]), int(index.max())) >= size else ""

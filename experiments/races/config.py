@@ -10,6 +10,7 @@ hyperparameter has its default in one place.
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -20,11 +21,13 @@ from nasbench_ar.library import default_folder, installed
 from nasbench_ar.system.command import docstring
 from nasbench_ar.system.engine import Engine
 from nasbench_ar.system.keys import any_value, as_word, check_keys, describe_keys, paragraph, read_words, split_words
+from nasbench_ar.training_cost import UNITS
 from searchers import ALL_SEARCHERS, Searcher, hyperparameters
-from searchers.fidelity import FIDELITY_SEARCHERS
+from searchers.fidelity import FIDELITY_SEARCHERS, FidelitySearcher
 
 MOST_SEEDS = 2**32
 MOST_RUNS = 1_000_000
+MOST_WORKERS = 10_000  # simulated machines
 LARGEST_ARGUMENT = 2**63 - 1
 KEPT = "finished runs are kept, the same command goes on from there"
 LONGEST_NAME = 200  # bytes; file systems take 255, temporary names need some of them
@@ -130,6 +133,39 @@ class RunConfig:
             raise ConfigError(f"name={shown(self.name)}: expected a plain folder name of at most {LONGEST_NAME} bytes")
 
 
+@dataclass
+class FidelityConfig(RunConfig):
+    """What one experiment is; every field is a key of the command line.
+
+    Attributes:
+        budget: training per run, in units; null takes that of 50 whole trainings, or of half the space.
+        unit: `epochs`, or `gpu_days` as measured or else estimated from MACs.
+        workers: simulated machines that train at a time.
+        objective: metric that guides the search, by its curve; null takes the table's default.
+    """
+
+    runs: int = 100
+    budget: float | None = None
+    unit: str = "epochs"
+    workers: int = 1
+
+    def check(self) -> None:
+        """Refuse values that no experiment can have.
+
+        Raises:
+            ConfigError: naming the key, the value and what is allowed.
+        """
+        super().check()
+        if self.objective and "," in self.objective:
+            raise ConfigError(f"objective={shown(self.objective)}: epochs are bought for one metric; name one")
+        if self.unit not in UNITS:
+            raise ConfigError(f"unit={self.unit!r}: expected {' or '.join(UNITS)}")
+        if self.budget is not None and not (math.isfinite(self.budget) and self.budget > 0):
+            raise ConfigError(f"budget={self.budget}: expected a positive number of {self.unit}")
+        if not 1 <= self.workers <= MOST_WORKERS:
+            raise ConfigError(f"workers={self.workers}: expected an integer from 1 to {MOST_WORKERS}")
+
+
 @dataclass(frozen=True)
 class Front:
     """A command that takes a searcher.
@@ -157,6 +193,14 @@ class Front:
 
 
 RACES = Front(RunConfig, ALL_SEARCHERS, Searcher, "bananas")
+FIDELITY_RACES = Front(
+    FidelityConfig,
+    FIDELITY_SEARCHERS,
+    FidelitySearcher,
+    default="hyperband",
+    hidden=("queries", "allow_test_objective", *CONDITIONS),
+    curves=True,
+)
 
 
 def target_of(cls: type) -> str:

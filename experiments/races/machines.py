@@ -12,40 +12,14 @@ epoch that it pays; nothing begins after it, what runs is finished, and the sear
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.races.config import searcher_class
-from experiments.races.runner import oracle_in
-from nasbench_ar import ConfigError, FidelitySession, NasbenchError, Oracle, SearchError, SpaceExhaustedError
-from nasbench_ar.system.threads import single_threaded
+from nasbench_ar import ConfigError, FidelitySession, SpaceExhaustedError
 from searchers.fidelity import FidelitySearcher, Training
 from searchers.trajectory import STALL_LIMIT
-
-
-@dataclass(frozen=True)
-class FidelityRace:
-    """What every run of an experiment has in common; plain data, so that workers can get it.
-
-    Attributes:
-        table: its folder.
-        budget: training per run, in `unit`: `epochs` or `gpu_days`.
-        searcher: dotted path of the class.
-        table_seed: training seed to look up, or `mean`.
-    """
-
-    table: str
-    objective: str
-    budget: float
-    unit: str
-    workers: int
-    searcher: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    table_seed: Any = "mean"
 
 
 @dataclass(frozen=True)
@@ -82,28 +56,6 @@ class _Running:
     price: float = field(compare=False)
     training: Training = field(compare=False)
     scores: NDArray[np.float64] = field(compare=False)
-
-
-def run_once(race: FidelityRace, seed: int) -> Trace:
-    """Carry out one run; the result depends on `race` and `seed` alone."""
-    with single_threaded():
-        session = open_session(race)
-        return simulate(build_searcher(race, session, seed), session, race.workers)
-
-
-def open_session(race: FidelityRace, oracle: Oracle | None = None) -> FidelitySession:
-    oracle = oracle or oracle_in(race.table)
-    return oracle.fidelity_session(race.objective, budget=race.budget, unit=race.unit, seed=race.table_seed)
-
-
-def build_searcher(race: FidelityRace, session: FidelitySession, seed: int) -> FidelitySearcher:
-    cls = searcher_class(race.searcher, FidelitySearcher)
-    try:
-        return cls(session.space, seed, session.epochs, **race.arguments)
-    except NasbenchError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise SearchError(f"{race.searcher} cannot be built with {dict(race.arguments)}: {error}") from error
 
 
 def simulate(searcher: FidelitySearcher, session: FidelitySession, workers: int) -> Trace:

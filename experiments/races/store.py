@@ -27,7 +27,7 @@ import uuid
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from experiments.races.machines import Trace
 from nasbench_ar.errors import ResultsError, WriteError, shown
 from nasbench_ar.system.files import note, sweep_partials, write_atomically, write_first
 from nasbench_ar.system.npz import read_npz
@@ -309,18 +310,9 @@ class RunStore:
             note(f"{self._path(seed)} is not whole; this run is carried out again")
         return missing
 
-    def save(self, run: Trajectory) -> None:
+    def save(self, run: Trajectory | Trace) -> None:
         """Store one run, atomically; ResultsError when the folder has become another configuration's."""
-        self._save(
-            run.seed,
-            arch_index=run.arch_index,
-            scores=run.scores,
-            incumbent=run.incumbent,
-            repeats=np.int64(run.repeats),
-            ended=np.str_(run.ended),
-        )
-
-    def _save(self, seed: int, /, **arrays: Any) -> None:
+        arrays: dict[str, Any] = {f.name: np.asarray(getattr(run, f.name)) for f in fields(run) if f.name != "seed"}
         try:
             state = (self.folder / CONFIG).stat()
             here = _mark_in(self.folder, (state.st_ino, state.st_mtime_ns, state.st_size))
@@ -333,7 +325,7 @@ class RunStore:
             )
         buffer = io.BytesIO()
         np.savez(buffer, **(arrays | {MARK: np.str_(here)}))
-        self.write(f"runs/{self._path(seed).name}", buffer.getvalue())
+        self.write(f"runs/{self._path(run.seed).name}", buffer.getvalue())
 
     def _mark_here(self) -> str:
         return mark_of(self.read_config()["fingerprint"])

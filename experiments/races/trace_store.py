@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -24,9 +23,6 @@ _ARRAYS: dict[str, type[np.generic]] = {
 
 
 class TraceStore(RunStore):
-    def save_trace(self, trace: Trace) -> None:
-        self._save(trace.seed, **{f.name: np.asarray(getattr(trace, f.name)) for f in fields(trace)})
-
     def traces(self, seeds: Iterable[int]) -> list[Trace]:
         """Read stored runs, ascending by seed; refuses files that `load` would."""
         mark = self._mark_here()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.results.read import BUDGET, SHARED, Contest, read_contest, reported_after
+from experiments.results.read import SHARED, Stored, read_all, refuse_special, reported_after
 from experiments.results.standings import (
     Course,
     Pair,
@@ -98,17 +98,18 @@ def compare(
     paths = [Path(folder) for folder in folders]
     if len(paths) < 2:
         raise ConfigError(f"{len(paths)} folder given: a comparison needs the result folders of two or more searchers")
-    contest = read_contest(paths, (*SHARED, BUDGET))
-    queries = contest.contestants[0].queries
-    name = contest.objective if metric == OBJECTIVE else metric
-    column, maximize = _column(contest, name)
-    budgets = _budgets(at, queries)
+    refuse_special(paths)
+    contestants = read_all(paths, (*SHARED, "queries"))
+    race, oracle = contestants[0].race, contestants[0].oracle
+    name = race.objective if metric == OBJECTIVE else metric
+    column, maximize = _column(contestants[0], name)
+    budgets = _budgets(at, race.queries)
     _check(difference, joined_by, resamples)
     optimum = float(np.nanmax(column) if maximize else np.nanmin(column))
-    notes = _notes(contest)
+    notes = _notes(contestants)
     courses = []
-    for contestant in contest.contestants:
-        found = reported_after(contestant.runs, queries)
+    for contestant in contestants:
+        found = reported_after(contestant.runs, race.queries)
         courses.append(course(contestant.name, contestant.runs.seeds, column[found], optimum))
     notes += _missing(courses, budgets[-1])
     sign = 1.0 if maximize else -1.0
@@ -119,15 +120,15 @@ def compare(
         pairs += at_budget
         rankings.append(ranking(courses, budget, sign, at_budget, joined_by))
     return Comparison(
-        table=contest.oracle.name,
-        title=contest.oracle.title,
-        objective=contest.objective,
+        table=oracle.name,
+        title=oracle.title,
+        objective=race.objective,
         metric=name,
-        label=contest.oracle.label(name),
+        label=oracle.label(name),
         unit=METRICS[name].unit,
         maximize=maximize,
         optimum=optimum,
-        queries=queries,
+        queries=race.queries,
         budgets=budgets,
         difference=difference,
         courses=tuple(courses),
@@ -139,14 +140,14 @@ def compare(
     )
 
 
-def _column(contest: Contest, name: str) -> tuple[FloatArray, bool]:
-    oracle = contest.oracle
+def _column(contestant: Stored, name: str) -> tuple[FloatArray, bool]:
+    oracle = contestant.oracle
     found = metric_of(name, oracle.metrics)
     directed = [m for m in oracle.metrics if METRICS[m].maximize is not None]
     if name not in directed:
         what = "has no better or worse" if name in oracle.metrics else f"is not in table {oracle.name}"
         raise MetricError(f"{name} {what}; metrics to compare on: objective, {', '.join(directed)}")
-    return oracle.column(name, seed=contest.table_seed), bool(found.maximize)
+    return oracle.column(name, seed=contestant.race.table_seed), bool(found.maximize)
 
 
 def _budgets(at: Sequence[int], queries: int) -> tuple[int, ...]:
@@ -165,9 +166,9 @@ def _check(difference: float | None, joined_by: str, resamples: int) -> None:
         raise ConfigError(f"resamples={resamples}: expected a positive number")
 
 
-def _notes(contest: Contest) -> list[str]:
+def _notes(contestants: Sequence[Stored]) -> list[str]:
     notes = []
-    sets = {c.name: c.runs.seeds for c in contest.contestants}
+    sets = {c.name: c.runs.seeds for c in contestants}
     common = set.intersection(*(set(seeds.tolist()) for seeds in sets.values()))
     if any(len(seeds) != len(common) for seeds in sets.values()):
         counts = ", ".join(f"{name} {len(seeds)}" for name, seeds in sets.items())
@@ -175,16 +176,16 @@ def _notes(contest: Contest) -> list[str]:
             f"The searchers have different seeds ({counts}): each pair is compared on the seeds that both have, "
             f"ranks are over the {len(common)} seeds that all have, curves and profiles over all runs of each."
         )
-    for c in contest.contestants:
+    for c in contestants:
         spent = (c.runs.arch_index >= 0).sum(axis=1)
-        if spent.max() > c.queries:
-            over = int((spent > c.queries).sum())
+        if spent.max() > c.race.queries:
+            over = int((spent > c.race.queries).sum())
             notes.append(
-                f"{over} of {len(spent)} runs of {c.name} queried more than {c.queries} architectures; what they "
+                f"{over} of {len(spent)} runs of {c.name} queried more than {c.race.queries} architectures; what they "
                 "found after that does not count here."
             )
-        if spent.min() < c.queries:
-            short = int((spent < c.queries).sum())
+        if spent.min() < c.race.queries:
+            short = int((spent < c.race.queries).sum())
             notes.append(f"{short} runs of {c.name} ended early and keep what they had found.")
     return notes
 

@@ -7,14 +7,18 @@ from pathlib import Path
 
 from experiments.races.complete import ranges
 from experiments.races.config import (
-    RunConfig,
+    target_of,
 )
+from experiments.races.race import Race
 from experiments.races.store import Runs
 from experiments.results import summary
 from experiments.results.incumbents import Curve, incumbents
-from experiments.results.judged import Judged
+from experiments.results.judged import Judged, judge
 from experiments.tables import as_markdown, definitions, origin
-from nasbench_ar import METRICS, Oracle
+from nasbench_ar import METRICS, Oracle, parse_constraints
+from searchers import ALL_SEARCHERS
+
+_NAMES = {target_of(cls): name for name, cls in ALL_SEARCHERS.items()}
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,7 @@ class Experiment:
     """A finished experiment.
 
     Attributes:
-        config: as it was asked for.
-        objective: the metric that guided the search.
+        name: of the result folder.
         folder: where the results are.
         runs: all stored runs of this configuration.
         rows: Table 2.
@@ -31,9 +34,9 @@ class Experiment:
         judged: what the runs are worth under constraints or noise; None for plain runs.
     """
 
-    config: RunConfig
+    name: str
+    race: Race
     oracle: Oracle
-    objective: str
     folder: Path
     runs: Runs
     rows: list[summary.Row]
@@ -44,28 +47,43 @@ class Experiment:
     def curve(self) -> Curve:
         """Incumbents of all runs; under constraints or noise the true values of feasible ones."""
         if self.judged is not None:
-            return Curve(self.config.searcher_name, self.judged.true)
-        maximize = bool(METRICS[self.objective].maximize)
-        return Curve(self.config.searcher_name, incumbents(self.runs.scores, maximize=maximize))
+            return Curve(self.name, self.judged.true)
+        maximize = bool(METRICS[self.race.objective].maximize)
+        return Curve(self.name, incumbents(self.runs.scores, maximize=maximize))
+
+
+def judged_experiment(name: str, race: Race, oracle: Oracle, folder: Path, runs: Runs) -> Experiment:
+    """What the runs of one race are worth."""
+    rows, lacking = summary.summarise(
+        oracle,
+        runs.reported,
+        objective=race.objective,
+        queries=race.queries,
+        searcher=_NAMES.get(race.searcher) if race.is_plain else None,
+        table_seed=race.table_seed,
+        constraints=parse_constraints(race.constraints),
+    )
+    judged = None if race.is_plain else judge(oracle, race, runs)
+    return Experiment(name, race, oracle, folder, runs, rows, lacking, judged)
 
 
 def origin_of(experiment: Experiment) -> str:
     return origin(experiment.oracle, *(row.metric for row in experiment.rows))
 
 
-def _header(config: RunConfig) -> tuple[str, ...]:
-    return summary.LIMITED_HEADER if config.constraint else summary.HEADER
+def header_of(race: Race) -> tuple[str, ...]:
+    return summary.LIMITED_HEADER if race.constraints else summary.HEADER
 
 
 def as_text(experiment: Experiment) -> str:
-    runs, queries = experiment.runs, experiment.config.queries
+    runs, queries = experiment.runs, experiment.race.queries
     lines = [
-        f"{experiment.config.searcher_name}: {len(runs.seeds)} runs of {queries} queries, "
-        f"objective {experiment.objective}, seeds {ranges(runs.seeds.tolist())}",
+        f"{experiment.name}: {len(runs.seeds)} runs of {queries} queries, "
+        f"objective {experiment.race.objective}, seeds {ranges(runs.seeds.tolist())}",
         "",
         f"Table {experiment.oracle.name}: {experiment.oracle.title}",
         "",
-        as_markdown(_header(experiment.config), list(map(summary.cells, experiment.rows))),
+        as_markdown(header_of(experiment.race), list(map(summary.cells, experiment.rows))),
     ]
     if daggers := definitions(experiment.oracle, (row.metric for row in experiment.rows)):
         lines.append(f"{daggers}.")

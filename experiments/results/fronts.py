@@ -12,14 +12,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.races.checks import checked_config, limits_of, load_runs
-from experiments.races.store import Runs, RunStore
+from experiments.races.store import Runs
+from experiments.results.read import Stored
 from experiments.results.summary import HEADER as SUMMARY_HEADER
 from experiments.statistics.intervals import mean_interval
 from experiments.tables import as_markdown, csv_text, number, plus_minus
@@ -129,13 +128,12 @@ def anytime_volumes(points: FloatArray, cloud: Cloud) -> FloatArray:
     return out
 
 
-def stored_fronts(folder: Path, oracle: Oracle) -> Fronts:
-    store = RunStore(folder)
-    config = checked_config(folder)
-    marks = config["fingerprint"]
-    runs = load_runs(store, marks, store.stored(), 1, oracle)
-    cloud = Cloud.of(oracle, str(marks["objective"]).split(","), limits_of(marks), marks["table_seed"])
-    return measure(str(config["name"]), cloud, runs)
+def fronts_of(stored: Stored) -> Fronts:
+    """What the stored runs of one searcher have found."""
+    race = stored.race
+    return measure(
+        stored.name, Cloud.of(stored.oracle, race.objectives, race.constraints, race.table_seed), stored.runs
+    )
 
 
 def front_cells(fronts: Fronts) -> list[tuple[str, ...]]:

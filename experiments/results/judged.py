@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.races.noise import chosen_by_seen
-from experiments.races.runner import Race
+from experiments.races.race import Race
 from experiments.races.store import Runs
 from experiments.results.incumbents import Curve, expected_best_of_n
 from experiments.statistics.intervals import mean_interval

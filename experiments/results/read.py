@@ -3,89 +3,96 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.races.checks import check_runs, checked_config
+from experiments.races.checks import load_runs, stored_race
+from experiments.races.race import Race
 from experiments.races.store import CONFIG, Runs, RunStore
-from nasbench_ar import METRICS, Oracle, ResultsError, Table, TableError, open_table
+from nasbench_ar import Oracle, ResultsError, Table, TableError, open_table
 from nasbench_ar.errors import shown
 from nasbench_ar.system.files import note
 
-SHARED = ("table", "table_hash", "objective", "table_seed")  # without these in common, two curves share no axis
-BUDGET = "queries"
+# Without these in common, two curves share no axis.
+SHARED = ("table", "table_hash", "objective", "table_seed", "constraint", "noise", "images")
 NOT_PLAIN = "searched with several objectives, limits or noise, which experiments.plot draws"
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """The stored runs of one searcher; `name` is its folder's, or the whole path where two have the same."""
+class Stored:
+    """The stored runs of one searcher, read back and checked against their table.
 
+    Attributes:
+        name: of its result folder, or the whole path where several have the same.
+        computed_by: commits and versions that computed the runs.
+        oracle: the very table that the runs were made on.
+    """
+
+    folder: Path
     name: str
-    queries: int
+    race: Race
+    computed_by: Sequence[dict[str, Any]]
+    oracle: Oracle
     runs: Runs
 
 
-@dataclass(frozen=True)
-class Contest:
-    """Searchers that can be compared.
+def read(folder: Path, oracle: Oracle | None = None) -> Stored:
+    """One result folder `<out>/<table>/<searcher>`.
 
-    Attributes:
-        oracle: the very table that the runs were made on.
-        table_seed: training seed that was looked up, or `mean`.
-        contestants: in the order of the folders.
+    Args:
+        folder: of `experiments.run`.
+        oracle: its table, if it is open already.
+
+    Raises:
+        ResultsError: when it holds no finished run, when something in it is damaged, or when its table is gone.
     """
+    race, config = stored_race(folder)
+    store = RunStore(folder)
+    seeds = store.stored()
+    if not seeds:
+        raise ResultsError(f"{folder} holds no finished run")
+    oracle = oracle or Oracle(table_of(folder, race))
+    runs = load_runs(store, race, seeds, race.queries, oracle)
+    return Stored(folder, str(config["name"]), race, config.get("computed_by", ()), oracle, runs)
 
-    oracle: Oracle
-    objective: str
-    table_seed: Any
-    contestants: tuple[Contestant, ...]
 
-    @property
-    def maximize(self) -> bool:
-        return bool(METRICS[self.objective].maximize)
-
-
-def read_contest(folders: Sequence[Path], shared: Sequence[str] = SHARED) -> Contest:
-    """Read the stored runs of several result folders.
+def read_all(folders: Sequence[Path], shared: Sequence[str] = SHARED) -> list[Stored]:
+    """Several result folders that can be drawn or compared together, in their order.
 
     Args:
         folders: `<out>/<table>/<searcher>` each.
         shared: keys of the fingerprint that all must have in common.
 
     Raises:
-        ResultsError: when a folder is given twice or holds no finished run, when folders differ in what must be
-            shared, or when their table is gone.
+        ResultsError: when a folder is given twice, when folders differ in what must be shared; as `read`.
     """
-    contestants: list[Contestant] = []
-    configs: list[dict[str, Any]] = []
     places = [folder.resolve() for folder in folders]
+    first, _ = stored_race(folders[0])
     for folder, place in zip(folders, places, strict=True):
         if places.count(place) > 1:
             raise ResultsError(f"{folder} is given twice; give each result folder once")
-        store = RunStore(folder)
-        config = checked_config(folder)
-        runs = store.load(store.stored(), 1)
-        if not len(runs.seeds):
-            raise ResultsError(f"{folder} holds no finished run")
-        configs.append(config)
-        _check_shared(folder, config, folders[0], configs[0], shared)
-        contestants.append(Contestant(str(config["name"]), int(config["fingerprint"][BUDGET]), runs))
-    names = [contestant.name for contestant in contestants]
-    named = tuple(
-        Contestant(str(folder) if names.count(c.name) > 1 else c.name, c.queries, c.runs)
-        for folder, c in zip(folders, contestants, strict=True)
-    )
-    mark = configs[0]["fingerprint"]
-    oracle = Oracle(table_of(folders[0], configs[0]))
-    for folder, config, contestant in zip(folders, configs, contestants, strict=True):
-        check_runs(folder, config["fingerprint"], contestant.runs, oracle)
-    return Contest(oracle, str(mark["objective"]), mark["table_seed"], named)
+        here, there = stored_race(folder)[0].fingerprint, first.fingerprint
+        differing = [f"{k} is {here.get(k)!r}, not {there.get(k)!r}" for k in shared if here.get(k) != there.get(k)]
+        if differing:
+            text = "; ".join(differing)
+            raise ResultsError(f"{folder} and {folders[0]} share no axis: {text}; give folders that agree in it")
+    stored: list[Stored] = []
+    for folder in folders:
+        stored.append(read(folder, stored[0].oracle if stored else None))
+    names = [one.name for one in stored]
+    return [replace(one, name=str(one.folder)) if names.count(one.name) > 1 else one for one in stored]
+
+
+def refuse_special(folders: Sequence[Path]) -> None:
+    """Refuse runs whose scores are no values of one metric of the table."""
+    for folder in folders:
+        if not stored_race(folder)[0].is_plain:
+            raise ResultsError(f"{folder}: {NOT_PLAIN}")
 
 
 def experiments_among(paths: Sequence[str]) -> list[str]:
@@ -102,35 +109,18 @@ def _looks_like_one(path: str) -> bool:
     return any(os.path.lexists(os.path.join(path, part)) for part in (CONFIG, "runs"))
 
 
-def is_plain(fingerprint: Mapping[str, Any]) -> bool:
-    """Whether runs had one objective, no limits, and saw true values."""
-    return "," not in str(fingerprint["objective"]) and not {"constraint", "noise"} & set(fingerprint)
-
-
-def _check_shared(
-    folder: Path, config: dict[str, Any], other: Path, reference: dict[str, Any], shared: Sequence[str]
-) -> None:
-    here, there = config["fingerprint"], reference["fingerprint"]
-    differing = [f"{key} is {here.get(key)!r}, not {there.get(key)!r}" for key in shared if here.get(key) != there[key]]
-    if not is_plain(here):
-        raise ResultsError(f"{folder}: {NOT_PLAIN}")
-    if differing:
-        raise ResultsError(f"{folder} and {other} share no axis: {'; '.join(differing)}; give folders that agree in it")
-
-
-def table_of(results: Path, config: Mapping[str, Any]) -> Table:
+def table_of(results: Path, race: Race) -> Table:
     """The very table that stored results were made on; ResultsError when it is gone or holds other numbers by now."""
-    name, content_hash = config["fingerprint"]["table"], config["fingerprint"]["table_hash"]
-    for place in (config["table_folder"], name):
+    for place in (race.table, race.table_name):
         try:
             table = open_table(place)
         except TableError:
             continue
-        if table.content_hash == content_hash:
+        if table.content_hash == race.table_hash:
             return table
     raise ResultsError(
-        f"the table {name} that the results in {results} were made on is no longer at "
-        f"{shown(config['table_folder'], 300)}"
+        f"the table {race.table_name} that the results in {results} were made on is no longer at "
+        f"{shown(race.table, 300)}"
     )
 
 

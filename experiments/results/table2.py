@@ -57,7 +57,7 @@ def pairs(experiments: Sequence[Experiment], row: int, first: int, second: int) 
 
 def table_lines(experiments: Sequence[Experiment]) -> tuple[list[str], list[list[str]]]:
     """Header and lines: label, optimum, each searcher; below each metric its published line."""
-    header = ["Metric", "Optimum", *(e.config.searcher_name for e in experiments)]
+    header = ["Metric", "Optimum", *(e.name for e in experiments)]
     lines = []
     for position, row in enumerate(experiments[0].rows):
         best, p_values = compare(experiments, position)
@@ -86,7 +86,7 @@ def as_text(experiments: Sequence[Experiment]) -> str:
     first = experiments[0]
     header, lines = table_lines(experiments)
     out = [
-        what_was_run(experiments, first.objective),
+        what_was_run(experiments, first.race.objective),
         "",
         f"Table {first.oracle.name}: {first.oracle.title}",
         "",
@@ -100,7 +100,7 @@ def what_was_run(experiments: Sequence[Experiment], objective: str) -> str:
     runs = " or ".join(map(str, sorted({len(e.runs.seeds) for e in experiments})))
     first = experiments[0]
     return (
-        f"Accuracy (%) of the best architecture found: {runs} runs of {first.config.queries} queries, "
+        f"Accuracy (%) of the best architecture found: {runs} runs of {first.race.queries} queries, "
         f"objective {objective}."
     )
 
@@ -113,7 +113,7 @@ def legend(experiments: Sequence[Experiment]) -> list[str]:
     ]
     if any(np.isnan(row.values).any() for e in experiments for row in e.rows):
         out.append("[n]: runs whose reported architecture has a value in this table; the mean is over those.")
-    out += [f"{e.config.searcher_name}: {e.runs.early}" for e in experiments if e.runs.early]
+    out += [f"{e.name}: {e.runs.early}" for e in experiments if e.runs.early]
     if daggers := definitions(experiments[0].oracle, (row.metric for row in experiments[0].rows)):
         out.append(f"{daggers}.")
     if experiments[0].lacking:
@@ -135,7 +135,7 @@ def as_csv(experiments: Sequence[Experiment]) -> str:
             if best is not None and not np.isnan(p_values[k]):
                 difference = np.subtract(*pairs(experiments, position, k, best))
                 compared = [str(int((~np.isnan(difference)).sum())), repr(p_values[k])]
-            lines.append([experiment.config.searcher_name, *single[k][position], known, *compared])
+            lines.append([experiment.name, *single[k][position], known, *compared])
     return csv_text(["searcher", *summary.CSV_COLUMNS, "runs", "pairs", "p_value"], lines)
 
 
@@ -214,7 +214,7 @@ def explanation(corrected: Column, as_published: Column) -> str:
                 parts.append(f"{title} {plus_minus(row.mean, row.std)}")
         if name in as_published:
             lengths = (as_published[name].runs.arch_index >= 0).sum(axis=1)
-            if over := int((lengths > as_published[name].config.queries).sum()):
+            if over := int((lengths > as_published[name].race.queries).sum()):
                 parts.append(f"{over} of {len(lengths)} runs over budget, the longest with {lengths.max()} queries")
         return f" (here: {'; '.join(parts)})" if parts else ""
 
@@ -234,8 +234,8 @@ def variant_text(corrected: Column, as_published: Column, names: list[str]) -> s
             runs = ", ".join(f"{name} {len(column[name].runs.seeds)}" for name in names if name in column)
             counts.append(f"Runs, {title}: {runs}.")
     out = [
-        f"Accuracy (%) of the best architecture found: runs of {first.config.queries} queries, "
-        f"objective {first.objective}.",
+        f"Accuracy (%) of the best architecture found: runs of {first.race.queries} queries, "
+        f"objective {first.race.objective}.",
         "",
         f"Table {first.oracle.name}: {first.oracle.title}",
         "",
@@ -245,6 +245,6 @@ def variant_text(corrected: Column, as_published: Column, names: list[str]) -> s
         *variant_legend(first),
     ]
     for column in (corrected, as_published):
-        out += [f"{e.config.searcher_name}: {e.runs.early}" for e in column.values() if e.runs.early]
+        out += [f"{e.name}: {e.runs.early}" for e in column.values() if e.runs.early]
     out += ["", explanation(corrected, as_published)]
     return "\n".join(out) + "\n"

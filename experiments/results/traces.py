@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.races.checks import checked_config
+from experiments.races.checks import stored_race
 from experiments.races.machines import Trace
+from experiments.races.race import Race
 from experiments.races.trace_store import TraceStore
 from experiments.results.read import table_of
 from experiments.statistics.intervals import holm, mean_interval, paired_wilcoxon
@@ -26,21 +27,22 @@ POINTS = 200  # of a curve
 @dataclass(frozen=True)
 class Results:
     name: str
+    race: Race
     config: Mapping[str, Any]
     oracle: Oracle
     traces: Sequence[Trace]
 
     @property
     def objective(self) -> str:
-        return str(self.config["fingerprint"]["objective"])
+        return self.race.objective
 
     @property
     def budget(self) -> float:
-        return float(self.config["fingerprint"]["budget"])
+        return float(self.race.budget or 0)
 
     @property
     def workers(self) -> int:
-        return int(self.config["fingerprint"]["workers"])
+        return self.race.workers
 
     @property
     def seeds(self) -> NDArray[np.int64]:
@@ -53,11 +55,11 @@ class Results:
 
     @cached_property
     def _worth(self) -> FloatArray:
-        return self.oracle.column(self.objective, seed=self.config["fingerprint"]["table_seed"])
+        return self.oracle.column(self.objective, seed=self.race.table_seed)
 
     @cached_property
     def optimum(self) -> float:
-        return self.oracle.optimum(self.objective, seed=self.config["fingerprint"]["table_seed"])[1]
+        return self.oracle.optimum(self.objective, seed=self.race.table_seed)[1]
 
     def true_scores(self, axis: str, at: FloatArray) -> FloatArray:
         """(runs, len(at)) true value of the incumbents along `spent` or `ended`; NaN before the first training ends."""
@@ -139,13 +141,13 @@ def _paired(results: Sequence[Results], values: Sequence[FloatArray], first: int
 
 def read_results(folder: Path, seeds: Sequence[int] | None = None, oracle: Oracle | None = None) -> Results:
     store = TraceStore(folder)
-    config = checked_config(folder, fidelity=True)
+    race, config = stored_race(folder, fidelity=True)
     traces = store.traces(store.stored() if seeds is None else seeds)
     if not traces:
         raise ResultsError(f"{folder} holds no finished run")
-    oracle = oracle or Oracle(table_of(folder, config))
+    oracle = oracle or Oracle(table_of(folder, race))
     _check_traces(folder, config, traces, oracle)
-    return Results(str(config["name"]), config, oracle, traces)
+    return Results(str(config["name"]), race, config, oracle, traces)
 
 
 def _check_traces(folder: Path, config: Mapping[str, Any], traces: Sequence[Trace], oracle: Oracle) -> None:
@@ -164,8 +166,8 @@ def _check_traces(folder: Path, config: Mapping[str, Any], traces: Sequence[Trac
 
 
 def check_comparable(results: Sequence[Results]) -> None:
-    first = results[0].config["fingerprint"]
+    first = results[0].race.fingerprint
     for other in results[1:]:
-        mark = other.config["fingerprint"]
+        mark = other.race.fingerprint
         if differs := [f"{key} {mark[key]!r} against {first[key]!r}" for key in SHARED if mark[key] != first[key]]:
             raise ResultsError(f"{other.name} and {results[0].name} cannot be compared: {', '.join(differs)}")

@@ -311,7 +311,7 @@ def test_results_of_another_table_are_left_out(table: Table, tmp_path: Path, com
     assert read_races(tmp_path / "small", Oracle(table))[1] == ["random_search: no finished run"]
 
 
-@pytest.mark.parametrize("key", ["searcher", "queries", "table_seed"])
+@pytest.mark.parametrize("key", ["name", "table_folder"])
 def test_damaged_results_are_named(table: Table, tmp_path: Path, command: Command, key: str) -> None:
     command(run.main, *words(table, tmp_path, "searcher=random_search"))
     config = tmp_path / "small/random_search/config.yaml"

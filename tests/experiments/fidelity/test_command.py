@@ -12,7 +12,7 @@ import yaml
 from experiments import plot
 from experiments.fidelity import __main__ as front
 from experiments.fidelity import compare, ranks, report
-from experiments.fidelity.config import FRONT
+from experiments.races.config import FIDELITY_RACES
 from nasbench_ar import Oracle, Table
 from tests.experiments.conftest import Command
 
@@ -39,7 +39,7 @@ def test_all_searchers_and_their_comparison(command: Command, climbing: Table, t
     code, out, err = command(front.main, *words)
     assert code == 0, err
     folder = tmp_path / "r" / "climbing" / "fidelity"
-    for name in FRONT.searchers:
+    for name in FIDELITY_RACES.searchers:
         assert name in out
         assert (folder / name / "summary.png").exists()
         assert len(list((folder / name / "runs").iterdir())) == 3
@@ -51,7 +51,7 @@ def test_all_searchers_and_their_comparison(command: Command, climbing: Table, t
     assert {line["unit"] for line in lines} == {"epochs"}
     final = {line["searcher"]: float(line["mean"]) for line in lines if line["share"] == "1.0"}
     worth = Oracle(climbing).column("val_pgd_acc")
-    for name in FRONT.searchers:  # what the runs report is worth what the table says
+    for name in FIDELITY_RACES.searchers:  # what the runs report is worth what the table says
         runs = [np.load(folder / name / "runs" / f"seed-{seed:06d}.npz") for seed in range(3)]
         assert final[name] == pytest.approx(np.mean([worth[run["incumbent"][-1]] for run in runs]))
         assert all(run["spent"][-1] == 90 for run in runs)

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.races.machines import FidelityRace, Trace, run_once, simulate
+from experiments.races.machines import Trace, simulate
+from experiments.races.race import Race
+from experiments.races.runner import run_once
 from nasbench_ar import Architecture, ConfigError, Oracle, SearchError, Table
 from searchers.fidelity import Asha, FidelitySearcher, Hyperband, RandomFull, SuccessiveHalving, Training
 from searchers.trajectory import STALL_LIMIT
@@ -157,7 +159,7 @@ def test_machines_and_money(climbing: Table, cls: type[FidelitySearcher], worker
 
 
 def test_a_run_depends_on_its_seed_alone(climbing: Table) -> None:
-    race = FidelityRace(str(climbing.folder), "val_pgd_acc", 120, "epochs", 3, "searchers.fidelity.asha.Asha")
+    race = Race(str(climbing.folder), "val_pgd_acc", 0, "searchers.fidelity.asha.Asha", budget=120, workers=3)
     first, second, other = run_once(race, 5), run_once(race, 5), run_once(race, 6)
     assert first.arch_index.tolist() == second.arch_index.tolist()
     assert first.ended.tolist() == second.ended.tolist()

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.races.config import target_of
-from experiments.races.machines import FidelityRace, open_session, run_once
+from experiments.races.race import Race as StoredRace
+from experiments.races.race import open_fidelity_session
+from experiments.races.runner import run_once
 from nasbench_ar import METRICS, Oracle, Table
 from searchers.fidelity import FIDELITY_SEARCHERS
 from tests.experiments.conftest import table_writer
@@ -48,11 +50,12 @@ def test_machines_and_money(name: str, race: Race, objective: str, unit: str, ma
     with tempfile.TemporaryDirectory() as folder:
         table = write(Path(folder) / "drawn", race)
         budget = race.trainings * (1.0 if unit == "epochs" else 4.0 / race.epochs)
+        target = target_of(FIDELITY_SEARCHERS[name])
         races_of = [
-            FidelityRace(str(table.folder), objective, budget, unit, workers, target_of(FIDELITY_SEARCHERS[name]))
+            StoredRace(str(table.folder), objective, 0, target, budget=budget, unit=unit, workers=workers)
             for workers in (1, machines, machines)
         ]
-        per_epoch = open_session(races_of[0], Oracle(table)).cost.per_epoch
+        per_epoch = open_fidelity_session(races_of[0], Oracle(table)).cost.per_epoch
         alone, trace, again = (run_once(each, race.seed) for each in races_of)
     assert trace.arch_index.tolist() == again.arch_index.tolist()
     assert trace.ended.tolist() == again.ended.tolist()

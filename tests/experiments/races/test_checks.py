@@ -11,11 +11,10 @@ import pytest
 import yaml
 
 from experiments.page.stored import read_experiment, read_races
-from experiments.plot import plot_special
+from experiments.plot import plot_results
 from experiments.races.checks import checked_config
 from experiments.races.store import CONFIG, RunStore
-from experiments.results.fronts import stored_fronts
-from experiments.results.read import read_contest
+from experiments.results.read import read, read_all
 from nasbench_ar import Oracle, ResultsError, Table
 from searchers.trajectory import Trajectory
 from tests.experiments.conftest import sign_runs, store_runs
@@ -73,7 +72,7 @@ def test_what_was_stored_is_read(folder: Path) -> None:
 def test_damaged_configs(folder: Path, change: Callable[[dict[str, Any]], Any], message: str) -> None:
     edit(folder, change)
     with pytest.raises(ResultsError, match=rf"config\.yaml is damaged: {message}.*; remove the folder"):
-        read_contest([folder])
+        read_all([folder])
 
 
 @pytest.mark.parametrize(
@@ -103,14 +102,14 @@ def test_races_that_no_table_can_have_had(
 
     edit(folder, change)
     oracle = Oracle(table)
-    readers: list[Callable[[], Any]] = [lambda: stored_fronts(folder, oracle)]
+    readers: list[Callable[[], Any]] = [lambda: read(folder, oracle)]
     if "," not in objective:
         readers.append(lambda: read_experiment(folder, oracle))
     if "," not in objective and "constraint" not in marks:
-        readers.append(lambda: read_contest([folder]))
-    for read in readers:
+        readers.append(lambda: read_all([folder]))
+    for reader in readers:
         with pytest.raises(ResultsError, match=rf"config\.yaml is damaged: {message}"):
-            read()
+            reader()
 
 
 def test_runs_of_the_other_command(folder: Path) -> None:
@@ -131,7 +130,7 @@ def test_runs_that_are_not_of_the_table(folder: Path, arch_index: list[int], rep
     queried = np.array(arch_index, dtype=np.int32)
     store.save(Trajectory(0, queried, scores, np.array([arch_index[0], reported], dtype=np.int32), 0))
     with pytest.raises(ResultsError, match=rf"the run of seed 0 in .*mine has {wrong} that table small has not"):
-        read_contest([folder])
+        read_all([folder])
 
 
 def plain(folder: Path) -> None:
@@ -142,10 +141,10 @@ def plain(folder: Path) -> None:
 
 
 READERS: dict[str, Callable[[Path, Oracle], Any]] = {
-    "compare and plot": lambda folder, oracle: read_contest([folder]),
+    "compare and plot": lambda folder, oracle: read_all([folder]),
     "report": lambda folder, oracle: read_races(folder.parent, oracle),
-    "plot of fronts": lambda folder, oracle: plot_special([folder], folder.parent / "x.png"),
-    "plot of noisy runs": lambda folder, oracle: plot_special([folder], folder.parent / "x.png"),
+    "plot of fronts": lambda folder, oracle: plot_results([folder], folder.parent / "x.png"),
+    "plot of noisy runs": lambda folder, oracle: plot_results([folder], folder.parent / "x.png"),
 }
 
 

@@ -9,14 +9,11 @@ from typing import Any, TypeVar
 import pytest
 
 from experiments import run
-from experiments.fidelity.race import _run_and_store as run_and_store_fidelity
 from experiments.races.complete import run_and_store
 from experiments.races.config import target_of
-from experiments.races.machines import FidelityRace
 from experiments.races.provenance import source_digest
-from experiments.races.runner import Race
+from experiments.races.race import Race
 from experiments.races.store import RunStore
-from experiments.races.trace_store import TraceStore
 from nasbench_ar import Table
 from nasbench_ar.system.engine import Engine
 from nasbench_ar.system.tasks import Task
@@ -105,11 +102,11 @@ def search_tasks(table: Table, folder: Path, names: Sequence[str]) -> list[Task]
     tasks: list[Task] = []
     for name in names:
         cls = EVERY[name]
-        same = (table.content_hash, source_digest(cls))
         for objective in ("val_pgd_acc", "val_pgd_acc,macs") if name in VECTORS else ("val_pgd_acc",):
-            race = Race(str(table.folder), objective, 24, target_of(cls), QUICKER.get(name, {}))
+            same = {"table_hash": table.content_hash, "source": source_digest(cls)}
+            race = Race(str(table.folder), objective, 24, target_of(cls), QUICKER.get(name, {}), **same)
             store = _made(RunStore(folder / name / objective))
-            tasks += [(run_and_store, race, seed, store, *same) for seed in SEEDS]
+            tasks += [(run_and_store, race, seed, store) for seed in SEEDS]
     return tasks
 
 
@@ -117,10 +114,10 @@ def fidelity_tasks(table: Table, folder: Path) -> list[Task]:
     """Every run of every multi-fidelity searcher, on three simulated machines."""
     tasks: list[Task] = []
     for name, cls in FIDELITY_SEARCHERS.items():
-        race = FidelityRace(str(table.folder), "val_pgd_acc", 90, "epochs", 3, target_of(cls))
-        same = (table.content_hash, source_digest(cls))
-        store = _made(TraceStore(folder / name))
-        tasks += [(run_and_store_fidelity, race, seed, store, *same) for seed in SEEDS]
+        same = {"table_hash": table.content_hash, "source": source_digest(cls)}
+        race = Race(str(table.folder), "val_pgd_acc", 0, target_of(cls), budget=90, workers=3, **same)
+        store = _made(RunStore(folder / name))
+        tasks += [(run_and_store, race, seed, store) for seed in SEEDS]
     return tasks
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from experiments.fidelity.config import FRONT as FIDELITY
+from experiments.races.config import FIDELITY_RACES as FIDELITY
 from experiments.races.config import NOISES, RACES, Front, parse_command_line, searcher_class, target_of
 from nasbench_ar.errors import ConfigError
 from nasbench_ar.system.keys import MOST, parse_words

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ import pytest
 from experiments import run
 from experiments.races import complete as worker
 from experiments.races import provenance
+from experiments.races.race import Race
 from experiments.races.store import RunStore
 from nasbench_ar import EngineError, Table
 from nasbench_ar.system import files
@@ -159,27 +160,27 @@ def test_a_run_that_is_stored_by_now_is_not_done_again(table: Table, tmp_path: P
     call = words(table, "runs=2", "jobs=1", f"out={tmp_path}")
     assert command(run.main, *call)[0] == 0
     store = RunStore(tmp_path / FOLDER)
-    race = worker.Race(str(table.folder), "val_pgd_acc", 60, "no.such.Searcher")
-    assert worker.run_and_store(race, 1, store, "another table", "another source") == 1
-    assert worker.run_group_and_store(race, [0, 1], store, "another table", "another source", None) == 2
-    real = worker.Race(race.table, race.objective, race.queries, "searchers.random_search.RandomSearch")
+    race = Race(str(table.folder), "val_pgd_acc", 60, "no.such.Searcher", table_hash="another", source="another")
+    assert worker.run_and_store(race, 1, store) == 1
+    assert worker.run_group_and_store(race, [0, 1], store, None) == 2
     with pytest.raises(EngineError, match="a worker finds another table in"):
-        worker.run_and_store(real, 2, store, "another table", "another source")
+        worker.run_and_store(replace(race, searcher="searchers.random_search.RandomSearch"), 2, store)
 
 
 def test_a_worker_that_has_seen_another_table_or_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, searcher = str(tmp_path / "table"), RandomSearch
-    old = write_table(tmp_path / "table").content_hash
-    source = worker._digest(searcher)
-    worker.check_same(folder, old, searcher, source)
+    table_hash = write_table(tmp_path / "table").content_hash
+    source = worker._digest(RandomSearch)
+    path = "searchers.random_search.RandomSearch"
+    old = Race(str(tmp_path / "table"), "val_pgd_acc", 60, path, table_hash=table_hash, source=source)
+    worker.check_same(old)
     (tmp_path / "table").rename(tmp_path / "old")
-    new = write_table(tmp_path / "table", shift=1.0).content_hash
-    worker.check_same(folder, new, searcher, source)
+    new = replace(old, table_hash=write_table(tmp_path / "table", shift=1.0).content_hash)
+    worker.check_same(new)
     with pytest.raises(EngineError, match="finds another table"):
-        worker.check_same(folder, old, searcher, source)
+        worker.check_same(old)
     monkeypatch.setattr(provenance, "source_digest", lambda cls: "changed since")
-    worker.check_same(folder, new, searcher, source)
+    worker.check_same(new)
     with pytest.raises(
         EngineError, match=r"another source of searchers\.random_search\.RandomSearch .*start them anew"
     ):
-        worker.check_same(folder, new, searcher, "changed since")
+        worker.check_same(replace(new, source="changed since"))

@@ -12,7 +12,8 @@ import pytest
 
 from experiments import run
 from experiments.races import provenance
-from experiments.races.runner import Race, open_session, run_group, run_once
+from experiments.races.race import Race, open_session
+from experiments.races.runner import run_group, run_once
 from experiments.results.published import OBJECTIVE_ROW, QUERIES, TABLE2, published_column
 from nasbench_ar import NARES, Architecture, SearchFinishedError, Table
 from searchers import ALL_SEARCHERS, PUBLISHED, RandomSearch, Searcher, trajectory

@@ -11,7 +11,8 @@ import pytest
 
 from experiments import run
 from experiments.races.noise import chosen_by_seen, images_of, observer, redraw
-from experiments.races.runner import Race, run_once
+from experiments.races.race import Race
+from experiments.races.runner import run_once
 from nasbench_ar import ConfigError, Oracle, Table, load
 from tests.experiments.conftest import Command
 from tests.experiments.test_run import words

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.races.config import target_of
-from experiments.races.runner import Race, run_once
+from experiments.races.race import Race
+from experiments.races.runner import run_once
 from experiments.results.incumbents import incumbents
 from nasbench_ar import METRICS, Table
 from searchers.library_search import BorrowedSearcher

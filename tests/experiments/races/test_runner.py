@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.races.runner import Race, run_group, run_once
+from experiments.races.race import Race
+from experiments.races.runner import run_group, run_once
 from nasbench_ar import Architecture, SearchError, Table
 from searchers import Searcher, trajectory
 from tests.experiments.conftest import SPACE, write_table

@@ -13,10 +13,9 @@ import pytest
 from hypothesis import strategies as st
 
 from experiments.page.stored import read_races
-from experiments.plot import is_special
 from experiments.races.store import CONFIG, Runs, RunStore
-from experiments.results.fronts import stored_fronts
-from experiments.results.read import read_contest
+from experiments.results.fronts import fronts_of
+from experiments.results.read import read, read_all, refuse_special
 from nasbench_ar import Oracle, ResultsError, Table
 from tests.experiments.conftest import SPACE, sign_runs, store_runs, write_table
 from tests.fuzzing import ArrayDamage, Damages, Files, Reader, array_damage, byte_damage, document_damage, to_json
@@ -82,9 +81,9 @@ def as_yaml(document: Any) -> bytes:
 def ask(folder: Path, table: Table) -> list[Any]:
     """Everything that reads results of races; what is left out of the report is refused by the others."""
     races, _ = read_races(folder.parent, Oracle(table))
-    assert not is_special(folder) or not races
-    contest = read_contest([folder])
-    return [*(experiment.runs for race in races for experiment in race.experiments), contest.contestants[0].runs]
+    refuse_special([folder])
+    stored = read_all([folder])
+    return [*(experiment.runs for race in races for experiment in race.experiments), stored[0].runs]
 
 
 def holds(table: Table) -> Callable[[list[Any]], None]:
@@ -139,7 +138,7 @@ def test_any_config_of_several_objectives(files_of_fronts: Files, table: Table, 
         assert ((fronts.volumes >= 0) & (fronts.volumes <= 1 + 1e-9)).all()
         assert (np.diff(fronts.volumes, axis=1) >= 0).all()
 
-    FRONTS.check(lambda: stored_fronts(files.folder, Oracle(table)), sound, names=files.folder)
+    FRONTS.check(lambda: fronts_of(read(files.folder, Oracle(table))), sound, names=files.folder)
 
 
 @RUN_BYTES.fuzz(change=byte_damage())

@@ -50,7 +50,7 @@ def stored(folder: Path, oracle: Oracle) -> TraceStore:
     config = facts | {"name": "asha", "table_folder": str(oracle.table.folder), "epochs": 3, "fingerprint": marks}
     store.claim(config).close()
     for seed in (2, 5):
-        store.save_trace(trace(seed))
+        store.save(trace(seed))
     return store
 
 
@@ -133,7 +133,7 @@ def test_any_other_arrays_for_a_run(files: Files, name: str, change: ArrayDamage
 )
 def test_courses_that_cannot_be(oracle: Oracle, tmp_path: Path, change: dict[str, Any], message: str) -> None:
     store = stored(tmp_path / "asha", oracle)
-    store.save_trace(trace(2, **change))
+    store.save(trace(2, **change))
     with pytest.raises(ResultsError, match=message):
         read_results(store.folder)
 
@@ -162,4 +162,4 @@ def test_no_run_is_left_out_that_is_not_whole_or_of_another_configuration(oracle
     with pytest.raises(ResultsError, match=r"seed-000002\.npz was computed under another configuration"):
         read_results(store.folder)
     with pytest.raises(ResultsError, match="has become another configuration's"):
-        store.save_trace(trace(3))
+        store.save(trace(3))
