@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +17,7 @@ from experiments.plots.trajectories import draw_trajectories, reference_lines
 from experiments.races.complete import complete, load_completed
 from experiments.races.config import (
     RunConfig,
+    target_of,
 )
 from experiments.races.store import RunStore
 from experiments.results import summary
@@ -21,6 +26,80 @@ from experiments.results.fronts import HEADER as FRONTS_HEADER
 from experiments.results.fronts import Cloud, front_cells, front_csv, fronts_csv, fronts_text, measure
 from experiments.tables import as_latex, objective_axis, origin, proper_name, short_label
 from nasbench_ar import ConfigError, Oracle, load
+from nasbench_ar.errors import shown
+from nasbench_ar.system.keys import checked_value
+from searchers import ALL_SEARCHERS, Searcher, hyperparameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class FinishedRace(Experiment):
+    """What `experiments.race` returns: `summary`, `curve`, `plot()`, and the runs themselves.
+
+    Attributes:
+        runs: arrays by run and query: `arch_index`, `scores`, `incumbent`, `reported`.
+        folder: where the results are, as the command line writes them.
+    """
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """Table 2: a line per metric with `mean`, `std`, `ci_low`, `ci_high`, `optimum`, `published`; percentages."""
+        import pandas as pd
+
+        return pd.read_csv(io.StringIO(summary.as_csv(self.rows)), index_col="metric")
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Mean incumbent against queries with its band and reference lines, on the axes given or on new ones."""
+        return _draw(self, axes)
+
+
+def race(
+    searcher: str | type[Searcher] = "bananas",
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    table: str | os.PathLike[str] | Oracle | None = None,
+    **settings: Any,
+) -> FinishedRace:
+    """Race one searcher: seeded runs in parallel, resumed where they are stored already (NARes, section 5).
+
+        import experiments
+
+        finished = experiments.race("local_search", runs=100, queries=200)
+        finished.summary.loc["val_best_pgd_acc", "mean"]
+        finished.plot()
+
+    Args:
+        searcher: a name that `python -m experiments.run --help` lists, a subclass of `searchers.Searcher`, of a
+            notebook or script too, or the dotted path of one.
+        arguments: of the searcher's constructor.
+        table: name or folder of a table, or an open oracle; None takes the best one at hand.
+        settings: the keys of `python -m experiments.run`, such as `runs`, `queries`, `seed`, `objective`,
+            `constraint`, `noise`, `jobs`, `out` and `name`.
+
+    Raises:
+        ConfigError: for an unknown setting or searcher, or a value that it does not take.
+        NasbenchError: when the race cannot be carried out; finished runs are kept.
+    """
+    oracle = table if isinstance(table, Oracle) else load(table, quiet=True)
+    values = {key: checked_value(RunConfig, key, value) for key, value in settings.items()}
+    values["searcher"] = _searcher(searcher) | dict(arguments or {})
+    found = run_experiment(RunConfig(**values), oracle)
+    return FinishedRace(**{field.name: getattr(found, field.name) for field in fields(found)})
+
+
+def _searcher(searcher: str | type[Searcher]) -> dict[str, Any]:
+    """Path and defaults of one of the toolkit's, the path alone of a user's own, as the command line has it."""
+    if isinstance(searcher, str) and searcher not in ALL_SEARCHERS and "." not in searcher:
+        raise ConfigError(f"unknown searcher {shown(searcher)}; known: {', '.join(ALL_SEARCHERS)}, or a class")
+    known = ALL_SEARCHERS.get(searcher, searcher) if isinstance(searcher, str) else searcher
+    if isinstance(known, str):
+        return {"_target_": known}
+    if "<locals>" in known.__qualname__:
+        raise ConfigError(f"{known.__qualname__} is defined inside a function; workers need a class outside of it")
+    return {"_target_": target_of(known)} | (hyperparameters(known) if known in ALL_SEARCHERS.values() else {})
 
 
 def run_experiment(config: RunConfig, oracle: Oracle | None = None) -> Experiment:
@@ -54,17 +133,22 @@ def _write_report(experiment: Experiment, store: RunStore) -> None:
     pack = io.BytesIO()
     np.savez_compressed(pack, **arrays)  # type: ignore[arg-type]
     store.write("trajectories.npz", pack.getvalue())
+    save_figure(_draw(experiment), store.folder / "trajectory.png", note=origin(oracle, race.objective))
+
+
+def _draw(experiment: Experiment, axes: Axes | None = None) -> Axes:
+    race, oracle, judged = experiment.race, experiment.oracle, experiment.judged
     curves = [experiment.curve]
     if judged is None:
         lines = reference_lines(oracle, race.objective, race.queries, race.table_seed)
     else:
         curves, lines = judged.curves(experiment.name), judged.reference_lines(race.queries)
-    axes = draw_trajectories(
+    return draw_trajectories(
         curves,
         ylabel=objective_axis(oracle, race.objective),
+        axes=axes,
         **lines,  # type: ignore[arg-type]
     )
-    save_figure(axes, store.folder / "trajectory.png", note=origin(oracle, race.objective))
 
 
 def run_fronts(config: RunConfig, oracle: Oracle) -> str:

@@ -84,3 +84,8 @@ __all__ = [
     "optuna_objective",
     "parse_constraints",
 ]
+
+
+def __dir__() -> list[str]:
+    """What a user needs, for completion; the modules are there by their names."""
+    return __all__

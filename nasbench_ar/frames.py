@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 
 from nasbench_ar.errors import ConfigError, TableError
 from nasbench_ar.metrics import CURVES, METRICS
-from nasbench_ar.oracle import Oracle
 from nasbench_ar.release.record import LABELS, TEST_METRICS
 from nasbench_ar.space import NARES, SearchSpace
 from nasbench_ar.system.files import open_atomically, sweep_partials
 from nasbench_ar.table import Table
-from nasbench_ar.values import corruption_cells
+from nasbench_ar.values import Values, corruption_cells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 Rows = Literal["architecture", "training"]
 
 
-def to_dataframe(source: Oracle | Table, *, by: Rows = "architecture") -> pd.DataFrame:
+def to_dataframe(source: Values | Table, *, by: Rows = "architecture") -> pd.DataFrame:
     """All scalars of a table as a pandas frame, in the order of arch_id.
 
     Args:
@@ -53,7 +52,7 @@ def to_dataframe(source: Oracle | Table, *, by: Rows = "architecture") -> pd.Dat
 
     if by not in ("architecture", "training"):
         raise ConfigError(f"by={by!r}: expected 'architecture' or 'training'")
-    oracle = source if isinstance(source, Oracle) else Oracle(source)
+    oracle = source if isinstance(source, Values) else Values(source)
     table = oracle.table
     if by == "training":
         rows = _rows_by_arch_id(table)
@@ -90,7 +89,7 @@ def _rows_by_arch_id(table: Table) -> NDArray[np.int64]:
     return np.argsort(table.space.arch_ids(indices=table.arch_index), kind="stable")
 
 
-def write_csv(source: Oracle | Table, path: str | os.PathLike[str], *, by: Rows = "architecture") -> None:
+def write_csv(source: Values | Table, path: str | os.PathLike[str], *, by: Rows = "architecture") -> None:
     """Write `to_dataframe` as CSV; empty fields are missing values, numbers are exact.
 
     Raises:

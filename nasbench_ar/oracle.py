@@ -25,12 +25,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 from nasbench_ar.constraints import ConstraintsLike
 from nasbench_ar.epoch_session import FidelitySession
 from nasbench_ar.library import open_table
 from nasbench_ar.session import Observe, Session, VectorSession
 from nasbench_ar.values import SeedChoice, Values
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Oracle", "SeedChoice", "load"]
 
@@ -49,6 +53,12 @@ class Oracle(Values):
         MetricError: for a metric, curve or epoch that the table does not have.
         MissingEntryError: where the table has no value; arrays over all indices have NaN there.
     """
+
+    def to_dataframe(self, *, by: Literal["architecture", "training"] = "architecture") -> pd.DataFrame:
+        """All scalars of the table as a pandas frame, in the order of arch_id; see `frames.to_dataframe`."""
+        from nasbench_ar.frames import to_dataframe
+
+        return to_dataframe(self, by=by)
 
     def session(
         self,

@@ -120,7 +120,7 @@ def check_same(race: Race) -> None:
         oracle_in.cache_clear()  # it may have been replaced since this process opened it
         if oracle_in(race.table).table.content_hash != race.table_hash:
             raise EngineError(f"a worker finds another table in {race.table} than the command that asks it")
-    if _digest(race.searcher_class) != race.source:
+    if not race.pickled and _digest(race.searcher_class) != race.source:
         raise EngineError(
             f"a worker has another source of {race.searcher} than the command that asks it; "
             "where workers outlive a command, start them anew after a change"

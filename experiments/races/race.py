@@ -7,6 +7,7 @@ itself to and reads itself from `config.yaml`.  It is plain data, so that worker
 from __future__ import annotations
 
 import functools
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,7 @@ from nasbench_ar import (
 )
 from nasbench_ar.session import CountedQueries
 from nasbench_ar.system.files import note
+from nasbench_ar.system.tasks import pack
 from nasbench_ar.system.versions import versions
 from searchers import FOR_VECTORS, Searcher, VectorSearcher
 from searchers.fidelity import FidelitySearcher
@@ -47,6 +49,7 @@ class Race:
         noise: `none`, `run` or `query`; `images` validation images are drawn (see `noise`).
         budget: training per run of a multi-fidelity race, in `unit`, on `workers` simulated machines; None in others.
         table_name, table_hash, source, version, libraries: what computes the runs; empty in races made by hand.
+        pickled: the class itself, where it is of a script or notebook, which workers cannot import.
     """
 
     table: str
@@ -67,6 +70,7 @@ class Race:
     source: str = ""
     version: str = ""
     libraries: Mapping[str, str] = field(default_factory=dict)
+    pickled: bytes = field(default=b"", repr=False)
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -79,6 +83,8 @@ class Race:
 
     @property
     def searcher_class(self) -> Any:
+        if self.pickled:
+            return _unpickled(self.pickled)
         return searcher_class(self.searcher, Searcher if self.budget is None else FidelitySearcher)
 
     @property
@@ -179,6 +185,7 @@ def plan(config: RunConfig, oracle: Oracle) -> Race:
         source=provenance.source_digest(cls),
         version=provenance.library_versions()["nasbench-ar"],
         libraries=versions(cls.libraries) if issubclass(cls, BorrowedSearcher) else {},
+        pickled=pack(cls) if cls.__module__ == "__main__" else b"",
     )
     if race.budget is not None:
         build_searcher(race, open_fidelity_session(race, oracle), config.seed)
@@ -247,6 +254,11 @@ def build_searcher(race: Race, session: CountedQueries[Any] | FidelitySession, s
 def oracle_in(folder: str) -> Oracle:
     """The table in a folder, opened once in a process."""
     return Oracle(Table(folder))
+
+
+@functools.lru_cache(maxsize=4)
+def _unpickled(pickled: bytes) -> Any:
+    return pickle.loads(pickled)
 
 
 def _target(config: RunConfig, *, several: bool) -> str:

@@ -134,6 +134,24 @@ def value_for(kind: Any, key: str, text: str) -> Any:
         raise ConfigError(f"{key}={shown(text)}: {error}") from error
 
 
+def checked_value(schema: Any, key: str, value: Any) -> Any:
+    """A value that Python code gives for a key of a dataclass.
+
+    Raises:
+        ConfigError: for an unknown key, and for a value of another type.
+    """
+    check_keys([key], known_keys(schema))
+    kind = _kind_of(schema, key)
+    options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    if Any in options or (value is None and types.NoneType in options):
+        return value
+    for option in options:
+        if option is not types.NoneType and _is(option, value):
+            return option(value)
+    expected = " or ".join("null" if option is types.NoneType else _EXPECTED[option] for option in options)
+    raise ConfigError(f"{key}={shown(value)}: expected {expected}")
+
+
 def any_value(key: str, text: str) -> Any:
     """What a value looks like.
 
