@@ -42,14 +42,12 @@ class Searcher(ABC):
         history: architecture -> score, in the order they were first told.
         stops_itself: the class takes its budget as the constructor argument `queries`, and its `ask` raises
             `SearchFinishedError` when it stops; the caller sets no limit.
-        lockstep: the class can work for many runs at once; see `prepare_together` and `grouping`.
 
     Raises:
         SearchError: on an argument of the wrong type or out of range, in subclasses too.
     """
 
     stops_itself: ClassVar[bool] = False
-    lockstep: ClassVar[bool] = False
 
     def __init__(self, space: SearchSpace, seed: int) -> None:
         if not isinstance(space, SearchSpace):
@@ -127,20 +125,6 @@ class Searcher(ABC):
             self._best = max(self.history, key=self.history.__getitem__)
             self._best_among = len(self.history)
         return self._best, self.history[self._best]
-
-    # -- for callers that run many searches in lock-step ---------------------
-
-    @classmethod  # noqa: B027 - optional hook
-    def prepare_together(cls, searchers: Sequence[Searcher]) -> None:
-        """Do at once what the next `ask` of each of these searchers would do alone; only `lockstep` classes write it.
-
-        All searchers are of this class, differ only in the seed, and have been told the score of every proposal.
-        Their proposals must not depend on each other, nor on whether this was called.
-        """
-
-    def grouping(self, runs: int, processes: int) -> tuple[int, int]:
-        """How to carry out `runs` runs like this one with `processes` processes: runs per group, groups at a time."""
-        return -(-runs // processes), processes
 
     # -- for subclasses to write ---------------------------------------------
 

@@ -14,13 +14,13 @@ from experiments.plots.style import plain_text, save_figure
 from experiments.plots.trajectories import LEGEND_CHARACTERS, MOST_INSIDE, marker_spots, place_legend
 from experiments.results.traces import Results, compared
 from experiments.statistics.intervals import t_quantile
+from experiments.statistics.power import SIGNIFICANCE
 from experiments.tables import as_markdown, csv_text, number, objective_axis, origin, plus_minus
 from nasbench_ar import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SIGNIFICANCE = 0.05
 GPU_TIMES = [(1.0, "GPU-days"), (24.0, "GPU-hours"), (1440.0, "GPU-minutes"), (86400.0, "GPU-seconds")]
 SHARES = (0.25, 0.5, 1.0)
 TABLE_CSV = ("searcher", "workers", "runs", "budget", "unit", "share", "mean", "std", "ci_low", "ci_high", "p_value")

@@ -24,6 +24,7 @@ from nasbench_ar import EngineError, Oracle
 from nasbench_ar.system.bars import bar
 from nasbench_ar.system.engine import Engine
 from nasbench_ar.system.files import note
+from searchers.published.lockstep import LockStep
 
 
 @contextlib.contextmanager
@@ -60,7 +61,7 @@ def load_completed(race: Race, store: RunStore, config: RunConfig, oracle: Oracl
 def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, engine: Engine) -> None:
     store = RunStore(store.folder.resolve(), store.mark)  # workers may have been started in another folder
     runs_bar = partial(bar, total=len(seeds), unit="run", desc=race.searcher.rpartition(".")[2])
-    if not getattr(race.searcher_class, "lockstep", False):
+    if not issubclass(race.searcher_class, LockStep):
         with runs_bar() as progress:
             for _ in engine.run(run_and_store, [(race, seed, store) for seed in seeds]):
                 progress.update()

@@ -21,6 +21,7 @@ from experiments.statistics.intervals import (
     quantile_interval,
     share_within,
 )
+from experiments.statistics.power import SIGNIFICANCE
 from nasbench_ar.arrays import FloatArray
 
 Interval = tuple[float, float]
@@ -145,7 +146,6 @@ class Profile:
     band: FloatArray
 
 
-SIGNIFICANCE = 0.05
 MIDDLE = 0.5  # share of the runs in the band around a median
 
 

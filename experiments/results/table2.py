@@ -11,6 +11,7 @@ import numpy as np
 from experiments.results import published, summary
 from experiments.results.experiment import Experiment
 from experiments.statistics.intervals import holm, paired_wilcoxon
+from experiments.statistics.power import SIGNIFICANCE
 from experiments.tables import (
     as_markdown,
     csv_text,
@@ -21,9 +22,6 @@ from experiments.tables import (
 )
 from nasbench_ar import METRICS
 from nasbench_ar.arrays import FloatArray
-
-SIGNIFICANCE = 0.05
-
 
 PUBLISHED_LINE = "published"
 

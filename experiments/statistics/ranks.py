@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.statistics.intervals import equalised
+from experiments.statistics.power import SIGNIFICANCE
 from nasbench_ar.arrays import FloatArray
 
 
@@ -38,7 +39,7 @@ def friedman(values: FloatArray) -> tuple[float, float]:
     return float(found.statistic), float(found.pvalue)
 
 
-def critical_difference(searchers: int, seeds: int, significance: float = 0.05) -> float:
+def critical_difference(searchers: int, seeds: int, significance: float = SIGNIFICANCE) -> float:
     """Nemenyi's critical difference of mean ranks: q sqrt(k (k + 1) / (6 N)).
 
     q is the quantile of the studentized range for k groups and infinite degrees of freedom, over sqrt(2)

@@ -26,6 +26,7 @@ from nasbench_ar.errors import SearchError, SearchFinishedError
 from nasbench_ar.space import SearchSpace
 from searchers.base import Searcher, check_at_least, check_number
 from searchers.published.base import PublishedSearcher
+from searchers.published.lockstep import LockStep
 from searchers.published.sampling import random_neighbour, sample
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ CPU_GROUP = 5
 GPU_SHARE = 0.8
 
 
-class PublishedBananas(PublishedSearcher):
+class PublishedBananas(PublishedSearcher, LockStep):
     """Train an ensemble from scratch, sample from its predictions, query the best ten.
 
     Where no parent has an unseen neighbour, it ends with a `SearchFinishedError`; the authors' code fails there.
@@ -59,8 +60,6 @@ class PublishedBananas(PublishedSearcher):
         pool: candidates after which no further parent is mutated (100: published, so a pool holds up to 109).
         device: `"cpu"`, `"cuda"`, or `"auto"`: CUDA where there is one.
     """
-
-    lockstep = True
 
     def __init__(
         self,

@@ -18,6 +18,7 @@ from nasbench_ar import Table
 from nasbench_ar.system.engine import Engine
 from nasbench_ar.system.tasks import Task
 from searchers.fidelity import FIDELITY_SEARCHERS
+from searchers.published.lockstep import LockStep
 from tests.dask_cluster import Cluster, scheduler
 from tests.experiments.conftest import Command
 from tests.experiments.fidelity.conftest import write_climbing
@@ -30,7 +31,7 @@ Store = TypeVar("Store", bound=RunStore)
 
 # They import libraries for seconds, in every worker; runs in lock-step have a test of their own.
 SLOW_TO_IMPORT = ("optuna", "nevergrad")
-ALONE = [name for name, cls in EVERY.items() if not cls.lockstep]
+ALONE = [name for name, cls in EVERY.items() if not issubclass(cls, LockStep)]
 
 
 @pytest.fixture(scope="module")

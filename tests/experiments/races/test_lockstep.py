@@ -17,6 +17,7 @@ from experiments.races.runner import run_group, run_once
 from experiments.results.published import OBJECTIVE_ROW, QUERIES, TABLE2, published_column
 from nasbench_ar import NARES, Architecture, SearchFinishedError, Table
 from searchers import ALL_SEARCHERS, PUBLISHED, RandomSearch, Searcher, trajectory
+from searchers.published.lockstep import LockStep
 from tests.experiments.conftest import SPACE, Command, write_table
 
 QUICK = {"epochs": 2, "layers": 2, "width": 8, "members": 2, "device": "cpu"}
@@ -33,10 +34,10 @@ class Quitter(RandomSearch):
         return super()._ask()
 
 
-class Pair(RandomSearch):
+class Pair(RandomSearch, LockStep):
     """Counts how often it is prepared, proposes pairs, and stops after `queries` rounded up to pairs."""
 
-    stops_itself = lockstep = True
+    stops_itself = True
     prepared: list[list[int]] = []  # reset by the test
 
     def __init__(self, space: object, seed: int, *, queries: int) -> None:
@@ -51,6 +52,10 @@ class Pair(RandomSearch):
     @classmethod
     def prepare_together(cls, searchers: Sequence[Searcher]) -> None:
         cls.prepared.append([searcher.seed for searcher in searchers])
+
+
+class Together(RandomSearch, LockStep):
+    """Has nothing to prepare."""
 
 
 class Early(Pair):
@@ -112,7 +117,7 @@ def test_a_group_ends_with_the_space(tmp_path: Path) -> None:
     (found,) = run_group(race(partial, queries=81), [0])
     assert sorted(found.arch_index.tolist()) == list(range(60, 81))
     assert found.ended == "every architecture of the space was queried after 21 queries"
-    whole = race(partial, searcher="searchers.random_search.RandomSearch", queries=21)
+    whole = race(partial, searcher=f"{__name__}.Together", queries=21)
     assert run_group(whole, [0])[0].ended == ""
 
 
@@ -174,6 +179,7 @@ def test_digest_covers_what_a_searcher_imports_and_no_other() -> None:
         "searchers.published.base",
         "searchers.published.bananas",
         "searchers.published.batched_mlp",  # imported in a function only
+        "searchers.published.lockstep",
         "searchers.published.sampling",
     }
     assert all(path.is_file() for path in sources.values())

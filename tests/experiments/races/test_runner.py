@@ -11,6 +11,7 @@ from experiments.races.race import Race
 from experiments.races.runner import run_group, run_once
 from nasbench_ar import Architecture, SearchError, Table
 from searchers import Searcher, trajectory
+from searchers.published.lockstep import LockStep
 from tests.experiments.conftest import SPACE, write_table
 
 
@@ -22,10 +23,8 @@ class Repeater(Searcher):
         return SPACE.from_index(self.turn % 3)
 
 
-class Stutterer(Searcher):
+class Stutterer(LockStep):
     """Proposes every architecture 40 times."""
-
-    lockstep = True
 
     def _ask(self) -> Architecture:
         self.turn = getattr(self, "turn", -1) + 1
