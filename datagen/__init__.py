@@ -5,12 +5,7 @@
     python -m datagen.status store=entries
     python -m datagen.export store=entries out=mytable
 
-`docs/datagen.md` has profiles, the protocol, the files that are written and what an
-entry holds.  Modules, from the network to the table: `model`, `data` (`cifar`,
-`corruptions`), `augment`, `attacks`, `train`, `evaluate`, `autoattack`, `assessment`,
-`entry`, `store` (`claims`, `failures`), `generate`, `worker`, `run` (`stopping`),
-`status` (`progress`), `export` (`merge`, `rows`); beside them `plan` (`workload`,
-`cost_model`, `schedule`, `memory`) and `sharing`.
+`docs/datagen.md` has profiles, the protocol, the files that are written and what an entry holds.
 """
 
 import nasbench_ar  # noqa: F401  # first of all, since it lets Ctrl-C end a command in one line

@@ -3,7 +3,7 @@
     archs=5-10-5-10-5-10 profile=cifar10 store=entries
     archs=all profile=digits space.depth_choices=[4,5] space.width_choices=[8,10]
 
-A profile is a complete set of defaults (`profiles`); every key of it can be overridden.
+A profile is a complete set of defaults (`profiles`); every key can be overridden.
 Perturbations are given in 255ths, the steps of an 8-bit pixel.
 """
 
@@ -70,7 +70,6 @@ class SpaceConfig:
     unit_channels: int = 16
 
     def for_images(self, *, size: int, channels: int, classes: int) -> SearchSpace:
-        """The search space for images of `size` x `size` pixels."""
         return SearchSpace(
             depth_choices=tuple(self.depth_choices),
             width_choices=tuple(self.width_choices),
@@ -197,11 +196,7 @@ class RunConfig:
     attack: AttackConfig = field(default_factory=AttackConfig)
 
     def check(self) -> None:
-        """Refuse values that no run can have.
-
-        Raises:
-            ConfigError: naming the key, the value and what is allowed.
-        """
+        """Refuse values that no run can have."""
         if not self.archs:
             raise ConfigError("archs= is missing: give archs=5-10-5-10-5-10, a comma list, all, 1-100 or a file")
         if self.seeds and self.seed:
@@ -263,7 +258,6 @@ class RunConfig:
         return value
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for provenance."""
         return asdict(self)
 
 
@@ -276,11 +270,7 @@ _KINDS: dict[type, Callable[[Any], Any]] = {
 
 
 def check_protocol(content: Mapping[str, Any]) -> None:
-    """Make sure that a stored protocol has every setting of training and attacks, with values that a run can have.
-
-    Raises:
-        KeyError, TypeError, ValueError: when it has not; a ConfigError is one.
-    """
+    """Refuse a stored protocol that lacks a setting or has a value that no run can have."""
     settings: dict[str, Any] = {}
     for part, schema in (("train", TrainConfig), ("attack", AttackConfig)):
         found: dict[str, Any] = {}
@@ -303,11 +293,6 @@ def _require(key: str, value: object, allowed: str, holds: bool) -> None:
 
 
 def parse_command_line(words: Sequence[str]) -> RunConfig:
-    """Turn `key=value` words into a checked configuration.
-
-    Raises:
-        ConfigError: on an unknown key, profile or value; lists the valid ones.
-    """
     pairs = [(key, text.strip("[]") if key == "seeds" else text) for key, text in split_words(words)]
     check_keys([key for key, _ in pairs], KEYS)
     profile = dict(pairs).get("profile", "cifar10")

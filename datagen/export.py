@@ -58,13 +58,11 @@ class Exported:
     """A table and how it came about.
 
     Attributes:
-        table: what stands there now.
-        notes: what it has no room for or lacks, a line each.
+        notes: what the table has no room for or lacks, a line each.
         new: trainings that were read from entries.
         kept: trainings that the table held already.
         identical: entries left out because another store has the same.
         conflicts: trainings with different results in several stores, the first store's taken.
-        changed: whether anything was written.
     """
 
     table: Table
@@ -87,16 +85,16 @@ def export_table(
 ) -> Exported:
     """Write all entries of some stores as a table, or add to the table what is new.
 
-    The outcome equals, array for array, that of an export from scratch: rows whose entry
-    is unchanged, by its hash, are taken from the table instead of from the entry.
+    The outcome equals, array for array, that of an export from scratch: rows whose entry has
+    the same hash are taken from the table instead of from the entry.
 
     Args:
-        stores: where the entries are, the first ones first.
+        stores: where the entries are.
         out: folder of the table.
         name: of the table; by default as it is, or the folder's.
-        replace: write it anew, whatever table is there.
-        masks: whether bit masks are written beside it; by default if they are there already.
-        conflicts: `error`, or `first` to take the first store's.
+        replace: write it anew, even over another table.
+        masks: whether to write bit masks beside it; by default if they are there already.
+        conflicts: `error`, or `first` to take the first store's result.
 
     Raises:
         ResultsError: when a store is damaged, all are empty, or they do not go together.
@@ -134,7 +132,6 @@ def export_table(
 
 
 def _open_held(out: Path, merged: Merged) -> OldRows | None:
-    """The rows of the table at `out`, if it holds nothing but trainings of the stores; None where there is nothing."""
     if not out.exists():
         return None
     table = Table(out)
@@ -154,7 +151,7 @@ def _open_held(out: Path, merged: Merged) -> OldRows | None:
 def _masks_of(table: Table) -> Masks | None:
     try:
         return load_masks(table)
-    except TableError:  # they are made again, from the entries
+    except TableError:  # the entries give them again
         return None
 
 
@@ -251,15 +248,7 @@ def _changed(paper: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def export_release(stores: EntryStore | Sequence[EntryStore], out: Path, *, conflicts: str = "error") -> Exported:
-    """Write all entries in the authors' format; an old file is replaced.
-
-    Returns:
-        As `export_table`; the table itself was a temporary one.
-
-    Raises:
-        ResultsError: when a store is damaged or empty, or they do not go together.
-        TableError: when the file cannot be written.
-    """
+    """Write all entries in the authors' format over an old file; the table returned was a temporary one."""
     with tempfile.TemporaryDirectory() as folder:
         exported = export_table(stores, Path(folder) / "table", conflicts=conflicts)
         exported.notes.extend(release_gaps(exported.table))
@@ -268,11 +257,7 @@ def export_release(stores: EntryStore | Sequence[EntryStore], out: Path, *, conf
 
 
 def export(words: list[str]) -> str:
-    """Carry out a command line; returns what was done, a line each.
-
-    Raises:
-        NasbenchError: when it cannot be.
-    """
+    """Carry out a command line; returns what was done, a line each."""
     given = _parse(words)
     stores, out = [EntryStore(folder) for folder in split_stores(given["store"])], Path(given["out"])
     if out.suffix == ".jsonl":
@@ -289,7 +274,6 @@ def export(words: list[str]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns the exit code."""
     return run_command(export, arguments)
 
 
@@ -300,11 +284,7 @@ def _what_was_done(exported: Exported) -> str:
 
 
 def split_stores(text: str) -> list[str]:
-    """Folders of a comma list; one with a comma in its name is taken whole.
-
-    Raises:
-        ConfigError: when one is empty or there twice.
-    """
+    """Folders of a comma list; one with a comma in its name is taken whole."""
     folders = [text] if Path(text).exists() else text.split(",")
     if "" in folders or len({os.path.realpath(folder) for folder in folders}) < len(folders):
         raise ConfigError(f"store={text}: expected a folder, or different ones with a comma between")

@@ -18,11 +18,7 @@ _LIBRARIES = ("numpy", "torch", "torchvision", "pyautoattack", "scikit-learn")
 
 
 def choose_device(wanted: str) -> torch.device:
-    """`auto` takes CUDA where it is usable, else the processor.
-
-    Raises:
-        ConfigError: when the device does not exist here.
-    """
+    """`auto` takes CUDA where it is usable, else the processor."""
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -41,11 +37,7 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def choose_precision(wanted: str, device: torch.device, *, automatic: str) -> str:
-    """Resolve `auto`: float32 on a processor, `automatic` on CUDA.
-
-    Raises:
-        ConfigError: when the device cannot compute in it.
-    """
+    """`auto` becomes float32 on a processor, `automatic` on CUDA."""
     if wanted == "auto":
         wanted = automatic if device.type == "cuda" else "float32"
     if wanted == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
@@ -67,14 +59,12 @@ def device_name(device: torch.device) -> str:
 
 
 def release_memory() -> None:
-    """Give back what nothing refers to any more."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Begin a new measurement, as far as the device can."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
@@ -93,12 +83,10 @@ def peak_memory_mib(device: torch.device) -> float | None:
 
 
 def describe_code() -> dict[str, Any]:
-    """Commit and versions of everything that computes."""
     return {"git_commit": git_commit(), "versions": versions(_LIBRARIES)}
 
 
 def describe_hardware(device: torch.device) -> dict[str, Any]:
-    """What a run computes on."""
     return {
         "device": str(device),
         "name": device_name(device),

@@ -71,14 +71,11 @@ class Task:
 
     Attributes:
         title: profile or store.
-        space: the search space.
         seeds: of the trainings of each architecture.
-        indices: (n,) int32, the architecture of each training asked for.
-        done: (n,) bool, its entry is there.
+        indices: (n,) the architecture of each training asked for.
+        done: (n,) whether its entry is there.
         load: passes of one training.
-        images: of the dataset.
-        memory: what memory depends on.
-        model: seconds.
+        model: estimates seconds.
         measured: entries that were read for calibration.
     """
 
@@ -95,11 +92,7 @@ class Task:
 
 
 def prepare(config: RunConfig, store: EntryStore | None, gpu_days: float) -> Task:
-    """Find out what is asked for, and calibrate.
-
-    Raises:
-        NasbenchError: when the store cannot be read, or there is nothing to calibrate on.
-    """
+    """Find out what is asked for, and calibrate."""
     if store is None:
         images = images_of_config(config.data)
         space = config.space.for_images(size=images.side, channels=images.channels, classes=images.classes)
@@ -135,18 +128,14 @@ def prepare(config: RunConfig, store: EntryStore | None, gpu_days: float) -> Tas
 
 
 def sample_entries(store: EntryStore) -> list[Entry]:
-    """At most CALIBRATION_ENTRIES entries, evenly over the names."""
+    """At most `CALIBRATION_ENTRIES` entries, evenly over the names."""
     paths = sorted((store.folder / "entries").glob("[!.]*.json"))
     step = max(1, len(paths) / CALIBRATION_ENTRIES)
     return [read_entry(paths[int(k * step)]) for k in range(min(len(paths), CALIBRATION_ENTRIES))]
 
 
 def report(task: Task, config: RunConfig, own: dict[str, Any]) -> dict[str, Any]:
-    """Everything that the command prints, as plain data.
-
-    Raises:
-        ConfigError: when preemptions are so frequent that no training would end.
-    """
+    """Everything that the command prints, as plain data."""
     macs, layers = task.space.macs_many(indices=task.indices).astype(np.float64), layers_of(task.space, task.indices)
     train, test = task.model.seconds(task.load, macs, layers)
     left = ~task.done
@@ -207,11 +196,7 @@ def describe_memory(task: Task) -> dict[str, Any]:
 
 
 def describe_schedule(jobs: Jobs, own: dict[str, Any], seed: int) -> dict[str, Any]:
-    """The undisturbed course, and what preemptions make of it.
-
-    Raises:
-        ConfigError: when they are so frequent that no training would end.
-    """
+    """The undisturbed course, and what preemptions make of it."""
     gpus, rate = own["gpus"], own["preemptions_per_day"] / SECONDS_A_DAY
     out = {"gpus": gpus, "undisturbed": _days(simulate(jobs, gpus=gpus), gpus)}
     if not rate:
@@ -235,7 +220,6 @@ def describe_schedule(jobs: Jobs, own: dict[str, Any], seed: int) -> dict[str, A
 
 
 def _days(course: Schedule, gpus: int) -> dict[str, float]:
-    """A course in days and GPU-days; lost work in percent of the work."""
     return {
         "wall_days": course.wall / SECONDS_A_DAY,
         "lost_gpu_days": course.lost / SECONDS_A_DAY,
@@ -260,11 +244,6 @@ def _spread(values: NDArray[np.float64]) -> dict[str, float]:
 
 
 def plan(words: Sequence[str]) -> str:
-    """The report that a command line asks for.
-
-    Raises:
-        NasbenchError: when it cannot be carried out.
-    """
     mine = [word for word in words if word.partition("=")[0] in OWN_KEYS]
     rest = [word for word in words if word not in mine]
     own = parse_words(mine, OWN_KEYS, ranges=RANGES)
@@ -284,7 +263,6 @@ def plan(words: Sequence[str]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns the exit code."""
     return run_command(plan, arguments)
 
 

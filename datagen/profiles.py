@@ -1,17 +1,16 @@
 """Complete sets of defaults for `datagen.run`: what differs from the paper's protocol, and why.
 
-`cifar10` is the protocol of NARes to the letter, which the defaults of `config` spell
-out; the others name only what they change.
+`cifar10` is the protocol of NARes to the letter, which the defaults of `config` spell out.
 
 `digits` is scikit-learn's bundled handwritten digits, for a machine without a GPU and
-without any file: 8x8 gray images, and one channel at width 1 instead of 16.  Digits are
-not symmetric, so nothing is mirrored, and a shift by one pixel is enough.  The radius is
-DIGITS_EPS_255: at 8/255 these high-contrast images are hardly attacked at all, and
-at 40/255 even a robust network loses half of them.  Steps keep the protocol's ratios to the radius.
+without any file: 8x8 gray images, and one channel at width 1 instead of 16. Digits are not
+symmetric, so nothing is mirrored, and a shift by one pixel is enough. The radius is
+DIGITS_EPS_255: 8/255 hardly attacks these high-contrast images at all, and at 40/255 even a
+robust network loses half of them. Steps keep the protocol's ratios to the radius.
 
 `digits-729` is the same on a space of 3^6 small networks, so that two processor cores
-train and attack all of them in a few hours: four channels at width 1, because with
-fewer the shallow networks hardly learn, and larger batches, which a processor likes better.
+train and attack all of them in a few hours: four channels at width 1, because shallow
+networks hardly learn with fewer, and larger batches, which suit a processor better.
 """
 
 from __future__ import annotations

@@ -52,12 +52,7 @@ class Tally:
     failures_in_a_row: int = 0
 
     def add(self, outcome: Outcome) -> None:
-        """Count one outcome, and tell the user.
-
-        Raises:
-            WriteError: when nothing can be written any more.
-            TrainingError: when too many have failed in a row.
-        """
+        """Count one outcome, and tell the user; raises when nothing can be written or too many fail in a row."""
         training = outcome.architecture, outcome.seed
         self.held.pop(training, None)
         if outcome.kind == worker.UNWRITABLE:
@@ -86,11 +81,7 @@ class Tally:
 
 
 def run(config: RunConfig) -> int:
-    """Carry out a configuration; returns the exit code.
-
-    Raises:
-        NasbenchError: when it cannot be carried out at all.
-    """
+    """Carry out a configuration; returns the exit code."""
     config.check()
     engine = Engine(config.engine, -1 if config.dask else config.jobs, config.dask)
     if config.dask:  # its workers may have another working directory
@@ -100,7 +91,7 @@ def run(config: RunConfig) -> int:
     deadline = None if config.hours is None else time.time() + 3600 * config.hours
     order = Order(config, command, Stop(deadline, store.claims.folder / f".{command}.stop"))
     with asking_on_signal(order.stop):
-        # The workers of a scheduler know their devices and data; those of this machine are like this process.
+        # Workers of a scheduler know their own devices and data; workers of this machine are like this process.
         (found,) = engine.run(worker.survey, [(order,)]) if config.dask else [worker.survey(order)]
         chosen = select(config.archs, found.space)
         seeds = select_seeds(config.seeds) if config.seeds else [config.seed]
@@ -149,7 +140,7 @@ def _carry_out(
 
 
 def _wait(order: Order, store: EntryStore, tally: Tally) -> list[Outcome]:
-    """Wait until a training that others held is theirs no more; those that nobody has finished."""
+    """Wait until others finish or lose a training; returns those that are free again."""
     while tally.held:
         now = store.claims.now()
         free = []
@@ -158,7 +149,7 @@ def _wait(order: Order, store: EntryStore, tally: Tally) -> list[Outcome]:
                 tally.add(replace(held, kind=worker.THERE))
             elif store.claims.free(store.claims.holder(training_key(architecture, seed), now)):
                 failure = store.failure(architecture, seed)
-                if failure.attempts > held.attempts:  # it would hardly go better here
+                if failure.attempts > held.attempts:  # it would probably fail here too
                     tally.add(replace(held, kind=worker.FAILED, text=failure.last_error))
                 else:
                     free.append(held)
@@ -173,12 +164,11 @@ def _wait(order: Order, store: EntryStore, tally: Tally) -> list[Outcome]:
 
 
 def _clean_up(store: EntryStore, order: Order) -> None:
-    """Remove what workers of this command, or killed ones, left behind."""
     try:
         store.tidy(order.command)
         if not (order.config.dask and order.stop.marker.exists()):  # workers elsewhere may still have to see it
             order.stop.marker.unlink(missing_ok=True)
-    except OSError:  # a store that cannot be written is reported by whoever had to write
+    except OSError:  # the worker that had to write reports an unwritable store
         pass
 
 
@@ -196,7 +186,6 @@ def _report(store: EntryStore, tally: Tally, asked: int, *, several_seeds: bool)
 
 
 def usage() -> str:
-    """What `--help` prints."""
     return (
         "usage: python -m datagen.run archs=... [key=value ...]\n\n"
         f"keys and their defaults under profile=cifar10:\n{describe_keys(RunConfig())}\n"
@@ -205,7 +194,6 @@ def usage() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns the exit code."""
     kept = "the same command goes on from the last finished epoch"
     return run_command(_run_words, arguments, kept=kept)
 

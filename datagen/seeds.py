@@ -1,8 +1,8 @@
 """Random generators from one seed and a purpose; nothing in this package uses a global generator.
 
-Every epoch and every attack has a generator of its own, derived from the seed and a
-name.  No random state outlives an epoch, so that a training can be resumed at any
-epoch, and an evaluation repeated alone, with the numbers an uninterrupted run has.
+Every epoch and every attack derives its own generator from the seed and a name, and no
+random state outlives an epoch. A training resumed at any epoch, or an evaluation repeated
+alone, thus has the numbers of an uninterrupted run.
 """
 
 from __future__ import annotations

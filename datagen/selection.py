@@ -17,14 +17,9 @@ _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 def select(text: str, space: SearchSpace) -> list[Architecture]:
     """Architectures in the order given, each once.
 
-    Args:
-        text: `all` (by arch_id), or a comma list of architectures such as
-            `5-10-5-10-5-10`, `[5 10 5 10 5 10]` or `WRN-34-10`, arch_ids such as `17`,
-            ranges of them such as `1-100`, and files with one of these a line (`#` begins a comment).
-        space: what must contain them.
-
-    Raises:
-        ConfigError: when a part is none of these; SpaceError: not in the space.
+    `text` is `all` (by arch_id), or a comma list of architectures such as `5-10-5-10-5-10`,
+    `[5 10 5 10 5 10]` or `WRN-34-10`, arch_ids such as `17` or `1-100`, and files with one
+    of these a line (`#` begins a comment).
     """
     chosen: dict[Architecture, None] = {}
     for part in _parts(text, space):
@@ -35,11 +30,7 @@ def select(text: str, space: SearchSpace) -> list[Architecture]:
 
 
 def select_seeds(text: str) -> list[int]:
-    """Seeds ascending, each once, from a comma list of numbers and ranges such as `0,2-4`.
-
-    Raises:
-        ConfigError: when a part is neither.
-    """
+    """Seeds ascending, each once, from a comma list of numbers and ranges such as `0,2-4`."""
     chosen: set[int] = set()
     for part in text.split(","):
         numbers = _RANGE.fullmatch(part.strip())
@@ -53,7 +44,7 @@ def select_seeds(text: str) -> list[int]:
 
 
 def _parts(text: str, space: SearchSpace) -> list[str]:
-    """What stands between commas, but for those of a vector in brackets; other brackets are around a list."""
+    """Commas of a vector in brackets separate no parts; other brackets are around a list."""
     parts: list[str] = []
     for part in map(str.strip, _COMMA.split(text)):
         numbers = part[1:-1].replace(",", " ").split()

@@ -133,11 +133,6 @@ def _span(seconds: float) -> str:
 
 
 def describe(words: Sequence[str]) -> str:
-    """What the command prints.
-
-    Raises:
-        NasbenchError: when a word is wrong or there is no store.
-    """
     given = parse_words(words, DEFAULTS)
     try:
         lease = float(given["lease"])
@@ -151,7 +146,6 @@ def describe(words: Sequence[str]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns the exit code."""
     return run_command(describe, arguments)
 
 

@@ -36,17 +36,7 @@ LEAST_DPI, MOST_DPI = 30, 1200
 
 
 def write(figure: Figure, numbers: Numbers, out: Path, dpi: int = DPI) -> list[Path]:
-    """Write a figure's CSV files, PDF and PNG.
-
-    Args:
-        figure: which one.
-        numbers: what it shows.
-        out: folder that exists.
-        dpi: dots per inch of the PNG, and of the clouds of points in the PDF.
-
-    Raises:
-        ResultsError: when a file cannot be written.
-    """
+    """Write a figure's CSV files, PDF and PNG; `dpi` is for the PNG and for the clouds of points in the PDF."""
     paths = []
     for part, table in numbers.tables.items():
         path = out / (f"{figure.stem}_{part}.csv" if part else f"{figure.stem}.csv")
@@ -61,13 +51,11 @@ def write(figure: Figure, numbers: Numbers, out: Path, dpi: int = DPI) -> list[P
 
 
 def usage() -> str:
-    """The module's docstring with the list of figures."""
     listed = "\n".join(f"  {name:<12} {figure.title}" for name, figure in FIGURES.items())
     return docstring(__name__).strip().replace("{figures}", listed)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command."""
     defaults: dict[str, str | int] = {"table": "", "figures": "all", "out": "figures", "leave_out": "", "dpi": DPI}
     given = parse_words(arguments, defaults | {"val_images": 0, "test_images": 0}, {"dpi": (LEAST_DPI, MOST_DPI)})
     chosen = choose_figures(given["figures"])

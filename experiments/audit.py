@@ -45,11 +45,7 @@ def run_all(oracle: Oracle, name: str, runs: int) -> list[Trajectory]:
 
 
 def moves_down(oracle: Oracle, run: Trajectory) -> tuple[int, int]:
-    """(moves to a worse neighbour, all moves) of a published local search.
-
-    Its walk goes from query to query as long as each is a neighbour of the one before
-    and differs in score.
-    """
+    """(moves to a worse neighbour, all moves); a move is two neighbours of different score queried in a row."""
     vectors = oracle.space.vectors(indices=run.arch_index)
     neighbours = (vectors[1:] != vectors[:-1]).sum(axis=1) == 1
     change = np.diff(run.scores)
@@ -58,7 +54,7 @@ def moves_down(oracle: Oracle, run: Trajectory) -> tuple[int, int]:
 
 
 def local_search_facts(oracle: Oracle, runs: Sequence[Trajectory]) -> list[str]:
-    """How often it steps down, how far it overruns, and what that is worth."""
+    """How often it steps down, how far it overruns, and what the overrun is worth."""
     down, moves = np.array([moves_down(oracle, run) for run in runs]).sum(axis=0)
     lengths = np.array([len(run.scores) for run in runs])
     at_budget = np.array([incumbents(run.scores[None, :QUERIES])[0, -1] for run in runs])
@@ -86,7 +82,7 @@ def reporting_facts(oracle: Oracle, runs: Sequence[Trajectory]) -> list[str]:
 
 
 def evolution_facts(oracle: Oracle, runs: int) -> list[str]:
-    """Repeats among the 30 starts."""
+    """How many runs repeat an architecture among their 30 starts."""
     repeats = []
     setting = race(oracle, "published_regularized_evolution")
     for seed in range(runs):
@@ -186,7 +182,6 @@ def _spread(values: NDArray[np.floating]) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command."""
     given = parse_words(arguments, {"runs": 400, "table": "nares-figures", "ensembles": 10})
     runs, ensembles = given["runs"], given["ensembles"]
     if runs < 2:

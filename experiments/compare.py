@@ -51,11 +51,7 @@ DEFAULTS: dict[str, str | int] = {
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> list[str]:
-    """Write every table and picture; returns the names of the files.
-
-    Raises:
-        WriteError: when the folder cannot be written.
-    """
+    """Write every table and picture; returns the names of the files."""
     files = {
         "comparison.md": comparison_text.as_report(comparison),
         "comparison.csv": comparison_text.standings_csv(comparison),
@@ -83,7 +79,6 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[str]:
 
 
 def _folder(given: str, folders: Sequence[str], comparison: Comparison) -> Path:
-    """Where to write: beside the first of the result folders, unless `out=` says otherwise."""
     if given:
         return Path(given)
     name = "comparison" if comparison.metric == comparison.objective else f"comparison-{comparison.metric}"
@@ -105,7 +100,6 @@ def _whole_numbers(key: str, text: str) -> list[int]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command."""
     words = [word for word in arguments if "=" in word and not os.path.isdir(word)]
     folders = experiments_among([word for word in arguments if word not in words])
     given = parse_words(words, DEFAULTS, {"resamples": (1, MOST_RESAMPLES)})

@@ -41,7 +41,7 @@ class FinishedRace(Experiment):
 
     Attributes:
         runs: arrays by run and query: `arch_index`, `scores`, `incumbent`, `reported`.
-        folder: where the results are, as the command line writes them.
+        folder: where the results are.
     """
 
     @property
@@ -63,7 +63,7 @@ def race(
     table: str | os.PathLike[str] | Oracle | None = None,
     **settings: Any,
 ) -> FinishedRace:
-    """Race one searcher: seeded runs in parallel, resumed where they are stored already (NARes, section 5).
+    """Race one searcher: seeded runs in parallel; stored runs are not repeated (NARes, section 5).
 
         import experiments
 
@@ -72,8 +72,8 @@ def race(
         finished.plot()
 
     Args:
-        searcher: a name that `python -m experiments.run --help` lists, a subclass of `searchers.Searcher`, of a
-            notebook or script too, or the dotted path of one.
+        searcher: a name that `python -m experiments.run --help` lists, a subclass of `searchers.Searcher`, also of a
+            notebook or script, or its dotted path.
         arguments: of the searcher's constructor.
         table: name or folder of a table, or an open oracle; None takes the best one at hand.
         settings: the keys of `python -m experiments.run`, such as `runs`, `queries`, `seed`, `objective`,
@@ -91,7 +91,6 @@ def race(
 
 
 def _searcher(searcher: str | type[Searcher]) -> dict[str, Any]:
-    """Path and defaults of one of the toolkit's, the path alone of a user's own, as the command line has it."""
     if isinstance(searcher, str) and searcher not in ALL_SEARCHERS and "." not in searcher:
         raise ConfigError(f"unknown searcher {shown(searcher)}; known: {', '.join(ALL_SEARCHERS)}, or a class")
     known = ALL_SEARCHERS.get(searcher, searcher) if isinstance(searcher, str) else searcher

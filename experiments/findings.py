@@ -43,7 +43,6 @@ def _signed(value: float) -> str:
 
 
 def _shown(frame: pd.DataFrame) -> pd.DataFrame:
-    """Only the accuracies that the findings are about; all, where a table has none of them."""
     chosen = frame[frame["metric"].isin(_SHOWN)]
     return chosen if len(chosen) else frame
 
@@ -196,7 +195,6 @@ def finding(name: str, data: dict[str, TableData]) -> str:
 
 
 def _standard_error(data: TableData) -> str:
-    """The binomial noise of the objective's optimum, where the number of images is known."""
     from experiments.analysis.seed_noise import images_behind
 
     name = data.oracle.table.default_objective
@@ -209,7 +207,6 @@ def _standard_error(data: TableData) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command."""
     given = parse_words(arguments, {"table": ""})
     oracle = load(given["table"] or None)
     data = samples(oracle)

@@ -36,11 +36,7 @@ MOST_IMAGES = 10_000_000
 
 
 def write_tied(oracle: Oracle, objective: str, images: int, path: Path) -> None:
-    """Write the tied architectures, best first: `arch_id, arch, value, points_below`.
-
-    Raises:
-        WriteError: when the file cannot be written.
-    """
+    """Write the tied architectures, best first."""
     column = oracle.column(objective)
     tied = np.flatnonzero(tied_with_best(column, images))
     tied = tied[np.argsort(-column[tied], kind="stable")]
@@ -53,7 +49,6 @@ def write_tied(oracle: Oracle, objective: str, images: int, path: Path) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command."""
     given = parse_words(
         arguments, {"table": "", "objective": "", "images": IMAGES, "out": ""}, {"images": (1, MOST_IMAGES)}
     )

@@ -30,13 +30,10 @@ from nasbench_ar.system.keys import parse_words
 
 
 def plot_results(folders: Sequence[Path], out: Path) -> None:
-    """Lay the stored runs of several result folders over each other.
+    """Draw the stored runs of several result folders in one picture.
 
-    Incumbents of plain runs, true values of feasible incumbents under limits or noise, hypervolumes for several
-    objectives.
-
-    Raises:
-        ResultsError: when a folder holds no results, or they do not share table, objective and conditions.
+    It shows incumbents of plain runs, true values of feasible incumbents under limits or noise, and hypervolumes for
+    several objectives.
     """
     stored = read_all(folders)
     race, oracle = stored[0].race, stored[0].oracle
@@ -57,7 +54,6 @@ def plot_results(folders: Sequence[Path], out: Path) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command."""
     words = [word for word in arguments if "=" in word and not Path(word).is_dir()]
     folders = [Path(word) for word in arguments if word not in words]
     out = Path(parse_words(words, {"out": "trajectories.png"})["out"])

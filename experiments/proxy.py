@@ -45,14 +45,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cell:
-    """Searched on one metric, scored on another.
+    """Runs that searched on one metric, scored on another.
 
     Attributes:
-        search_on: the objective.
-        score_on: the judge.
         regrets: (runs,) distance of the reported architecture from the best that keeps the
-            limits, NaN where the table has no value, or where it breaks a limit.
-        percentiles: (runs,) share of those that is worse, percent, likewise.
+            limits; NaN where the table has no value, or where it breaks a limit.
+        percentiles: (runs,) percent of the architectures within the limits that are worse, NaN likewise.
     """
 
     search_on: str
@@ -67,12 +65,7 @@ class Cell:
 
 
 def percentile_of(values: FloatArray, column: FloatArray) -> FloatArray:
-    """Percent of a column that is below each value; ties count half.
-
-    Args:
-        values: (n,) to be placed, NaN stays NaN.
-        column: (m,) without NaN, higher is better.
-    """
+    """Percent of `column` (no NaN, higher is better) that is below each value; ties count half."""
     ordered = np.sort(column)
     below = np.searchsorted(ordered, values, side="left") + np.searchsorted(ordered, values, side="right")
     return np.where(np.isnan(values), np.nan, 50.0 * below / len(ordered))
@@ -86,16 +79,7 @@ def score(
     seed: Any = "mean",
     limits: Sequence[Constraint] = (),
 ) -> Cell:
-    """One cell of the matrix.
-
-    Args:
-        oracle: the table.
-        reported: (runs,) index of each run's reported architecture.
-        search_on: what guided the runs.
-        score_on: a metric with a direction.
-        seed: training seed to look up.
-        limits: that the runs had to keep.
-    """
+    """One cell of the matrix; `reported` has the index of each run's reported architecture."""
     sign = 1.0 if METRICS[score_on].maximize else -1.0
     column = np.where(oracle.feasible(limits, seed=seed), sign * oracle.column(score_on, seed=seed), np.nan)
     known = column[~np.isnan(column)]
@@ -106,11 +90,7 @@ def score(
 
 
 def proxy_matrix(config: RunConfig, oracle: Oracle, search_on: Sequence[str]) -> list[list[Cell]]:
-    """Run what is missing and score it: a row per objective, a column per judge.
-
-    Raises:
-        NasbenchError: as `run.run_experiment`.
-    """
+    """Run what is missing and score it: a row per objective, a column per judge."""
     judges = [name for name in oracle.metrics if METRICS[name].maximize is not None]
     folder, limits = _folder(config, oracle), parse_constraints(config.constraint, oracle.metrics)
     rows = []
@@ -143,7 +123,7 @@ def as_csv(rows: Sequence[Sequence[Cell]]) -> str:
 
 
 def as_text(rows: Sequence[Sequence[Cell]], config: RunConfig, oracle: Oracle) -> str:
-    """The report that is printed and stored as `matrix.md`: mean regret, and the half width of its interval."""
+    """The report, stored as `matrix.md`: mean regret, and the half width of its interval."""
     lines = []
     for row in rows:
         cells = [row[0].search_on]
@@ -168,7 +148,6 @@ def as_text(rows: Sequence[Sequence[Cell]], config: RunConfig, oracle: Oracle) -
 
 
 def _conditions(config: RunConfig) -> list[str]:
-    """What the searchers were not allowed, or did not see."""
     out = []
     if config.constraint:
         limits = ", ".join(map(str, parse_constraints(config.constraint)))
@@ -183,12 +162,7 @@ def _conditions(config: RunConfig) -> list[str]:
 
 @plain_text()
 def draw_matrix(rows: Sequence[Sequence[Cell]], among: str = "in the table") -> Axes:
-    """A heat map of mean percentiles, with the mean regret written into each cell.
-
-    Args:
-        rows: a row per objective.
-        among: what the percentiles are of, in words.
-    """
+    """A heat map of mean percentiles, with the mean regret in each cell; `among` says what the percentiles are of."""
     import matplotlib.pyplot as plt
 
     shape = (len(rows), len(rows[0]))
@@ -236,7 +210,6 @@ def _rows(chosen: str, oracle: Oracle) -> list[str]:
 
 
 def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str | None]:
-    """Take `search_on` out of the words."""
     rest, chosen = [], None
     for word in arguments:
         key, _, value = word.partition("=")
@@ -250,14 +223,12 @@ def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str | None]:
 
 
 def usage() -> str:
-    """What `--help` prints."""
     more = paragraph("search_on=METRIC,...", "the rows; all allowed validation and cost metrics by default")
     hidden = ("objective", "allow_test_objective")
     return help_text("python -m experiments.proxy", __name__, "docs/objectives.md", hidden=hidden, more=more)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command."""
     words, chosen = _own_keys(arguments)
     config = parse_command_line(words)
     oracle = load(config.table)

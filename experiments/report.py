@@ -43,17 +43,7 @@ keys and defaults:
 
 
 def make_page(oracle: Oracle, results: Path | None = None, figures: Sequence[Figure] = ()) -> Page:
-    """Gather what a report shows.
-
-    Args:
-        oracle: the table.
-        results: folder of stored runs; None takes `results/<table>`, which may be absent.
-        figures: analyses to draw.
-
-    Raises:
-        ResultsError: when `results` is given and holds no runs of this table, or a
-            folder in it is damaged.
-    """
+    """Gather what a report shows; `results` is `results/<table>` by default, which may be absent."""
     folder = Path("results") / oracle.name if results is None else results
     races, left_out = read_races(folder, oracle)
     if results is not None and not races:
@@ -74,11 +64,7 @@ def make_page(oracle: Oracle, results: Path | None = None, figures: Sequence[Fig
 
 
 def write_page(page: Page, out: Path) -> int:
-    """Write the page, atomically; returns its size in bytes.
-
-    Raises:
-        ResultsError: when the file cannot be written.
-    """
+    """Write the page, atomically; returns its size in bytes."""
     content = render(page).encode()
     with _writing(out):
         write_atomically(out, content)
@@ -96,12 +82,10 @@ def _writing(out: Path) -> Iterator[None]:
 
 
 def usage() -> str:
-    """What `--help` prints."""
     return HELP.format(figures=", ".join(FIGURES)).rstrip()
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command."""
     words = parse_words(arguments, DEFAULTS)
     out = Path(words["out"])
     if out.suffix.lower() != HTML:

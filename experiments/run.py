@@ -25,12 +25,10 @@ from nasbench_ar.system.command import run_command
 
 
 def usage() -> str:
-    """What `--help` prints."""
     return help_text("python -m experiments.run", __name__, "docs/experiments.md and docs/searchers.md")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command."""
     config = parse_command_line(arguments)
     oracle = load(config.table)
     if "," in (config.objective or ""):

@@ -53,7 +53,7 @@ VARIANTS = ("corrected", "published", "both")
 
 
 def run_all(config: RunConfig, oracle: Oracle, names: Sequence[str] = tuple(SEARCHERS)) -> list[Experiment]:
-    """Run, or complete, one experiment per searcher with its default arguments."""
+    """Complete one experiment per searcher with its default arguments."""
     experiments = []
     for name in names:
         cls = ALL_SEARCHERS[name]
@@ -82,7 +82,7 @@ def write_report(experiments: Sequence[Experiment], folder: Path) -> None:
 def write_variants(
     corrected: Mapping[str, Experiment], as_published: Mapping[str, Experiment], folder: Path, variant: str
 ) -> None:
-    """As `write_report`, of `table2-<variant>`, with what the noise of the objective does where it is known."""
+    """Print and write `table2-<variant>`, with the effect of the objective's noise where it is known."""
     experiments = [*corrected.values(), *as_published.values()]
     names = [name for name in SEARCHERS if name in corrected or name in as_published]
     text = variant_text(corrected, as_published, names)
@@ -120,7 +120,6 @@ def _write(
 
 
 def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str, int]:
-    """Take `variant` and `published_bananas_runs` out of the words."""
     defaults: dict[str, str | int] = {"variant": "corrected", "published_bananas_runs": 20}
     rest = []
     for word in arguments:
@@ -141,7 +140,6 @@ def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str, int]:
 
 
 def usage() -> str:
-    """What `--help` prints."""
     more = paragraph(f"variant={VARIANTS[0]}", f"one of {', '.join(VARIANTS)}")
     more += paragraph("published_bananas_runs=20", "runs of the published BANANAS")
     hidden = ("searcher", "name", *CONDITIONS)
@@ -149,7 +147,6 @@ def usage() -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command."""
     words, variant, bananas_runs = _own_keys(arguments)
     config = parse_command_line(words)
     oracle = load(config.table)

@@ -12,7 +12,7 @@ from nasbench_ar import METRICS, Oracle
 
 
 def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """A CSV file; a text that spreadsheets would take for a formula, such as a name `=1+1`, gets an apostrophe."""
+    """A CSV file; text that spreadsheets would take for a formula, such as a name `=1+1`, gets an apostrophe."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
@@ -32,7 +32,7 @@ def plus_minus(mean: float, std: float) -> str:
 
 
 def as_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown, columns aligned so that it reads well as plain text too."""
+    """A table in Markdown, with aligned columns that read well as plain text too."""
     widths = [max(len(line[k]) for line in (header, *lines)) for k in range(len(header))]
 
     def joined(line: Sequence[str]) -> str:
@@ -107,7 +107,8 @@ def _cell(text: str) -> str:
         text = proper_name(text)[0].upper() + proper_name(text)[1:]
     out = _MINUS.sub("$-$", _latex(text))
     out = _POWER.sub(lambda found: rf"${found[1]}\times10^{{{int(found[2])}}}$", out)
-    return f"{{}}{out}" if out.startswith(("[", "*")) else out  # which would belong to the end of the line before
+    # Otherwise LaTeX takes it for an argument of the line break before it.
+    return f"{{}}{out}" if out.startswith(("[", "*")) else out
 
 
 _MINUS = re.compile(r"(?<![\w.])-(?=\d)")
@@ -167,5 +168,5 @@ def objective_axis(oracle: Oracle, objective: str) -> str:
 
 
 def origin(oracle: Oracle, *metrics: str) -> str:
-    """For the foot of a figure: what the table's numbers are, and how it measures these metrics if otherwise."""
+    """The foot of a figure: where the table's numbers come from, and which of these metrics it measures otherwise."""
     return "; ".join(filter(None, (f"table {oracle.name}: {oracle.title}", definitions(oracle, metrics))))

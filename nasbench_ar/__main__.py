@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
     return carry_out(_run, arguments)
 
 

@@ -54,10 +54,10 @@ def search(searcher: Searcher, session: CountedQueries[Any]) -> Trajectory:
 
     Args:
         searcher: on the session's space.
-        session: answers the queries, and counts them.
+        session: without a query so far.
 
     Raises:
-        SearchError: when the searcher breaks its contract.
+        SearchError: when the session has answered queries, or the searcher breaks its contract.
     """
     if session.spent:
         raise SearchError(f"{session!r} has answered queries already; a search begins with a session of its own")
@@ -82,7 +82,6 @@ class Search:
         self._known_in_a_row = 0
 
     def step(self) -> None:
-        """One proposal."""
         try:
             architecture = self.searcher.ask()
         except (SpaceExhaustedError, SearchFinishedError) as stop:
@@ -107,11 +106,7 @@ class Search:
             self._stalled(self.session.spent == spent, "batches")
 
     def trajectory(self) -> Trajectory:
-        """What was done so far.
-
-        Raises:
-            SearchError: when the searcher reports what it never queried.
-        """
+        """What was done so far; raises SearchError when the searcher reports what it never queried."""
         space = self.session.space
         self._incumbent[-1:] = [self.searcher.best()[0]]  # repeats since the last query may have changed it
         index = {architecture: space.index(architecture) for architecture in self.session.history}

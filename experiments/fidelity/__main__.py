@@ -28,14 +28,12 @@ ALL = "searcher=all"
 
 
 def usage() -> str:
-    """What `--help` prints."""
     return help_text(
         "python -m experiments.fidelity", __name__, "docs/fidelity.md", default="all", front=FIDELITY_RACES
     )
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command."""
     words = [word for word in arguments if word != ALL]
     if any(word.lstrip("+").startswith(("searcher=", "searcher._target_=")) for word in words):
         if len(words) < len(arguments):

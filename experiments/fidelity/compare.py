@@ -24,7 +24,6 @@ from nasbench_ar.system.keys import parse_words
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command."""
     words = [word for word in arguments if word.startswith("out=")]
     folders = [Path(word) for word in experiments_among([word for word in arguments if word not in words])]
     if not folders:

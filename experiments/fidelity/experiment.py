@@ -1,4 +1,4 @@
-"""One multi-fidelity experiment: what is missing is computed, everything is reported."""
+"""One multi-fidelity experiment: computes what is missing and reports everything."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ def run_experiment(config: FidelityConfig, oracle: Oracle | None = None) -> Resu
 
 
 def results_folder(config: FidelityConfig, oracle: Oracle) -> Path:
-    """Where the searchers of a table have their folders."""
     return Path(config.out) / oracle.name / "fidelity"
 
 
@@ -39,7 +38,7 @@ def write_report(results: Sequence[Results], store: RunStore, name: str) -> list
 
 
 def table2(results: Results) -> list[summary.Row]:
-    """Every metric of Table 2 that the table has, for the architectures reported."""
+    """Every metric of Table 2 that the table has, for the reported architectures."""
     rows, _ = summary.summarise(
         results.oracle,
         results.reported,

@@ -31,11 +31,9 @@ HEADER = ("Epoch", "Kendall's tau-b", "Best tenth found", "Mean of the curve")
 
 @dataclass(frozen=True)
 class EpochRank:
-    """One epoch against the finished trainings.
+    """One epoch, from 0, against the finished trainings.
 
     Attributes:
-        epoch: from 0.
-        architectures: how many are ranked.
         tau: Kendall's tau-b.
         found: share of the final best tenth that is among the epoch's best tenth.
         mean: of the curve.
@@ -49,11 +47,6 @@ class EpochRank:
 
 
 def ranks(oracle: Oracle, objective: str | None = None, table_seed: int | str = "mean") -> list[EpochRank]:
-    """Every epoch of a table.
-
-    Raises:
-        MetricError: when the table has no curve of the objective.
-    """
     session = oracle.fidelity_session(objective, budget=1, seed=table_seed)  # type: ignore[arg-type]
     sign = 1.0 if session.objective.maximize else -1.0
     final = oracle.column(session.objective.name, seed=table_seed)[session.space.member_indices]  # type: ignore[arg-type]
@@ -70,7 +63,7 @@ def ranks(oracle: Oracle, objective: str | None = None, table_seed: int | str = 
 
 
 def as_text(oracle: Oracle, objective: str, found: Sequence[EpochRank]) -> str:
-    """The table in Markdown; of a long training, the epochs around each quarter, and the tenths at its end."""
+    """A Markdown table; of a long training, the first and last epoch and those around some shares of it."""
     epochs = len(found)
     shown = set(range(epochs))
     if epochs > MOST_LINES:
@@ -89,14 +82,12 @@ def as_text(oracle: Oracle, objective: str, found: Sequence[EpochRank]) -> str:
 
 
 def as_csv(found: Sequence[EpochRank]) -> str:
-    """`epoch, kendall_tau_b, best_tenth_found, mean`, every epoch at full precision."""
     lines = ["epoch,kendall_tau_b,best_tenth_found,mean"]
     lines += [f"{r.epoch},{r.tau!r},{r.found!r},{r.mean!r}" for r in found]
     return "\n".join(lines) + "\n"
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command."""
     given = parse_words(arguments, {"table": "", "objective": "", "table_seed": "mean", "out": ""})
     seed = given["table_seed"]
     if seed != "mean" and not (seed.isascii() and seed.isdigit()):

@@ -72,13 +72,13 @@ def _lines(results: Sequence[Results]) -> list[list[str]]:
 
 
 def label(results: Sequence[Results], r: Results) -> str:
-    """A searcher's name; with its number of machines where they differ or are several."""
+    """A searcher's name; with its number of machines, if any searcher has several."""
     several = {other.workers for other in results} != {1}
     return f"{r.name} ({r.workers} worker{'s' if r.workers > 1 else ''})" if several else r.name
 
 
 def table_csv(results: Sequence[Results]) -> str:
-    """`TABLE_CSV`: one line per searcher and share of the budget, full precision."""
+    """One line per searcher and share of the budget, full precision."""
     rows = []
     for share in SHARES:
         for r, cell in zip(results, compared(results, share), strict=True):
@@ -89,7 +89,7 @@ def table_csv(results: Sequence[Results]) -> str:
 
 
 def curves_csv(results: Sequence[Results]) -> str:
-    """`CURVE_CSV`: the incumbents' mean true score against cost spent and against simulated time."""
+    """The incumbents' mean true score against cost spent and against simulated time."""
     rows = []
     for r in results:
         for axis, name in (("spent", "spent"), ("ended", "clock")):
@@ -110,11 +110,7 @@ def _half_width(values: np.ndarray) -> np.ndarray:
 
 @plain_text()
 def draw(results: Sequence[Results], path: Path) -> None:
-    """Incumbents against the cost spent and, where machines work side by side, against simulated time.
-
-    Raises:
-        ResultsError: when the picture cannot be written.
-    """
+    """Incumbents against the cost spent and, where machines work side by side, against simulated time."""
     import matplotlib.pyplot as plt
 
     first = results[0]
@@ -138,7 +134,6 @@ def draw(results: Sequence[Results], path: Path) -> None:
 
 
 def _readable_unit(results: Sequence[Results]) -> tuple[float, str]:
-    """A factor that makes costs readable, and the unit after it; says where costs are estimates."""
     config = results[0].config
     if config["unit"] == "epochs":
         return 1.0, "epochs"
@@ -167,7 +162,7 @@ def _draw_panel(axes: Axes, results: Sequence[Results], axis: str, factor: float
 
 
 def _focus(axes: Axes, results: Sequence[Results]) -> None:
-    """Leave the first tenth of the budget, which spans a range of its own, partly out of view."""
+    """The first tenth of the budget spans a range of its own, and would flatten the rest."""
     shown = [values.mean(axis=0)[grid >= 0.1 * r.budget] for r in results for grid, values in [r.curve("spent")]]
     ends = [r.optimum for r in results] + [
         float(v) for means in shown if len(means) for v in (means.min(), means.max())

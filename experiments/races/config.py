@@ -3,8 +3,8 @@
     searcher=bananas searcher.members=10 runs=100
     searcher._target_=my_module.MySearcher searcher.temperature=0.5
 
-Config groups for all searchers are made from their constructors, so that every
-hyperparameter has its default in one place.
+The arguments of searchers are read from their constructors, so that every hyperparameter
+has its default in one place.
 """
 
 from __future__ import annotations
@@ -32,11 +32,10 @@ LARGEST_ARGUMENT = 2**63 - 1
 KEPT = "finished runs are kept, the same command goes on from there"
 LONGEST_NAME = 200  # bytes; file systems take 255, temporary names need some of them
 NOISES = ("none", "run", "query")
-CONDITIONS = ("constraint", "noise", "images")  # keys of what a searcher may not choose, or does not see
+CONDITIONS = ("constraint", "noise", "images")  # what a searcher may not choose, or does not see
 
 
 def is_folder_name(name: str) -> bool:
-    """Whether a word can name a visible folder: printable, not too long, without slashes, not beginning with a dot."""
     visible = bool(name) and name.isprintable() and not set(name) & set("/\\") and not name.startswith(".")
     return visible and len(name.encode()) <= LONGEST_NAME
 
@@ -99,15 +98,10 @@ class RunConfig:
 
     @property
     def parallel(self) -> Engine:
-        """What carries out the runs."""
         return Engine(self.engine, self.jobs, self.dask)
 
     def check(self) -> None:
-        """Refuse values that no experiment can have.
-
-        Raises:
-            ConfigError: naming the key, the value and what is allowed.
-        """
+        """Refuse values that no experiment can have."""
         for key, least in (("queries", 1), ("runs", 1), ("seed", 0)):
             if getattr(self, key) < least:
                 raise ConfigError(f"{key}={getattr(self, key)}: expected an integer of at least {least}")
@@ -119,7 +113,7 @@ class RunConfig:
             raise ConfigError("out= and table= take a name or a folder; leave them out for their defaults")
         _ = self.parallel  # refuses what does not fit together
         for key, value in self.arguments.items():
-            if isinstance(value, int) and abs(value) > LARGEST_ARGUMENT:  # neither arrays nor floats need hold it
+            if isinstance(value, int) and abs(value) > LARGEST_ARGUMENT:  # arrays and floats may not hold it
                 raise ConfigError(f"searcher.{key}={shown(value)}: expected a number of at most 64 bits")
         if isinstance(self.table_seed, bool) or not (self.table_seed == "mean" or isinstance(self.table_seed, int)):
             raise ConfigError(f"table_seed={self.table_seed!r}: expected an integer or mean")
@@ -150,11 +144,6 @@ class FidelityConfig(RunConfig):
     workers: int = 1
 
     def check(self) -> None:
-        """Refuse values that no experiment can have.
-
-        Raises:
-            ConfigError: naming the key, the value and what is allowed.
-        """
         super().check()
         if self.objective and "," in self.objective:
             raise ConfigError(f"objective={shown(self.objective)}: epochs are bought for one metric; name one")
@@ -171,10 +160,8 @@ class Front:
     """A command that takes a searcher.
 
     Attributes:
-        schema: dataclass of its keys, `RunConfig` or a subclass.
         searchers: those it knows by name.
         base: what every searcher is a subclass of.
-        default: the searcher when none is named.
         hidden: fields of the schema that are no keys of this command.
         curves: whether it needs the learning curve of its objective.
     """
@@ -188,7 +175,6 @@ class Front:
 
     @property
     def keys(self) -> list[str]:
-        """What the command line may name."""
         return [f.name for f in fields(self.schema) if f.name not in self.hidden]
 
 
@@ -209,15 +195,7 @@ def target_of(cls: type) -> str:
 
 
 def searcher_class(target: str, base: type = Searcher) -> type[Any]:
-    """Import a searcher by its dotted path.
-
-    Args:
-        target: the path.
-        base: what it must be a subclass of.
-
-    Raises:
-        ConfigError: when there is no such module or class, or it is no such searcher.
-    """
+    """Import a subclass of `base` by its dotted path."""
     module_name, _, class_name = target.rpartition(".")
     if not module_name or not all(part.isidentifier() for part in target.split(".")):
         raise ConfigError(f"searcher._target_={shown(target)}: expected module.Class")
@@ -242,19 +220,7 @@ def searcher_class(target: str, base: type = Searcher) -> type[Any]:
 
 
 def parse_command_line(words: Sequence[str], front: Front = RACES, **fixed: Any) -> Any:
-    """Turn `key=value` words into a checked configuration.
-
-    Args:
-        words: without the program's name.
-        front: the command.
-        fixed: values that replace a field's default.
-
-    Returns:
-        An instance of the front's schema.
-
-    Raises:
-        ConfigError: on an unknown key, searcher or value; lists the valid ones.
-    """
+    """Turn words into a checked instance of the front's schema; `fixed` replaces defaults."""
     pairs = split_words(words)
     check_keys([key.partition(".")[0] for key, _ in pairs], front.keys)
     searcher = _searcher([(key, text) for key, text in pairs if key.partition(".")[0] == "searcher"], front)
@@ -265,7 +231,6 @@ def parse_command_line(words: Sequence[str], front: Front = RACES, **fixed: Any)
 
 
 def _searcher(pairs: Sequence[tuple[str, str]], front: Front) -> dict[str, Any]:
-    """`_target_` and arguments: a searcher's own defaults, or none for a class of the user's."""
     arguments: dict[str, Any] = {}
     for key, text in pairs:
         if argument := key.partition(".")[2]:
@@ -311,17 +276,7 @@ def help_text(
     default: str | None = None,
     front: Front = RACES,
 ) -> str:
-    """What `--help` prints.
-
-    Args:
-        program: how the command is called.
-        module: its module's name, whose docstring says what it does.
-        docs: where more about it stands.
-        hidden: keys that it does not take; without `searcher`, the searchers are left out too.
-        more: lines on keys that are not the front's.
-        default: the searcher when none is named; the front's by default.
-        front: the command.
-    """
+    """What `--help` prints; hiding `searcher` leaves out the searchers too, `more` has lines on other keys."""
     first = paragraph(f"searcher={default or front.default}", "one of the searchers below, or your own")
     first = "" if "searcher" in hidden else first
     blocks = []
@@ -340,7 +295,6 @@ def help_text(
 
 
 def _at_hand(front: Front) -> str:
-    """Which tables there are, and which of their metrics may guide a search."""
     blocks = []
     try:
         taken = default_folder().name

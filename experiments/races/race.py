@@ -1,7 +1,7 @@
 """A race: what every run of an experiment has in common.
 
-It resolves what was asked for against a table, opens sessions, builds searchers, says its fingerprint, and writes
-itself to and reads itself from `config.yaml`.  It is plain data, so that workers can get it.
+It resolves a configuration against a table, opens sessions, builds searchers, says its fingerprint, and writes itself
+to and reads itself from `config.yaml`. It is plain data, so that workers can get it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from searchers import FOR_VECTORS, Searcher, VectorSearcher
 from searchers.fidelity import FidelitySearcher
 from searchers.library_search import BorrowedSearcher
 
-WHOLE_TRAININGS = 50  # that the default budget of a multi-fidelity race pays for, in a large space
+WHOLE_TRAININGS = 50  # the default budget of a multi-fidelity race pays for so many in a large space
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,9 @@ class Race:
         objective: metric that guides the search, or several, separated by commas.
         queries: unique architectures per run, more for a searcher that stops itself; 0 in a multi-fidelity race.
         searcher: dotted path of the class.
-        table_seed: training seed to look up, or `mean`.
-        constraints: limits, as the command line writes them.
-        noise: `none`, `run` or `query`; `images` validation images are drawn (see `noise`).
         budget: training per run of a multi-fidelity race, in `unit`, on `workers` simulated machines; None in others.
         table_name, table_hash, source, version, libraries: what computes the runs; empty in races made by hand.
-        pickled: the class itself, where it is of a script or notebook, which workers cannot import.
+        pickled: the class itself if it is of a script or notebook, which workers cannot import.
     """
 
     table: str
@@ -89,7 +86,7 @@ class Race:
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """Whatever decides a run's result; conditions only where they are used."""
+        """All that decides a run's result; conditions only where they are used."""
         spent = {"budget": self.budget, "unit": self.unit, "workers": self.workers}
         out: dict[str, Any] = {
             "table": self.table_name,
@@ -156,11 +153,7 @@ class Race:
 
 
 def plan(config: RunConfig, oracle: Oracle) -> Race:
-    """What a configuration asks for, on a table.
-
-    Raises:
-        NasbenchError: when it cannot be carried out; wrong arguments of the searcher among them.
-    """
+    """Resolve a configuration against a table; refuses what cannot be carried out, wrong arguments included."""
     config.check()
     fidelity = isinstance(config, FidelityConfig)
     objective = ",".join(map(str.strip, (config.objective or oracle.table.default_objective).split(",")))
@@ -231,14 +224,13 @@ def open_session(race: Race, oracle: Oracle | None = None, *, run_seed: int = 0)
 
 
 def open_fidelity_session(race: Race, oracle: Oracle | None = None) -> FidelitySession:
-    """The session of one run of a multi-fidelity race."""
     assert race.budget is not None
     oracle = oracle or oracle_in(race.table)
     return oracle.fidelity_session(race.objective, budget=race.budget, unit=race.unit, seed=race.table_seed)
 
 
 def build_searcher(race: Race, session: CountedQueries[Any] | FidelitySession, seed: int) -> Any:
-    """The race's searcher; SearchError when its constructor does not take the arguments."""
+    """Raises SearchError when the constructor does not take the arguments."""
     cls = race.searcher_class
     first = (session.epochs,) if isinstance(session, FidelitySession) else ()
     budget = {"queries": race.queries} if getattr(cls, "stops_itself", False) else {}
@@ -252,7 +244,7 @@ def build_searcher(race: Race, session: CountedQueries[Any] | FidelitySession, s
 
 @functools.lru_cache(maxsize=4)
 def oracle_in(folder: str) -> Oracle:
-    """The table in a folder, opened once in a process."""
+    """Opens a table once per process."""
     return Oracle(Table(folder))
 
 
@@ -262,7 +254,6 @@ def _unpickled(pickled: bytes) -> Any:
 
 
 def _target(config: RunConfig, *, several: bool) -> str:
-    """The searcher's class, or what stands for it where there are several objectives."""
     target = str(config.searcher["_target_"])
     cls = searcher_class(target)
     if not several or issubclass(cls, VectorSearcher):
@@ -287,7 +278,7 @@ def _check_noise(config: RunConfig, oracle: Oracle, objective: str) -> None:
 
 
 def _budget(config: FidelityConfig, oracle: Oracle, objective: str) -> dict[str, Any]:
-    """Budget, unit and workers; by default the budget pays for `WHOLE_TRAININGS`, or for half of a small space."""
+    """By default the budget pays for `WHOLE_TRAININGS`, or for half of a small space."""
     budget = 1 if config.budget is None else config.budget
     session = oracle.fidelity_session(objective, budget=budget, unit=config.unit, seed=config.table_seed)
     space, prices = session.space, session.cost.per_epoch[session.space.member_indices] * session.epochs

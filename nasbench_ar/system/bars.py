@@ -1,4 +1,4 @@
-"""How far a command is, on standard error: a bar in a terminal, a line now and then in a log file or pipe."""
+"""Progress on standard error: a bar in a terminal, a line now and then in a log file or pipe."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LINE = "{desc}: {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}, {rate_fmt}]"
 
 
 class Log:
-    """What stands for a bar where there is no terminal: a line at most every `LOG_SECONDS`, and one at the end."""
+    """Stands in for a bar outside a terminal: prints a line at most every `LOG_SECONDS`, and one at the end."""
 
     def __init__(self, *, total: int, unit: str, desc: str, unit_scale: bool = False) -> None:
         self.n = 0
@@ -19,7 +19,6 @@ class Log:
         self._began = self._said = time.monotonic()
 
     def update(self, count: int = 1) -> None:
-        """So many more are done."""
         self.n += count
         if time.monotonic() - self._said >= LOG_SECONDS:
             self._say()
@@ -41,16 +40,7 @@ class Log:
 def bar(
     *, total: int, unit: str, desc: str, unit_scale: bool = False, line: int | None = None, hidden: bool = False
 ) -> Any:
-    """A bar as a context manager with `n` and `update`: tqdm's in a terminal, `Log` elsewhere.
-
-    Args:
-        total: how many there are to do.
-        unit: of what.
-        desc: what is going on.
-        unit_scale: print counts as 1.2k or 3.4M.
-        line: of the terminal, where several processes draw a bar each.
-        hidden: draw none.
-    """
+    """A context manager with `n` and `update`: tqdm's bar on `line` of a terminal, `Log` elsewhere."""
     from tqdm import tqdm
 
     if hidden or sys.stderr.isatty():

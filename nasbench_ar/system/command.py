@@ -1,11 +1,11 @@
 """How every command starts, prints and ends.
 
-Exit codes: 0; 2 for anything the user can mend, one line on standard error; 130 when
-interrupted, 143 when terminated, 141 when the reader of a pipe went away; others as a
-command says itself.
+Exit codes: 0; 2 for what the user can mend, with one line on standard error; 130 when
+interrupted, 143 when terminated, 141 when the reader of a pipe went away. A command may
+add its own.
 
-This module loads nothing but small parts of Python's own library: it works from the
-first moment of a command, before NumPy and the rest are there.
+This module loads only small parts of Python's own library: it works from the first moment
+of a command, before NumPy and the rest are there.
 """
 
 from __future__ import annotations
@@ -35,20 +35,17 @@ PLAIN = {
     "ρ": "rho",
     "τ": "tau",
     "Σ": "Sum",
-}  # what stands for a sign where the terminal's encoding lacks it
-_ERRORS = "nasbench-ar"  # the name under which Python knows how to replace them
+}  # replaces signs that the terminal's encoding lacks
+_ERRORS = "nasbench-ar"  # the name of their replacement among the error handlers of codecs
 _ENDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
 class TerminatedError(KeyboardInterrupt):
-    """SIGTERM: what handles Ctrl-C handles it alike."""
+    """SIGTERM, handled wherever Ctrl-C is handled."""
 
 
 def begin() -> None:
-    """Called when a package loads: where a command starts, Ctrl-C ends it in one line from now on.
-
-    Nothing happens where the process is not `python -m` with a module of this toolkit.
-    """
+    """Called when a package loads: from then on Ctrl-C ends a `python -m` command of this toolkit in one line."""
     if sys.argv[:1] != ["-m"]:  # which Python replaces once it has found the module
         return
     module = sys.orig_argv[-len(sys.argv)].removeprefix("-m")
@@ -61,7 +58,7 @@ def begin() -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """Nothing has begun yet or everything is done; an exception could be lost in an import."""
+    """Exits at once: an exception could be lost in an import, and no work is under way."""
     _say(_ENDS[signal.Signals(number)])
     os._exit(128 + number)
 
@@ -69,13 +66,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 def carry_out(
     work: Callable[[list[str]], int | None], arguments: Sequence[str] | None = None, *, kept: str = ""
 ) -> int:
-    """Carry out a command; returns its exit code.
-
-    Args:
-        work: takes the words; returns an exit code, or None for 0.
-        arguments: the words; those of the process by default.
-        kept: for one who interrupts it: what is not lost.
-    """
+    """Run `work` on a command's words; returns the exit code. `kept` tells a user who interrupts what stays."""
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -102,22 +93,14 @@ def carry_out(
         return _failed(f"memory ran out: {error}".rstrip(": "))
     finally:
         for stream in (sys.stdout, sys.stderr):
-            if not _writable(stream):  # or Python would complain of what it still holds when it exits
+            if not _writable(stream):  # or Python complains at exit of what is still buffered
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def run_command(
     work: Callable[[list[str]], int | str | None], arguments: Sequence[str] | None = None, *, kept: str = ""
 ) -> int:
-    """Carry out the `main` of a command; returns its exit code.
-
-    `--help` prints what the function `usage` of its module returns, or the module's docstring.
-
-    Args:
-        work: takes the words; what it returns is an exit code, or text to print.
-        arguments: the words; those of the process by default.
-        kept: for one who interrupts it: what is not lost.
-    """
+    """`carry_out` for the `main` of a module: prints text it returns; `--help` prints `usage()` or the docstring."""
 
     def main(words: list[str]) -> int | None:
         if {"-h", "--help"} & set(words):
@@ -149,7 +132,6 @@ def _printed(work: Callable[[list[str]], int | None], words: list[str]) -> int:
 
 @contextmanager
 def _raising_signals() -> Iterator[None]:
-    """Ctrl-C and SIGTERM raise, unless they are ignored or this is no main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -173,7 +155,6 @@ def _failed(text: str) -> int:
 
 
 def _say(text: str) -> None:
-    """One line on standard error, whatever is in it."""
     line = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)
@@ -188,14 +169,13 @@ def _writable(stream: TextIO) -> bool:
 
 
 def _open_closed_streams() -> None:
-    """Streams that were closed when Python started; a file opened later would take their place."""
+    """A file opened later would take the place of a stream that was closed when Python started."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _substitute(error: UnicodeError) -> tuple[str, int]:
-    """What is printed in place of signs that an encoding lacks."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
@@ -206,7 +186,7 @@ codecs.register_error(_ERRORS, _substitute)
 
 
 def docstring(of: str | type) -> str:
-    """The docstring of a module, by its name, or of a class; from the source under `python -OO`, which drops it."""
+    """The docstring of a module (by name) or class; from the source under `python -OO`, which drops it."""
     found = sys.modules[of] if isinstance(of, str) else of
     if sys.flags.optimize < 2:
         return found.__doc__ or ""

@@ -1,10 +1,9 @@
-"""The Dask half of `nasbench_ar.system.engine`.
+"""The Dask half of `nasbench_ar.system.engine`, on the client of `distributed`.
 
-It stands on the client of `distributed`, not on joblib's Dask backend.  That backend
-never hands on what Dask itself reports of a task (a task given up because its workers
-were killed leaves a `generator_unordered` waiting for ever), gives up on a scheduler
-without workers after ten seconds, sizes its queue by the workers of the first moment,
-and leaves submitted tasks running when the caller stops.
+joblib's Dask backend does not serve: it never reports that Dask gave up a task whose workers
+were killed (a `generator_unordered` then waits for ever), gives up on a scheduler without
+workers after ten seconds, sizes its queue by the workers of the first moment, and leaves
+submitted tasks running when the caller stops.
 """
 
 from __future__ import annotations
@@ -35,7 +34,6 @@ T = TypeVar("T")
 def run(
     function: Callable[..., T], tasks: Sequence[Task], *, address: str | None, jobs: int, restarts: int
 ) -> Iterator[T]:
-    """As `Engine.run`."""
     with ExitStack() as stack:
         client = stack.enter_context(_connected(address) if address else _local(jobs, restarts))
         note(f"Dask scheduler {client.scheduler.address}, dashboard {client.dashboard_link}")
@@ -45,7 +43,6 @@ def run(
 
 
 def _note_oddities(client: Any) -> None:
-    """What of a scheduler's workers a user should know, of those that are there now."""
     versions = client.get_versions(check=False)
     here = versions["client"]["packages"]
     for address, there in {"the scheduler": versions["scheduler"], **versions["workers"]}.items():
@@ -61,11 +58,7 @@ def _note_oddities(client: Any) -> None:
 
 
 def threads_of(address: str) -> int:
-    """Threads of all workers that a scheduler has now, at least 1.
-
-    Raises:
-        EngineError: when it cannot be reached.
-    """
+    """Threads of all workers that a scheduler has now, at least 1."""
     with _connected(address) as client:
         return max(1, sum(client.nthreads().values()))
 
@@ -111,7 +104,6 @@ def _results(client: Any, function: Callable[..., T], tasks: Sequence[Task], bre
 
 
 def _next(finished: queue.SimpleQueue[Any], client: Any) -> Any:
-    """The next future that is done; says so once where nobody is there to do it."""
     waiting = False
     while True:
         try:
@@ -150,13 +142,12 @@ def _connected(dask: str) -> Iterator[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
         client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a lost connection is told as an error
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # we report a lost connection as an error
     with client:
         yield client
 
 
 def _address_in(scheduler_file: str) -> str:
-    """The address that `dask scheduler --scheduler-file` wrote."""
     try:
         address = json.loads(Path(scheduler_file).read_text(encoding="utf-8"))["address"]
         if not isinstance(address, str) or "://" not in address or not address.isprintable():
@@ -171,7 +162,7 @@ def _address_in(scheduler_file: str) -> str:
 
 
 def _check(dask: str, address: str) -> None:
-    """Ask whoever is there for its name first: a client that meets none, or a stranger, is slow to give up."""
+    """Asks for the scheduler's name first: a client is slow to give up where none or another program answers."""
 
     async def identity() -> dict[str, Any]:
         from distributed.core import rpc
@@ -181,7 +172,7 @@ def _check(dask: str, address: str) -> None:
 
     try:
         kind = asyncio.run(asyncio.wait_for(identity(), CONNECT_SECONDS))["type"]
-    except Exception as error:  # whatever a stranger's bytes lead to
+    except Exception as error:  # another program's answer may cause any error
         raise EngineError(
             f"dask={dask}: no Dask scheduler answers at {address} within {CONNECT_SECONDS} s ({_line(error)})"
         ) from error
@@ -191,7 +182,6 @@ def _check(dask: str, address: str) -> None:
 
 @contextmanager
 def _local(jobs: int, restarts: int) -> Iterator[Any]:
-    """`jobs` workers of one thread each, on the loopback interface."""
     distributed = _library()
     import dask
 

@@ -1,12 +1,12 @@
-"""One way to carry out many tasks in parallel: loky on this machine, Dask on one or on many.
+"""Many tasks in parallel: loky on this machine, Dask on one or on many.
 
     engine = Engine(jobs=4)
     for result in engine.run(function, [(1,), (2,), (3,)]):
         ...
 
-Loky, joblib's process pool, is the default and needs nothing else.  Dask
-(`pip install 'nasbench-ar[cluster]'`) adds a dashboard, and workers on other machines.
-What a task computes must not depend on where it runs; then neither does a result.
+Loky, joblib's process pool, is the default and needs nothing else. Dask
+(`pip install 'nasbench-ar[cluster]'`) adds a dashboard and workers on other machines.
+What a task computes must not depend on where it runs.
 """
 
 from __future__ import annotations
@@ -34,17 +34,12 @@ _LONGEST_PLACE = 1000  # characters of an address or a path
 
 @dataclass(frozen=True)
 class Engine:
-    """Where and how many at a time.
+    """Where tasks run, and how many at a time.
 
     Attributes:
-        name: `loky` or `dask`.
         jobs: processes; -1 takes every core.
-        dask: address of a scheduler, `tcp://host:8786`, or the path of a scheduler file;
-            None starts a local cluster of `jobs` processes with one thread each.
-        restarts: times in a row that workers may be killed without any task finished in between.
-
-    Raises:
-        ConfigError: when the values do not fit together.
+        dask: a scheduler's address, `tcp://host:8786`, or the path of its file; None starts a local cluster.
+        restarts: how often in a row workers may be killed with no task finished in between.
     """
 
     name: str = "loky"
@@ -74,11 +69,7 @@ class Engine:
             )
 
     def processes(self) -> int:
-        """How many tasks run at a time; for a scheduler elsewhere, as of now.
-
-        Raises:
-            EngineError: when the scheduler cannot be reached.
-        """
+        """How many tasks run at a time; for a scheduler elsewhere, as of now."""
         if self.dask is not None:
             from nasbench_ar.system import dask_engine
 
@@ -88,23 +79,14 @@ class Engine:
         return int(effective_n_jobs(self.jobs))
 
     def run(self, function: Callable[..., T], tasks: Sequence[Task]) -> Iterator[T]:
-        """Call `function(*task)` for every task in worker processes; yields results as they finish.
+        """Yield `function(*task)` of every task from worker processes, in the order in which they finish.
 
-        Tasks start in their order, so put long ones first; results come in any order.
-        Nothing starts before the first result is asked for.  One task runs at a time in
-        a process; with loky in its main thread, with Dask in another, and with `jobs=1`
-        and loky in this process.  The task of a killed worker is carried out again, so a
-        task must do no harm when done twice.  Leaving the loop early stops the workers
-        of this machine; a task begun elsewhere ends by itself, unheard.
-
-        Args:
-            function: found by its name or picklable by cloudpickle, as its arguments and results.
-            tasks: the arguments of each call.
-
-        Raises:
-            EngineError: workers were killed `restarts + 1` times in a row, the scheduler or what
-                workers need cannot be found, or this process may open too few files for them.
-            Exception: the first that a task raises; those not begun are dropped.
+        Tasks start in their order, so put long ones first; none starts before the first result
+        is asked for. A process runs one task at a time: with loky in its main thread, with Dask
+        in another, with loky and `jobs=1` in this process. The task of a killed worker runs
+        again, so a task must do no harm when done twice. The first error of a task is raised,
+        and tasks not yet begun are dropped. Leaving the loop early stops the workers of this
+        machine; tasks begun elsewhere end by themselves.
         """
         if not tasks:
             return iter(())
@@ -123,7 +105,7 @@ class Engine:
 
 
 def _loky(function: Callable[..., T], tasks: Sequence[Task], jobs: int, restarts: int) -> Iterator[T]:
-    """A pool breaks when one of its workers is killed, and is then made anew for what is unfinished."""
+    """A pool breaks when one of its workers is killed; a new pool then takes what is unfinished."""
     from joblib import Parallel, delayed
     from joblib.externals.loky.backend import resource_tracker as loky_tracker
     from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -163,10 +145,7 @@ def _loky(function: Callable[..., T], tasks: Sequence[Task], jobs: int, restarts
 
 @contextmanager
 def _unheard() -> Iterator[None]:
-    """While a pool is given up: joblib warns that what has not finished is dropped, as is meant.
-
-    Its thread fails with a KeyError where it was about to hand a task on.
-    """
+    """A pool that is given up warns of dropped tasks, and its thread may raise KeyError as it hands one on."""
     before, threading.excepthook = threading.excepthook, lambda _: None
     try:
         with warnings.catch_warnings():
@@ -183,7 +162,7 @@ def _call(path: list[str], number: int, code: bytes, task: bytes) -> tuple[int, 
 
 
 def _end_with(parent: int) -> None:
-    """Runs first in a worker: ends it when its command is killed, where loky alone would have it stay."""
+    """Runs first in a worker: without it, loky's workers outlive a killed command."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, hashes of them, and how large unpacked ones may be."""
+"""Files that are there whole or not at all, their hashes, and how large unpacked ones may be."""
 
 from __future__ import annotations
 
@@ -25,13 +25,12 @@ _TEMPORARY = re.compile(r"\.(.*)\.([0-9a-f]{12})-(\d+)-[0-9a-f]{12}\.[a-z]+", re
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
-    """Hex SHA-256 of a file's bytes."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def most_unpacked(packed: int) -> int:
-    """Bytes that a packed file of so many may unpack to; more is a file made to fill the memory."""
+    """Bytes that so many packed ones may unpack to; a file of more was made to fill the memory."""
     return max(MOST_UNPACKED, MOST_RATIO * packed)
 
 
@@ -54,7 +53,6 @@ def partial_path(target: Path) -> Path:
 
 @contextmanager
 def _written(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """A temporary file beside `target`; gone when the block ends, unless it was renamed."""
     partial = partial_path(target)
     try:
         with partial.open("wb") as stream:
@@ -64,11 +62,7 @@ def _written(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
 
 
 def try_writing(path: str | os.PathLike[str]) -> None:
-    """Find out, before much work, whether `open_atomically` can write to `path`; leaves nothing behind.
-
-    Raises:
-        OSError: as `open_atomically`.
-    """
+    """Find out, before much work, whether `open_atomically` can write to `path`; leaves nothing behind."""
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -86,14 +80,7 @@ def _is_no_place_for_a_file(target: Path) -> bool:
 
 @contextmanager
 def open_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A binary stream whose content appears at `path` when the block ends, and not if it fails.
-
-    A device or a pipe is written to as it is.
-
-    Raises:
-        OSError: when the disk is full or the folder cannot be written; the old
-            file is then untouched and no temporary file stays behind.
-    """
+    """A stream whose content appears at `path` when the block ends, never if it fails; devices are written directly."""
     target = Path(path)
     if _is_no_place_for_a_file(target):
         with target.open("wb") as stream:
@@ -109,27 +96,17 @@ def open_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write `content` to `path` so that readers see the old file or the new one, never a part.
-
-    Raises:
-        OSError: as `open_atomically`.
-    """
+    """Readers see the old file or the new one, never a part."""
     with open_atomically(path) as stream:
         stream.write(content)
 
 
 def write_first(path: str | os.PathLike[str], content: bytes) -> bool:
-    """Write `content` to `path` unless there is a file already: of many writers, on any machines, one succeeds.
+    """Write `content` unless `path` exists; of many writers, on any machines, one succeeds and gets True.
 
     A hard link gives the whole temporary file its name, and fails where the name is taken.
-    On a file system without hard links the name is looked up first and the file renamed;
-    of two writers within the same instant the later one then stays, whole as well.
-
-    Returns:
-        Whether it is this content that has the name.
-
-    Raises:
-        OSError: as `open_atomically`.
+    A file system without hard links checks for the name, then renames: of two writers in the
+    same instant the later one stays, whole as well.
     """
     target = Path(path)
     if target.exists():
@@ -142,7 +119,7 @@ def write_first(path: str | os.PathLike[str], content: bytes) -> bool:
         try:
             os.link(partial, target)
         except FileExistsError:
-            # A network file system may report its own success so, when the first answer was lost.
+            # A network file system may also report its own success so, if the first answer was lost.
             if not _same(partial, target):
                 return False
         except OSError:  # no hard links here
@@ -161,15 +138,7 @@ def _same(first: Path, second: Path) -> bool:
 
 
 def sweep_partials(folder: Path, *, of: str | None = None) -> int:
-    """Remove what killed processes left unfinished in `folder`: files and folders of this machine, and old ones.
-
-    Args:
-        folder: where to look.
-        of: only what was to become the file or folder of this name; for places where others have files too.
-
-    Returns:
-        How many were removed.
-    """
+    """Remove what killed processes left in `folder`, or only what should have become `of`; returns how many."""
     removed = 0
     for path, target, writer in leftovers(folder, ".partial"):
         try:
@@ -183,10 +152,7 @@ def sweep_partials(folder: Path, *, of: str | None = None) -> int:
 
 
 def leftovers(folder: Path, suffix: str) -> list[tuple[Path, str | None, Process | None]]:
-    """Hidden files and folders with a suffix, what each was to become and who wrote it; None where the name is other.
-
-    Nothing where nobody may look.
-    """
+    """Hidden files with a suffix, their targets and writers; None for names of another form."""
     try:
         names = sorted(name for name in os.listdir(folder) if name.startswith(".") and name.endswith(suffix))
     except OSError:
@@ -196,11 +162,6 @@ def leftovers(folder: Path, suffix: str) -> list[tuple[Path, str | None, Process
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link or a folder with all that it holds.
-
-    Raises:
-        OSError: when a part of it cannot be removed.
-    """
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -208,11 +169,7 @@ def remove(path: Path) -> None:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write one file of a report, atomically.
-
-    Raises:
-        WriteError: when it cannot be written.
-    """
+    """Write one file of a report, atomically; raises WriteError."""
     try:
         write_atomically(path, content)
     except OSError as error:
@@ -222,5 +179,4 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def note(text: str) -> None:
-    """Tell on standard error what a command does."""
     print(f"nasbench-ar: {text}", file=sys.stderr)

@@ -2,10 +2,9 @@
 
     runs=100 out=results table=null train.lr_drops=[0.5,0.75] searcher.temperature=1e-3
 
-The type of a field says what its key takes.  Text is taken as it stands; quotes around a
-value are dropped.  Where a key takes anything, a value is what it looks like: true or
-false, null, a number, a list or a mapping in brackets, and text otherwise.  Of words that
-name one key the last counts.
+A field's type says what its key takes. Text is taken as it stands, without quotes around
+it. Where a key takes anything, a value is what it looks like: true or false, null, a
+number, a list or a mapping in brackets, and text otherwise. The last word for a key counts.
 """
 
 from __future__ import annotations
@@ -34,11 +33,6 @@ _EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", st
 
 
 def split_words(words: Iterable[str]) -> list[tuple[str, str]]:
-    """Keys and values of words.
-
-    Raises:
-        ConfigError: for a word of another form.
-    """
     out = []
     for word in words:
         key, mark, value = word.partition("=")
@@ -49,11 +43,6 @@ def split_words(words: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def check_keys(given: Iterable[str], known: Sequence[str]) -> None:
-    """Refuse a key that does not exist.
-
-    Raises:
-        ConfigError: with the nearest key and all valid ones.
-    """
     for key in given:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
@@ -62,7 +51,7 @@ def check_keys(given: Iterable[str], known: Sequence[str]) -> None:
 
 
 def known_keys(schema: Any) -> list[str]:
-    """All keys of a dataclass, those of a dataclass inside it with a dot."""
+    """All keys of a dataclass; those of a dataclass inside it have a dot."""
     out: list[str] = []
     for key, kind in _kinds(schema).items():
         out += [f"{key}.{inner}" for inner in known_keys(kind)] if is_dataclass(kind) else [key]
@@ -70,22 +59,14 @@ def known_keys(schema: Any) -> list[str]:
 
 
 def read_words(pairs: Iterable[tuple[str, str]], start: Schema) -> Schema:
-    """A copy of a dataclass with the values of words.
-
-    Args:
-        pairs: of `split_words`.
-        start: what counts where no word says otherwise.
-
-    Raises:
-        ConfigError: for an unknown key, and for a value that its key does not take.
-    """
+    """A copy of `start` with the values of words, split by `split_words`."""
     given = dict(pairs)
     check_keys(given, known_keys(type(start)))
     return with_values(start, {key: value_for(_kind_of(type(start), key), key, text) for key, text in given.items()})
 
 
 def with_values(start: Schema, values: Mapping[str, Any]) -> Schema:
-    """A copy of a dataclass with other values, by key; those of a dataclass inside it by a dot or in a mapping."""
+    """A copy of a dataclass with other values; a dot or a mapping reaches a dataclass inside it."""
     inner: dict[str, dict[str, Any]] = {}
     changed: dict[str, Any] = {}
     for key, value in values.items():
@@ -101,16 +82,7 @@ def with_values(start: Schema, values: Mapping[str, Any]) -> Schema:
 
 
 def value_for(kind: Any, key: str, text: str) -> Any:
-    """The value of a key, of the type that it takes.
-
-    Args:
-        kind: `bool`, `int`, `float`, `str`, a list of these, one of them or None, or `Any`.
-        key: for the message.
-        text: what the word says.
-
-    Raises:
-        ConfigError: when it is of another type.
-    """
+    """Read `text` as a `kind`: bool, int, float, str, a list of these, one of them or None, or `Any`."""
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if types.NoneType in options and text.lower() == "null":
         return None
@@ -135,11 +107,7 @@ def value_for(kind: Any, key: str, text: str) -> Any:
 
 
 def checked_value(schema: Any, key: str, value: Any) -> Any:
-    """A value that Python code gives for a key of a dataclass.
-
-    Raises:
-        ConfigError: for an unknown key, and for a value of another type.
-    """
+    """Check a value that Python code gives for a key of a dataclass."""
     check_keys([key], known_keys(schema))
     kind = _kind_of(schema, key)
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
@@ -153,11 +121,7 @@ def checked_value(schema: Any, key: str, value: Any) -> Any:
 
 
 def any_value(key: str, text: str) -> Any:
-    """What a value looks like.
-
-    Raises:
-        ConfigError: when brackets are not closed, or a number has thousands of digits.
-    """
+    """Read a value as what it looks like."""
     if text.lower() in _SCALARS:
         return _SCALARS[text.lower()]
     try:
@@ -174,16 +138,7 @@ def any_value(key: str, text: str) -> Any:
 def parse_words(
     words: Iterable[str], defaults: Mapping[str, Any], ranges: Mapping[str, tuple[int, int]] | None = None
 ) -> dict[str, Any]:
-    """Read the words of a command with a few keys; the type of a default says what its key takes.
-
-    Args:
-        words: `key=value` each.
-        defaults: key -> default: true or false (or None, for neither), a number, or text.
-        ranges: key -> least and largest number, where they are not 0 and 10^9.
-
-    Raises:
-        ConfigError: on another form, an unknown key, or a value of the wrong kind.
-    """
+    """Read the words of a small command; a default's type says what its key takes, None means true or false."""
     out = dict(defaults)
     for key, text in split_words(words):
         check_keys([key], list(defaults))
@@ -207,13 +162,7 @@ def about(schema: type[Any]) -> dict[str, str]:
 
 
 def describe_keys(values: Any, hidden: Collection[str] = (), prefix: str = "") -> str:
-    """One paragraph a key, with its default and what it means, for `--help`.
-
-    Args:
-        values: a dataclass with the defaults.
-        hidden: keys to leave out.
-        prefix: of all keys.
-    """
+    """The keys for `--help`, a paragraph each, with default and meaning."""
     out, means = "", about(type(values))
     for field in fields(values):
         value = getattr(values, field.name)
@@ -272,11 +221,7 @@ def _unquoted(text: str) -> str:
 
 
 def _in_brackets(text: str) -> Any:
-    """A list or mapping as YAML writes it, its plain scalars by the rules of this module.
-
-    Raises:
-        ValueError: says what is wrong.
-    """
+    """YAML's lists and mappings, but plain scalars follow the rules of this module."""
     import yaml
 
     class Loader(yaml.SafeLoader):

@@ -1,9 +1,8 @@
 """Archives of plain arrays, as `numpy.savez` writes them, read with suspicion.
 
-`numpy.load` reserves whatever memory a damaged header asks for, unpacks archives to any
-size, and lets through what a dozen libraries raise.  Here sizes are compared with the
-file's before anything is read, every checksum is compared, and all damage is one kind
-of error.
+`numpy.load` reserves all memory that a damaged header asks for, unpacks archives to any
+size, and lets through the errors of a dozen libraries. Here sizes are compared with the
+file's before anything is read, every checksum is compared, and all damage is a ValueError.
 """
 
 from __future__ import annotations
@@ -26,17 +25,7 @@ _SUFFIX = ".npy"
 def read_npz(
     path: str | os.PathLike[str], *, compressed: bool = False, only: Callable[[str], bool] = lambda name: True
 ) -> dict[str, NDArray[Any]]:
-    """Name -> array of an archive.
-
-    Args:
-        path: the file.
-        compressed: whether it may be, as `numpy.savez_compressed` writes it.
-        only: which arrays are read; the others are left out.
-
-    Raises:
-        OSError: when the file cannot be read.
-        ValueError: when it is no such archive, or damaged; says how, on one line.
-    """
+    """Name -> array of an archive, for the names that `only` accepts."""
     try:
         with Path(path).open("rb") as stream, zipfile.ZipFile(stream) as pack:
             members = [m for m in pack.infolist() if only(m.filename.removesuffix(_SUFFIX))]
@@ -49,7 +38,7 @@ def read_npz(
             arrays = {member.filename.removesuffix(_SUFFIX): _array(pack, member, compressed) for member in members}
     except (OSError, MemoryError):
         raise
-    except Exception as error:  # what zipfile and NumPy's header reader let through on garbage is open-ended
+    except Exception as error:  # garbage makes zipfile and NumPy's header reader raise anything
         raise ValueError(" ".join(str(error).split())[:200] or type(error).__name__) from error
     if len(arrays) != len(members):
         raise ValueError("two of its arrays have the same name")

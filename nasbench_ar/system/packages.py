@@ -31,7 +31,6 @@ def title(path: Path) -> str:
 
 
 def columns(lines: Mapping[str, str]) -> str:
-    """Names and what they are, a line each."""
     width = max(map(len, lines))
     return "\n".join(f"  {name:{width}}  {text}" for name, text in lines.items())
 
@@ -44,7 +43,7 @@ def describe(package: str) -> str:
 
 
 def listing(text: Callable[[], str]) -> int:
-    """What `python -m` with a package alone does: print what there is; returns the exit code."""
+    """Carry out `python -m` with a package alone: print what there is; returns the exit code."""
 
     def work(words: list[str]) -> None:
         if others := [word for word in words if word not in ("-h", "--help")]:
@@ -55,7 +54,7 @@ def listing(text: Callable[[], str]) -> int:
 
 
 def hidden(package: str) -> str | None:
-    """One line where Python finds another folder than ours under a package's name, as in a folder of a user's own."""
+    """One line if Python finds another folder under a package's name, such as one of the user's own."""
     found = importlib.util.find_spec(package) if package not in sys.modules else sys.modules[package].__spec__
     places = [Path(place).resolve() for place in (found.submodule_search_locations or [] if found else [])]
     ours = ROOT / package
@@ -69,11 +68,7 @@ def hidden(package: str) -> str | None:
 
 
 def check_not_hidden(package: str) -> None:
-    """Refuse to go on with a package of somebody else's.
-
-    Raises:
-        ConfigError: when Python finds another one; under `python -m` that line ends the program instead.
-    """
+    """Refuse another package of the same name; under `python -m` that ends the program."""
     if (line := hidden(package)) is None:
         return
     if sys.argv[0] == "-m":  # Python is still looking for the module to run, where nobody catches an error

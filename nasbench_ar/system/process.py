@@ -1,4 +1,4 @@
-"""Processes: whether one that left something behind on a shared disk is still alive, and what this one may do."""
+"""Processes: whether one that left files on a shared disk is still alive, and how many files this one may open."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ class Process:
 
     Attributes:
         machine: see `machine`.
-        pid: its number there.
         started: when it began, in the kernel's own ticks; None where the system does not tell.
     """
 
@@ -30,19 +29,18 @@ class Process:
 
     @classmethod
     def this(cls) -> Process:
-        """The calling process."""
         stat = _stat(os.getpid())
         return cls(machine(), os.getpid(), stat[1] if stat else None)
 
     def surely_dead(self) -> bool:
-        """True only for a process of this machine that has ended; False also where nobody can know."""
+        """True only for a process of this machine that has ended; False where nobody can know."""
         if self.machine != machine() or os.name != "posix":
             return False
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
             return True
-        except OSError:  # it is somebody else's
+        except OSError:  # it belongs to another user
             return False
         stat = _stat(self.pid)
         if stat is None:
@@ -64,7 +62,6 @@ def machine() -> str:
 
 
 def _stat(pid: int) -> tuple[str, int] | None:
-    """State and start of a process; None where the system does not tell."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -74,11 +71,6 @@ def _stat(pid: int) -> tuple[str, int] | None:
 
 
 def require_open_files(need: int = OPEN_FILES, who: str = "a command") -> None:
-    """Make sure that this process may open enough files at once.
-
-    Raises:
-        EngineError: when it may not.
-    """
     try:
         import resource
     except ImportError:  # Windows has no such limit

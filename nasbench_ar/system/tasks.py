@@ -1,4 +1,4 @@
-"""What engines carry out: packed tasks, breaks of workers, and notes to the user."""
+"""What both engines use: packed tasks, the count of killed workers, and notes to the user."""
 
 from __future__ import annotations
 
@@ -29,19 +29,11 @@ class Breaks:
         self.in_a_row = 0
 
     def progress(self) -> None:
-        """A task has finished."""
         self.finished += 1
         self.in_a_row = 0
 
     def another(self, how: str) -> None:
-        """Workers were killed.
-
-        Args:
-            how: which workers, or how they ended, for the user.
-
-        Raises:
-            EngineError: when it was once too often.
-        """
+        """Count a break, and raise EngineError when it is one too many; `how` tells the user how workers ended."""
         self.in_a_row += 1
         left = f"{self.tasks - self.finished} of {self.tasks} tasks"
         if self.in_a_row > self.allowed:
@@ -62,10 +54,10 @@ def note(text: str) -> None:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Signals that come meanwhile are acted on at the end: a pool or cluster that is half up cannot be closed.
+    """Delay signals to the end of the block: a pool or cluster that is half up cannot be closed.
 
-    Threads and processes started here never see Ctrl-C, which a terminal sends to all
-    of them: workers are to be ended by this process, in order.
+    Threads and processes started inside never see Ctrl-C, which a terminal sends to all of
+    them: this process ends its workers, in order.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -88,24 +80,14 @@ def undisturbed() -> Iterator[None]:
 
 
 def pack(what: Any) -> bytes:
-    """As bytes, of which the unpacking is up to us, with its errors."""
+    """Pickled here, not by the engine, so that we handle the errors of unpacking."""
     import cloudpickle
 
     return bytes(cloudpickle.dumps(what))
 
 
 def call_packed(code: bytes, task: bytes, who: Callable[[], str]) -> Any:
-    """Runs in a worker: call a packed function with its packed arguments.
-
-    Args:
-        code: the function.
-        task: its arguments.
-        who: names the worker.
-
-    Raises:
-        EngineError: when something that this needs cannot be imported here.
-        Exception: as the function.
-    """
+    """Runs in a worker, which `who` names."""
     try:
         function: Callable[..., Any] = pickle.loads(code)
         arguments: Task = pickle.loads(task)

@@ -11,13 +11,10 @@ from threadpoolctl import ThreadpoolController
 
 @functools.lru_cache(maxsize=1)
 def _controller(modules: int) -> ThreadpoolController:
-    """Knows the native libraries that came with so many modules; to look for them takes longer than a small fit."""
+    """Cached by the number of loaded modules: finding their native libraries takes longer than a small fit."""
     return ThreadpoolController()
 
 
 def single_threaded() -> AbstractContextManager[object]:
-    """A context in which BLAS and OpenMP use one thread in this process.
-
-    Libraries that are loaded inside of it are limited by the next one only.
-    """
+    """One thread for BLAS and OpenMP in this process; only the next call limits libraries loaded inside."""
     return _controller(len(sys.modules)).limit(limits=1)
