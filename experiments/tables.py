@@ -81,6 +81,9 @@ def as_latex(header: Sequence[str], lines: Sequence[Sequence[str]], caption: str
 
 
 _LATEX = {character: f"\\{character}" for character in "%_&#${}"}
+_LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_LATEX |= {"±": r"$\pm$", "–": "--", "≈": r"$\approx$", "†": r"\textsuperscript{$\dagger$}", "×": r"$\times$"}
+_LATEX |= {"<": "$<$", ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$", "|": r"\textbar{}", "\u00a0": "~"}
 
 
 def _latex(text: str) -> str:

@@ -4,16 +4,16 @@
 
 A refactoring should end with `0 differ`.  Each commit is checked out beside the other and
 run with the Python that runs this script.  Arrays are compared by value, pictures by
-pixel, text by line, with folders, commits, source digests and times masked.
+pixel, text by its lines, with folders, commits, source digests and times masked.
 """
 
 import argparse
-import difflib
 import os
 import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ COMMANDS = [
     "nasbench_ar export digits-729 digits.csv --by training",
     "nasbench_ar export own again.jsonl",
 ]
+LONG = 10_000  # characters; such a line holds numbers, and masking it takes minutes
 # Where a run was made, when, by which code, and how long it took.
 MASKED = re.compile(
     r"\S*/nasbench_ar/data|\b[0-9a-f]{40,64}\b|\d{4}-\d\d-\d\d[T ]?[\d:.+Z]*"
@@ -87,7 +88,7 @@ def record(checkout: Path, folder: Path) -> None:
 def lines_of(path: Path, folder: Path) -> list[str]:
     """A text file with what may differ between two runs of one commit masked."""
     text = path.read_text(encoding="utf-8", errors="replace").replace(str(folder), "FOLDER")
-    return [MASKED.sub("…", line) for line in text.splitlines()]
+    return [line if len(line) > LONG else MASKED.sub("…", line) for line in text.splitlines()]
 
 
 def arrays_of(path: Path) -> dict[str, Any]:
@@ -111,8 +112,8 @@ def difference(before: Path, after: Path, folders: tuple[Path, Path]) -> list[st
         return [] if np.array_equal(first, second) else [f"pixels, {first.shape} and {second.shape}"]
     if before.suffix == ".pdf":  # drawn from the same numbers as the picture beside it
         return []
-    lines = difflib.unified_diff(lines_of(before, folders[0]), lines_of(after, folders[1]), lineterm="", n=0)
-    return [line.rstrip() for line in lines][2:]
+    old, new = Counter(lines_of(before, folders[0])), Counter(lines_of(after, folders[1]))
+    return [*(f"-{line}" for line in old - new), *(f"+{line}" for line in new - old)]
 
 
 def report(before: Path, after: Path, most_lines: int) -> None:

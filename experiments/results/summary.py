@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from experiments.results import published
 from experiments.statistics.intervals import mean_interval
-from experiments.tables import _LATEX, csv_text, number, plus_minus, short_label
+from experiments.tables import csv_text, number, plus_minus, short_label
 from nasbench_ar import METRICS, Constraint, Metric, MissingEntryError, Oracle
 from nasbench_ar.metrics import TABLE2_ROWS
 
@@ -139,8 +139,3 @@ def cells(row: Row) -> tuple[str, ...]:
     printed = "–" if row.published is None else plus_minus(*row.published)
     label = row.short + (" (objective)" if row.is_objective else "")
     return label, plus_minus(row.mean, row.std), interval, number(row.optimum), printed
-
-
-_LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-_LATEX |= {"±": r"$\pm$", "–": "--", "≈": r"$\approx$", "†": r"\textsuperscript{$\dagger$}", "×": r"$\times$"}
-_LATEX |= {"<": "$<$", ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$", "|": r"\textbar{}", "\u00a0": "~"}
