@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from experiments.tables import definitions, short_label
@@ -25,3 +27,9 @@ def test_every_definition_once_with_what_it_is_about(tmp_path: Path) -> None:
         writer.add(SPACE.from_index(0), seed=0, scalars=values)
     text = definitions(Oracle(Table(tmp_path / "t")), values)
     assert text == ("† measured otherwise than in the paper: Val PGD20, Test PGD20: ten steps; Test Clean: digits")
+
+
+def test_signs_need_no_other_module() -> None:
+    code = "from experiments.tables import as_latex; print(as_latex(['a ± b'], [['1 ± 2']], 'x', 'y'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.count(r"$\pm$") == 2
