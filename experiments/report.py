@@ -25,11 +25,12 @@ from experiments.races import provenance
 from nasbench_ar import ConfigError, Oracle, ResultsError, load
 from nasbench_ar.system import versions
 from nasbench_ar.system.command import run_command
+from nasbench_ar.system.extras import require
 from nasbench_ar.system.files import try_writing, write_atomically
 from nasbench_ar.system.keys import parse_words
 
 HTML = ".html"
-LIBRARIES = ("plotly", "jinja2")
+LIBRARIES = ("plotly", "jinja2")  # their versions are in the page
 DEFAULTS: dict[str, str | int] = {"table": "", "out": "report.html", "results": "", "figures": "all"}
 NO_FIGURES = "none"
 HELP = """usage: python -m experiments.report [key=value ...]
@@ -87,6 +88,8 @@ def usage() -> str:
 
 def main(arguments: Sequence[str]) -> None:
     words = parse_words(arguments, DEFAULTS)
+    for library in LIBRARIES:  # before the analyses, which take a while
+        require("python -m experiments.report", library)
     out = Path(words["out"])
     if out.suffix.lower() != HTML:
         raise ConfigError(f"out={words['out']!r}: expected the name of a page, ending in {HTML}")

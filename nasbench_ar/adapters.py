@@ -30,6 +30,7 @@ from nasbench_ar.constraints import ConstraintsLike
 from nasbench_ar.errors import ConfigError, SpaceError, shown
 from nasbench_ar.oracle import Oracle, load
 from nasbench_ar.session import CountedQueries
+from nasbench_ar.system.extras import require
 
 STALL_LIMIT = 10_000  # proposals in a row without anything new
 ENCODINGS = ("auto", "categorical", "ordinal")
@@ -148,13 +149,13 @@ class NevergradProblem(TableProblem):
 
     def parametrization(self, *, ordered: bool = True) -> Any:
         """Nevergrad's `TransitionChoice`, which knows the order, or `Choice`; `ConfigError` without Nevergrad."""
-        nevergrad = _nevergrad()
+        nevergrad = require("nevergrad_problem", "nevergrad")
         choice = nevergrad.p.TransitionChoice if ordered else nevergrad.p.Choice
         return nevergrad.p.Instrumentation(*(choice(list(choices)) for _, choices in self._entries))
 
     def stopper(self) -> Any:
         """A callback for `ask` that ends `minimize` when the budget is spent."""
-        return _nevergrad().callbacks.EarlyStopping(lambda _: self.finished)
+        return require("nevergrad_problem", "nevergrad").callbacks.EarlyStopping(lambda _: self.finished)
 
     def __call__(self, *choices: int) -> Any:
         """The loss of one architecture; several in a list.
@@ -232,11 +233,3 @@ def _session(
     if len(objective) == 1:
         return oracle.session(objective[0], **more)
     return oracle.vector_session(objective, **more)
-
-
-def _nevergrad() -> Any:
-    try:
-        import nevergrad
-    except ImportError:
-        raise ConfigError("this needs Nevergrad: pip install 'nasbench-ar[nevergrad]'") from None
-    return nevergrad

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.arrays import FloatArray
-from nasbench_ar.errors import ConfigError
+from nasbench_ar.system.extras import require
 
 
 def non_dominated(points: FloatArray) -> NDArray[np.bool_]:
@@ -100,10 +100,5 @@ def hypervolume(points: FloatArray, reference: FloatArray) -> float:
         first, second = (inside[np.lexsort((-inside[:, 1], -inside[:, 0]))] - reference).T
         height = np.maximum.accumulate(second)
         return float(first @ np.diff(height, prepend=0.0))
-    try:
-        import moocore
-    except ImportError:
-        raise ConfigError(
-            f"the hypervolume of {points.shape[1]} objectives needs moocore: pip install 'nasbench-ar[objectives]'"
-        ) from None
+    moocore = require(f"the hypervolume of {points.shape[1]} objectives", "moocore")
     return float(moocore.hypervolume(inside, ref=reference, maximise=True))

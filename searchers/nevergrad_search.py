@@ -16,6 +16,7 @@ import numpy as np
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError
 from nasbench_ar.space import SearchSpace
+from nasbench_ar.system.extras import require
 from searchers.base import check_at_least
 from searchers.library_search import BorrowedSearcher
 
@@ -54,7 +55,7 @@ class NevergradSearcher(BorrowedSearcher):
             raise SearchError(f"seed={seed!r}: Nevergrad's generator takes seeds below 2**32")
         self.optimizer, self.encoding = optimizer, encoding
         self.budget = check_at_least("budget", budget, 1)
-        nevergrad = _import_nevergrad()
+        nevergrad = require("searcher=nevergrad", "nevergrad", SearchError)
         if optimizer not in nevergrad.optimizers.registry:
             raise SearchError(
                 f"optimizer={optimizer!r} is not in Nevergrad's registry; it has NGOpt, TwoPointsDE, "
@@ -116,11 +117,3 @@ class NevergradSearcher(BorrowedSearcher):
     def _worst(self) -> float:
         """The highest loss told so far: Nevergrad knows no failed evaluations."""
         return max((-score for score in self.history.values()), default=0.0)
-
-
-def _import_nevergrad() -> Any:
-    try:
-        import nevergrad
-    except ImportError:
-        raise SearchError("searcher=nevergrad needs Nevergrad: pip install 'nasbench-ar[nevergrad]'") from None
-    return nevergrad

@@ -15,6 +15,7 @@ from nasbench_ar.adapters import ENCODINGS
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError
 from nasbench_ar.space import SearchSpace
+from nasbench_ar.system.extras import require
 from searchers.library_search import BorrowedSearcher
 
 SAMPLERS = ("tpe", "gp", "cmaes", "nsga2", "qmc", "random")
@@ -32,7 +33,7 @@ class OptunaSearcher(BorrowedSearcher):
         patience: proposals in a row without anything new before a random one joins.
 
     Raises:
-        SearchError: when Optuna is not installed, or on an unknown name.
+        SearchError: when Optuna, or what the sampler needs, is not installed, or on an unknown name.
     """
 
     libraries = ("optuna", "cmaes")
@@ -50,7 +51,7 @@ class OptunaSearcher(BorrowedSearcher):
             raise SearchError(f"seed={seed!r}: Optuna's samplers take seeds below 2**32")
         self.sampler = sampler
         self.encoding = encoding if encoding != "auto" else "ordinal" if sampler in NUMERIC else "categorical"
-        self._optuna = _import_optuna()
+        self._optuna = require("searcher=optuna", "optuna", SearchError)
         with _quietly(self._optuna):
             self._study = self._optuna.create_study(direction="maximize", sampler=self._build_sampler())
         self._entries = [(name, space.choices(k)) for k, name in enumerate(space.entry_names)]
@@ -60,12 +61,9 @@ class OptunaSearcher(BorrowedSearcher):
     def _build_sampler(self) -> Any:
         samplers, seed = self._optuna.samplers, self.seed
         if self.sampler == "cmaes":
-            try:
-                import cmaes  # noqa: F401
-            except ImportError:
-                raise SearchError("Optuna's CMA-ES needs cmaes: pip install 'nasbench-ar[optuna]'") from None
-        if self.sampler == "gp":
-            import torch  # noqa: F401 (Optuna imports it at the first fit, which would then not be held to one thread)
+            require("sampler=cmaes", "cmaes", SearchError)
+        if self.sampler == "gp":  # Optuna imports it at the first fit, which would then not be held to one thread
+            require("sampler=gp", "torch", SearchError)
         makers = {
             "tpe": lambda: samplers.TPESampler(seed=seed),
             "gp": lambda: samplers.GPSampler(seed=seed, deterministic_objective=True),
@@ -105,14 +103,6 @@ class OptunaSearcher(BorrowedSearcher):
         }
         trial = self._optuna.trial.create_trial(params=params, distributions=self._distributions, value=score)
         self._study.add_trial(trial)
-
-
-def _import_optuna() -> Any:
-    try:
-        import optuna
-    except ImportError:
-        raise SearchError("searcher=optuna needs Optuna: pip install 'nasbench-ar[optuna]'") from None
-    return optuna
 
 
 @contextmanager

@@ -44,17 +44,18 @@ def principal_components(vectors: NDArray[Any], count: int = 2, *, reference: Fl
 
     The sign of a component is free: the first follows `reference` where one is given; others have a positive sum.
     """
-    from sklearn.decomposition import PCA
-
-    pca = PCA(count, svd_solver="full").fit(np.asarray(vectors, dtype=np.float64))
-    directions = np.ones_like(pca.components_)
+    centred = np.asarray(vectors, dtype=np.float64)
+    centred = centred - centred.mean(axis=0)
+    _, singular, axes = np.linalg.svd(centred, full_matrices=False)
+    loadings = axes[:count]
+    directions = np.ones_like(loadings)
     if reference is not None:
         directions[0] = reference
-    signs = np.where((pca.components_ * directions).sum(axis=1) < 0, -1.0, 1.0)
+    loadings = loadings * np.where((loadings * directions).sum(axis=1) < 0, -1.0, 1.0)[:, None]
     return Components(
-        loadings=pca.components_ * signs[:, None],
-        explained=pca.explained_variance_ratio_,
-        scores=pca.transform(np.asarray(vectors, dtype=np.float64)) * signs,
+        loadings=loadings,
+        explained=singular[:count] ** 2 / (singular**2).sum(),
+        scores=centred @ loadings.T,
     )
 
 

@@ -22,6 +22,7 @@ from types import FrameType
 from typing import TextIO
 
 from nasbench_ar.errors import NasbenchError
+from nasbench_ar.system.extras import missing_line
 
 PACKAGES = ("nasbench_ar", "searchers", "experiments", "datagen")
 PLAIN = {
@@ -77,6 +78,10 @@ def carry_out(
             return _printed(work, words)
     except NasbenchError as error:
         return _failed(str(error))
+    except ModuleNotFoundError as error:
+        if (line := missing_line(_program(), error)) is None:
+            raise
+        return _failed(line)
     except KeyboardInterrupt as stop:
         number = signal.SIGTERM if isinstance(stop, TerminatedError) else signal.SIGINT
         _say(f"{_ENDS[number]}; {kept}" if kept else _ENDS[number])
@@ -147,6 +152,12 @@ def _raising_signals() -> Iterator[None]:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise TerminatedError
+
+
+def _program() -> str:
+    """How the user has started this command."""
+    spec = sys.modules["__main__"].__spec__
+    return f"python -m {spec.name.removesuffix('.__main__')}" if spec else "this command"
 
 
 def _failed(text: str) -> int:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nasbench_ar.errors import EngineError, shown
+from nasbench_ar.system.extras import require
 from nasbench_ar.system.tasks import Breaks, Task, call_packed, note, pack, undisturbed
 from nasbench_ar.version import __version__
 
@@ -201,11 +202,7 @@ def _local(jobs: int, restarts: int) -> Iterator[Any]:
 
 
 def _library() -> Any:
-    try:
-        import distributed
-    except ImportError as error:
-        raise EngineError("engine=dask needs Dask: pip install 'nasbench-ar[cluster]'") from error
-    return distributed
+    return require("engine=dask", "distributed", EngineError)
 
 
 def _line(error: Exception) -> str:

@@ -12,6 +12,7 @@ from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 from nasbench_ar.errors import EngineError
+from nasbench_ar.system.extras import missing_line
 
 T = TypeVar("T")
 
@@ -96,6 +97,8 @@ def call_packed(code: bytes, task: bytes, who: Callable[[], str]) -> Any:
         missing = next((e for e in (error, error.__cause__) if isinstance(e, ImportError)), None)
         if missing is None:
             raise
+        if isinstance(missing, ModuleNotFoundError) and (line := missing_line(who(), missing)):
+            raise EngineError(line) from error
         raise EngineError(
             f"{who()}: {missing}; workers must find what a task needs: start them with its folder on PYTHONPATH"
         ) from error

@@ -16,7 +16,7 @@ that fit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError, SearchFinishedError
 from nasbench_ar.space import SearchSpace
+from nasbench_ar.system.extras import require
 from searchers.base import Searcher, check_at_least, check_number
 from searchers.published.base import PublishedSearcher
 from searchers.published.lockstep import LockStep
@@ -59,6 +60,10 @@ class PublishedBananas(PublishedSearcher, LockStep):
         mutations: random neighbours drawn per parent (10: published).
         pool: candidates after which no further parent is mutated (100: published, so a pool holds up to 109).
         device: `"cpu"`, `"cuda"`, or `"auto"`: CUDA where there is one.
+
+    Raises:
+        SearchError: when PyTorch is not installed, which trains the networks on the CPU too; with `device="cpu"` only
+            at the first training.
     """
 
     def __init__(
@@ -199,6 +204,7 @@ class PublishedBananas(PublishedSearcher, LockStep):
 
 
 def _train(searchers: Sequence[PublishedBananas]) -> list[NDArray[np.float32]]:
+    _require_torch()
     from searchers.published.batched_mlp import BatchedMLP
 
     first = searchers[0]
@@ -215,6 +221,10 @@ def _train(searchers: Sequence[PublishedBananas]) -> list[NDArray[np.float32]]:
     return [values[:, : len(encoded)] for values, encoded in zip(predicted, candidates, strict=True)]
 
 
+def _require_torch() -> Any:
+    return require("searcher=published_bananas", "torch", SearchError)
+
+
 def _encoded(searcher: PublishedBananas, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
     return searcher.space.one_hot(architectures)
 
@@ -224,9 +234,7 @@ def _check_device(device: str) -> str:
         return device
     if device != "auto" and not str(device).startswith("cuda"):
         raise SearchError(f"device={device!r}: expected cpu, cuda, cuda:N or auto")
-    import torch
-
-    if torch.cuda.is_available():
+    if _require_torch().cuda.is_available():
         return "cuda" if device == "auto" else device
     if device == "auto":
         return "cpu"

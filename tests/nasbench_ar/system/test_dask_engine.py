@@ -272,7 +272,10 @@ def test_what_a_worker_does(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(EngineError, match=r"^engine=dask needs Dask: pip install 'nasbench-ar\[cluster\]'$"):
+    with pytest.raises(
+        EngineError,
+        match=r"^engine=dask needs distributed, which is not installed: pip install 'nasbench-ar\[cluster\]'$",
+    ):
         list(Engine("dask", jobs=2).run(square, TASKS))
 
 
