@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.plots.style import plain_text, save_figure
+from experiments.plots.style import canvas, plain_text, save_figure
 from experiments.races.complete import complete, load_completed
 from experiments.races.config import KEPT, RunConfig, help_text, parse_command_line
 from experiments.statistics.intervals import mean_interval
@@ -163,8 +163,6 @@ def _conditions(config: RunConfig) -> list[str]:
 @plain_text()
 def draw_matrix(rows: Sequence[Sequence[Cell]], among: str = "in the table") -> Axes:
     """A heat map of mean percentiles, with the mean regret in each cell; `among` says what the percentiles are of."""
-    import matplotlib.pyplot as plt
-
     shape = (len(rows), len(rows[0]))
     colours = np.full(shape, np.nan)
     for i, row in enumerate(rows):
@@ -172,7 +170,8 @@ def draw_matrix(rows: Sequence[Sequence[Cell]], among: str = "in the table") -> 
             if cell.runs:
                 colours[i, j] = np.nanmean(cell.percentiles)
     size = (2.6 + 0.62 * shape[1], 1.9 + 0.42 * shape[0])
-    figure, axes = plt.subplots(figsize=size, layout="constrained")
+    figure = canvas(*size)
+    axes: Axes = figure.subplots()
     image = axes.imshow(colours, cmap="cividis", vmin=0, vmax=100, aspect="auto")
     for i, row in enumerate(rows):
         for j, cell in enumerate(row):

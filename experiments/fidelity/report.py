@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.plots.looks import looks, wrapped_name
-from experiments.plots.style import plain_text, save_figure
+from experiments.plots.style import canvas, plain_text, save_figure
 from experiments.plots.trajectories import LEGEND_CHARACTERS, MOST_INSIDE, marker_spots, place_legend
 from experiments.results.traces import Results, compared
 from experiments.statistics.intervals import t_quantile
@@ -111,8 +111,6 @@ def _half_width(values: np.ndarray) -> np.ndarray:
 @plain_text()
 def draw(results: Sequence[Results], path: Path) -> None:
     """Incumbents against the cost spent and, where machines work side by side, against simulated time."""
-    import matplotlib.pyplot as plt
-
     first = results[0]
     factor, unit = _readable_unit(results)
     panels = [("spent", f"training spent ({unit})")]
@@ -121,7 +119,7 @@ def draw(results: Sequence[Results], path: Path) -> None:
     size = (6.4, 4.2) if len(panels) == 1 else (10.4, 4.4)
     if len(results) > MOST_INSIDE:
         size = (size[0] + 2, size[1])
-    _, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, layout="constrained", squeeze=False)
+    axes = canvas(*size).subplots(1, len(panels), sharey=True, squeeze=False)
     for panel, (axis, text) in zip(axes[0], panels, strict=True):
         _draw_panel(panel, results, axis, factor)
         panel.set_xlabel(text)

@@ -27,13 +27,11 @@ class Picture:
 
 
 def picture(figure: Figure, title: str, findings: tuple[str, ...] = ()) -> Picture:
-    """Draw a figure into a picture and close it; the same figure gives the same bytes."""
-    import matplotlib.pyplot as plt
+    """Draw a figure into a picture; the same figure gives the same bytes."""
     from PIL import Image
 
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, facecolor="white")
-    plt.close(figure)
     buffer.seek(0)
     with Image.open(buffer) as image:
         width, height = image.size

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.plots.looks import looks, wrapped_name
-from experiments.plots.style import PLAIN
+from experiments.plots.style import PLAIN, canvas
 from experiments.plots.trajectories import marker_spots
 from experiments.results.comparison import Comparison
 from experiments.tables import proper_name
@@ -42,9 +42,9 @@ STYLE: dict[Any, Any] = PLAIN | {
 @contextmanager
 def column_style() -> Iterator[None]:
     """Fonts for print, for what is made inside; global settings stay as they are.  Also a decorator."""
-    import matplotlib.pyplot as plt
+    import matplotlib as mpl
 
-    with plt.rc_context(STYLE):
+    with mpl.rc_context(STYLE):
         yield
 
 
@@ -63,11 +63,8 @@ def _points(unit: str) -> str:
 @column_style()
 def draw_anytime(comparison: Comparison) -> Figure:
     """Regret against queries: above the mean and its interval, below the median and the middle half."""
-    import matplotlib.pyplot as plt
-
-    figure, (above, below) = plt.subplots(
-        2, 1, figsize=(WIDTH, 4.6 + _legend_room(comparison)), sharex=True, sharey=True, layout="constrained"
-    )
+    figure = canvas(WIDTH, 4.6 + _legend_room(comparison))
+    above, below = figure.subplots(2, 1, sharex=True, sharey=True)
     draw_regret(comparison, "mean", axes=above)
     draw_regret(comparison, "median", axes=below)
     above.set_xlabel("")
@@ -230,9 +227,7 @@ def _band_alpha(comparison: Comparison) -> float:
 
 
 def _new_axes(height: float) -> Axes:
-    import matplotlib.pyplot as plt
-
-    _, axes = plt.subplots(figsize=(WIDTH, height), layout="constrained")
+    axes: Axes = canvas(WIDTH, height).subplots()
     return axes
 
 

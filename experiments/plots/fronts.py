@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.plots.looks import looks, wrapped_name
-from experiments.plots.style import plain_text, scaled
+from experiments.plots.style import canvas, plain_text, scaled
 from experiments.plots.trajectories import LEGEND_CHARACTERS, draw_trajectories
 from experiments.results.fronts import Fronts
 from experiments.results.incumbents import Curve
@@ -27,13 +27,9 @@ def draw_front(fronts: Fronts, oracle: Oracle) -> Axes:
     Grey: all architectures that may be chosen.  Black: the exact front.  Coloured: the front of the run with the median
     hypervolume.
     """
-    import matplotlib.pyplot as plt
-
     cloud = fronts.cloud
     others = range(1, len(cloud.objectives))
-    _, panels = plt.subplots(
-        1, len(others), figsize=(1.2 + 5.2 * len(others), 4.2), layout="constrained", squeeze=False
-    )
+    panels = canvas(1.2 + 5.2 * len(others), 4.2).subplots(1, len(others), squeeze=False)
     order = np.argsort(fronts.volumes[:, -1], kind="stable")
     median = order[(len(order) - 1) // 2]
     found = fronts.runs.arch_index[median][fronts.on_front[median]]

@@ -132,19 +132,15 @@ NO_DATES = {
 
 
 def save_figure(axes: Axes, path: Path, *, note: str) -> None:
-    """Write a picture with a note at its foot, and close it; beside a `.png` of 200 dots per inch, a `.pdf`."""
-    import matplotlib.pyplot as plt
-
+    """Write a picture with a note at its foot; beside a `.png` of 200 dots per inch, a `.pdf`."""
     figure = axes.get_figure(root=True)
     assert figure is not None
-    try:
-        with plain_text():
-            footnote(figure, note, most=8)
-        write_figure(figure, path)
-        if path.suffix.lower() == ".png":
-            write_figure(figure, path.with_suffix(".pdf"))
-    finally:
-        plt.close(figure)
+    with plain_text():
+        footnote(figure, note, most=8)
+    write_figure(figure, path)
+    if path.suffix.lower() == ".png":
+        figure.set_layout_engine(None)  # laid out once, not again for every file
+        write_figure(figure, path.with_suffix(".pdf"))
 
 
 @plain_text()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.plots.looks import looks, wrapped_name
-from experiments.plots.style import plain_text
+from experiments.plots.style import canvas, plain_text
 from experiments.results.incumbents import Curve, expected_best_of_n
 from experiments.statistics.intervals import t_quantile
 from nasbench_ar import METRICS, Oracle
@@ -39,11 +39,9 @@ def draw_trajectories(
     The band of a curve on its own holds the middle 80 % of the runs; of several, it is the 95 % interval of the mean.
     The axis ends with the (queries,) random expectation, where runs have gone on beyond their budget.
     """
-    import matplotlib.pyplot as plt
-
     inside = len(curves) <= MOST_INSIDE
     if axes is None:
-        _, axes = plt.subplots(figsize=(6.4 if inside else 8.4, 4.2), layout="constrained")
+        axes = canvas(6.4 if inside else 8.4, 4.2).subplots()
     longest = max(curve.best.shape[1] for curve in curves)
     end = longest if random_expectation is None else len(random_expectation)
     several = len({curve.name for curve in curves}) > 1

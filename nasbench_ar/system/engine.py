@@ -74,6 +74,8 @@ class Engine:
             from nasbench_ar.system import dask_engine
 
             return dask_engine.threads_of(self.dask)
+        if self.jobs == 1:
+            return 1
         from joblib import effective_n_jobs
 
         return int(effective_n_jobs(self.jobs))
