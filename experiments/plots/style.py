@@ -139,7 +139,7 @@ def save_figure(axes: Axes, path: Path, *, note: str) -> None:
         footnote(figure, note, most=8)
     write_figure(figure, path)
     if path.suffix.lower() == ".png":
-        figure.set_layout_engine(None)  # laid out once, not again for every file
+        figure.set_layout_engine(None)  # laid out once; the engine "none" would draw once more
         write_figure(figure, path.with_suffix(".pdf"))
 
 
