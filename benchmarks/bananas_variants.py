@@ -18,7 +18,7 @@ from benchmarks.environment import command_line, describe
 from experiments.experiment import run_experiment
 from experiments.races.config import RunConfig, target_of
 from experiments.results.incumbents import incumbents
-from experiments.statistics.intervals import holm, paired_wilcoxon
+from experiments.statistics.significance import holm, paired_wilcoxon
 from experiments.tables import as_markdown
 from nasbench_ar import load
 from searchers import SEARCHERS, Bananas, hyperparameters

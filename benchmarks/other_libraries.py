@@ -22,7 +22,7 @@ from experiments.races.config import RunConfig, target_of
 from experiments.races.race import Race
 from experiments.races.runner import run_once
 from experiments.results.incumbents import incumbents
-from experiments.statistics.intervals import holm, paired_wilcoxon
+from experiments.statistics.significance import holm, paired_wilcoxon
 from experiments.tables import as_markdown
 from nasbench_ar import load
 from searchers import ALL_SEARCHERS, SEARCHERS, hyperparameters

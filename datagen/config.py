@@ -21,7 +21,7 @@ from nasbench_ar.errors import ConfigError, shown
 from nasbench_ar.system import checked_json as checked
 from nasbench_ar.system.checked_json import quotable
 from nasbench_ar.system.engine import ENGINES
-from nasbench_ar.system.keys import check_keys, known_keys, read_words, split_words, with_values
+from nasbench_ar.system.key_values import check_keys, known_keys, read_words, split_words, with_values
 
 SOURCES = ("cifar10", "digits", "arrays")
 VALIDATIONS = ("cifar10.1", "held_out", "file")

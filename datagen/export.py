@@ -37,7 +37,7 @@ from nasbench_ar.frames import release_gaps, write_release
 from nasbench_ar.masks import FILE as MASKS_FILE
 from nasbench_ar.masks import Masks, load_masks
 from nasbench_ar.system.command import run_command
-from nasbench_ar.system.keys import parse_words
+from nasbench_ar.system.key_values import parse_words
 
 DEFAULTS: dict[str, Any] = {
     "store": "entries",

@@ -45,7 +45,7 @@ from datagen.store.folder import EntryStore
 from nasbench_ar import NARES, SearchSpace
 from nasbench_ar.errors import ConfigError
 from nasbench_ar.system.command import run_command
-from nasbench_ar.system.keys import MOST, check_keys, parse_words
+from nasbench_ar.system.key_values import MOST, check_keys, parse_words
 
 # Least and largest; what is simulated must end within a minute or so.
 RANGES = {"gpus": (1, 100_000), "checkpoint_epochs": (1, MOST), "repetitions": (1, 1000)}

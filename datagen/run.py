@@ -34,7 +34,7 @@ from nasbench_ar import Architecture
 from nasbench_ar.errors import ResultsError, TrainingError, WriteError
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.engine import Engine
-from nasbench_ar.system.keys import describe_keys
+from nasbench_ar.system.key_values import describe_keys
 
 POLL_SECONDS = 5.0
 FAILURES_IN_A_ROW = 10  # a broken device must not use up the attempts of every training

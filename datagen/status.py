@@ -28,7 +28,7 @@ from datagen.workers.progress import HOUR_SECONDS, Rate, Running, Status, look
 from nasbench_ar.errors import ConfigError
 from nasbench_ar.system.checked_json import quotable
 from nasbench_ar.system.command import run_command
-from nasbench_ar.system.keys import parse_words
+from nasbench_ar.system.key_values import parse_words
 
 DEFAULTS = {"store": "entries", "archs": "", "seeds": "", "lease": str(LEASE_SECONDS), "json": False}
 MOST_LINES = 20

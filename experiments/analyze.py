@@ -29,7 +29,7 @@ from experiments.plots.style import print_style, write_figure
 from nasbench_ar import MissingEntryError, ResultsError, load
 from nasbench_ar.system.command import docstring, run_command
 from nasbench_ar.system.files import write_file
-from nasbench_ar.system.keys import parse_words
+from nasbench_ar.system.key_values import parse_words
 
 DPI = 300
 LEAST_DPI, MOST_DPI = 30, 1200

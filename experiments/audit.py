@@ -21,7 +21,7 @@ from experiments.results.incumbents import incumbents
 from experiments.tables import plus_minus
 from nasbench_ar import METRICS, NARES, ConfigError, Oracle, load
 from nasbench_ar.system.command import run_command
-from nasbench_ar.system.keys import parse_words
+from nasbench_ar.system.key_values import parse_words
 from nasbench_ar.system.threads import single_threaded
 from searchers import ALL_SEARCHERS, Bananas
 from searchers.trajectory import Trajectory

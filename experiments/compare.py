@@ -36,7 +36,7 @@ from nasbench_ar import ConfigError
 from nasbench_ar.errors import WriteError
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
-from nasbench_ar.system.keys import parse_words
+from nasbench_ar.system.key_values import parse_words
 
 MOST_RESAMPLES = 10_000_000
 DEFAULTS: dict[str, str | int] = {

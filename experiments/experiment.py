@@ -27,7 +27,7 @@ from experiments.results.fronts import Cloud, front_cells, front_csv, fronts_csv
 from experiments.tables import as_latex, objective_axis, origin, proper_name, short_label
 from nasbench_ar import ConfigError, Oracle, load
 from nasbench_ar.errors import shown
-from nasbench_ar.system.keys import checked_value
+from nasbench_ar.system.key_values import checked_value
 from searchers import ALL_SEARCHERS, Searcher, hyperparameters
 
 if TYPE_CHECKING:

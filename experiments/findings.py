@@ -22,7 +22,7 @@ from experiments.analysis.table_data import DEFAULT_FLAGS, TableData
 from experiments.tables import as_markdown
 from nasbench_ar import MissingEntryError, Oracle, load
 from nasbench_ar.system.command import run_command
-from nasbench_ar.system.keys import parse_words
+from nasbench_ar.system.key_values import parse_words
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -30,7 +30,7 @@ from experiments.races.noise import IMAGES
 from nasbench_ar import Oracle, load
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
-from nasbench_ar.system.keys import parse_words
+from nasbench_ar.system.key_values import parse_words
 
 MOST_IMAGES = 10_000_000
 

@@ -26,7 +26,7 @@ from experiments.results.read import experiments_among, read_all
 from experiments.tables import objective_axis, origin
 from nasbench_ar import METRICS, ConfigError
 from nasbench_ar.system.command import run_command
-from nasbench_ar.system.keys import parse_words
+from nasbench_ar.system.key_values import parse_words
 
 
 def plot_results(folders: Sequence[Path], out: Path) -> None:

@@ -37,7 +37,7 @@ from nasbench_ar.errors import shown
 from nasbench_ar.metrics import metric
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
-from nasbench_ar.system.keys import paragraph
+from nasbench_ar.system.key_values import paragraph
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -27,7 +27,7 @@ from nasbench_ar.system import versions
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.extras import require
 from nasbench_ar.system.files import try_writing, write_atomically
-from nasbench_ar.system.keys import parse_words
+from nasbench_ar.system.key_values import parse_words
 
 HTML = ".html"
 LIBRARIES = ("plotly", "jinja2")  # their versions are in the page

@@ -46,7 +46,7 @@ from experiments.tables import (
 from nasbench_ar import ConfigError, MetricError, Oracle, load
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
-from nasbench_ar.system.keys import paragraph, parse_words
+from nasbench_ar.system.key_values import paragraph, parse_words
 from searchers import ALL_SEARCHERS, SEARCHERS, hyperparameters
 
 VARIANTS = ("corrected", "published", "both")

@@ -20,7 +20,7 @@ from experiments.results.read import experiments_among
 from experiments.results.traces import check_comparable, read_results
 from nasbench_ar import ConfigError
 from nasbench_ar.system.command import run_command
-from nasbench_ar.system.keys import parse_words
+from nasbench_ar.system.key_values import parse_words
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ from experiments.tables import as_markdown, number
 from nasbench_ar import METRICS, ConfigError, Oracle, load
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
-from nasbench_ar.system.keys import parse_words
+from nasbench_ar.system.key_values import parse_words
 
 MOST_LINES = 12
 HEADER = ("Epoch", "Kendall's tau-b", "Best tenth found", "Mean of the curve")

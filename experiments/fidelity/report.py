@@ -14,7 +14,7 @@ from experiments.plots.style import canvas, plain_text, save_figure
 from experiments.plots.trajectories import LEGEND_CHARACTERS, MOST_INSIDE, marker_spots, place_legend
 from experiments.results.traces import Results, compared
 from experiments.statistics.intervals import t_quantile
-from experiments.statistics.power import SIGNIFICANCE
+from experiments.statistics.significance import SIGNIFICANCE
 from experiments.tables import as_markdown, csv_text, number, objective_axis, origin, plus_minus
 from nasbench_ar import METRICS
 

@@ -20,7 +20,15 @@ from nasbench_ar.errors import ConfigError, NasbenchError, first_line, shown
 from nasbench_ar.library import default_folder, installed
 from nasbench_ar.system.command import docstring
 from nasbench_ar.system.engine import Engine
-from nasbench_ar.system.keys import any_value, as_word, check_keys, describe_keys, paragraph, read_words, split_words
+from nasbench_ar.system.key_values import (
+    any_value,
+    as_word,
+    check_keys,
+    describe_keys,
+    paragraph,
+    read_words,
+    split_words,
+)
 from nasbench_ar.training_cost import UNITS
 from searchers import ALL_SEARCHERS, Searcher, hyperparameters
 from searchers.fidelity import FIDELITY_SEARCHERS, FidelitySearcher

@@ -15,13 +15,11 @@ from experiments.statistics.intervals import (
     area_under,
     binomial_interval,
     bootstrap_interval,
-    holm,
     mean_interval,
-    paired_wilcoxon,
     quantile_interval,
     share_within,
 )
-from experiments.statistics.power import SIGNIFICANCE
+from experiments.statistics.significance import SIGNIFICANCE, holm, paired_wilcoxon
 from nasbench_ar.arrays import FloatArray
 
 Interval = tuple[float, float]

@@ -10,8 +10,7 @@ import numpy as np
 
 from experiments.results import published, summary
 from experiments.results.experiment import Experiment
-from experiments.statistics.intervals import holm, paired_wilcoxon
-from experiments.statistics.power import SIGNIFICANCE
+from experiments.statistics.significance import SIGNIFICANCE, holm, paired_wilcoxon
 from experiments.tables import (
     as_markdown,
     csv_text,

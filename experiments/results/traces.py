@@ -16,7 +16,8 @@ from experiments.races.machines import Trace
 from experiments.races.race import Race
 from experiments.races.trace_store import TraceStore
 from experiments.results.read import table_of
-from experiments.statistics.intervals import holm, mean_interval, paired_wilcoxon
+from experiments.statistics.intervals import mean_interval
+from experiments.statistics.significance import holm, paired_wilcoxon
 from nasbench_ar import METRICS, Oracle, ResultsError
 from nasbench_ar.arrays import FloatArray
 

@@ -13,10 +13,10 @@ import warnings
 import numpy as np
 
 from experiments.statistics.intervals import equalised
+from experiments.statistics.significance import SIGNIFICANCE
 from nasbench_ar.arrays import FloatArray
 
 POWER = 0.8
-SIGNIFICANCE = 0.05
 MOST_PAIRS = 1_000_000  # of the closed form
 MOST_SIMULATED = 5000
 FEWEST_SIGNED_RANKS = 6  # 2 / 2^6 < 0.05 < 2 / 2^5: with fewer pairs the exact test can never reject

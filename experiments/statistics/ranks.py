@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.statistics.intervals import equalised
-from experiments.statistics.power import SIGNIFICANCE
+from experiments.statistics.significance import SIGNIFICANCE
 from nasbench_ar.arrays import FloatArray
 
 

@@ -10,7 +10,7 @@ import pytest
 from datagen.config import KEYS, RunConfig, TrainConfig, parse_command_line
 from datagen.profiles import DIGITS_EPS_255, PROFILES
 from nasbench_ar import ConfigError
-from nasbench_ar.system.keys import describe_keys
+from nasbench_ar.system.key_values import describe_keys
 
 
 def test_cifar10_is_the_protocol_of_the_paper() -> None:

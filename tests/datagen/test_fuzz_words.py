@@ -13,7 +13,7 @@ from datagen.config import KEYS, RunConfig, parse_command_line
 from datagen.profiles import PROFILES
 from datagen.selection import select, select_seeds
 from nasbench_ar import Architecture, ConfigError, SpaceError
-from nasbench_ar.system.keys import parse_words
+from nasbench_ar.system.key_values import parse_words
 from tests.fuzzing import Damages, Files, Reader, byte_damage
 from tests.nasbench_ar.conftest import TOY
 

@@ -16,7 +16,8 @@ from experiments import compare as command_line
 from experiments.plots import comparison as pictures
 from experiments.results import comparison_text
 from experiments.results.comparison import Comparison, compare
-from experiments.statistics.intervals import binomial_interval, holm, mean_interval, paired_wilcoxon
+from experiments.statistics.intervals import binomial_interval, mean_interval
+from experiments.statistics.significance import holm, paired_wilcoxon
 from nasbench_ar import ConfigError, MetricError, Oracle, ResultsError, Table
 from tests.experiments.conftest import Command, store_runs, write_table
 

@@ -11,7 +11,7 @@ from hypothesis.strategies import SearchStrategy
 from experiments.races.config import FIDELITY_RACES as FIDELITY
 from experiments.races.config import NOISES, RACES, Front, parse_command_line, searcher_class, target_of
 from nasbench_ar.errors import ConfigError
-from nasbench_ar.system.keys import MOST, parse_words
+from nasbench_ar.system.key_values import MOST, parse_words
 from nasbench_ar.training_cost import UNITS
 from searchers import hyperparameters
 from tests.fuzzing import Reader

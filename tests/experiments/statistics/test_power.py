@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.statistics.intervals import paired_wilcoxon
 from experiments.statistics.power import paired_t_power, pairs_for_t, pairs_for_wilcoxon, wilcoxon_power
+from experiments.statistics.significance import paired_wilcoxon
 
 
 @pytest.mark.parametrize(("effect", "n"), [(0.2, 199), (0.5, 34), (0.8, 15), (-0.5, 34)])

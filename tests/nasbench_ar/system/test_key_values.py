@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nasbench_ar import ConfigError
-from nasbench_ar.system.keys import any_value, as_word, describe_keys, known_keys, parse_words, read_words, split_words
+from nasbench_ar.system.key_values import (
+    any_value,
+    as_word,
+    describe_keys,
+    known_keys,
+    parse_words,
+    read_words,
+    split_words,
+)
 
 
 @dataclass

@@ -1,0 +1,55 @@
+"""Tests of significance, by hand and by their properties."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.statistics.significance import holm, paired_wilcoxon
+
+
+def test_holm_by_hand() -> None:
+    # sorted 0.01, 0.02, 0.04 -> 0.03, 0.04, 0.04
+    assert holm([0.04, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
+    assert holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])
+
+
+def test_holm_leaves_nan_out() -> None:
+    adjusted = holm([math.nan, 0.01, 0.04])
+    assert math.isnan(adjusted[0])
+    assert adjusted[1:] == pytest.approx([0.02, 0.04])
+
+
+def test_wilcoxon_is_symmetric_and_sees_a_shift() -> None:
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=60)
+    second = first + 0.5 + 0.1 * rng.normal(size=60)
+    assert paired_wilcoxon(first, second) == paired_wilcoxon(second, first) < 1e-9
+    assert paired_wilcoxon(first, rng.permutation(first)) > 0.01
+
+
+def test_wilcoxon_of_equal_or_missing_pairs() -> None:
+    values = np.array([1.0, 2.0, np.nan])
+    assert paired_wilcoxon(values, values) == 1.0
+    assert math.isnan(paired_wilcoxon(values, np.array([np.nan, np.nan, 1.0])))
+    with pytest.raises(ValueError, match="equal shapes"):
+        paired_wilcoxon(values, values[:2])
+
+
+def test_wilcoxon_does_not_see_rounding() -> None:
+    first = np.array([38.8, 38.7, 38.6, 38.8])
+    second = first - np.array([0.1, 0.1, -0.1, -0.1]) + np.array([1e-14, -1e-14, 1e-14, 0])
+    assert paired_wilcoxon(first, second) == pytest.approx(1.0)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_keeps_the_order_and_lowers_nothing(p_values: list[float]) -> None:
+    adjusted = np.array(holm(p_values))
+    order = np.argsort(p_values, kind="stable")
+    assert (np.diff(adjusted[order]) >= 0).all()
+    assert (adjusted >= np.array(p_values) - 1e-12).all()
+    assert adjusted.max() <= 1
