@@ -34,6 +34,7 @@ def test_the_extra_brings_the_library_and_the_base_does_not(library: str) -> Non
 
 def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "plotly", None)
+    monkeypatch.delitem(sys.modules, "plotly.offline", raising=False)
     line = "this needs plotly, which is not installed: pip install 'nasbench-ar[report]'"
     for module in ("plotly", "plotly.offline"):
         with pytest.raises(ConfigError) as caught:
