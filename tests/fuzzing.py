@@ -11,7 +11,7 @@
         files.write({"config.yaml": change(files["config.yaml"])})
         CONFIG.check(lambda: RunStore(files.folder).read_config(), holds=is_a_config, names=files.folder)
 
-A few hundred cases of each reader, the same ones every time, are part of the normal
+A hundred cases of each reader, the same ones every time, are part of the normal
 tests.  With `NASBENCH_AR_FUZZ_CASES=10000` there are so many, drawn anew each time;
 a failure prints what repeats it, and `--hypothesis-seed` repeats a whole run.
 `python -m benchmarks.fuzz` does that for all readers and tells how the cases ended.
@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 CASES_VARIABLE = "NASBENCH_AR_FUZZ_CASES"
-CASES = 200  # of the normal run
+CASES = 100  # of the normal run
 LONGEST_SECONDS = 30.0  # one case; a machine that does other things too takes its time
 MOST_MEMORY = 2**30  # what one case may ask for beyond what the process has
 LONGEST_MESSAGE = 2000

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import errno
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -127,28 +125,6 @@ def test_another_table_of_the_same_name_does_not_mix(table: Table, tmp_path: Pat
     code, _, err = command(run.main, *words(other, tmp_path))
     assert code == 2
     assert "table_hash was" in err
-
-
-def test_a_killed_command_goes_on(table: Table, tmp_path: Path) -> None:
-    settings = [f"table={table.folder}", "runs=60", "queries=60", "jobs=2", "searcher=bananas", "searcher.steps=40"]
-    call = [sys.executable, "-m", "experiments.run", *settings]
-    killed = tmp_path / "killed"
-    process = subprocess.Popen(
-        [*call, f"out={killed}"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
-    )
-    runs = killed / "small/bananas/runs"
-    until = time.monotonic() + 60
-    while len(list(runs.glob("seed-*.npz"))) < 5 and time.monotonic() < until:
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    done = len(list(runs.glob("seed-*.npz")))
-    assert 5 <= done < 60
-    for out in (killed, tmp_path / "undisturbed"):
-        subprocess.run([*call, f"out={out}"], check=True, capture_output=True)
-    first, second = (np.load(out / "small/bananas/trajectories.npz") for out in (killed, tmp_path / "undisturbed"))
-    for name in ("seeds", "arch_index", "scores", "reported"):
-        np.testing.assert_array_equal(first[name], second[name])
 
 
 def test_a_partial_table_is_searched_where_it_has_values(tmp_path: Path, command: Command) -> None:

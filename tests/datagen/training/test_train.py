@@ -530,6 +530,7 @@ def trained_on_digits(tmp_path: Path, steps: int) -> tuple[float, float]:
     return 100 * float(evaluator.clean()[0].double().mean()), outcome.percent("correct")
 
 
+@pytest.mark.slow
 def test_training_without_adversarial_examples_loses_much_more_to_pgd20(tmp_path: Path) -> None:
     clean, attacked = trained_on_digits(tmp_path / "adversarial", steps=7)
     plain_clean, plain_attacked = trained_on_digits(tmp_path / "plain", steps=0)
