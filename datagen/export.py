@@ -33,9 +33,9 @@ from datagen.store.merge import SHOWN, Merged, merge
 from datagen.store.rows import Facts, OldRows, Row, row_of_entry, unknown_metrics
 from nasbench_ar import METRICS, Table, TableWriter
 from nasbench_ar.errors import ConfigError, ResultsError, TableError
-from nasbench_ar.frames import release_gaps, write_release
 from nasbench_ar.masks import FILE as MASKS_FILE
 from nasbench_ar.masks import Masks, load_masks
+from nasbench_ar.release.writer import release_gaps, write_release
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.key_values import parse_words
 

@@ -125,7 +125,8 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from nasbench_ar.frames import release_gaps, write_csv, write_release
+    from nasbench_ar.frames import write_csv
+    from nasbench_ar.release.writer import release_gaps, write_release
 
     kind = args.format or args.out.suffix.removeprefix(".").lower()
     if kind not in ("csv", "jsonl"):

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import strategies as st
 
 from nasbench_ar import METRICS, Oracle, Table, TableError
-from nasbench_ar.frames import write_release
 from nasbench_ar.release.archive import MEMBER, ReleaseFile
 from nasbench_ar.release.importer import import_release
+from nasbench_ar.release.writer import write_release
 from tests.fuzzing import Damages, Reader, byte_damage, document_damage, to_json
 from tests.nasbench_ar.conftest import TOY
 from tests.nasbench_ar.release.synthetic_release import as_lines, make_record, write_tar
