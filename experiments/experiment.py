@@ -13,12 +13,9 @@ import numpy as np
 
 from experiments.plots.fronts import draw_front, draw_volumes
 from experiments.plots.style import save_figure
-from experiments.plots.trajectories import draw_trajectories, reference_lines
+from experiments.plots.trajectories import draw_trajectories, lines_of
 from experiments.races.complete import complete, load_completed
-from experiments.races.config import (
-    RunConfig,
-    target_of,
-)
+from experiments.races.config import RunConfig, named_searcher, target_of
 from experiments.races.store import RunStore
 from experiments.results import summary
 from experiments.results.experiment import Experiment, as_text, header_of, judged_experiment, origin_of
@@ -26,9 +23,8 @@ from experiments.results.fronts import HEADER as FRONTS_HEADER
 from experiments.results.fronts import Cloud, front_cells, front_csv, fronts_csv, fronts_text, measure
 from experiments.tables import as_latex, objective_axis, origin, proper_name, short_label
 from nasbench_ar import ConfigError, Oracle, load
-from nasbench_ar.errors import shown
 from nasbench_ar.system.key_values import checked_value
-from searchers import ALL_SEARCHERS, Searcher, hyperparameters
+from searchers import ALL_SEARCHERS, Searcher
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,14 +87,13 @@ def race(
 
 
 def _searcher(searcher: str | type[Searcher]) -> dict[str, Any]:
-    if isinstance(searcher, str) and searcher not in ALL_SEARCHERS and "." not in searcher:
-        raise ConfigError(f"unknown searcher {shown(searcher)}; known: {', '.join(ALL_SEARCHERS)}, or a class")
-    known = ALL_SEARCHERS.get(searcher, searcher) if isinstance(searcher, str) else searcher
-    if isinstance(known, str):
-        return {"_target_": known}
-    if "<locals>" in known.__qualname__:
-        raise ConfigError(f"{known.__qualname__} is defined inside a function; workers need a class outside of it")
-    return {"_target_": target_of(known)} | (hyperparameters(known) if known in ALL_SEARCHERS.values() else {})
+    """What the command line makes of a name, or of the path of a class."""
+    if isinstance(searcher, str):
+        return {"_target_": searcher} if "." in searcher else named_searcher(searcher)
+    if "<locals>" in searcher.__qualname__:
+        raise ConfigError(f"{searcher.__qualname__} is defined inside a function; workers need a class outside of it")
+    names = [name for name, cls in ALL_SEARCHERS.items() if cls is searcher]
+    return named_searcher(names[0]) if names else {"_target_": target_of(searcher)}
 
 
 def run_experiment(config: RunConfig, oracle: Oracle | None = None) -> Experiment:
@@ -137,16 +132,11 @@ def _write_report(experiment: Experiment, store: RunStore) -> None:
 
 def _draw(experiment: Experiment, axes: Axes | None = None) -> Axes:
     race, oracle, judged = experiment.race, experiment.oracle, experiment.judged
-    curves = [experiment.curve]
-    if judged is None:
-        lines = reference_lines(oracle, race.objective, race.queries, race.table_seed)
-    else:
-        curves, lines = judged.curves(experiment.name), judged.reference_lines(race.queries)
     return draw_trajectories(
-        curves,
+        [experiment.curve] if judged is None else judged.curves(experiment.name),
         ylabel=objective_axis(oracle, race.objective),
         axes=axes,
-        **lines,  # type: ignore[arg-type]
+        **lines_of(oracle, race, judged, race.queries),  # type: ignore[arg-type]
     )
 
 

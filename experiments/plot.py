@@ -15,16 +15,14 @@ from pathlib import Path
 
 from experiments.plots.fronts import draw_volumes
 from experiments.plots.style import save_figure
-from experiments.plots.trajectories import (
-    draw_trajectories,
-    reference_lines,
-)
+from experiments.plots.trajectories import draw_trajectories, lines_of
+from experiments.results.experiment import curve_of
 from experiments.results.fronts import fronts_of
-from experiments.results.incumbents import Curve, incumbents
+from experiments.results.incumbents import Curve
 from experiments.results.judged import judge
 from experiments.results.read import experiments_among, read_all
 from experiments.tables import objective_axis, origin
-from nasbench_ar import METRICS, ConfigError
+from nasbench_ar import ConfigError
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.key_values import parse_words
 
@@ -41,14 +39,12 @@ def plot_results(folders: Sequence[Path], out: Path) -> None:
         axes = draw_volumes([fronts_of(one) for one in stored])
     else:
         queries = max(one.race.queries for one in stored)
-        curves, lines = [], reference_lines(oracle, race.objective, queries, race.table_seed)
+        curves = []
         for one in stored:
-            if race.is_plain:
-                best = incumbents(one.runs.scores, maximize=bool(METRICS[race.objective].maximize))
-            else:
-                judged = judge(oracle, one.race, one.runs)
-                best, lines = judged.true, judged.reference_lines(queries)
+            judged = None if race.is_plain else judge(oracle, one.race, one.runs)
+            best = curve_of(one.name, one.race, one.runs, judged).best
             curves.append(Curve(one.name, best[:, : one.race.queries]))
+        lines = lines_of(oracle, race, judged, queries)
         axes = draw_trajectories(curves, ylabel=objective_axis(oracle, race.objective), **lines)  # type: ignore[arg-type]
     save_figure(axes, out, note=origin(oracle, *race.objectives))
 

@@ -214,7 +214,7 @@ def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str | None]:
         key, _, value = word.partition("=")
         if key == "search_on":
             chosen = value
-        elif key.lstrip("+~") in ("objective", "allow_test_objective"):
+        elif key in ("objective", "allow_test_objective"):
             raise ConfigError(f"{word!r}: proxy searches on every allowed metric; choose some by search_on=a,b")
         else:
             rest.append(word)

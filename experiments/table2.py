@@ -124,9 +124,9 @@ def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str, int]:
     rest = []
     for word in arguments:
         key = word.partition("=")[0]
-        if key.lstrip("+~").split(".")[0] in ("searcher", "name"):
+        if key.partition(".")[0] in ("searcher", "name"):
             raise ConfigError(f"{word!r}: table2 runs every searcher; for one alone use python -m experiments.run")
-        if key.lstrip("+~") in CONDITIONS:
+        if key in CONDITIONS:
             raise ConfigError(
                 f"{word!r}: table2 is the published comparison, without limits and noise; use python -m "
                 "experiments.run for each searcher, and experiments.plot"

@@ -10,6 +10,29 @@ from collections.abc import Iterable, Sequence
 
 from nasbench_ar import METRICS, Oracle
 
+PUBLISHED = "published_"  # prefix of the searchers as published
+_PROPER_NAMES = {
+    "random_search": "random search",
+    "local_search": "local search",
+    "regularized_evolution": "regularized evolution",
+    "bananas": "BANANAS",
+    "nsga2": "NSGA-II",
+    "optuna": "Optuna",
+    "nevergrad": "Nevergrad",
+    "random_full": "random search",
+    "successive_halving": "successive halving",
+    "hyperband": "Hyperband",
+    "asha": "ASHA",
+}
+SEARCHER_NAMES = (*_PROPER_NAMES, *(f"{PUBLISHED}{name}" for name in _PROPER_NAMES))  # of the toolkit
+OTHERWISE = "†"
+_MINUS = re.compile(r"(?<![\w.])-(?=\d)")
+_POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]\d+)(?!\w)")  # 6.68e+09
+_LATEX = {character: f"\\{character}" for character in "%_&#${}"}
+_LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_LATEX |= {"±": r"$\pm$", "–": "--", "≈": r"$\approx$", "†": r"\textsuperscript{$\dagger$}", "×": r"$\times$"}
+_LATEX |= {"<": "$<$", ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$", "|": r"\textbar{}", "\u00a0": "~"}
+
 
 def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
     """A CSV file; text that spreadsheets would take for a formula, such as a name `=1+1`, gets an apostrophe."""
@@ -80,12 +103,6 @@ def as_latex(header: Sequence[str], lines: Sequence[Sequence[str]], caption: str
     )
 
 
-_LATEX = {character: f"\\{character}" for character in "%_&#${}"}
-_LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-_LATEX |= {"±": r"$\pm$", "–": "--", "≈": r"$\approx$", "†": r"\textsuperscript{$\dagger$}", "×": r"$\times$"}
-_LATEX |= {"<": "$<$", ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$", "|": r"\textbar{}", "\u00a0": "~"}
-
-
 def _latex(text: str) -> str:
     text = text.replace(">=", "≥").replace("<=", "≤")
     return "".join(_LATEX.get(character, character) for character in text)
@@ -114,38 +131,12 @@ def _cell(text: str) -> str:
     return f"{{}}{out}" if out.startswith(("[", "*")) else out
 
 
-_MINUS = re.compile(r"(?<![\w.])-(?=\d)")
-
-
-_POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]\d+)(?!\w)")  # 6.68e+09
-
-
-PUBLISHED = "published_"  # prefix of the searchers as published
-_PROPER_NAMES = {
-    "random_search": "random search",
-    "local_search": "local search",
-    "regularized_evolution": "regularized evolution",
-    "bananas": "BANANAS",
-    "nsga2": "NSGA-II",
-    "optuna": "Optuna",
-    "nevergrad": "Nevergrad",
-    "random_full": "random search",
-    "successive_halving": "successive halving",
-    "hyperband": "Hyperband",
-    "asha": "ASHA",
-}
-SEARCHER_NAMES = (*_PROPER_NAMES, *(f"{PUBLISHED}{name}" for name in _PROPER_NAMES))  # of the toolkit
-
-
 def proper_name(name: str) -> str:
     """What people call a searcher; a user's own is its name without underscores."""
     stem = name.removeprefix(PUBLISHED)
     if stem not in _PROPER_NAMES:
         return name.replace("_", " ")
     return _PROPER_NAMES[stem] + (" (published)" if name.startswith(PUBLISHED) else "")
-
-
-OTHERWISE = "†"
 
 
 def short_label(oracle: Oracle, name: str) -> str:

@@ -35,7 +35,7 @@ def usage() -> str:
 
 def main(arguments: Sequence[str]) -> None:
     words = [word for word in arguments if word != ALL]
-    if any(word.lstrip("+").startswith(("searcher=", "searcher._target_=")) for word in words):
+    if any(word.startswith(("searcher=", "searcher._target_=")) for word in words):
         if len(words) < len(arguments):
             raise ConfigError(f"{ALL} names every searcher; name one, or none")
         _race_one(words)
@@ -56,7 +56,7 @@ def _race_one(words: Sequence[str]) -> None:
 
 
 def _race_all(words: Sequence[str]) -> None:
-    if named := [word for word in words if word.lstrip("+").startswith(("searcher.", "name="))]:
+    if named := [word for word in words if word.startswith(("searcher.", "name="))]:
         raise ConfigError(f"{named[0]!r} is about one searcher; say which by searcher=NAME")
     configs = [parse_command_line([*words, f"searcher={name}"], FIDELITY_RACES) for name in FIDELITY_RACES.searchers]
     oracle = load(configs[0].table)

@@ -18,7 +18,7 @@ def run_experiment(config: FidelityConfig, oracle: Oracle | None = None) -> Resu
     """Carry out what is missing of an experiment and write its report; an error loses nothing finished."""
     oracle = oracle or load(config.table, quiet=True)
     with complete(config, oracle, results_folder(config, oracle)) as (_, store):
-        results = read_results(store.folder, range(config.seed, config.seed + config.runs), oracle)
+        results = read_results(store.folder, config.seeds, oracle)
         write_report([results], store, "summary")
         store.write("table2.csv", summary.as_csv(table2(results)).encode())
     return results

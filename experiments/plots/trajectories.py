@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from experiments.plots.looks import looks, wrapped_name
 from experiments.plots.style import canvas, plain_text
+from experiments.races.race import Race
 from experiments.results.incumbents import Curve, expected_best_of_n
+from experiments.results.judged import Judged
 from experiments.statistics.intervals import t_quantile
 from nasbench_ar import METRICS, Oracle
 
@@ -117,6 +119,13 @@ def _focus(axes: Axes, curves: Sequence[Curve], optimum: float | None, *, alone:
     low, high = min(edges), max(edges)
     margin = 0.05 * (high - low) or 0.5
     axes.set_ylim(low - margin, high + margin)
+
+
+def lines_of(oracle: Oracle, race: Race, judged: Judged | None, queries: int) -> dict[str, object]:
+    """The reference lines of a race, plain or judged."""
+    if judged is not None:
+        return judged.reference_lines(queries)
+    return reference_lines(oracle, race.objective, queries, race.table_seed)
 
 
 def reference_lines(oracle: Oracle, objective: str, queries: int, table_seed: object = "mean") -> dict[str, object]:

@@ -39,7 +39,7 @@ def complete(config: RunConfig, oracle: Oracle, parent: Path) -> Iterator[tuple[
     store = RunStore(parent / config.searcher_name)
     stored = race.to_config(config, oracle)
     with store.claim(stored, overwrite=config.overwrite):
-        wanted = range(config.seed, config.seed + config.runs)
+        wanted = config.seeds
         unit, mark, origin = str(stored.get("cost", "")).partition("; ")
         spent = f"{race.queries} queries each"
         if race.budget is not None:
@@ -55,7 +55,7 @@ def complete(config: RunConfig, oracle: Oracle, parent: Path) -> Iterator[tuple[
 
 def load_completed(race: Race, store: RunStore, config: RunConfig, oracle: Oracle) -> Runs:
     """The runs asked for; checked, since another command may have stored some of them long ago."""
-    return load_runs(store, race, range(config.seed, config.seed + config.runs), race.queries, oracle)
+    return load_runs(store, race, config.seeds, race.queries, oracle)
 
 
 def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, engine: Engine) -> None:

@@ -105,6 +105,10 @@ class RunConfig:
         return {key: value for key, value in self.searcher.items() if key != "_target_"}
 
     @property
+    def seeds(self) -> range:
+        return range(self.seed, self.seed + self.runs)
+
+    @property
     def parallel(self) -> Engine:
         return Engine(self.engine, self.jobs, self.dask)
 
@@ -244,21 +248,25 @@ def _searcher(pairs: Sequence[tuple[str, str]], front: Front) -> dict[str, Any]:
         if argument := key.partition(".")[2]:
             arguments[argument] = text if argument == "_target_" else any_value(key, text)
     names = [text for key, text in pairs if key == "searcher"]
-    if unknown := [name for name in names if name not in front.searchers]:
-        raise ConfigError(
-            f"unknown searcher {shown(unknown[0])}; known: {', '.join(front.searchers)}; "
-            "or your own by searcher._target_=my_module.MySearcher"
-        )
     if not names and "_target_" in arguments:
         return arguments
-    name = names[-1] if names else front.default
-    cls = front.searchers[name]
-    known = hyperparameters(cls)
+    settings = [named_searcher(name, front) for name in names or [front.default]][-1]
     for argument in arguments:
-        if argument not in (*known, "_target_"):
-            takes = ", ".join(known) or "none at all"
+        if argument not in settings:
+            takes = ", ".join(key for key in settings if key != "_target_") or "none at all"
+            name = names[-1] if names else front.default
             raise ConfigError(f"searcher {name} has no argument {shown(argument)}; it takes {takes}")
-    return {"_target_": target_of(cls), **known, **arguments}
+    return settings | arguments
+
+
+def named_searcher(name: str, front: Front = RACES) -> dict[str, Any]:
+    """`_target_` and default arguments of a searcher that a command knows by name."""
+    if name not in front.searchers:
+        raise ConfigError(
+            f"unknown searcher {shown(name)}; known: {', '.join(front.searchers)}; "
+            "or your own by searcher._target_=my_module.MySearcher"
+        )
+    return {"_target_": target_of(front.searchers[name]), **hyperparameters(front.searchers[name])}
 
 
 HELP = """{about}

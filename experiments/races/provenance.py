@@ -6,7 +6,7 @@ import ast
 import hashlib
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,54 +34,51 @@ def source_digest(cls: type) -> str:
     digest = hashlib.sha256()
     for name, path in sorted(_sources(cls).items()):
         digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
-    for part in _of_main(cls, set()):
+    for part in _of_main(cls, []):
         digest.update(part + b"\0")
     return digest.hexdigest()
 
 
-def _of_main(thing: Any, seen: set[int]) -> Iterator[bytes]:
+def _of_main(thing: Any, seen: list[Any]) -> Iterator[bytes]:
     """What a script or notebook contributes to a class: its code, and the functions, classes and values that it names.
 
     Other lines of a script decide nothing of what a searcher proposes; a notebook has no file.
     """
-    if id(thing) in seen:
+    if isinstance(thing, (type, types.FunctionType)) and thing.__module__ != "__main__":
         return
-    seen.add(id(thing))
+    if isinstance(thing, (type, types.FunctionType, list, dict, set)):
+        if any(thing is other for other in seen):
+            return
+        seen.append(thing)
+    parts: Iterable[Any] = ()
     if isinstance(thing, type):
-        if thing.__module__ == "__main__":
-            yield thing.__qualname__.encode()
-            for name, value in sorted(vars(thing).items()):
-                if name != "_abc_impl" and (not name.startswith("__") or callable(value)):
-                    yield name.encode()
-                    yield from _of_main(value, seen)
-            for base in thing.__bases__:
-                yield from _of_main(base, seen)
-    elif isinstance(thing, (classmethod, staticmethod)):
-        yield from _of_main(thing.__func__, seen)
-    elif isinstance(thing, property):
-        yield from _of_main(thing.fget, seen)
+        own = {n: v for n, v in vars(thing).items() if n != "_abc_impl" and (not n.startswith("__") or callable(v))}
+        parts = (thing.__qualname__, *(part for item in sorted(own.items()) for part in item), *thing.__bases__)
     elif isinstance(thing, types.FunctionType):
-        if thing.__module__ == "__main__":
-            yield from _of_main((thing.__defaults__, thing.__kwdefaults__), seen)
-            for code in _codes(thing.__code__):
-                yield code.co_code
-                yield from map(_constant, code.co_consts)
-                for name in code.co_names:
-                    yield name.encode()
-                    if name in thing.__globals__:
-                        yield from _of_main(thing.__globals__[name], seen)
-    elif not isinstance(thing, (types.ModuleType, types.BuiltinFunctionType)):
+        cells = (cell.cell_contents for cell in thing.__closure__ or ())
+        parts = (thing.__defaults__, thing.__kwdefaults__, *cells)
+        for code in _codes(thing.__code__):
+            named = (thing.__globals__.get(name) for name in code.co_names)
+            parts = (*parts, code.co_code, code.co_consts, code.co_names, *named)
+    elif isinstance(thing, (classmethod, staticmethod, property)):
+        parts = (thing.fget if isinstance(thing, property) else thing.__func__,)
+    elif isinstance(thing, dict):
+        parts = [part for item in thing.items() for part in item]
+    elif isinstance(thing, (list, tuple)):
+        parts = thing
+    if isinstance(thing, (set, frozenset)):  # their order differs from process to process
+        yield from sorted(b"".join(_of_main(item, seen)) for item in thing)
+    elif isinstance(thing, (str, bytes, int, float, complex, types.NoneType)):
+        yield repr(thing).encode()
+    elif parts or isinstance(thing, (list, tuple, dict)):
+        yield type(thing).__name__.encode()
+        for part in parts:
+            yield from _of_main(part, seen)
+    elif not isinstance(thing, (types.CodeType, types.ModuleType, types.BuiltinFunctionType)):
         try:
             yield pack(thing)
         except Exception:  # what no worker could get either, an open file for instance
             yield type(thing).__qualname__.encode()
-
-
-def _constant(value: Any) -> bytes:
-    """A constant of a function; sets by their sorted elements, since their order differs from process to process."""
-    if isinstance(value, types.CodeType):
-        return b""
-    return repr(sorted(map(repr, value)) if isinstance(value, frozenset) else value).encode()
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.races.complete import ranges
-from experiments.races.config import (
-    target_of,
-)
+from experiments.races.config import target_of
 from experiments.races.race import Race
 from experiments.races.store import Runs
 from experiments.results import summary
@@ -46,10 +44,13 @@ class Experiment:
     @property
     def curve(self) -> Curve:
         """Incumbents of all runs; under constraints or noise the true values of feasible ones."""
-        if self.judged is not None:
-            return Curve(self.name, self.judged.true)
-        maximize = bool(METRICS[self.race.objective].maximize)
-        return Curve(self.name, incumbents(self.runs.scores, maximize=maximize))
+        return curve_of(self.name, self.race, self.runs, self.judged)
+
+
+def curve_of(name: str, race: Race, runs: Runs, judged: Judged | None) -> Curve:
+    if judged is not None:
+        return Curve(name, judged.true)
+    return Curve(name, incumbents(runs.scores, maximize=bool(METRICS[race.objective].maximize)))
 
 
 def judged_experiment(name: str, race: Race, oracle: Oracle, folder: Path, runs: Runs) -> Experiment:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,10 @@ def read(folder: Path, oracle: Oracle | None = None) -> Stored:
     Raises:
         ResultsError: when it holds no finished run, when something in it is damaged, or when its table is gone.
     """
-    race, config = stored_race(folder)
+    return _read(folder, *stored_race(folder), oracle)
+
+
+def _read(folder: Path, race: Race, config: Mapping[str, Any], oracle: Oracle | None) -> Stored:
     store = RunStore(folder)
     seeds = store.stored()
     if not seeds:
@@ -72,18 +75,19 @@ def read_all(folders: Sequence[Path], shared: Sequence[str] = SHARED) -> list[St
         ResultsError: when a folder is given twice, when folders differ in what must be shared; as `read`.
     """
     places = [folder.resolve() for folder in folders]
-    first, _ = stored_race(folders[0])
+    races: list[tuple[Race, dict[str, Any]]] = []
     for folder, place in zip(folders, places, strict=True):
         if places.count(place) > 1:
             raise ResultsError(f"{folder} is given twice; give each result folder once")
-        here, there = stored_race(folder)[0].fingerprint, first.fingerprint
+        races.append(stored_race(folder))
+        here, there = races[-1][0].fingerprint, races[0][0].fingerprint
         differing = [f"{k} is {here.get(k)!r}, not {there.get(k)!r}" for k in shared if here.get(k) != there.get(k)]
         if differing:
             text = "; ".join(differing)
             raise ResultsError(f"{folder} and {folders[0]} share no axis: {text}; give folders that agree in it")
     stored: list[Stored] = []
-    for folder in folders:
-        stored.append(read(folder, stored[0].oracle if stored else None))
+    for folder, (race, config) in zip(folders, races, strict=True):
+        stored.append(_read(folder, race, config, stored[0].oracle if stored else None))
     names = [one.name for one in stored]
     return [replace(one, name=str(one.folder)) if names.count(one.name) > 1 else one for one in stored]
 

@@ -83,10 +83,9 @@ def with_values(start: Schema, values: Mapping[str, Any]) -> Schema:
 
 def value_for(kind: Any, key: str, text: str) -> Any:
     """Read `text` as a `kind`: bool, int, float, str, a list of these, one of them or None, or `Any`."""
-    options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    if types.NoneType in options and text.lower() == "null":
+    kind, null = _without_none(kind)
+    if null and text.lower() == "null":
         return None
-    [kind] = (option for option in options if option is not types.NoneType)
     if kind is Any:
         return any_value(key, text)
     if kind is str:
@@ -98,8 +97,7 @@ def value_for(kind: Any, key: str, text: str) -> Any:
             return [item(element) for element in value]
         raise ConfigError(f"{key}={shown(text)}: expected a list of numbers in brackets, as [1,2]")
     if not _is(kind, value):
-        null = "null or " if types.NoneType in options else ""
-        raise ConfigError(f"{key}={shown(text)}: expected {null}{_EXPECTED[kind]}")
+        raise ConfigError(f"{key}={shown(text)}: expected {'null or ' if null else ''}{_EXPECTED[kind]}")
     try:
         return kind(value)
     except OverflowError as error:
@@ -109,15 +107,12 @@ def value_for(kind: Any, key: str, text: str) -> Any:
 def checked_value(schema: Any, key: str, value: Any) -> Any:
     """Check a value that Python code gives for a key of a dataclass."""
     check_keys([key], known_keys(schema))
-    kind = _kind_of(schema, key)
-    options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    if Any in options or (value is None and types.NoneType in options):
+    kind, null = _without_none(_kind_of(schema, key))
+    if kind is Any or (null and value is None):
         return value
-    for option in options:
-        if option is not types.NoneType and _is(option, value):
-            return option(value)
-    expected = " or ".join("null" if option is types.NoneType else _EXPECTED[option] for option in options)
-    raise ConfigError(f"{key}={shown(value)}: expected {expected}")
+    if not _is(kind, value):
+        raise ConfigError(f"{key}={shown(value)}: expected {_EXPECTED[kind]}{' or null' if null else ''}")
+    return kind(value)
 
 
 def any_value(key: str, text: str) -> Any:
@@ -195,6 +190,14 @@ def _kind_of(schema: Any, key: str) -> Any:
     part, dot, rest = key.partition(".")
     kind = _kinds(schema)[part]
     return _kind_of(kind, rest) if dot else kind
+
+
+def _without_none(kind: Any) -> tuple[Any, bool]:
+    """A type, and whether None is allowed beside it."""
+    if not isinstance(kind, types.UnionType):
+        return kind, False
+    [other] = (option for option in typing.get_args(kind) if option is not types.NoneType)
+    return other, True
 
 
 def _is(kind: type, value: object) -> bool:
