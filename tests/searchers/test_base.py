@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -187,8 +185,3 @@ def test_create_lists_what_is_known() -> None:
 def test_hyperparameters_have_defaults() -> None:
     assert searchers.hyperparameters(SEARCHERS["random_search"]) == {}
     assert searchers.hyperparameters(SEARCHERS["local_search"]) == {"starts": 10, "improvement": "first"}
-
-
-def test_no_searcher_needs_torch_to_start() -> None:
-    code = "import sys, searchers; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
-from nasbench_ar import Architecture, SearchError
+from nasbench_ar import Architecture
 from searchers import LocalSearch
 from searchers.testing import SMALL, hilly, trajectory
 
@@ -58,12 +57,6 @@ def test_first_improvement_moves_at_once() -> None:
     first = searcher.ask()
     searcher.tell(first, 1.0)
     assert searcher.ask() in SMALL.neighbours(first)
-
-
-@pytest.mark.parametrize("arguments", [{"starts": 0}, {"improvement": "steepest"}])
-def test_bad_arguments(arguments: dict[str, Any]) -> None:
-    with pytest.raises(SearchError, match="expected"):
-        LocalSearch(SMALL, 0, **arguments)
 
 
 def test_an_equal_neighbour_is_no_improvement() -> None:

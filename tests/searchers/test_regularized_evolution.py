@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from nasbench_ar import NARES, SearchError
+from nasbench_ar import NARES
 from searchers import RegularizedEvolution
 from searchers.testing import SMALL, hilly
 
@@ -51,9 +49,3 @@ def test_patience_brings_in_a_stranger() -> None:
         searcher.history[neighbour] = 0.0
     assert searcher.ask() in searcher.history
     assert searcher.ask() not in searcher.history
-
-
-@pytest.mark.parametrize("argument", ["population", "tournament", "patience"])
-def test_bad_arguments(argument: str) -> None:
-    with pytest.raises(SearchError, match=argument):
-        RegularizedEvolution(SMALL, 0, **{argument: 0})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -148,34 +147,11 @@ def test_ashas_stopping_rate_raises_the_lowest_rung() -> None:
 @pytest.mark.parametrize(
     ("cls", "arguments", "message"),
     [
-        (SuccessiveHalving, {"eta": 1}, "eta=1: expected an integer of at least 2"),
         (SuccessiveHalving, {"configurations": 8}, "configurations=8: .* use 9 or more"),
         (Hyperband, {"least_epochs": 10}, "least_epochs=10: a whole training has only 9 epochs"),
-        (Hyperband, {"least_epochs": 0}, "least_epochs=0"),
         (Asha, {"early_stopping_rate": 3}, "early_stopping_rate=3: there are 3 rungs; use at most 2"),
-        (Asha, {"eta": 2.5}, "eta=2.5"),
     ],
 )
 def test_wrong_arguments(cls: Any, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(SearchError, match=message):
         cls(SMALL, 0, 9, **arguments)
-
-
-@pytest.mark.parametrize("arguments", [("space", 0, 9), (SMALL, -1, 9), (SMALL, 0, 0), (SMALL, True, 9)])
-def test_wrong_beginnings(arguments: Sequence[Any]) -> None:
-    with pytest.raises(SearchError):
-        RandomFull(*arguments)
-
-
-def test_best_is_the_best_score_at_any_epoch() -> None:
-    searcher = RandomFull(TINY, 0, 3)
-    with pytest.raises(SearchError, match="nothing was told"):
-        searcher.best()
-    a, b = TINY.from_index(0), TINY.from_index(1)
-    searcher.tell(a, 2, [1, 7, 2])
-    searcher.tell(b, 0, [6])
-    assert searcher.best() == (a, 7)
-    searcher.tell(b, 1, [6, 7])
-    assert searcher.best() == (a, 7)  # the first of equal ones
-    searcher.tell(a, 0, [1])  # less than is known already
-    assert searcher.history[a].tolist() == [1, 7, 2]

@@ -39,6 +39,7 @@ class Scripted(FidelitySearcher):
     [
         ({"space": "all"}, "space='all': expected a nasbench_ar.SearchSpace"),
         ({"seed": -1}, "seed=-1: expected an integer of at least 0"),
+        ({"seed": True}, "seed=True: expected an integer of at least 0"),
         ({"epochs": 0}, "epochs=0: expected an integer of at least 1"),
         ({"epochs": 2.0}, "epochs=2.0: expected an integer of at least 1"),
     ],
