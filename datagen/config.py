@@ -17,9 +17,8 @@ from typing import Any
 
 from datagen.profiles import PROFILES
 from nasbench_ar import SearchSpace
-from nasbench_ar.errors import ConfigError, shown
+from nasbench_ar.errors import ConfigError, quotable, shown
 from nasbench_ar.system import checked_json as checked
-from nasbench_ar.system.checked_json import quotable
 from nasbench_ar.system.engine import ENGINES
 from nasbench_ar.system.key_values import check_keys, known_keys, read_words, split_words, with_values
 

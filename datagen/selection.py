@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 from nasbench_ar import Architecture, SearchSpace
-from nasbench_ar.errors import ConfigError, SpaceError, shown
-from nasbench_ar.system.checked_json import one_line, quotable
+from nasbench_ar.errors import ConfigError, SpaceError, one_line, quotable, shown
 
 MOST_SEEDS = 10_000  # in one range
 _COMMA = re.compile(r",(?![^\[]*\])")  # not within brackets

@@ -25,8 +25,7 @@ from datagen.selection import select_seeds
 from datagen.store.failures import Failure, utc_time
 from datagen.store.folder import LEASE_SECONDS, EntryStore
 from datagen.workers.progress import HOUR_SECONDS, Rate, Running, Status, look
-from nasbench_ar.errors import ConfigError
-from nasbench_ar.system.checked_json import quotable
+from nasbench_ar.errors import ConfigError, quotable
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.key_values import parse_words
 

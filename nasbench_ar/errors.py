@@ -26,6 +26,17 @@ def first_line(error: Exception, most: int = 300) -> str:
     return (lines[0] if lines else type(error).__name__)[:most]
 
 
+def quotable(value: object, most: int = 200) -> str:
+    """What a user typed, for a message: one short line as it is, anything else as `repr` writes it."""
+    if isinstance(value, str) and value.isprintable() and len(value) <= most:
+        return value
+    return shown(value, most)
+
+
+def one_line(error: Exception, most: int = 200) -> str:
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
 class SpaceError(NasbenchError, ValueError):
     """An architecture, index or id that the search space does not contain."""
 

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from datagen.images.splits import Dataset, as_split, cut, hold_out
 from datagen.seeds import derive
-from nasbench_ar.errors import DataError
-from nasbench_ar.system.checked_json import one_line
+from nasbench_ar.errors import DataError, one_line
 from nasbench_ar.system.npz import read_npz
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_ar.errors import DataError
+from nasbench_ar.errors import DataError, one_line
 from nasbench_ar.metrics import CORRUPTIONS, SEVERITIES
-from nasbench_ar.system.checked_json import MOST_CLASSES, one_line
+from nasbench_ar.system.checked_json import MOST_CLASSES
 from nasbench_ar.system.npz import read_npz
 
 if TYPE_CHECKING:

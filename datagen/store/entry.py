@@ -24,7 +24,7 @@ import numpy as np
 from datagen.store.identity import content_hash, hash_matches
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.arrays import BoolArray, FloatArray
-from nasbench_ar.errors import NasbenchError, ResultsError, shown
+from nasbench_ar.errors import NasbenchError, ResultsError, one_line, shown
 from nasbench_ar.metrics import CORRUPTIONS, CURVES, SEVERITIES
 from nasbench_ar.system import checked_json as checked
 
@@ -104,7 +104,7 @@ def read_entry(path: Path) -> Entry:
     try:
         return _entry(content)
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error, NasbenchError) as error:
-        problem = f"{type(error).__name__}: {checked.one_line(error)}"
+        problem = f"{type(error).__name__}: {one_line(error)}"
         raise ResultsError(f"{path} is no whole entry ({problem}); {remedy}") from error
 
 

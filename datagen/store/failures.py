@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nasbench_ar.errors import ResultsError, shown
+from nasbench_ar.errors import ResultsError, one_line, shown
 from nasbench_ar.system import checked_json as checked
 
 FORMAT = "datagen-failure"
@@ -55,7 +55,7 @@ class Failure:
 
 
 def read_failure(path: Path) -> Failure | None:
-    """None where there is no file; one of the first form, `{"arch", "seed", "reason"}`, counts as one attempt."""
+    """None where there is no file."""
     remedy = "remove it, and the training is tried again"
     try:
         content = json.loads(path.read_bytes())
@@ -66,15 +66,12 @@ def read_failure(path: Path) -> Failure | None:
     except (ValueError, RecursionError) as error:
         raise ResultsError(f"{path} is damaged: not valid JSON ({error}); {remedy}") from error
     try:
-        if isinstance(content, dict) and "reason" in content and "format" not in content:
-            old = {"time": "", "host": "", "device": "", "error": checked.text(content["reason"])}
-            return Failure(checked.line(content["arch"]), checked.count(content["seed"]), attempts=1, errors=(old,))
         if content["format"] != FORMAT or content["format_version"] != FORMAT_VERSION:
             found = f"{shown(content['format'])} version {shown(content['format_version'])}"
             raise ResultsError(f"{path} has format {found}; this release reads {FORMAT!r} version {FORMAT_VERSION}")
         return _failure(content)
     except (KeyError, TypeError, ValueError) as error:
-        problem = f"{type(error).__name__}: {checked.one_line(error)}"
+        problem = f"{type(error).__name__}: {one_line(error)}"
         raise ResultsError(f"{path} is no whole failure ({problem}); {remedy}") from error
 
 

@@ -29,7 +29,7 @@ from datagen.store.entry import Entry, read_entry
 from datagen.store.failures import Failure, read_failure
 from datagen.store.identity import content_hash, differences, hash_matches
 from nasbench_ar.architecture import Architecture
-from nasbench_ar.errors import ResultsError, WriteError, shown
+from nasbench_ar.errors import ResultsError, WriteError, one_line, shown
 from nasbench_ar.space import SearchSpace
 from nasbench_ar.system import checked_json as checked
 from nasbench_ar.system.files import STALE_SECONDS, sweep_partials, write_atomically, write_first
@@ -109,7 +109,7 @@ class EntryStore:
         try:
             _check(content)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            problem = f"{type(error).__name__}: {checked.one_line(error)}"
+            problem = f"{type(error).__name__}: {one_line(error)}"
             raise ResultsError(f"{path} is damaged: {problem}; restore it") from error
         return content
 

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from nasbench_ar.errors import shown
-from nasbench_ar.system.checked_json import quotable
+from nasbench_ar.errors import quotable, shown
 
 if TYPE_CHECKING:
     from datagen.config import RunConfig

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from datagen.store.identity import differences
-from nasbench_ar.errors import ResultsError, WriteError, shown
+from nasbench_ar.errors import ResultsError, WriteError, one_line, shown
 from nasbench_ar.system import checked_json as checked
 from nasbench_ar.system.files import write_atomically
 
@@ -61,7 +61,7 @@ def load_checkpoint(path: Path, identity: Mapping[str, Any] | None = None) -> di
     except MemoryError:
         raise
     except Exception as error:  # its unpickler and archive reader may raise anything on garbage
-        raise ResultsError(f"{path} is no whole checkpoint ({checked.one_line(error)}); {remedy}") from error
+        raise ResultsError(f"{path} is no whole checkpoint ({one_line(error)}); {remedy}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ResultsError(f"{path} is no checkpoint of this version; {remedy}")
     if not _matches(content, content.pop("digest", None)):
@@ -69,7 +69,7 @@ def load_checkpoint(path: Path, identity: Mapping[str, Any] | None = None) -> di
     try:
         _check(content)
     except (KeyError, TypeError, ValueError) as error:
-        problem = f"{type(error).__name__}: {checked.one_line(error)}"
+        problem = f"{type(error).__name__}: {one_line(error)}"
         raise ResultsError(f"{path} is no whole checkpoint ({problem}); {remedy}") from error
     if identity is not None and (found := differences(content["identity"], identity)):
         raise ResultsError(f"{path} is of another training ({'; '.join(found)}); remove it or use another store=")

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datagen.planning.memory import MemorySettings, estimate_memory
-from nasbench_ar.errors import ResultsError
+from nasbench_ar.errors import ResultsError, one_line
 from nasbench_ar.system import checked_json as checked
 from nasbench_ar.system.files import write_atomically
 from nasbench_ar.system.process import Process
@@ -163,7 +163,7 @@ def _read(path: Path) -> list[Ticket]:
         return []
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         remedy = "remove it when no training runs on this machine"
-        raise ResultsError(f"{path} is damaged ({checked.one_line(error)}); {remedy}") from error
+        raise ResultsError(f"{path} is damaged ({one_line(error)}); {remedy}") from error
 
 
 def _ticket(content: Any) -> Ticket:

@@ -1,4 +1,4 @@
-"""Checks of values from a store's JSON files, and quoting of files and words in messages.
+"""Checks of values from a store's JSON files.
 
 A check returns its value or raises ValueError. `json` reads NaN, infinities and integers of
 any length, and `int` and `float` turn text and truth values into numbers; a damaged file
@@ -64,14 +64,3 @@ def process(content: Any) -> Process:
         pid=count(content["pid"], MOST_PID),
         started=None if started is None else count(started),
     )
-
-
-def quotable(value: object, most: int = 200) -> str:
-    """What a user typed, for a message: one short line as it is, anything else as `repr` writes it."""
-    if isinstance(value, str) and value.isprintable() and len(value) <= most:
-        return value
-    return shown(value, most)
-
-
-def one_line(error: Exception, most: int = 200) -> str:
-    return " ".join(str(error).split())[:most] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Failures on disk: counts, the old form, damage."""
+"""Failures on disk: counts, damage."""
 
 from __future__ import annotations
 
@@ -37,13 +37,6 @@ def test_none(tmp_path: Path) -> None:
     assert read_failure(tmp_path / "f.json") is None
 
 
-def test_the_first_form_is_one_attempt(tmp_path: Path) -> None:
-    (tmp_path / "f.json").write_text('{"arch": "1-1", "seed": 2, "reason": "out of memory"}')
-    found = read_failure(tmp_path / "f.json")
-    assert found
-    assert (found.arch, found.seed, found.attempts, found.last_error) == ("1-1", 2, 1, "out of memory")
-
-
 def whole(**changes: Any) -> str:
     return json.dumps({**json.loads(Failure("1-1", 0).to_bytes()), **changes})
 
@@ -54,7 +47,6 @@ def whole(**changes: Any) -> str:
         ("", "is damaged: not valid JSON"),
         ("[]", "is no whole failure"),
         ("{}", "is no whole failure"),
-        ('{"reason": 1}', "is no whole failure .ValueError: 1 is no text"),
         (
             '{"format": "datagen-failure", "format_version": 2}',
             "format 'datagen-failure' version 2; this release reads",
@@ -64,6 +56,7 @@ def whole(**changes: Any) -> str:
         (whole(attempts=float("inf")), "inf is no whole number"),
         (whole(interruptions=-1), "-1 is no whole number"),
         (whole(arch="1\n1"), "is no line of text"),
+        (whole(errors=[{"time": "", "host": "", "device": "", "error": 1}]), "1 is no text"),
     ],
 )
 def test_damage(tmp_path: Path, content: str, message: str) -> None:
