@@ -10,8 +10,8 @@ Keys: `store` (one, or a comma list of stores with one protocol and the same ima
 for a table, a name ending in .jsonl for the authors' format), `name` of the table (the
 folder's), `masks` (false: bit masks of the test images beside the table), `conflicts`
 (error; first: where two stores have different results of one training, the first store's is
-taken), `replace` (false: what a table there holds is kept, and only new trainings are
-read and added; true: it is written anew).
+taken), `replace` (false: a table there is written anew if the stores still have all of its
+trainings; true: in any case).
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from numpy.typing import NDArray
 from datagen.config import AttackConfig, TrainConfig
 from datagen.store.folder import EntryStore
 from datagen.store.merge import SHOWN, Merged, merge
-from datagen.store.rows import Facts, OldRows, Row, row_of_entry, unknown_metrics
+from datagen.store.rows import ENTRY_LABEL, Facts, Row, row_of_entry, unknown_metrics
 from nasbench_ar import METRICS, Table, TableWriter
 from nasbench_ar.errors import ConfigError, ResultsError, TableError
 from nasbench_ar.masks import FILE as MASKS_FILE
-from nasbench_ar.masks import Masks, load_masks
+from nasbench_ar.masks import Masks
 from nasbench_ar.release.writer import release_gaps, write_release
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.key_values import parse_words
@@ -59,19 +59,14 @@ class Exported:
 
     Attributes:
         notes: what the table has no room for or lacks, a line each.
-        new: trainings that were read from entries.
-        kept: trainings that the table held already.
         identical: entries left out because another store has the same.
         conflicts: trainings with different results in several stores, the first store's taken.
     """
 
     table: Table
     notes: list[str]
-    new: int
-    kept: int
     identical: int
     conflicts: list[str]
-    changed: bool
 
 
 def export_table(
@@ -83,22 +78,19 @@ def export_table(
     masks: bool | None = None,
     conflicts: str = "error",
 ) -> Exported:
-    """Write all entries of some stores as a table, or add to the table what is new.
-
-    The outcome equals, array for array, that of an export from scratch: rows whose entry has
-    the same hash are taken from the table instead of from the entry.
+    """Write all entries of some stores as a table; one that is there is written anew.
 
     Args:
         stores: where the entries are.
         out: folder of the table.
         name: of the table; by default as it is, or the folder's.
-        replace: write it anew, even over another table.
+        replace: write it even over a table that has what the stores have not.
         masks: whether to write bit masks beside it; by default if they are there already.
         conflicts: `error`, or `first` to take the first store's result.
 
     Raises:
         ResultsError: when a store is damaged, all are empty, or they do not go together.
-        TableError: when the table cannot be written, or another one is there.
+        TableError: when the table cannot be written, or the one there would lose trainings.
     """
     stores = [stores] if isinstance(stores, EntryStore) else list(stores)
     merged = merge(stores)
@@ -110,59 +102,32 @@ def export_table(
             f"{len(merged.conflicts)} trainings have different results in several stores; conflicts=first takes the "
             f"first store's: {'; '.join(merged.conflicts[:SHOWN])}{more}"
         )
-    held = None if replace else _open_held(out, merged)
-    has_masks = (out / MASKS_FILE).exists()
-    wanted = has_masks and not replace if masks is None else masks
-    if held is not None and wanted:
-        held.masks = _masks_of(held.table)
-    known = set() if held is None else set(held.by_hash)
-    new = sum(listed.sha256 not in known for listed in merged.listed)
-    counts = {"new": new, "kept": len(merged.listed) - new, "identical": merged.identical}
-    if (
-        held is not None
-        and not new
-        and name in (None, held.table.name)
-        and (held.masks is not None) == has_masks == wanted
-    ):
-        return Exported(held.table, held.table.meta["notes"], **counts, conflicts=merged.conflicts, changed=False)
-    name = name or (out.resolve().name if held is None else held.table.name)
-    usable = held if held is None or not wanted or held.masks is not None else None
-    facts = _write(merged, out, name, usable, wanted, stores)
-    return Exported(Table(out), facts.notes(), **counts, conflicts=merged.conflicts, changed=True)
+    if out.exists() and not replace:
+        old = Table(out)
+        _refuse_loss(old, merged)
+        name = name or old.name
+        masks = (out / MASKS_FILE).exists() if masks is None else masks
+    facts = _write(merged, out, name or out.resolve().name, bool(masks), stores)
+    return Exported(Table(out), facts.notes(), merged.identical, merged.conflicts)
 
 
-def _open_held(out: Path, merged: Merged) -> OldRows | None:
-    if not out.exists():
-        return None
-    table = Table(out)
+def _refuse_loss(old: Table, merged: Merged) -> None:
     remedy = "choose another out=, or say replace=true"
-    if any(table.meta["source"].get(key) != merged.manifest[key] for key in HASHES):
-        raise TableError(f"{out} exists already and is another table ({table.title}); {remedy}")
-    held = OldRows(table)
-    lost = table.rows - len(set(held.by_hash) & {listed.sha256 for listed in merged.listed})
+    if any(old.meta["source"].get(key) != merged.manifest[key] for key in HASHES):
+        raise TableError(f"{old.folder} exists already and is another table ({old.title}); {remedy}")
+    hashes = set(old.label(ENTRY_LABEL).tolist()) if ENTRY_LABEL in old.label_names else set()
+    lost = old.rows - len(hashes & {listed.sha256 for listed in merged.listed})
     if lost:
         raise TableError(
-            f"{out} exists already, and {lost} of its {table.rows} trainings are not in the stores, or not with the "
-            f"same entry; {remedy}"
+            f"{old.folder} exists already, and {lost} of its {old.rows} trainings are not in the stores, or not with "
+            f"the same entry; {remedy}"
         )
-    return held
 
 
-def _masks_of(table: Table) -> Masks | None:
-    try:
-        return load_masks(table)
-    except TableError:  # the entries give them again
-        return None
-
-
-def _write(
-    merged: Merged, out: Path, name: str, old: OldRows | None, masks: bool, stores: Sequence[EntryStore]
-) -> Facts:
+def _write(merged: Merged, out: Path, name: str, masks: bool, stores: Sequence[EntryStore]) -> Facts:
     manifest = merged.manifest
     facts = Facts(known=len({listed.architecture for listed in merged.listed}), size=merged.space.size)
     data = manifest["dataset"]
-    if old is not None:
-        facts.left_out |= set(old.table.meta["source"].get("left_out", ()))
     bits: dict[str, list[NDArray[np.uint8]]] = {}
     with TableWriter(
         out,
@@ -187,12 +152,9 @@ def _write(
         replace=True,
     ) as writer:
         for listed in merged.listed:
-            if old is not None and listed.sha256 in old.by_hash:
-                row = old.row(old.by_hash[listed.sha256])
-            else:
-                entry = merged.read(listed)
-                row = row_of_entry(entry, listed.sha256)
-                facts.left_out |= unknown_metrics(entry)
+            entry = merged.read(listed)
+            row = row_of_entry(entry, listed.sha256)
+            facts.left_out |= unknown_metrics(entry)
             facts.count(row)
             writer.add(
                 listed.architecture,
@@ -266,7 +228,7 @@ def export(words: list[str]) -> str:
     else:
         options = {key: given[key] for key in ("replace", "masks", "conflicts")}
         exported = export_table(stores, out, name=given["name"] or None, **options)
-        lines = [f"{out}: {exported.table.title}", f"  {_what_was_done(exported)}"]
+        lines = [f"{out}: {exported.table.title}"]
     if exported.identical:
         lines.append(f"  {exported.identical} entries left out: another store has the same")
     lines += [f"  the first store's is taken: {conflict}" for conflict in exported.conflicts]
@@ -275,12 +237,6 @@ def export(words: list[str]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     return run_command(export, arguments)
-
-
-def _what_was_done(exported: Exported) -> str:
-    if not exported.changed:
-        return f"nothing new: all {exported.kept} trainings are in the table already"
-    return f"{exported.new} new trainings, {exported.kept} already in the table"
 
 
 def split_stores(text: str) -> list[str]:

@@ -49,7 +49,7 @@ def build(archive: Path, folder: Path) -> None:
         store = Path(unpacked) / NAME  # its name is kept in the table
         pack.extractall(store, filter="data")
         exported = export_table(EntryStore(store), folder, name=NAME, replace=True, masks=True)
-    print(f"{folder}: {exported.new} trainings; {' '.join(exported.notes)}")
+    print(f"{folder}: {exported.table.rows} trainings; {' '.join(exported.notes)}")
 
 
 def main() -> None:

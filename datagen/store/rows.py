@@ -1,4 +1,4 @@
-"""Rows of a table: from an entry, or from an older table that already holds the entry."""
+"""Rows of a table, each from an entry, and what is said about all of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen.store.entry import Entry
-from nasbench_ar import METRICS, Table
+from nasbench_ar import METRICS
 from nasbench_ar.arrays import FloatArray
-from nasbench_ar.masks import Masks
 from nasbench_ar.metrics import CURVES
 
 SECONDS_A_DAY = 86_400
@@ -20,7 +19,7 @@ FLAG_PREFIX = "sanity_"
 
 @dataclass(frozen=True)
 class Row:
-    """What `TableWriter.add` takes of one training, and packed bit masks by attack, if asked for."""
+    """What `TableWriter.add` takes of one training, and packed bit masks by attack."""
 
     scalars: dict[str, float]
     curves: dict[str, FloatArray]
@@ -28,7 +27,7 @@ class Row:
     corruption_loss: FloatArray | None
     flags: dict[str, bool]
     labels: dict[str, str]
-    bits: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+    bits: dict[str, NDArray[np.uint8]]
 
 
 def row_of_entry(entry: Entry, sha256: str) -> Row:
@@ -56,39 +55,6 @@ def row_of_entry(entry: Entry, sha256: str) -> Row:
 def on_gpu(entry: Entry) -> bool:
     """Whether the training's time counts in GPU-days."""
     return str(entry.provenance["hardware"]["device"]).startswith("cuda")
-
-
-class OldRows:
-    """The rows of a table that `datagen.export` made earlier, verified, by the hash of the entry behind each."""
-
-    def __init__(self, table: Table) -> None:
-        table.verify()
-        self.table = table
-        self.masks: Masks | None = None
-        hashes = table.label(ENTRY_LABEL).tolist() if ENTRY_LABEL in table.label_names else []
-        self.by_hash: dict[str, int] = {text: row for row, text in enumerate(hashes)}
-        self._scalars = {name: np.asarray(table.scalar(name)) for name in table.scalar_names}
-        self._curves = {name: table.curve(name) for name in table.curve_names}
-        self._cells = {kind: table.corruptions(kind) for kind in table.corruption_kinds}
-        self._flags = {name: table.flag(name) for name in table.flag_names}
-        self._labels = {name: table.label(name) for name in table.label_names}
-
-    def row(self, number: int) -> Row:
-        cells = {kind: _present(grid[number]) for kind, grid in self._cells.items()}
-        masks = self.masks
-        return Row(
-            scalars={name: float(v[number]) for name, v in self._scalars.items() if not np.isnan(v[number])},
-            curves={name: np.array(curve[number]) for name, curve in self._curves.items()},
-            corruption_acc=cells.get("acc"),
-            corruption_loss=cells.get("loss"),
-            flags={name: bool(marks[number]) for name, marks in self._flags.items()},
-            labels={name: str(texts[number]) for name, texts in self._labels.items()},
-            bits={} if masks is None else {name: bits[number] for name, bits in masks.bits.items()},
-        )
-
-
-def _present(grid: FloatArray) -> FloatArray | None:
-    return None if np.isnan(grid).all() else np.array(grid)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from datagen import export
 from datagen.config import AttackConfig, TrainConfig
 from datagen.export import definitions, export_release, export_table
 from datagen.store.folder import EntryStore
-from nasbench_ar import METRICS, Oracle, ResultsError, TableError
+from nasbench_ar import METRICS, Oracle, ResultsError, Table, TableError
+from nasbench_ar.masks import load_masks
 from nasbench_ar.metrics import CURVES
 from nasbench_ar.release.importer import import_release
 from tests.datagen.conftest import Command
 from tests.datagen.synthetic_entries import DATASET, PROTOCOL, SPACE, make_entry, make_store
+
+ARCHS = list(SPACE)
 
 
 def filled(folder: Path, *, corruptions: bool = False, device: str = "cuda") -> EntryStore:
@@ -69,9 +73,6 @@ def test_a_partial_store_with_two_seeds(tmp_path: Path) -> None:
     assert oracle.flag("sanity_robust_above_clean")[3]
     assert table.meta["notes"] == notes
     assert "Partial: 2 of the 16 architectures of the space have been trained." in notes
-    store.save(make_entry(SPACE.from_index(1)))
-    added = export_table(store, tmp_path / "mine")
-    assert any("test_aa_standard_acc" in note for note in added.notes), "of the trainings that were there already"
 
 
 def test_processor_time_is_not_called_gpu_days(tmp_path: Path) -> None:
@@ -140,12 +141,7 @@ def test_the_command(tmp_path: Path, command: Command) -> None:
     code, out, err = command(*words, main=export.main)
     assert (code, err) == (0, "")
     assert "made by datagen: toy.npz, 16 trainings, protocol " in out
-    code, out, _ = command(*words, main=export.main)
-    assert code == 0
-    assert "nothing new: all 16 trainings are in the table already" in out
-    code, out, _ = command(*words, "replace=true", "name=second", main=export.main)
-    assert code == 0
-    assert "16 new trainings, 0 already in the table" in out
+    assert command(*words, main=export.main) == (0, out, "")
     code, out, _ = command(f"store={store}", f"out={tmp_path / 'mine.jsonl'}", main=export.main)
     assert code == 0
     assert "in the authors' format" in out
@@ -192,3 +188,75 @@ def test_an_unwritable_place(tmp_path: Path) -> None:
         export_table(filled(tmp_path / "store"), tmp_path / "file/mine")
     assert PROTOCOL["version"] == 1
     assert DATASET["name"] == "toy.npz"
+
+
+# -- exporting again -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_a_store_that_grew_replaces_its_table(masks: bool, tmp_path: Path) -> None:
+    store, table = make_store(tmp_path / "store"), tmp_path / "table"
+    store.save(make_entry(ARCHS[3], seed=1))
+    export_table(store, table, name="first", masks=masks)
+    store.save(make_entry(ARCHS[3]))
+    store.save(make_entry(ARCHS[1], corruptions=True))
+    grown = export_table(store, table)
+    scratch = export_table(store, tmp_path / "scratch", name="first", masks=masks)
+    assert grown.table.meta == scratch.table.meta
+    assert (grown.table.rows, grown.table.name, grown.notes) == (3, "first", scratch.notes)
+    assert (table / "masks.npz").exists() == masks
+    if masks:
+        assert (table / "masks.npz").read_bytes() == (tmp_path / "scratch/masks.npz").read_bytes()
+        found = load_masks(table)
+        for row, (index, seed) in enumerate(zip(found.arch_index, found.seeds, strict=True)):
+            entry = make_entry(SPACE.from_index(int(index)), seed=int(seed), corruptions=bool(index == 1))
+            np.testing.assert_array_equal(found.standing("cw")[row], entry.masks["cw"])
+
+
+def test_masks_and_name_as_asked_for(tmp_path: Path) -> None:
+    store, table = filled(tmp_path / "store"), tmp_path / "table"
+    export_table(store, table)
+    with pytest.raises(TableError, match="has no masks.npz; export the table again with masks=true"):
+        load_masks(table)
+    export_table(store, table, masks=True)
+    assert load_masks(table).attacks == ("clean", "pgd", "cw", "apgd-t")
+    (table / "masks.npz").write_bytes(b"PK")
+    (table / "curves/val_loss.npy").write_bytes(b"damaged")
+    export_table(store, table).table.verify()
+    assert load_masks(table).images == 40
+    assert export_table(store, table, masks=False, name="second").table.name == "second"
+    assert not (table / "masks.npz").exists()
+    export_table(store, table, masks=True)
+    assert export_table(store, table, replace=True).table.name == "table", "as if nothing had been there"
+    assert not (table / "masks.npz").exists()
+
+
+def test_a_table_never_loses_trainings_unasked(tmp_path: Path) -> None:
+    store, table = make_store(tmp_path / "store"), tmp_path / "table"
+    for architecture in ARCHS[:2]:
+        store.save(make_entry(architecture))
+    before = export_table(store, table).table.content_hash
+    store.entry_path(ARCHS[1], 0).unlink()
+    with pytest.raises(TableError, match=r"1 of its 2 trainings are not in the stores.*replace=true"):
+        export_table(store, table)
+    store.save(make_entry(ARCHS[1], test_loss=0.25))
+    with pytest.raises(TableError, match="or not with the same entry"):
+        export_table(store, table)
+    assert Table(table).content_hash == before
+    assert export_table(store, table, replace=True).table.rows == 2
+
+
+def test_another_table_is_never_replaced_unasked(tmp_path: Path) -> None:
+    store, other = filled(tmp_path / "store"), EntryStore(tmp_path / "other")
+    export_table(store, tmp_path / "table")
+    other.claim("toy", {**PROTOCOL, "version": 2}, DATASET)
+    entry = make_entry(ARCHS[0])
+    changes = {"protocol_sha256": other.manifest()["protocol_sha256"]}
+    other.save(replace(entry, provenance={**entry.provenance, **changes}))
+    with pytest.raises(TableError, match="exists already and is another table"):
+        export_table(other, tmp_path / "table")
+    (tmp_path / "something").mkdir()
+    with pytest.raises(TableError, match="is not a table"):
+        export_table(store, tmp_path / "something")
+    with pytest.raises(TableError, match="something else than a table"):
+        export_table(store, tmp_path / "something", replace=True)

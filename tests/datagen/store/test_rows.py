@@ -1,18 +1,14 @@
-"""Rows of entries by hand, rows of an older table, and what is said about them."""
+"""Rows of entries by hand, and what is said about them."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pytest
 
-from datagen.export import export_table
-from datagen.store.rows import Facts, OldRows, Row, row_of_entry, unknown_metrics
+from datagen.store.rows import Facts, Row, row_of_entry, unknown_metrics
 from nasbench_ar.metrics import CURVES, METRICS
-from tests.datagen.synthetic_entries import SPACE, make_entry, make_store
+from tests.datagen.synthetic_entries import SPACE, make_entry
 
 ARCHS = list(SPACE)
 
@@ -45,43 +41,8 @@ def test_a_processor_has_no_gpu_days_and_long_names_are_cut() -> None:
     assert row.labels["gpu_type"] == "CPU " + "x" * 196
 
 
-def test_rows_of_an_older_table_are_those_of_the_entries(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store")
-    entries = [
-        make_entry(ARCHS[0], corruptions=True),
-        make_entry(ARCHS[1], device="cpu"),
-        make_entry(ARCHS[2], seed=1),
-    ]
-    for entry in entries:
-        store.save(entry)
-    held = OldRows(export_table(store, tmp_path / "table").table)
-    assert sorted(held.by_hash.values()) == [0, 1, 2]
-    for entry in entries:
-        sha256 = json.loads(store.entry_path(entry.architecture, entry.seed).read_bytes())["sha256"]
-        found, wanted = held.row(held.by_hash[sha256]), row_of_entry(entry, sha256)
-        assert found.scalars == pytest.approx(wanted.scalars)
-        for kind in ("corruption_acc", "corruption_loss"):
-            np.testing.assert_array_equal(getattr(found, kind), getattr(wanted, kind))
-        assert (found.flags, found.labels) == (wanted.flags, wanted.labels)
-        assert all((found.curves[name] == wanted.curves[name]).all() for name in CURVES)
-
-
-def test_what_is_added_is_counted_as_if_all_were_new(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store")
-    store.save(make_entry(ARCHS[0], corruptions=True, seed=1))
-    store.save(make_entry(ARCHS[1], device="cpu"))
-    export_table(store, tmp_path / "table")
-    store.save(make_entry(ARCHS[2]))
-    added, anew = export_table(store, tmp_path / "table"), export_table(store, tmp_path / "anew")
-    assert (added.kept, added.new) == (2, 1)
-    assert added.notes == anew.notes
-    assert added.notes[1] == "1 of 3 trainings ran on a processor and have no time in GPU-days."
-    assert added.notes[-1] == "1 of 3 entries failed a sanity check (flags sanity_*)."
-    assert not any("corrupt" in note for note in added.notes)
-
-
 def test_nothing_is_said_of_a_complete_table_that_lacks_nothing() -> None:
-    whole = Row({"training_time_gpu_days": 1.0}, {}, np.zeros((19, 5)), np.zeros((19, 5)), {"sanity_a": False}, {})
+    whole = Row({"training_time_gpu_days": 1.0}, {}, np.zeros((19, 5)), np.zeros((19, 5)), {"sanity_a": False}, {}, {})
     facts = Facts(known=1, size=1)
     facts.count(whole)
     assert facts.notes() == []
