@@ -267,6 +267,16 @@ def test_corruptions_of_ones_own(words: list[str], tmp_path: Path, command: Comm
         ("train.epoch=3", "unknown key 'train.epoch'; did you mean train.epochs"),
         ("device=tpu", "device=tpu: expected auto, cpu, cuda"),
         ("profile=cifar10 data.source=cifar10 data.folder=nowhere", "no intact CIFAR-10 in nowhere"),
+        ("jobs=0", "jobs=0: expected a number of processes"),
+        ("lease=0", "lease=0.0: expected a number of seconds above 0"),
+        ("attempts=0", "attempts=0: expected an integer of at least 1"),
+        ("hours=-1", "hours=-1.0: expected null or a number above 0"),
+        ("engine=slurm", "engine=slurm: expected one of loky, dask"),
+        ("dask=tcp://here:1", "it goes with engine=dask and without jobs="),
+        ("seeds=2-1", "seeds=2-1: expected numbers and ranges such as 0,2-4"),
+        ("seeds=a", "seeds=a: expected numbers"),
+        ("seeds=0-1 seed=1", "seed=1 and seeds=0-1: give one of them"),
+        ("engine=dask dask=nowhere.json", "neither an address such as tcp://host:8786 nor a scheduler's file"),
     ],
 )
 def test_user_errors_are_one_line(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from numpy.typing import NDArray
 
 from experiments.races.store import MARK, RunStore, mark_of
@@ -26,6 +28,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv(HOME_VARIABLE, str(folder))
     return folder
+
+
+@pytest.fixture
+def real_pdf() -> None:
+    """For tests that look at a `.pdf`: it is drawn.  Half the time of these tests would go into its fonts."""
+
+
+@pytest.fixture(autouse=True)
+def _quick_pdf(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(self: FigureCanvasPdf, stream: BinaryIO, **_: object) -> None:
+        stream.write(b"%PDF-")
+
+    if "real_pdf" not in request.fixturenames:
+        monkeypatch.setattr(FigureCanvasPdf, "print_pdf", write)
 
 
 def table_writer(

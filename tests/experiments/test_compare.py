@@ -249,6 +249,7 @@ def test_no_letter_is_smaller_than_seven_points(comparison: Comparison) -> None:
         assert min(text.get_fontsize() for text in texts) >= 7
 
 
+@pytest.mark.usefixtures("real_pdf")
 def test_command(folders: list[Path], command: Command, tmp_path: Path) -> None:
     code, out, err = command(command_line.main, *folders, "at=6,12", "resamples=50")
     assert code == 0, err

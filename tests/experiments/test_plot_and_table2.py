@@ -31,6 +31,7 @@ def words(table: Table, out: Path, *more: str) -> list[str]:
     return [f"table={table.folder}", f"out={out}", "runs=6", "queries=40", "jobs=1", *more]
 
 
+@pytest.mark.usefixtures("real_pdf")
 def test_curves_carry_what_they_are_given(tmp_path: Path) -> None:
     best = np.maximum.accumulate(np.random.default_rng(0).random((5, 30)), axis=1)
     axes = draw_trajectories(
@@ -52,6 +53,7 @@ def test_curves_carry_what_they_are_given(tmp_path: Path) -> None:
         save_figure(axes, tmp_path / "nowhere/picture.png", note="made up")
 
 
+@pytest.mark.usefixtures("real_pdf")
 def test_plot_lays_results_over_each_other(table: Table, tmp_path: Path, command: Command) -> None:
     for name in ("random_search", "local_search"):
         command(run.main, *words(table, tmp_path, f"searcher={name}"))
@@ -94,6 +96,7 @@ def test_the_legend_of_many_hides_no_curve_and_the_axis_ends_with_the_budget() -
     assert len(set(marks)) == 9
 
 
+@pytest.mark.usefixtures("real_pdf")
 def test_users_text_is_no_formula_and_the_users_settings_do_not_matter(tmp_path: Path) -> None:
     best = np.maximum.accumulate(np.random.default_rng(0).random((5, 30)), axis=1)
     with mpl.rc_context({"text.usetex": True}):

@@ -32,6 +32,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+@pytest.mark.usefixtures("real_pdf")
 def test_writes_and_prints_everything(table: Table, tmp_path: Path, command: Command) -> None:
     code, out, err = command(run.main, *words(table, tmp_path / "results"))
     assert code == 0, err

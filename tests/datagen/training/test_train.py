@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +20,6 @@ from datagen.images.splits import Dataset
 from datagen.network.classifier import Classifier
 from datagen.network.model import build_network
 from datagen.seeds import generator
-from datagen.store.folder import EntryStore
 from datagen.training import train as train_module
 from datagen.training.checkpoint import load_checkpoint, save_checkpoint
 from datagen.training.pipeline import build_space
@@ -40,9 +34,8 @@ from datagen.training.train import (
     parameter_groups,
     train,
 )
-from nasbench_ar import Architecture, ResultsError, SearchSpace, TrainingError
+from nasbench_ar import ResultsError, SearchSpace, TrainingError
 from nasbench_ar.metrics import CURVES
-from tests.datagen.conftest import TINY
 
 IDENTITY = {"architecture": "1-1-1-1", "seed": 0}
 PAPER = TrainConfig()
@@ -391,37 +384,6 @@ def test_a_finished_training_is_not_repeated(config: RunConfig, tmp_path: Path) 
     said: list[str] = []
     assert run_training(config, tmp_path, said=said) == first
     assert said == []
-
-
-def test_a_killed_process_goes_on_to_the_same_bits(arrays: Path, tmp_path: Path) -> None:
-    settings = [*TINY, f"data.file={arrays}", "archs=2-1-1-1", "train.epochs=8", "train.steps=7", "train.batch=8"]
-    call = [sys.executable, "-W", "error", "-m", "datagen.run", *settings]
-    process = subprocess.Popen(
-        [*call, f"store={tmp_path / 'killed'}"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    killed, undisturbed = (EntryStore(tmp_path / name) for name in ("killed", "undisturbed"))
-    architecture = Architecture(2, 1, 1, 1)
-    last = killed.work_folder(architecture, 0) / "last.pt"
-    until = time.monotonic() + 100
-    while not last.exists() and time.monotonic() < until and process.poll() is None:
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    epoch = load_checkpoint(last)["epoch"]
-    assert 0 <= epoch < 7, "killed in the middle"
-    assert not killed.has(architecture, 0)
-    for store in (killed, undisturbed):
-        done = subprocess.run([*call, f"store={store.folder}"], check=True, capture_output=True, text=True)
-        assert ("goes on after epoch" in done.stderr) == (store is killed)
-    first, second = (store.entries()[0] for store in (killed, undisturbed))
-    assert first.curves == second.curves
-    assert first.test == second.test
-    assert all((first.masks[name] == second.masks[name]).all() for name in second.masks)
-    for name in ("best.pt", "epoch-007.pt"):
-        assert same(*(weights(store.work_folder(architecture, 0) / name) for store in (killed, undisturbed)))
 
 
 # -- what goes wrong -----------------------------------------------------------------

@@ -151,6 +151,7 @@ def test_kills_at_every_kind_of_moment(nursery: Nursery, arrays: Path, tmp_path:
         child = nursery.start([*words, f"store={tmp_path / 'disturbed'}"], "a", aim)
         child.join(100)
         assert child.exitcode == -signal.SIGKILL, f"{aim}: {Path(child.name).read_text()}"
+    assert any("goes on after epoch 0" in Path(child.name).read_text() for child in nursery.children)
     compare(nursery, words, tmp_path, ["a"])
 
 

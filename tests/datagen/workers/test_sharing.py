@@ -115,12 +115,9 @@ def test_a_killed_process_gives_its_part_back() -> None:
 
 
 CROWD = """
-import os, sys, time, random
+import random, sys, time
 from pathlib import Path
-from datagen.workers import sharing, worker
-from datagen.config import parse_command_line
-from datagen.training.pipeline import Generator
-from datagen.planning.memory import MemorySettings, estimate_memory
+from datagen.workers import sharing
 sharing.POLL_SECONDS = 0.005
 folder, name = Path(sys.argv[1]), sys.argv[2]
 rng = random.Random(name)

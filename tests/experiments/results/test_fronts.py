@@ -46,6 +46,7 @@ def test_anytime_volume_by_hand() -> None:
     assert found.exact.tolist() == [[False, True, True]]
 
 
+@pytest.mark.usefixtures("real_pdf")
 def test_nsga2_from_the_command_line(table: Table, tmp_path: Path, command: Command) -> None:
     base = [w for w in words(table, tmp_path) if not w.startswith(("searcher", "queries"))]
     code, out, err = command(run.main, *base, "searcher=nsga2", TWO, "queries=81")
