@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from experiments.plots.style import canvas, plain_text, save_figure
 from experiments.races.complete import complete, load_completed
 from experiments.races.config import KEPT, RunConfig, help_text, parse_command_line
-from experiments.statistics.intervals import mean_interval
+from experiments.statistics.intervals import spread
 from experiments.tables import as_markdown, csv_text, number, origin
 from nasbench_ar import METRICS, ConfigError, Constraint, Oracle, load, parse_constraints
 from nasbench_ar.arrays import FloatArray
@@ -108,18 +108,17 @@ def searchable(oracle: Oracle) -> list[str]:
 
 
 def as_csv(rows: Sequence[Sequence[Cell]]) -> str:
-    """One line per cell, full precision; empty where the table has no value."""
+    """One line per cell."""
     lines = []
     measures = ("regret", "percentile")
-    spread = [f"{measure}_{part}" for measure in measures for part in ("mean", "ci_low", "ci_high")]
+    columns = [f"{measure}_{part}" for measure in measures for part in ("mean", "ci_low", "ci_high")]
     for cell in (cell for row in rows for cell in row):
         numbers: list[float] = []
         for values in (cell.regrets, cell.percentiles):
-            known = values[~np.isnan(values)]
-            numbers += [float(known.mean()) if len(known) else math.nan, *mean_interval(known)]
-        texts = ["" if math.isnan(x) else repr(round(x, 10)) for x in numbers]
-        lines.append([cell.search_on, cell.score_on, cell.runs, *texts])
-    return csv_text(["search_on", "score_on", "runs", *spread], lines)
+            found = spread(values)
+            numbers += [found.mean, *found.interval]
+        lines.append([cell.search_on, cell.score_on, cell.runs, *numbers])
+    return csv_text(["search_on", "score_on", "runs", *columns], lines)
 
 
 def as_text(rows: Sequence[Sequence[Cell]], config: RunConfig, oracle: Oracle) -> str:
@@ -128,9 +127,8 @@ def as_text(rows: Sequence[Sequence[Cell]], config: RunConfig, oracle: Oracle) -
     for row in rows:
         cells = [row[0].search_on]
         for cell in row:
-            known = cell.regrets[~np.isnan(cell.regrets)]
-            low, high = mean_interval(known)
-            text = number(float(known.mean()) if len(known) else math.nan)
+            found = spread(cell.regrets)
+            text, (low, high) = number(found.mean), found.interval
             cells.append(text if math.isnan(low) else f"{text} ± {number((high - low) / 2)}")
         lines.append(cells)
     header = ["searched on", *(cell.score_on for cell in rows[0])]

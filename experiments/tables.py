@@ -8,6 +8,8 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
+from experiments.statistics.intervals import Spread
+from experiments.statistics.significance import SIGNIFICANCE
 from nasbench_ar import METRICS, Oracle
 
 PUBLISHED = "published_"  # prefix of the searchers as published
@@ -26,6 +28,10 @@ _PROPER_NAMES = {
 }
 SEARCHER_NAMES = (*_PROPER_NAMES, *(f"{PUBLISHED}{name}" for name in _PROPER_NAMES))  # of the toolkit
 OTHERWISE = "†"
+MARKS = (
+    "Bold: best mean; ≈: not significantly different from it (Wilcoxon signed-rank, paired by seed, Holm-adjusted, "
+    f"p >= {SIGNIFICANCE}). Where a searcher has values in fewer than half of its runs, nothing is compared."
+)
 _MINUS = re.compile(r"(?<![\w.])-(?=\d)")
 _POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]\d+)(?!\w)")  # 6.68e+09
 _LATEX = {character: f"\\{character}" for character in "%_&#${}"}
@@ -35,11 +41,14 @@ _LATEX |= {"<": "$<$", ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$", "|": r"\t
 
 
 def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """A CSV file; text that spreadsheets would take for a formula, such as a name `=1+1`, gets an apostrophe."""
+    """A CSV file: numbers with 15 digits, empty where NaN or None.
+
+    Text that spreadsheets would take for a formula, such as a name `=1+1`, gets an apostrophe.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(map(_harmless, line) for line in lines)
+    writer.writerows(map(_csv_cell, line) for line in lines)
     return out.getvalue()
 
 
@@ -52,6 +61,22 @@ def number(value: float, digits: int = 2) -> str:
 
 def plus_minus(mean: float, std: float) -> str:
     return number(mean) if math.isnan(std) else f"{number(mean)} ± {number(std)}"
+
+
+def mean_text(spread: Spread, runs: int, more: str = "") -> str:
+    """Mean and spread; in brackets the number of runs that have a value, if not all have."""
+    return plus_minus(spread.mean, spread.std) + more + (f" [{spread.known}]" if spread.known < runs else "")
+
+
+def interval(ends: tuple[float, float], digits: int = 3) -> str:
+    return "–" if math.isnan(ends[0]) else f"{number(ends[0], digits)} to {number(ends[1], digits)}"
+
+
+def marked(text: str, p_value: float, *, best: bool) -> str:
+    """A cell of a row whose searchers are compared with the best one (`MARKS` is the legend)."""
+    if best:
+        return f"**{text}**"
+    return f"≈ {text}" if p_value >= SIGNIFICANCE else text
 
 
 def as_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -108,7 +133,11 @@ def _latex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in text)
 
 
-def _harmless(cell: object) -> object:
+def _csv_cell(cell: object) -> object:
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ""
+    if isinstance(cell, float):
+        return repr(float(f"{cell:.15g}"))
     if not (isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t"))):
         return cell
     try:

@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from experiments.plots.looks import looks, wrapped_name
 from experiments.plots.style import canvas, plain_text, save_figure
 from experiments.plots.trajectories import LEGEND_CHARACTERS, MOST_INSIDE, marker_spots, place_legend
 from experiments.results.traces import Results, compared
-from experiments.statistics.intervals import t_quantile
-from experiments.statistics.significance import SIGNIFICANCE
-from experiments.tables import as_markdown, csv_text, number, objective_axis, origin, plus_minus
+from experiments.statistics.intervals import mean_band
+from experiments.tables import MARKS, as_markdown, csv_text, marked, mean_text, number, objective_axis, origin
 from nasbench_ar import METRICS
 
 if TYPE_CHECKING:
@@ -44,10 +41,7 @@ def as_text(results: Sequence[Results]) -> str:
         "best value seen. Started: architectures trained at all. Clock: simulated time, in the unit of the budget."
     )
     if len(results) > 1:
-        out.append(
-            "Bold: best mean; ≈: not significantly different from it (Wilcoxon signed-rank, paired by seed, "
-            f"Holm-adjusted, p >= {SIGNIFICANCE})."
-        )
+        out.append(MARKS)
     for r in results:
         early = [trace for trace in r.traces if trace.why]
         if early:
@@ -62,10 +56,7 @@ def _lines(results: Sequence[Results]) -> list[list[str]]:
         line = [label(results, r)]
         for cells in columns:
             cell = cells[k]
-            text = plus_minus(cell.mean, cell.std)
-            if missing := int(np.isnan(cell.values).sum()):
-                text += f" [{len(cell.values) - missing}]"
-            line.append(f"**{text}**" if cell.best else f"≈ {text}" if cell.p_value >= SIGNIFICANCE else text)
+            line.append(marked(mean_text(cell.spread, len(cell.values)), cell.p_value, best=cell.best))
         counts = (number(r.started().mean(), 1), number(r.finished().mean(), 1), f"{r.clock().mean():.4g}")
         lines.append([*line, *counts])
     return lines
@@ -78,13 +69,12 @@ def label(results: Sequence[Results], r: Results) -> str:
 
 
 def table_csv(results: Sequence[Results]) -> str:
-    """One line per searcher and share of the budget, full precision."""
+    """One line per searcher and share of the budget."""
     rows = []
     for share in SHARES:
         for r, cell in zip(results, compared(results, share), strict=True):
-            numbers = (cell.mean, cell.std, *cell.interval, cell.p_value)
-            cells = ["" if np.isnan(x) else repr(round(float(x), 10)) for x in numbers]
-            rows.append([r.name, r.workers, len(r.traces), r.budget, r.config["cost"], share, *cells])
+            numbers = (cell.spread.mean, cell.spread.std, *cell.spread.interval, cell.p_value)
+            rows.append([r.name, r.workers, len(r.traces), r.budget, r.config["cost"], share, *numbers])
     return csv_text(TABLE_CSV, rows)
 
 
@@ -94,18 +84,9 @@ def curves_csv(results: Sequence[Results]) -> str:
     for r in results:
         for axis, name in (("spent", "spent"), ("ended", "clock")):
             grid, values = r.curve(axis)
-            half = _half_width(values)
-            for x, mean, width in zip(grid, values.mean(axis=0), half, strict=True):
-                ends = ["", ""] if np.isnan(width) else [repr(float(mean - width)), repr(float(mean + width))]
-                rows.append([r.name, r.workers, name, r.config["cost"], repr(float(x)), repr(float(mean)), *ends])
+            points = zip(grid, values.mean(axis=0), *mean_band(values), strict=True)
+            rows += [[r.name, r.workers, name, r.config["cost"], *point] for point in points]
     return csv_text(CURVE_CSV, rows)
-
-
-def _half_width(values: np.ndarray) -> np.ndarray:
-    runs = len(values)
-    if runs < 2:
-        return np.full(values.shape[1], np.nan)
-    return t_quantile(runs) * values.std(axis=0, ddof=1) / np.sqrt(runs)
 
 
 @plain_text()
@@ -144,13 +125,13 @@ def _draw_panel(axes: Axes, results: Sequence[Results], axis: str, factor: float
     for k, (r, look) in enumerate(zip(results, looks([r.name for r in results]), strict=True)):
         grid, values = r.curve(axis)
         grid = grid * factor
-        mean, half = values.mean(axis=0), _half_width(values)
+        mean = values.mean(axis=0)
         name = label(results, r).replace(r.name, wrapped_name(r.name, LEGEND_CHARACTERS), 1)
         drawn: dict[str, Any] = {"linewidth": 1.8, "zorder": 3, "drawstyle": "steps-post", "markersize": 4.5}
         axes.plot(grid, mean, **look.line, **drawn, markevery=marker_spots(len(grid), k, len(results)), label=name)
         if len(values) > 1:
             band: dict[str, Any] = {"color": look.colour, "alpha": 0.2, "linewidth": 0, "zorder": 2, "step": "post"}
-            axes.fill_between(grid, mean - half, mean + half, **band)
+            axes.fill_between(grid, *mean_band(values), **band)
     optimum = results[0].optimum
     axes.axhline(optimum, color="0.35", linewidth=1.0, label=f"optimum of the table ({number(optimum)})")
     axes.set_xlim(left=0)

@@ -13,7 +13,7 @@ from experiments.page.stored import Race
 from experiments.plots.looks import COLOURS, looks
 from experiments.plots.trajectories import reference_lines
 from experiments.results.experiment import Experiment
-from experiments.statistics.intervals import t_quantile
+from experiments.statistics.intervals import mean_band
 from experiments.tables import PUBLISHED, objective_axis
 from nasbench_ar import METRICS
 from nasbench_ar.arrays import FloatArray
@@ -40,14 +40,13 @@ MARKS = (1, 10, 25, 50, 100, 250, 500, 1000)  # queries at which the page's tabl
 
 def bands(best: FloatArray) -> dict[str, FloatArray]:
     """(queries,) mean with its 95 % t interval, and median with the middle 80 %, of (runs, queries) incumbents."""
-    runs = len(best)
     mean = best.mean(axis=0)
-    half = t_quantile(runs) * best.std(axis=0, ddof=1) / np.sqrt(runs) if runs > 1 else np.zeros_like(mean)
+    mean_low, mean_high = mean_band(best) if len(best) > 1 else (mean, mean)
     low, median, high = np.quantile(best, QUANTILES, axis=0)
     return {
         "mean": mean,
-        "mean_low": mean - half,
-        "mean_high": mean + half,
+        "mean_low": mean_low,
+        "mean_high": mean_high,
         "median": median,
         "run_low": low,
         "run_high": high,

@@ -13,7 +13,7 @@ from experiments.plots.style import canvas, plain_text
 from experiments.races.race import Race
 from experiments.results.incumbents import Curve, expected_best_of_n
 from experiments.results.judged import Judged
-from experiments.statistics.intervals import t_quantile
+from experiments.statistics.intervals import mean_band
 from nasbench_ar import METRICS, Oracle
 
 if TYPE_CHECKING:
@@ -101,10 +101,7 @@ def _band(curve: Curve, *, alone: bool) -> tuple[NDArray[np.float64], NDArray[np
     if alone:
         low, high = np.quantile(curve.best, (0.1, 0.9), axis=0)
         return low, high
-    runs = len(curve.best)
-    half = t_quantile(runs) * curve.best.std(axis=0, ddof=1) / np.sqrt(runs)
-    mean = curve.best.mean(axis=0)
-    return mean - half, mean + half
+    return mean_band(curve.best)
 
 
 def _focus(axes: Axes, curves: Sequence[Curve], optimum: float | None, *, alone: bool) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
 from experiments.results.comparison import Comparison
 from experiments.results.standings import Pair, Standing
 from experiments.statistics.power import MOST_PAIRS, MOST_SIMULATED
-from experiments.tables import as_latex, as_markdown, csv_text, number, plus_minus
+from experiments.tables import as_latex, as_markdown, csv_text, interval, number, plus_minus
 
 STANDING_HEADER = ("Searcher", "Runs", "Mean ± std", "Regret", "95 % interval", "Optimum found", "Area", "Mean rank")
 PAIR_HEADER = ("Better", "Worse", "By", "95 % interval", "p", "A", "Seeds")
@@ -131,7 +130,7 @@ def _standing(standing: Standing, area: float, rank: float) -> tuple[str, ...]:
         str(standing.runs),
         plus_minus(standing.mean, standing.std),
         number(standing.regret, 3),
-        _interval(standing.regret_interval, 3),
+        interval(standing.regret_interval, 3),
         "–" if math.isnan(standing.solved) else f"{100 * standing.solved:.1f} %",
         number(area, 3),
         number(rank),
@@ -151,7 +150,7 @@ def _short(pair: Pair) -> tuple[str, ...]:
         pair.first,
         pair.second,
         number(pair.advantage, 3),
-        _interval(pair.interval, 3),
+        interval(pair.interval, 3),
         _p(pair.p_holm),
         number(pair.superiority),
         _seeds(pair, pair.seeds_wilcoxon, MOST_SIMULATED),
@@ -164,14 +163,14 @@ def _full(pair: Pair) -> tuple[str, ...]:
         pair.second,
         str(pair.pairs),
         number(pair.advantage, 3),
-        _interval(pair.interval, 3),
+        interval(pair.interval, 3),
         _p(pair.p_holm),
         number(pair.superiority),
-        _interval(pair.superiority_interval, 2),
+        interval(pair.superiority_interval, 2),
         number(pair.paired_superiority),
         number(pair.cliffs_delta),
         number(pair.cohens_d),
-        _interval(pair.cohens_d_interval, 2),
+        interval(pair.cohens_d_interval, 2),
         number(pair.correlation),
         _seeds(pair, pair.seeds_t, MOST_PAIRS),
         _seeds(pair, pair.seeds_wilcoxon, MOST_SIMULATED),
@@ -184,10 +183,6 @@ def _seeds(pair: Pair, count: int | None, most: int) -> str:
     if pair.pairs < 2:
         return "–"
     return "never" if not round(pair.target, 9) else f"> {most}"
-
-
-def _interval(ends: tuple[float, float], digits: int) -> str:
-    return "–" if math.isnan(ends[0]) else f"{number(ends[0], digits)} to {number(ends[1], digits)}"
 
 
 def _p(value: float) -> str:
@@ -218,11 +213,11 @@ def standings_csv(comparison: Comparison) -> str:
         course = next(c for c in comparison.courses if c.name == s.name)
         rank = next(r.average[s.name] for r in comparison.rankings if r.budget == s.budget)
         lines.append([*_cells(s), course.area, *course.area_interval, rank])
-    return _csv([*header, "area", "area_low", "area_high", "mean_rank"], lines)
+    return csv_text([*header, "area", "area_low", "area_high", "mean_rank"], lines)
 
 
 def pairs_csv(comparison: Comparison) -> str:
-    return _csv(_columns(Pair), map(_cells, comparison.pairs))
+    return csv_text(_columns(Pair), map(_cells, comparison.pairs))
 
 
 def anytime_csv(comparison: Comparison) -> str:
@@ -233,7 +228,7 @@ def anytime_csv(comparison: Comparison) -> str:
         columns = zip(c.known, c.mean, c.mean_band, c.median, c.median_band, strict=True)
         for query, (runs, mean, mean_band, median, median_band) in enumerate(columns, start=1):
             lines.append([c.name, query, int(runs), mean, *mean_band, median, *median_band])
-    return _csv(header, lines)
+    return csv_text(header, lines)
 
 
 def profile_csv(comparison: Comparison) -> str:
@@ -243,7 +238,7 @@ def profile_csv(comparison: Comparison) -> str:
         for p in comparison.profiles
         for tau, share, band in zip(p.tau, p.share, p.band, strict=True)
     ]
-    return _csv(["searcher", "regret", *_ends("share")], lines)
+    return csv_text(["searcher", "regret", *_ends("share")], lines)
 
 
 def ranks_csv(comparison: Comparison) -> str:
@@ -254,7 +249,7 @@ def ranks_csv(comparison: Comparison) -> str:
             groups = " ".join(str(k) for k, group in enumerate(r.cliques, start=1) if name in group)
             lines.append([r.budget, name, rank, r.seeds, r.chi_squared, r.p_value, r.critical_difference, groups])
     header = ["budget", "searcher", "mean_rank", "seeds", "chi_squared", "p_value", "critical_difference", "clique"]
-    return _csv(header, lines)
+    return csv_text(header, lines)
 
 
 def _ends(name: str) -> list[str]:
@@ -281,13 +276,3 @@ def _cells(record: Standing | Pair) -> list[Any]:
         value = getattr(record, field.name)
         out += list(value) if _is_interval(field) else [value]
     return out
-
-
-def _csv(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
-    return csv_text(header, ([_cell(value) for value in line] for line in lines))
-
-
-def _cell(value: Any) -> Any:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    return repr(float(f"{value:.10g}")) if isinstance(value, float) else value

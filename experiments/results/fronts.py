@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from experiments.races.store import Runs
 from experiments.results.read import Stored
 from experiments.results.summary import HEADER as SUMMARY_HEADER
-from experiments.statistics.intervals import mean_interval
-from experiments.tables import as_markdown, csv_text, number, plus_minus
+from experiments.statistics.intervals import spread
+from experiments.tables import as_markdown, csv_text, interval, plus_minus
 from nasbench_ar import METRICS, Oracle, parse_constraints
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.pareto import hypervolume, non_dominated
@@ -139,11 +139,9 @@ def fronts_of(stored: Stored) -> Fronts:
 def front_cells(fronts: Fronts) -> list[tuple[str, ...]]:
     lines: list[tuple[str, ...]] = []
     for label, values in fronts.measures.items():
-        low, high = mean_interval(values)
-        interval = "–" if math.isnan(low) else f"{number(low, 3)} to {number(high, 3)}"
-        std = values.std(ddof=1) if len(values) > 1 else math.nan
-        text = plus_minus(values.mean(), std) if values.mean() > 2 else _fine(values.mean(), std)
-        lines.append((label, text, interval))
+        found = spread(values)
+        text = plus_minus(found.mean, found.std) if found.mean > 2 else _fine(found.mean, found.std)
+        lines.append((label, text, interval(found.interval)))
     return lines
 
 
@@ -154,9 +152,8 @@ def _fine(mean: float, std: float) -> str:
 def fronts_csv(fronts: Fronts) -> str:
     lines = []
     for name, values in zip(("hypervolume", "exact_front_found", "front_size"), fronts.measures.values(), strict=True):
-        std = values.std(ddof=1) if len(values) > 1 else math.nan
-        numbers = (values.mean(), std, *mean_interval(values))
-        lines.append([name, *("" if math.isnan(x) else repr(round(float(x), 10)) for x in numbers), len(values)])
+        found = spread(values)
+        lines.append([name, found.mean, found.std, *found.interval, len(values)])
     return csv_text(["measure", "mean", "std", "ci_low", "ci_high", "runs"], lines)
 
 
@@ -166,8 +163,8 @@ def front_csv(fronts: Fronts, oracle: Oracle) -> str:
     lines = []
     for index, found in zip(cloud.front.tolist(), fronts.exact.mean(axis=0).tolist(), strict=True):
         architecture = oracle.space.from_index(index)
-        values = map(repr, cloud.values[index].tolist())
-        lines.append([oracle.space.arch_id(architecture), str(architecture), *values, f"{found:.6g}"])
+        values = cloud.values[index].tolist()
+        lines.append([oracle.space.arch_id(architecture), str(architecture), *values, found])
     return csv_text(["arch_id", "arch", *cloud.objectives, "found"], lines)
 
 

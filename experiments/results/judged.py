@@ -104,7 +104,7 @@ class Judged:
         true, observed, feasible = (a.mean(axis=0) for a in (self.true, self.observed, self.feasible))
         for n in range(len(true)):
             numbers = true[n], observed[n], sign * (self.optimum - true[n]), sign * (self.optimum - observed[n])
-            lines.append([n + 1, *(repr(round(float(x), 10)) for x in (*numbers, feasible[n]))])
+            lines.append([n + 1, *numbers, feasible[n]])
         return csv_text(["queries", "true", "observed", "true_regret", "observed_regret", "feasible"], lines)
 
 

@@ -18,8 +18,9 @@ from experiments.statistics.intervals import (
     mean_interval,
     quantile_interval,
     share_within,
+    spread,
 )
-from experiments.statistics.significance import SIGNIFICANCE, holm, paired_wilcoxon
+from experiments.statistics.significance import SIGNIFICANCE, holm, on_common_seeds, paired_wilcoxon
 from nasbench_ar.arrays import FloatArray
 
 Interval = tuple[float, float]
@@ -181,14 +182,14 @@ def _median(values: FloatArray) -> float:
 
 def standing(course: Course, budget: int) -> Standing:
     values, regret = _known(course.values[:, budget - 1]), _known(course.regret[:, budget - 1])
-    solved = int((regret == 0).sum())
+    found, solved = spread(values), int((regret == 0).sum())
     return Standing(
         budget=budget,
         name=course.name,
         runs=len(values),
-        mean=_mean(values),
-        std=float(values.std(ddof=1)) if len(values) > 1 else math.nan,
-        interval=mean_interval(values),
+        mean=found.mean,
+        std=found.std,
+        interval=found.interval,
         median=_median(values),
         regret=_mean(regret),
         regret_interval=mean_interval(regret),
@@ -219,7 +220,7 @@ def pair(
     they are the same.
     """
     x, y = sign * one.values[:, budget - 1], sign * other.values[:, budget - 1]
-    first, second, pairs = _on_common_seeds(one, other, x, y)
+    first, second, pairs = _complete_pairs(one, other, x, y)
     gap = _mean(first - second) if pairs else _mean(_known(x)) - _mean(_known(y))
     if gap < 0:
         one, other, x, y, first, second, gap = other, one, y, x, second, first, -gap
@@ -252,9 +253,8 @@ def pair(
     )
 
 
-def _on_common_seeds(one: Course, other: Course, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, int]:
-    common = np.intersect1d(one.seeds, other.seeds)
-    first, second = x[np.isin(one.seeds, common)], y[np.isin(other.seeds, common)]
+def _complete_pairs(one: Course, other: Course, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, int]:
+    first, second = on_common_seeds((one.seeds, x), (other.seeds, y))
     both = ~np.isnan(first) & ~np.isnan(second)
     return first[both], second[both], int(both.sum())
 

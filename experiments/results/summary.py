@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.results import published
-from experiments.statistics.intervals import mean_interval
-from experiments.tables import csv_text, number, plus_minus, short_label
+from experiments.statistics.intervals import Spread, spread
+from experiments.tables import csv_text, interval, number, plus_minus, short_label
 from nasbench_ar import METRICS, Constraint, Metric, MissingEntryError, Oracle
 from nasbench_ar.metrics import TABLE2_ROWS
 
@@ -27,7 +27,7 @@ class Row:
         label: of the metric; says in full where the definition differs, and where values are missing.
         short: the same for a table, with a dagger where the definition differs.
         values: (runs,) of each run's reported architecture, NaN where the table has none.
-        mean: over the runs that have a value; `std` is the sample standard deviation, `ci_*` the 95 % t interval.
+        spread: of the values that are known.
         optimum: best value in the whole table.
         published: printed (mean, std), where the paper has this cell.
     """
@@ -36,18 +36,10 @@ class Row:
     label: str
     short: str
     values: NDArray[np.float64]
-    mean: float
-    std: float
-    ci_low: float
-    ci_high: float
+    spread: Spread
     optimum: float
     published: tuple[float, float] | None
     is_objective: bool
-
-    @property
-    def known(self) -> int:
-        """Runs whose reported architecture has a value."""
-        return int((~np.isnan(self.values)).sum())
 
 
 def table2_metrics(oracle: Oracle, objective: str) -> tuple[list[Metric], list[str]]:
@@ -90,19 +82,15 @@ def summarise(
     rows = []
     for metric in metrics:
         values = oracle.column(metric.name, seed=table_seed)[reported]
-        known = values[~np.isnan(values)]
-        low, high = mean_interval(known)
-        counted = f" ({len(known)} of {len(values)} runs)" if len(known) < len(values) else ""
+        found = spread(values)
+        counted = f" ({found.known} of {len(values)} runs)" if found.known < len(values) else ""
         rows.append(
             Row(
                 metric=metric.name,
                 label=oracle.label(metric.name) + counted,
                 short=short_label(oracle, metric.name) + counted,
                 values=values,
-                mean=float(known.mean()) if len(known) else math.nan,
-                std=float(known.std(ddof=1)) if len(known) > 1 else math.nan,
-                ci_low=low,
-                ci_high=high,
+                spread=found,
                 optimum=_optimum(oracle, metric.name, table_seed, constraints),
                 published=printed.get(metric.table2 or ""),
                 is_objective=metric.name == objective,
@@ -121,13 +109,14 @@ def _optimum(oracle: Oracle, name: str, table_seed: Any, constraints: Sequence[C
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """`CSV_COLUMNS` with full precision; the published column is its mean; empty where unknown."""
-    lines = []
-    for row in rows:
-        numbers = (row.mean, row.std, row.ci_low, row.ci_high, row.optimum)
-        cells = ["" if math.isnan(x) else repr(round(x, 10)) for x in numbers]
-        lines.append([row.metric, row.label, *cells, "" if row.published is None else row.published[0]])
-    return csv_text(CSV_COLUMNS, lines)
+    """`CSV_COLUMNS`; the published column is its mean."""
+    return csv_text(CSV_COLUMNS, map(csv_cells, rows))
+
+
+def csv_cells(row: Row) -> list[object]:
+    found = row.spread
+    printed = None if row.published is None else row.published[0]
+    return [row.metric, row.label, found.mean, found.std, *found.interval, row.optimum, printed]
 
 
 HEADER = ("Metric", "Mean ± std", "95 % interval", "Table optimum", "Published")
@@ -135,7 +124,7 @@ LIMITED_HEADER = (*HEADER[:3], "Best within limits", HEADER[4])  # where constra
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    interval = "–" if math.isnan(row.ci_low) else f"{number(row.ci_low, 3)} to {number(row.ci_high, 3)}"
     printed = "–" if row.published is None else plus_minus(*row.published)
     label = row.short + (" (objective)" if row.is_objective else "")
-    return label, plus_minus(row.mean, row.std), interval, number(row.optimum), printed
+    ends = interval(row.spread.interval)
+    return label, plus_minus(row.spread.mean, row.spread.std), ends, number(row.optimum), printed

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from experiments.results import published, summary
 from experiments.results.experiment import Experiment
-from experiments.statistics.significance import SIGNIFICANCE, holm, paired_wilcoxon
+from experiments.statistics.significance import Sample, against_best, on_common_seeds
 from experiments.tables import (
+    MARKS,
     as_markdown,
     csv_text,
     definitions,
+    marked,
+    mean_text,
     number,
     plus_minus,
     short_label,
 )
 from nasbench_ar import METRICS
-from nasbench_ar.arrays import FloatArray
 
 PUBLISHED_LINE = "published"
 
@@ -29,27 +29,13 @@ PREFIX = "published_"
 
 
 def compare(experiments: Sequence[Experiment], row: int) -> tuple[int | None, list[float]]:
-    """The best searcher of a row by its mean, and each one's p-value against it.
-
-    Paired by seed (equal seeds start from the same random numbers), two-sided Wilcoxon signed-rank, Holm-adjusted over
-    the row; NaN for the best itself.  None where the table has values for fewer than half of some searcher's runs:
-    such means are over different, few runs and are not ranked.
-    """
-    rows = [experiment.rows[row] for experiment in experiments]
-    better = 1.0 if METRICS[rows[0].metric].maximize else -1.0
-    if any(np.isnan(r.values).mean() > 0.5 for r in rows):
-        return None, [np.nan] * len(rows)
-    best = int(np.argmax([better * r.mean for r in rows]))
-    p_values = [np.nan if k == best else paired_wilcoxon(*pairs(experiments, row, k, best)) for k in range(len(rows))]
-    return best, holm(p_values)
+    """The best searcher of a row, and each one's p-value against it (`against_best`)."""
+    metric = METRICS[experiments[0].rows[row].metric]
+    return against_best([_sample(e, row) for e in experiments], maximize=bool(metric.maximize))
 
 
-def pairs(experiments: Sequence[Experiment], row: int, first: int, second: int) -> tuple[FloatArray, FloatArray]:
-    """A row's values of two experiments over the seeds that both have, (pairs,) each, NaN where missing."""
-    seeds = [experiments[k].runs.seeds for k in (first, second)]
-    values = [experiments[k].rows[row].values for k in (first, second)]
-    common = np.intersect1d(seeds[0], seeds[1])
-    return values[0][np.isin(seeds[0], common)], values[1][np.isin(seeds[1], common)]
+def _sample(experiment: Experiment, row: int) -> Sample:
+    return experiment.runs.seeds, experiment.rows[row].values
 
 
 def table_lines(experiments: Sequence[Experiment]) -> tuple[list[str], list[list[str]]]:
@@ -61,10 +47,7 @@ def table_lines(experiments: Sequence[Experiment]) -> tuple[list[str], list[list
         line = [_plain_label(experiments, position), number(row.optimum)]
         for k, experiment in enumerate(experiments):
             cell = experiment.rows[position]
-            text = plus_minus(cell.mean, cell.std)
-            if cell.known < len(cell.values):
-                text += f" [{cell.known}]"
-            line.append(f"**{text}**" if k == best else f"≈ {text}" if p_values[k] >= SIGNIFICANCE else text)
+            line.append(marked(mean_text(cell.spread, len(cell.values)), p_values[k], best=k == best))
         lines.append(line)
         printed = [e.rows[position].published for e in experiments]
         if any(printed):
@@ -104,9 +87,7 @@ def what_was_run(experiments: Sequence[Experiment], objective: str) -> str:
 
 def legend(experiments: Sequence[Experiment]) -> list[str]:
     out = [
-        "Mean ± standard deviation over runs. Bold: best mean of the row; ≈: not significantly different from it "
-        f"(Wilcoxon signed-rank, paired by seed, Holm-adjusted, p >= {SIGNIFICANCE}). "
-        "Rows for which a searcher has values in fewer than half of its runs are not ranked.",
+        f"Mean ± standard deviation over runs. {MARKS}",
     ]
     if any(np.isnan(row.values).any() for e in experiments for row in e.rows):
         out.append("[n]: runs whose reported architecture has a value in this table; the mean is over those.")
@@ -123,16 +104,14 @@ def legend(experiments: Sequence[Experiment]) -> list[str]:
 def as_csv(experiments: Sequence[Experiment]) -> str:
     """One line per searcher and metric: the columns of `summary.csv`, and the test against the best of the row."""
     lines = []
-    single = [list(csv.reader(io.StringIO(summary.as_csv(e.rows))))[1:] for e in experiments]
     for position in range(len(experiments[0].rows)):
         best, p_values = compare(experiments, position)
         for k, experiment in enumerate(experiments):
-            known = experiment.rows[position].known
-            compared = ["", ""]
+            row, pairs = experiment.rows[position], None
             if best is not None and not np.isnan(p_values[k]):
-                difference = np.subtract(*pairs(experiments, position, k, best))
-                compared = [str(int((~np.isnan(difference)).sum())), repr(p_values[k])]
-            lines.append([experiment.name, *single[k][position], known, *compared])
+                one, other = on_common_seeds(_sample(experiment, position), _sample(experiments[best], position))
+                pairs = np.count_nonzero(~np.isnan(one - other))
+            lines.append([experiment.name, *summary.csv_cells(row), row.spread.known, pairs, p_values[k]])
     return csv_text(["searcher", *summary.CSV_COLUMNS, "runs", "pairs", "p_value"], lines)
 
 
@@ -196,10 +175,10 @@ def _same_protocol(experiment: Experiment, row: int) -> bool:
 
 def _cell(experiment: Experiment, position: int) -> str:
     row = experiment.rows[position]
-    text = plus_minus(row.mean, row.std)
-    if row.published is not None and not np.isnan(row.mean):
-        text += f" ({row.mean - row.published[0]:+.2f})"
-    return text if row.known == len(row.values) else f"{text} [{row.known}]"
+    difference = ""
+    if row.published is not None and row.spread.known:
+        difference = f" ({row.spread.mean - row.published[0]:+.2f})"
+    return mean_text(row.spread, len(row.values), difference)
 
 
 def explanation(corrected: Column, as_published: Column) -> str:
@@ -208,7 +187,7 @@ def explanation(corrected: Column, as_published: Column) -> str:
         for title, column in (("published code", as_published), ("corrected", corrected)):
             if name in column:
                 row = next(row for row in column[name].rows if row.is_objective)
-                parts.append(f"{title} {plus_minus(row.mean, row.std)}")
+                parts.append(f"{title} {plus_minus(row.spread.mean, row.spread.std)}")
         if name in as_published:
             lengths = (as_published[name].runs.arch_index >= 0).sum(axis=1)
             if over := int((lengths > as_published[name].race.queries).sum()):

@@ -16,8 +16,8 @@ from experiments.races.machines import Trace
 from experiments.races.race import Race
 from experiments.races.trace_store import TraceStore
 from experiments.results.read import table_of
-from experiments.statistics.intervals import mean_interval
-from experiments.statistics.significance import holm, paired_wilcoxon
+from experiments.statistics.intervals import Spread, spread
+from experiments.statistics.significance import against_best
 from nasbench_ar import METRICS, Oracle, ResultsError
 from nasbench_ar.arrays import FloatArray
 
@@ -94,50 +94,26 @@ class Results:
 
 @dataclass(frozen=True)
 class Cell:
-    """True scores of one searcher after one share of the budget.
+    """True scores of one searcher after one share of the budget, and how it stands against the best (`against_best`).
 
-    Attributes:
-        values: (runs,), NaN where a run had no incumbent; `mean` and the others leave those out.
-        best: whether no compared searcher has a better mean.
-        p_value: against the best, paired by seed, Holm-adjusted; NaN for the best itself.
+    `values` are (runs,), NaN where a run had no incumbent.
     """
 
     values: FloatArray
-    mean: float
-    std: float
-    interval: tuple[float, float]
+    spread: Spread
     best: bool
     p_value: float
 
 
 def compared(results: Sequence[Results], share: float) -> list[Cell]:
-    """One cell per searcher, at a share of the budget; a mean over fewer than half of the runs is never best."""
+    """One cell per searcher, at a share of the budget; one searcher alone is not the best."""
     values = [r.true_scores("spent", np.array([share * r.budget]))[:, 0] for r in results]
-    known = [v[~np.isnan(v)] for v in values]
-    means = [float(v.mean()) if len(v) else np.nan for v in known]
-    sign = 1.0 if METRICS[results[0].objective].maximize else -1.0
-    ranked = [sign * m if 2 * len(k) >= len(v) > 0 else -np.inf for m, k, v in zip(means, known, values, strict=True)]
-    best = int(np.argmax(ranked)) if max(ranked) > -np.inf and len(results) > 1 else -1
-    p_values = holm(
-        [np.nan if k == best or best < 0 else _paired(results, values, k, best) for k in range(len(values))]
-    )
+    samples = [(r.seeds, column) for r, column in zip(results, values, strict=True)]
+    best, p_values = against_best(samples, maximize=bool(METRICS[results[0].objective].maximize))
     return [
-        Cell(
-            values=values[k],
-            mean=means[k],
-            std=float(known[k].std(ddof=1)) if len(known[k]) > 1 else np.nan,
-            interval=mean_interval(known[k]),
-            best=k == best,
-            p_value=p_values[k],
-        )
-        for k in range(len(results))
+        Cell(column, spread(column), k == best and len(results) > 1, p_value)
+        for k, (column, p_value) in enumerate(zip(values, p_values, strict=True))
     ]
-
-
-def _paired(results: Sequence[Results], values: Sequence[FloatArray], first: int, second: int) -> float:
-    common = np.intersect1d(results[first].seeds, results[second].seeds)
-    one, other = (values[k][np.isin(results[k].seeds, common)] for k in (first, second))
-    return paired_wilcoxon(one, other)
 
 
 def read_results(folder: Path, seeds: Sequence[int] | None = None, oracle: Oracle | None = None) -> Results:

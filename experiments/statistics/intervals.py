@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,6 +30,36 @@ def mean_interval(values: FloatArray, confidence: float = 0.95) -> tuple[float, 
         return math.nan, math.nan
     half = t_quantile(n, confidence) * values.std(ddof=1) / math.sqrt(n)
     return float(values.mean() - half), float(values.mean() + half)
+
+
+def mean_band(curves: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Ends of the 95 % t interval of the mean at each point of (runs, points) curves; NaN for fewer than two runs."""
+    runs, mean = len(curves), curves.mean(axis=0)
+    half = t_quantile(runs) * curves.std(axis=0, ddof=1) / np.sqrt(runs) if runs > 1 else np.full_like(mean, np.nan)
+    return mean - half, mean + half
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The known ones of (runs,) values: how many, mean, sample standard deviation, 95 % t interval of the mean.
+
+    NaN where there are too few.
+    """
+
+    known: int
+    mean: float
+    std: float
+    interval: tuple[float, float]
+
+
+def spread(values: FloatArray) -> Spread:
+    known = values[~np.isnan(values)]
+    return Spread(
+        known=len(known),
+        mean=float(known.mean()) if len(known) else math.nan,
+        std=float(known.std(ddof=1)) if len(known) > 1 else math.nan,
+        interval=mean_interval(known),
+    )
 
 
 def quantile_interval(values: FloatArray, share: float = 0.5) -> tuple[float, float]:

@@ -6,9 +6,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments.statistics.intervals import equalised
 from nasbench_ar.arrays import FloatArray
+
+SIGNIFICANCE = 0.05
+Sample = tuple[NDArray[np.int64], FloatArray]  # seeds, ascending, and a value of each run
 
 
 def paired_wilcoxon(first: FloatArray, second: FloatArray) -> float:
@@ -32,6 +36,27 @@ def paired_wilcoxon(first: FloatArray, second: FloatArray) -> float:
     return float(stats.wilcoxon(equalised(difference), zero_method="pratt", method="asymptotic").pvalue)
 
 
+def on_common_seeds(one: Sample, other: Sample) -> tuple[FloatArray, FloatArray]:
+    """(pairs,) values of two samples over the seeds that both have, NaN where missing."""
+    common = np.intersect1d(one[0], other[0])
+    return one[1][np.isin(one[0], common)], other[1][np.isin(other[0], common)]
+
+
+def against_best(samples: Sequence[Sample], *, maximize: bool) -> tuple[int | None, list[float]]:
+    """The best of several samples by its mean, and the p-value of each other one against it.
+
+    Equal seeds start from the same random numbers, so pairs are of equal seeds; p-values are of `paired_wilcoxon`,
+    Holm-adjusted, NaN for the best itself.  Where one sample has values of fewer than half of its runs, nothing is
+    compared: such means are over different, few runs.
+    """
+    sign = 1.0 if maximize else -1.0
+    if any(2 * np.count_nonzero(np.isnan(values)) > len(values) for _, values in samples):
+        return None, [math.nan] * len(samples)
+    best = int(np.argmax([sign * np.nanmean(values) for _, values in samples]))
+    pairs = [on_common_seeds(sample, samples[best]) for sample in samples]
+    return best, holm([math.nan if k == best else paired_wilcoxon(*pair) for k, pair in enumerate(pairs)])
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment for several comparisons; NaN entries stay and do not count."""
     p = np.asarray(p_values, dtype=np.float64)
@@ -42,6 +67,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(order) - step) * p[k]))
         out[k] = largest
     return out.tolist()
-
-
-SIGNIFICANCE = 0.05

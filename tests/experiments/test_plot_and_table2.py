@@ -22,6 +22,7 @@ from experiments.plots.trajectories import draw_trajectories
 from experiments.races.config import parse_command_line
 from experiments.results import table2 as side_by_side
 from experiments.results.incumbents import Curve
+from experiments.statistics.intervals import spread
 from nasbench_ar import Oracle, ResultsError, Table
 from searchers import ALL_SEARCHERS
 from tests.experiments.conftest import Command
@@ -164,7 +165,7 @@ def test_best_is_bold_and_ties_are_marked(table: Table, tmp_path: Path) -> None:
     config = parse_command_line(words(table, tmp_path, "runs=12"))
     experiments = table2.run_all(config, Oracle(table))
     best, p_values = side_by_side.compare(experiments, 0)
-    means = [e.rows[0].mean for e in experiments]
+    means = [e.rows[0].spread.mean for e in experiments]
     assert best == int(np.argmax(means))
     assert np.isnan(p_values[best])
     _, lines = side_by_side.table_lines(experiments)
@@ -173,28 +174,19 @@ def test_best_is_bold_and_ties_are_marked(table: Table, tmp_path: Path) -> None:
     assert side_by_side.compare(twin, 0)[1][1] == 1.0
 
 
-def test_pairs_are_the_seeds_that_both_have(table: Table, tmp_path: Path) -> None:
-    oracle = Oracle(table)
-    config = parse_command_line(words(table, tmp_path))
-    many = table2.run_all(config, oracle, ["random_search", "local_search"])
-    few = table2.run_all(replace(config, runs=2, seed=3), oracle, ["regularized_evolution"])
-    assert [len(values) for values in side_by_side.pairs([*many, *few], 0, 0, 1)] == [6, 6]
-    first, second = side_by_side.pairs([*many, *few], 0, 0, 2)
-    np.testing.assert_array_equal(first, many[0].rows[0].values[3:5])
-    assert len(second) == 2
-    counts = {line.split(",")[0]: line.split(",")[-2] for line in side_by_side.as_csv([*many, *few]).splitlines()[1:4]}
-    assert set(counts.values()) <= {"", "6", "2"}
-
-
-def test_rows_with_few_values_are_not_ranked(table: Table, tmp_path: Path) -> None:
-    config = parse_command_line(words(table, tmp_path))
-    experiments = table2.run_all(config, Oracle(table))
-    rows = experiments[1].rows
+def test_rows_with_few_values_are_not_compared(table: Table, tmp_path: Path) -> None:
+    experiments = table2.run_all(parse_command_line(words(table, tmp_path)), Oracle(table))
     values = np.full(6, np.nan)
     values[0] = 99.0
-    rows[1] = replace(rows[1], values=values, mean=99.0)
+    rows = experiments[1].rows
+    rows[1] = replace(rows[1], values=values, spread=spread(values))
     assert side_by_side.compare(experiments, 1)[0] is None
-    assert "**" not in "".join(side_by_side.table_lines(experiments)[1][1])
+    line = side_by_side.table_lines(experiments)[1][1]
+    assert line[3] == "99.00 [1]"
+    assert "**" not in "".join(line)
+    few = side_by_side.as_csv(experiments).splitlines()[6].split(",")
+    assert few[0] == "local_search"
+    assert few[-3:] == ["1", "", ""]
 
 
 @pytest.mark.parametrize("word", ["searcher=bananas", "searcher.steps=3", "name=x"])

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
 
-from experiments.tables import definitions, short_label
+import numpy as np
+
+from experiments.tables import csv_text, definitions, interval, marked, short_label
 from nasbench_ar import Oracle, Table
 from tests.experiments.conftest import SPACE, table_writer
+
+
+def test_numbers_of_a_csv_file() -> None:
+    line = [0.1 + 0.2, np.float64(1e-30), 1e10, 3, math.nan, None, "=1+1", "-1"]
+    assert csv_text(["a"] * 8, [line]).splitlines()[1] == "0.3,1e-30,10000000000.0,3,,,'=1+1,-1"
+
+
+def test_marks_of_a_compared_row() -> None:
+    assert marked("1.0", math.nan, best=True) == "**1.0**"
+    assert [marked("1.0", p, best=False) for p in (0.05, 0.049, math.nan)] == ["≈ 1.0", "1.0", "1.0"]
+    assert [interval((1.0, 2.5)), interval((math.nan, math.nan))] == ["1.000 to 2.500", "–"]
 
 
 def test_a_dagger_where_the_table_measures_otherwise(table: Table) -> None:

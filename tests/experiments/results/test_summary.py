@@ -32,9 +32,9 @@ def test_numbers_by_hand(table: Table) -> None:
     oracle = Oracle(table)
     row = rows_of(oracle, [1, 2, 4])["val_pgd_acc"]
     values = oracle.column("val_pgd_acc")[[1, 2, 4]]
-    assert row.mean == pytest.approx(values.sum() / 3)
-    assert row.std == pytest.approx(math.sqrt(((values - values.mean()) ** 2).sum() / 2))
-    assert row.ci_high - row.mean == pytest.approx(4.302653 * row.std / math.sqrt(3), rel=1e-6)
+    assert row.spread.mean == pytest.approx(values.sum() / 3)
+    assert row.spread.std == pytest.approx(math.sqrt(((values - values.mean()) ** 2).sum() / 2))
+    assert row.spread.interval[1] - row.spread.mean == pytest.approx(4.302653 * row.spread.std / math.sqrt(3), rel=1e-6)
     assert row.optimum == oracle.column("val_pgd_acc").max()
     assert row.is_objective
     assert row.published is None, "another space has no published value"
@@ -44,12 +44,12 @@ def test_missing_values_are_left_out_and_counted(table: Table) -> None:
     row = rows_of(Oracle(table), [0, 1, 2, 3])["test_pgd_acc"]
     assert row.label == "Test PGD20 (ten steps) (2 of 4 runs)"
     assert summary.cells(row)[0] == "Test PGD20† (2 of 4 runs)"
-    assert row.mean == pytest.approx(Oracle(table).column("test_pgd_acc")[[1, 2]].mean())
+    assert row.spread.mean == pytest.approx(Oracle(table).column("test_pgd_acc")[[1, 2]].mean())
 
 
 def test_no_value_at_all_is_a_dash_not_a_zero(table: Table) -> None:
     row = rows_of(Oracle(table), [0, 3])["test_pgd_acc"]
-    assert math.isnan(row.mean)
+    assert math.isnan(row.spread.mean)
     assert summary.cells(row)[1:3] == ("–", "–")
     line = next(csv.DictReader(io.StringIO(summary.as_csv([row]))))
     assert line["mean"] == line["std"] == line["ci_low"] == ""
@@ -73,7 +73,7 @@ def test_csv_has_the_promised_columns_and_round_trips() -> None:
     text = summary.as_csv(rows)
     assert text.splitlines()[0] == "metric,label,mean,std,ci_low,ci_high,optimum,published"
     for row, line in zip(rows, csv.DictReader(io.StringIO(text)), strict=True):
-        assert float(line["mean"]) == pytest.approx(row.mean, abs=1e-9)
+        assert float(line["mean"]) == pytest.approx(row.spread.mean, abs=1e-9)
         assert line["label"] == row.label
     published = {line["metric"]: line["published"] for line in csv.DictReader(io.StringIO(text))}
     assert published["val_best_pgd_acc"] == "38.55"

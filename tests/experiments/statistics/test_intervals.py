@@ -14,9 +14,11 @@ from experiments.statistics.intervals import (
     area_under,
     binomial_interval,
     bootstrap_interval,
+    mean_band,
     mean_interval,
     quantile_interval,
     share_within,
+    spread,
 )
 
 
@@ -32,6 +34,21 @@ def test_interval_needs_two_values() -> None:
     assert all(math.isnan(end) for end in mean_interval(np.array([1.0])))
     # mean 2, s = sqrt(2), t(0.975, 1) = 12.706205
     assert mean_interval(np.array([1.0, 3.0])) == pytest.approx((2 - 12.706205, 2 + 12.706205), rel=1e-6)
+
+
+def test_a_band_is_the_interval_at_each_point() -> None:
+    curves = np.random.default_rng(0).normal(size=(5, 3))
+    np.testing.assert_allclose(np.column_stack(mean_band(curves)), [mean_interval(column) for column in curves.T])
+    assert np.isnan(mean_band(curves[:1])).all()
+
+
+def test_spread_of_known_values() -> None:
+    found = spread(np.array([1.0, np.nan, 3.0]))
+    assert (found.known, found.mean, found.std) == (2, 2.0, pytest.approx(math.sqrt(2)))
+    assert found.interval == mean_interval(np.array([1.0, 3.0]))
+    nothing = spread(np.array([np.nan]))
+    assert nothing.known == 0
+    assert math.isnan(nothing.mean + nothing.std + nothing.interval[0])
 
 
 def test_quantile_interval_by_hand() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.statistics.significance import holm, paired_wilcoxon
+from experiments.statistics.significance import against_best, holm, on_common_seeds, paired_wilcoxon
 
 
 def test_holm_by_hand() -> None:
@@ -22,6 +22,36 @@ def test_holm_leaves_nan_out() -> None:
     adjusted = holm([math.nan, 0.01, 0.04])
     assert math.isnan(adjusted[0])
     assert adjusted[1:] == pytest.approx([0.02, 0.04])
+
+
+def test_pairs_are_of_equal_seeds() -> None:
+    one = np.array([3, 4, 5, 9]), np.array([0.3, 0.4, np.nan, 0.9])
+    other = np.array([0, 4, 5]), np.array([1.0, 1.4, 1.5])
+    first, second = on_common_seeds(one, other)
+    np.testing.assert_array_equal(first, [0.4, np.nan])
+    np.testing.assert_array_equal(second, [1.4, 1.5])
+
+
+def test_the_best_is_compared_with_every_other() -> None:
+    seeds, rng = np.arange(30), np.random.default_rng(0)
+    columns = [rng.normal(size=30), rng.normal(size=30) + 2, rng.normal(size=30) + 1.9]
+    samples = [(seeds, column) for column in columns]
+    best, p_values = against_best(samples, maximize=True)
+    assert best == int(np.argmax([column.mean() for column in columns])) == 1
+    assert math.isnan(p_values[1])
+    expected = holm([paired_wilcoxon(columns[k], columns[1]) for k in (0, 2)])
+    assert [p_values[0], p_values[2]] == expected
+    assert against_best(samples, maximize=False)[0] == 0
+
+
+def test_nothing_is_compared_where_a_sample_has_few_values() -> None:
+    seeds = np.arange(4)
+    few, half = np.array([9.0, *[np.nan] * 3]), np.array([1.0, 2.0, np.nan, np.nan])
+    whole = np.array([1.0, 1.0, 1.0, 1.5])
+    assert against_best([(seeds, half), (seeds, whole)], maximize=True)[0] == 0
+    best, p_values = against_best([(seeds, column) for column in (few, half, whole)], maximize=True)
+    assert best is None
+    assert np.isnan(p_values).all()
 
 
 def test_wilcoxon_is_symmetric_and_sees_a_shift() -> None:
