@@ -59,12 +59,3 @@ def images_of(oracle: Oracle, given: int | None) -> int:
     if oracle.space == SearchSpace():
         return IMAGES
     raise ConfigError(f"table {oracle.name} does not tell how many validation images there were; give images=")
-
-
-def chosen_by_seen(seen: FloatArray, true: FloatArray) -> FloatArray:
-    """(runs, queries) true value of what looks best so far; not monotone, since what looks better may be worse."""
-    filled = np.where(np.isnan(seen), -np.inf, seen)
-    best = np.maximum.accumulate(filled, axis=1)
-    first = np.diff(best, axis=1, prepend=-np.inf) > 0
-    position = np.maximum.accumulate(np.where(first, np.arange(seen.shape[1]), 0), axis=1)
-    return np.take_along_axis(np.asarray(true, dtype=np.float64), position, axis=1)

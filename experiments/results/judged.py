@@ -1,8 +1,8 @@
 """What runs are worth when the searcher saw noise, or when not everything was allowed.
 
-A run's incumbent is what looks best among the feasible architectures it has queried.  It is worth its true value in
-the table; what the searcher saw of it is the *observed* incumbent.  Regret is against the best feasible architecture.
-Before a run has found a feasible architecture, it counts as the worst feasible value of the table.
+A run's incumbent is what it would have reported.  It is worth its true value in the table; what the searcher saw of it
+is the *observed* incumbent.  Regret is against the best feasible architecture.  An incumbent that breaks the limits
+counts as the worst feasible value of the table.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.races.noise import chosen_by_seen
 from experiments.races.race import Race
 from experiments.races.store import Runs
 from experiments.results.incumbents import Curve, expected_best_of_n
@@ -120,16 +119,15 @@ def judge(oracle: Oracle, race: Race, runs: Runs) -> Judged:
     counted = np.where(allowed, column, worst)
 
     queried = runs.arch_index >= 0
-    index = np.where(queried, runs.arch_index, 0)
-    kept = queried & allowed[index]
-    # What is not feasible looks worse than anything that is.
-    lowest = min(worst, float(np.nanmin(sign * runs.scores))) - 1.0
-    seen = np.where(kept, sign * runs.scores.astype(np.float64), np.where(queried, lowest, np.nan))
-    feasible = np.logical_or.accumulate(kept, axis=1)
-    observed = np.maximum.accumulate(np.where(np.isnan(seen), -np.inf, seen), axis=1)
+    seen = np.full(runs.scores.shape, np.nan)
+    for row, (index, scores) in enumerate(zip(runs.arch_index, runs.scores, strict=True)):
+        by_architecture = np.full(len(column), np.nan)
+        by_architecture[index[index >= 0]] = scores[index >= 0]
+        seen[row] = by_architecture[runs.incumbent[row]]
+    feasible = allowed[runs.incumbent]
     return Judged(
-        true=sign * chosen_by_seen(seen, np.where(kept, counted[index], worst)),
-        observed=sign * np.where(feasible, observed, worst),
+        true=sign * counted[runs.incumbent],
+        observed=np.where(feasible, seen, sign * worst),
         feasible=feasible,
         counted=sign * counted[members],
         optimum=float(sign * known.max()),
@@ -137,5 +135,5 @@ def judge(oracle: Oracle, race: Race, runs: Runs) -> Judged:
         noise=race.noise,
         images=race.images,
         constraints=race.constraints,
-        true_scores=np.where(queried, sign * column[index], np.nan),
+        true_scores=np.where(queried, sign * column[np.where(queried, runs.arch_index, 0)], np.nan),
     )

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from experiments import run
-from experiments.races.noise import chosen_by_seen, images_of, observer, redraw
+from experiments.races.noise import images_of, observer, redraw
 from experiments.races.race import Race
 from experiments.races.runner import run_once
+from experiments.results.judged import judge
+from experiments.results.read import read
 from nasbench_ar import ConfigError, Oracle, Table, load
 from tests.experiments.conftest import Command
 from tests.experiments.test_run import words
@@ -53,10 +55,17 @@ def test_a_run_has_one_table_and_a_query_none() -> None:
     assert observer(column, "none", images=1000, seed=0) is None
 
 
-def test_the_chosen_by_hand() -> None:
-    seen = np.array([[3.0, 5.0, 5.0, 4.0, 6.0], [2.0, 1.0, np.nan, np.nan, np.nan]])
-    true = np.array([[30.0, 10.0, 50.0, 40.0, 20.0], [7.0, 9.0, np.nan, np.nan, np.nan]])
-    assert chosen_by_seen(seen, true).tolist() == [[30, 10, 10, 10, 20], [7, 7, 7, 7, 7]]
+@pytest.mark.parametrize("searcher", ["published_local_search", "random_search"])
+def test_a_run_is_worth_what_it_reports(table: Table, tmp_path: Path, command: Command, searcher: str) -> None:
+    """Ties are often: among them the published local search reports the last, the others the first."""
+    given = words(table, tmp_path, f"searcher={searcher}", "noise=query", "images=20", "queries=40")
+    assert command(run.main, *given)[0] == 0
+    stored = read(tmp_path / "small" / searcher)
+    judged = judge(stored.oracle, stored.race, stored.runs)
+    np.testing.assert_array_equal(judged.true, stored.oracle.column("val_pgd_acc")[stored.runs.incumbent])
+    for row, index in enumerate(stored.runs.arch_index):
+        score = dict(zip(index.tolist(), stored.runs.scores[row].tolist(), strict=True))
+        assert judged.observed[row].tolist() == [score[found] for found in stored.runs.incumbent[row].tolist()]
 
 
 @pytest.mark.parametrize("noise", ["run", "query"])
