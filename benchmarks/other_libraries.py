@@ -21,7 +21,6 @@ from experiments.experiment import run_experiment
 from experiments.races.config import RunConfig, target_of
 from experiments.races.race import Race
 from experiments.races.runner import run_once
-from experiments.results.incumbents import incumbents
 from experiments.statistics.significance import holm, paired_wilcoxon
 from experiments.tables import as_markdown
 from nasbench_ar import load
@@ -50,7 +49,7 @@ def main() -> None:
     for name, searcher in contests.items():
         queries = FEWER_QUERIES.get(name, BUDGETS[-1])
         config = RunConfig(runs=args.runs, queries=queries, out=args.out, name=name, searcher=searcher)
-        best = incumbents(run_experiment(config, oracle).runs.scores)
+        best = run_experiment(config, oracle).curve.best
         reached[name] = best[:, [budget - 1 for budget in BUDGETS if budget <= queries]]
         seconds[name] = f"{_cpu_seconds(oracle.table.folder, searcher, queries):.2f}"
     best_of_ours = reached["bananas"]

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from experiments.races.config import target_of
 from experiments.races.race import Race, build_searcher, open_session
 from experiments.races.runner import run_once
-from experiments.results.incumbents import incumbents
 from experiments.tables import plus_minus
 from nasbench_ar import METRICS, NARES, ConfigError, Oracle, load
 from nasbench_ar.system.command import run_command
@@ -57,7 +56,7 @@ def local_search_facts(oracle: Oracle, runs: Sequence[Trajectory]) -> list[str]:
     """How often it steps down, how far it overruns, and what the overrun is worth."""
     down, moves = np.array([moves_down(oracle, run) for run in runs]).sum(axis=0)
     lengths = np.array([len(run.scores) for run in runs])
-    at_budget = np.array([incumbents(run.scores[None, :QUERIES])[0, -1] for run in runs])
+    at_budget = np.array([run.scores[:QUERIES].max() for run in runs])
     at_end = np.array([run.scores.max() for run in runs])
     return [
         f"moves to a worse neighbour: {100 * down / moves:.1f} % of {moves} moves",

@@ -16,7 +16,7 @@ keys and defaults:
   out=                         folder to write to; <results>/<table>/comparison by default, and
                                comparison-<metric> for another metric
 
-Writes comparison.md, .csv and .tex, pairs.csv, and anytime, profile and ranks as .png,
+Writes comparison.md, .csv and .tex, pairs.csv, recommendation.csv, and anytime, profile and ranks as .png,
 .pdf and .csv.  From Python, `compare` gives the numbers and `compare_figures` draws them.
 """
 
@@ -29,14 +29,13 @@ from pathlib import Path
 
 from experiments.plots.comparison import draw_anytime, draw_profile, draw_ranks, note
 from experiments.plots.style import save_figure
-from experiments.results import comparison_text
+from experiments.results import comparison_text, recommendation
 from experiments.results.comparison import CLIQUES, OBJECTIVE, Comparison, compare
 from experiments.results.read import experiments_among
 from nasbench_ar import ConfigError
-from nasbench_ar.errors import WriteError
 from nasbench_ar.system.command import run_command
-from nasbench_ar.system.files import write_file
-from nasbench_ar.system.key_values import parse_words
+from nasbench_ar.system.files import make_folder, write_file
+from nasbench_ar.system.key_values import parse_words, whole_numbers
 
 MOST_RESAMPLES = 10_000_000
 DEFAULTS: dict[str, str | int] = {
@@ -60,11 +59,9 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[str]:
         "anytime.csv": comparison_text.anytime_csv(comparison),
         "profile.csv": comparison_text.profile_csv(comparison),
         "ranks.csv": comparison_text.ranks_csv(comparison),
+        "recommendation.csv": recommendation.as_csv(comparison.choices),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(f"cannot write {folder}: {error.strerror or error}; choose another out=") from error
+    make_folder(folder)
     for name, text in files.items():
         write_file(folder / name, text.encode())
     pictures = {
@@ -92,13 +89,6 @@ def _number(key: str, text: str) -> float:
         raise ConfigError(f"{key}={text!r}: expected a number, as {key}=0.1") from None
 
 
-def _whole_numbers(key: str, text: str) -> list[int]:
-    words = text.split(",")
-    if not all(word.isascii() and word.isdigit() and len(word) < 9 for word in words):
-        raise ConfigError(f"{key}={text!r}: expected whole numbers, as {key}=100,250,500")
-    return [int(word) for word in words]
-
-
 def main(arguments: Sequence[str]) -> None:
     words = [word for word in arguments if "=" in word and not os.path.isdir(word)]
     folders = experiments_among([word for word in arguments if word not in words])
@@ -106,7 +96,7 @@ def main(arguments: Sequence[str]) -> None:
     comparison = compare(
         folders,
         metric=given["metric"],
-        at=_whole_numbers("at", given["at"]) if given["at"] else (),
+        at=whole_numbers("at", given["at"]) if given["at"] else (),
         difference=_number("difference", given["difference"]) if given["difference"] else None,
         joined_by=given["cliques"],
         resamples=given["resamples"],

@@ -42,7 +42,7 @@ def plot_results(folders: Sequence[Path], out: Path) -> None:
         curves = []
         for one in stored:
             judged = None if race.is_plain else judge(oracle, one.race, one.runs)
-            best = curve_of(one.name, one.race, one.runs, judged).best
+            best = curve_of(one.name, oracle, one.race, one.runs, judged).best
             curves.append(Curve(one.name, best[:, : one.race.queries]))
         lines = lines_of(oracle, race, judged, queries)
         axes = draw_trajectories(curves, ylabel=objective_axis(oracle, race.objective), **lines)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Table 2: all searchers on one table, beside the published values (NARes, section 5).
+"""Table 2: all searchers on one table, beside the published values (NARes, section 5) and what needs no search.
 
     python -m experiments.table2 runs=400
     python -m experiments.table2 runs=100 queries=200 table=mytable
@@ -23,8 +23,9 @@ from pathlib import Path
 from experiments.analysis import resampling
 from experiments.experiment import run_experiment
 from experiments.plots.style import save_figure
-from experiments.plots.trajectories import draw_trajectories, reference_lines
+from experiments.plots.trajectories import draw_trajectories, lines_of
 from experiments.races.config import CONDITIONS, KEPT, RunConfig, help_text, parse_command_line, target_of
+from experiments.results import recommendation
 from experiments.results.experiment import Experiment
 from experiments.results.table2 import (
     PREFIX,
@@ -47,12 +48,12 @@ from nasbench_ar import ConfigError, MetricError, Oracle, load
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
 from nasbench_ar.system.key_values import paragraph, parse_words
-from searchers import ALL_SEARCHERS, SEARCHERS, hyperparameters
+from searchers import ALL_SEARCHERS, BASELINES, SEARCHERS, hyperparameters
 
 VARIANTS = ("corrected", "published", "both")
 
 
-def run_all(config: RunConfig, oracle: Oracle, names: Sequence[str] = tuple(SEARCHERS)) -> list[Experiment]:
+def run_all(config: RunConfig, oracle: Oracle, names: Sequence[str] = (*SEARCHERS, *BASELINES)) -> list[Experiment]:
     """Complete one experiment per searcher with its default arguments."""
     experiments = []
     for name in names:
@@ -73,10 +74,12 @@ def run_published(config: RunConfig, oracle: Oracle, bananas_runs: int) -> dict[
 
 
 def write_report(experiments: Sequence[Experiment], folder: Path) -> None:
-    """Print the table; write `table2.md`, `table2.csv`, `.tex`, `.png` and `.pdf`."""
-    text = as_text(experiments)
+    """Print the table; write `table2.md`, `table2.csv`, `.tex`, `.png`, `.pdf` and `table2-recommendation.csv`."""
+    found = recommendation.choices(experiments)
+    text = f"{as_text(experiments)}\n{recommendation.as_text(found)}"
     print(text)  # first, since the folder may be read-only
     _write(folder, "table2", text, experiments, *table_lines(experiments), legend(experiments))
+    write_file(folder / "table2-recommendation.csv", recommendation.as_csv(found).encode())
 
 
 def write_variants(
@@ -84,7 +87,7 @@ def write_variants(
 ) -> None:
     """Print and write `table2-<variant>`, with the effect of the objective's noise where it is known."""
     experiments = [*corrected.values(), *as_published.values()]
-    names = [name for name in SEARCHERS if name in corrected or name in as_published]
+    names = [name for name in (*SEARCHERS, *BASELINES) if name in corrected or name in as_published]
     text = variant_text(corrected, as_published, names)
     with contextlib.suppress(MetricError):  # the objective is no accuracy of a validation set
         text += "\n" + resampling.report(experiments[0].oracle, experiments[0].race.objective)
@@ -114,7 +117,7 @@ def _write(
     axes = draw_trajectories(
         [e.curve for e in experiments],
         ylabel=objective_axis(first.oracle, first.race.objective),
-        **reference_lines(first.oracle, first.race.objective, first.race.queries, first.race.table_seed),  # type: ignore[arg-type]
+        **lines_of(first.oracle, first.race, None, first.race.queries),  # type: ignore[arg-type]
     )
     save_figure(axes, folder / f"{stem}.png", note=origin(first.oracle, first.race.objective))
 
@@ -153,13 +156,14 @@ def main(arguments: Sequence[str]) -> None:
     folder = Path(config.out) / oracle.name
     corrected: dict[str, Experiment] = {}
     if variant != "published":
-        corrected = dict(zip(SEARCHERS, run_all(config, oracle), strict=True))
+        corrected = dict(zip((*SEARCHERS, *BASELINES), run_all(config, oracle), strict=True))
     if variant == "corrected":
         write_report(list(corrected.values()), folder)
     else:
         write_variants(corrected, run_published(config, oracle, bananas_runs), folder, variant)
     stem = "table2" if variant == "corrected" else f"table2-{variant}"
-    print(f"{folder}: {stem}.md .csv .tex .png .pdf; each searcher's results in a folder beside them")
+    more = ", table2-recommendation.csv" if variant == "corrected" else ""
+    print(f"{folder}: {stem}.md .csv .tex .png .pdf{more}; each searcher's results in a folder beside them")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ _PROPER_NAMES = {
     "local_search": "local search",
     "regularized_evolution": "regularized evolution",
     "bananas": "BANANAS",
+    "largest": "largest network",
     "nsga2": "NSGA-II",
     "optuna": "Optuna",
     "nevergrad": "Nevergrad",

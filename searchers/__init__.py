@@ -6,9 +6,9 @@
     architecture = searcher.ask()
     searcher.tell(architecture, score)      # higher is better
 
-`SEARCHERS`, `PUBLISHED` (as the authors' code behaves, defects included) and `FURTHER` (several objectives, other
-libraries) map the names that `python -m experiments.run searcher=...` takes to classes.  A new algorithm
-subclasses `Searcher`; `searchers.testing` has the tests that any subclass must pass.  The searchers of
+`SEARCHERS`, `BASELINES` (no search), `PUBLISHED` (as the authors' code behaves, defects included) and `FURTHER`
+(several objectives, other libraries) map the names that `python -m experiments.run searcher=...` takes to classes.  A
+new algorithm subclasses `Searcher`; `searchers.testing` has the tests that any subclass must pass.  The searchers of
 `searchers.fidelity` ask for an architecture at an epoch.
 """
 
@@ -19,6 +19,7 @@ from nasbench_ar.errors import SearchError
 from nasbench_ar.space import SearchSpace
 from searchers.bananas import Bananas
 from searchers.base import Searcher
+from searchers.largest import Largest
 from searchers.local_search import LocalSearch
 from searchers.nevergrad_search import NevergradSearcher
 from searchers.nsga2 import NSGA2
@@ -39,6 +40,9 @@ SEARCHERS: dict[str, type[Searcher]] = {
     "bananas": Bananas,
 }
 
+# What needs no search.
+BASELINES: dict[str, type[Searcher]] = {"largest": Largest}
+
 PUBLISHED: dict[str, type[Searcher]] = {
     "published_random_search": PublishedRandomSearch,
     "published_local_search": PublishedLocalSearch,
@@ -49,7 +53,7 @@ PUBLISHED: dict[str, type[Searcher]] = {
 # For several objectives, and of other libraries, which are optional.
 FURTHER: dict[str, type[Searcher]] = {"nsga2": NSGA2, "optuna": OptunaSearcher, "nevergrad": NevergradSearcher}
 
-ALL_SEARCHERS: dict[str, type[Searcher]] = SEARCHERS | PUBLISHED | FURTHER
+ALL_SEARCHERS: dict[str, type[Searcher]] = SEARCHERS | BASELINES | PUBLISHED | FURTHER
 
 # What stands for a searcher where there are several objectives.
 FOR_VECTORS: dict[type[Searcher], type[VectorSearcher]] = {RandomSearch: VectorRandomSearch}
@@ -81,12 +85,14 @@ def create(name: str, space: SearchSpace, seed: int, **arguments: Any) -> Search
 
 __all__ = [
     "ALL_SEARCHERS",
+    "BASELINES",
     "FOR_VECTORS",
     "FURTHER",
     "NSGA2",
     "PUBLISHED",
     "SEARCHERS",
     "Bananas",
+    "Largest",
     "LocalSearch",
     "NevergradSearcher",
     "OptunaSearcher",

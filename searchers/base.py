@@ -6,7 +6,7 @@ A searcher never sees the table.  The caller asks, evaluates and tells; higher s
     for _ in range(500):
         architecture = searcher.ask()
         searcher.tell(architecture, evaluate(architecture))
-    architecture, score = searcher.best()
+    searcher.recommend()
 
 A new algorithm is a subclass that writes `_ask` and, if `self.history` is not enough to learn from, `_tell`:
 
@@ -125,6 +125,13 @@ class Searcher(ABC):
             self._best = max(self.history, key=self.history.__getitem__)
             self._best_among = len(self.history)
         return self._best, self.history[self._best]
+
+    def recommend(self) -> Architecture:
+        """The architecture that the search would end with now: the best observed, unless a subclass knows better.
+
+        It is one of those told; SearchError before anything was told.
+        """
+        return self.best()[0]
 
     # -- for subclasses to write ---------------------------------------------
 

@@ -31,7 +31,7 @@ class Trajectory:
         seed: of the searcher.
         arch_index: (n,) int32 lexicographic indices in the order of first queries.
         scores: (n,) float32 values of the (first) objective, in its own unit, as the searcher saw them.
-        incumbent: (n,) int32, the architecture that the searcher would have reported after each query.
+        incumbent: (n,) int32, the architecture that the searcher would have recommended after each query.
         repeats: free queries for architectures already known.
         ended: empty, or why the search ended before its budget was spent.
     """
@@ -106,12 +106,12 @@ class Search:
             self._stalled(self.session.spent == spent, "batches")
 
     def trajectory(self) -> Trajectory:
-        """What was done so far; raises SearchError when the searcher reports what it never queried."""
+        """What was done so far; raises SearchError when the searcher recommends what it never queried."""
         space = self.session.space
-        self._incumbent[-1:] = [self.searcher.best()[0]]  # repeats since the last query may have changed it
+        self._incumbent[-1:] = [self.searcher.recommend()]  # repeats since the last query may have changed it
         index = {architecture: space.index(architecture) for architecture in self.session.history}
         if strange := [architecture for architecture in self._incumbent if architecture not in index]:
-            raise SearchError(f"{type(self.searcher).__name__} reports {strange[0]}, which it never queried")
+            raise SearchError(f"{type(self.searcher).__name__} recommends {strange[0]}, which it never queried")
         return Trajectory(
             seed=self.searcher.seed,
             arch_index=np.fromiter(index.values(), dtype=np.int32),
@@ -125,7 +125,7 @@ class Search:
         spent = self.session.spent
         self.searcher.tell(architecture, self.session.score(architecture))
         if self.session.spent > spent:
-            self._incumbent.append(self.searcher.best()[0])
+            self._incumbent.append(self.searcher.recommend())
         if not self.session.remaining:
             self.ended = ""
 

@@ -14,8 +14,9 @@ import nasbench_ar.architecture
 import nasbench_ar.metrics
 import nasbench_ar.space
 from experiments.races.config import RunConfig, parse_command_line
+from experiments.results.baselines import LARGEST
 from nasbench_ar.library import HOME_VARIABLE
-from searchers import SEARCHERS
+from searchers import BASELINES, SEARCHERS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -65,6 +66,16 @@ def test_commands_name_modules_and_scripts_that_exist(document: Path) -> None:
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
     for script in re.findall(r"python (scripts/\S+\.py)", text):
         assert (ROOT / script).exists(), script
+
+
+def test_tables_of_searchers_show_what_needs_no_search() -> None:
+    """A table that puts searchers side by side without the baselines says more than it knows."""
+    headers = re.findall(r"^\|.*\|\n(?=\|[ :|-]+\|$)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    cells = [{cell.strip() for cell in header.split("|")} for header in headers]
+    compared = [row for row in cells if len(row & set(SEARCHERS)) > 1]
+    assert compared
+    for row in compared:
+        assert {*BASELINES, f"one of the {LARGEST} largest"} <= row
 
 
 def test_the_readme_and_ci_run_the_same_tests() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from experiments.page.columns import pack, present
 from experiments.page.stored import Race
 from experiments.plots.looks import COLOURS, looks
-from experiments.plots.trajectories import reference_lines
+from experiments.plots.trajectories import lines_of
 from experiments.results.experiment import Experiment
 from experiments.statistics.intervals import mean_band
 from experiments.tables import PUBLISHED, objective_axis
@@ -76,7 +76,7 @@ def race_data(race: Race, signs: Mapping[str, dict[str, Any]]) -> dict[str, Any]
     first = race.experiments[0]
     metric = METRICS[race.objective]
     curves = [e.curve for e in race.experiments]
-    lines = reference_lines(first.oracle, race.objective, race.queries, race.table_seed)
+    lines = lines_of(first.oracle, first.race, None, race.queries)
     positions = present(first.oracle)
     return {
         "objective": race.objective,
@@ -85,6 +85,7 @@ def race_data(race: Race, signs: Mapping[str, dict[str, Any]]) -> dict[str, Any]
         "maximize": bool(metric.maximize),
         "optimum": lines["optimum"],
         "random": _packed(lines["random_expectation"]),  # type: ignore[arg-type]
+        "noSearch": lines["no_search"],
         "searchers": [
             {
                 "name": experiment.name,

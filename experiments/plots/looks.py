@@ -18,9 +18,9 @@ from typing import Any
 
 from experiments.tables import PUBLISHED, proper_name
 
-# Okabe and Ito's colours: told apart with any colour vision.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# Okabe and Ito's colours, told apart with any colour vision, and grey for what is no search.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 _PLACES = {  # in `COLOURS` and `_MARKERS`
     "random_search": 0,
     "local_search": 1,
@@ -29,6 +29,7 @@ _PLACES = {  # in `COLOURS` and `_MARKERS`
     "nsga2": 4,
     "optuna": 5,
     "nevergrad": 6,
+    "largest": 7,
     "random_full": 0,
     "successive_halving": 1,
     "hyperband": 2,
@@ -38,7 +39,7 @@ _SOLID: tuple[float, ...] = ()
 _DASHED = (4.0, 1.8)
 _BROKEN = ((6.0, 1.4, 1.2, 1.4), (1.2, 1.2), (6.0, 1.4, 1.2, 1.4, 1.2, 1.4))
 _OWN_COLOURS = (4, 5, 6)  # first; they belong to searchers that seldom stand beside one's own
-_OWN_MARKERS = ("*", "<", ">", "d", "p", "h", "8")
+_OWN_MARKERS = ("*", "<", ">", "d", "p", "8")
 
 
 @dataclass(frozen=True)

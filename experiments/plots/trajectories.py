@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from experiments.plots.looks import looks, wrapped_name
 from experiments.plots.style import canvas, plain_text
 from experiments.races.race import Race
+from experiments.results.baselines import no_search
 from experiments.results.incumbents import Curve, expected_best_of_n
 from experiments.results.judged import Judged
 from experiments.statistics.intervals import mean_band
@@ -34,6 +35,7 @@ def draw_trajectories(
     optimum: float | None = None,
     optimum_name: str = "optimum of the table",
     random_expectation: NDArray[np.float64] | None = None,
+    no_search: tuple[str, float] | None = None,
     axes: Axes | None = None,
 ) -> Axes:
     """Mean incumbent against queries, with a band.
@@ -62,10 +64,14 @@ def draw_trajectories(
     if random_expectation is not None:
         x = np.arange(1, len(random_expectation) + 1)
         axes.plot(x, random_expectation, color="0.35", linestyle=":", linewidth=1.5, label="random search, exact mean")
+    if no_search is not None:
+        name, mean = no_search
+        axes.axhline(mean, color="0.35", linestyle="-.", linewidth=1.0, label=f"no search: {name}, mean ({mean:.2f})")
     if optimum is not None:
         axes.axhline(optimum, color="0.35", linewidth=1.0, label=f"{optimum_name} ({optimum:.2f})")
     axes.set_xlim(1, max(end, 2))
-    _focus(axes, [Curve(curve.name, curve.best[:, :end]) for curve in curves], optimum, alone=not several)
+    lines = [value for value in (optimum, no_search and no_search[1]) if value is not None]
+    _focus(axes, [Curve(curve.name, curve.best[:, :end]) for curve in curves], lines, alone=not several)
     axes.set_xlabel("architectures queried")
     axes.set_ylabel(ylabel)
     axes.grid(color="0.9", linewidth=0.8)
@@ -104,33 +110,30 @@ def _band(curve: Curve, *, alone: bool) -> tuple[NDArray[np.float64], NDArray[np
     return mean_band(curve.best)
 
 
-def _focus(axes: Axes, curves: Sequence[Curve], optimum: float | None, *, alone: bool) -> None:
+def _focus(axes: Axes, curves: Sequence[Curve], lines: Sequence[float], *, alone: bool) -> None:
     """Leave the first few queries, which span a range of their own, partly out of view."""
     start = min(9, min(curve.best.shape[1] for curve in curves) - 1)
-    edges = []
+    edges = list(lines)
     for curve in curves:
         low, high = _band(curve, alone=alone) if len(curve.best) > 1 else (curve.best[0], curve.best[0])
         edges += [low[start:].min(), high[start:].max()]
-    if optimum is not None:
-        edges.append(optimum)
     low, high = min(edges), max(edges)
     margin = 0.05 * (high - low) or 0.5
     axes.set_ylim(low - margin, high + margin)
 
 
 def lines_of(oracle: Oracle, race: Race, judged: Judged | None, queries: int) -> dict[str, object]:
-    """The reference lines of a race, plain or judged."""
-    if judged is not None:
-        return judged.reference_lines(queries)
-    return reference_lines(oracle, race.objective, queries, race.table_seed)
-
-
-def reference_lines(oracle: Oracle, objective: str, queries: int, table_seed: object = "mean") -> dict[str, object]:
-    """`optimum` and `random_expectation` for `draw_trajectories`, over what the table holds."""
-    column = oracle.column(objective, seed=table_seed)  # type: ignore[arg-type]
-    maximize = bool(METRICS[objective].maximize)
+    """The reference lines of a race, for `draw_trajectories`, over what the table holds."""
+    column = oracle.column(race.objective, seed=race.table_seed)
+    maximize = bool(METRICS[race.objective].maximize)
     known = column[~np.isnan(column)]
-    return {
+    lines: dict[str, object] = {
         "optimum": float(known.max() if maximize else known.min()),
         "random_expectation": expected_best_of_n(known, queries, maximize=maximize),
     }
+    baseline = no_search(oracle, race)
+    return (
+        lines
+        | {"no_search": (baseline.name, baseline.spread(column).mean)}
+        | ({} if judged is None else judged.reference_lines(queries))
+    )

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.results.read import SHARED, Stored, read_all, refuse_special, reported_after
+from experiments.results.recommendation import Choice, choices
 from experiments.results.standings import (
     Course,
     Pair,
@@ -47,6 +48,7 @@ class Comparison:
         difference: what the numbers of seeds are about; None for the observed one of each pair.
         courses: one per searcher, in the order of the folders, as `profiles`.
         standings: one per budget and searcher; `pairs` and `rankings` likewise.
+        choices: what runs end with, by both rules, on the metrics of Table 2.
         notes: what a reader has to know, one sentence each.
     """
 
@@ -66,6 +68,7 @@ class Comparison:
     pairs: tuple[Pair, ...]
     rankings: tuple[Ranking, ...]
     profiles: tuple[Profile, ...]
+    choices: tuple[Choice, ...]
     notes: tuple[str, ...]
 
 
@@ -136,6 +139,7 @@ def compare(
         pairs=tuple(pairs),
         rankings=tuple(rankings),
         profiles=tuple(profiles(courses, budgets[-1])),
+        choices=tuple(choices(contestants)),
         notes=tuple(notes),
     )
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import fields
 from typing import Any
 
+from experiments.results import recommendation
 from experiments.results.comparison import Comparison
 from experiments.results.standings import Pair, Standing
 from experiments.statistics.power import MOST_PAIRS, MOST_SIMULATED
@@ -79,7 +80,9 @@ def as_report(comparison: Comparison) -> str:
         ]
     shifted = comparison.difference is not None
     definitions = DEFINITIONS.format(target=_target(comparison), shift=", shifted to that mean" if shifted else "")
-    parts += [*comparison.notes, definitions]
+    if len(comparison.budgets) > 1:
+        parts.append("## What runs end with")
+    parts += [recommendation.as_text(comparison.choices), *comparison.notes, definitions]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 

@@ -10,10 +10,10 @@ from experiments.races.config import target_of
 from experiments.races.race import Race
 from experiments.races.store import Runs
 from experiments.results import summary
-from experiments.results.incumbents import Curve, incumbents
+from experiments.results.incumbents import Curve
 from experiments.results.judged import Judged, judge
 from experiments.tables import as_markdown, definitions, origin
-from nasbench_ar import METRICS, Oracle, parse_constraints
+from nasbench_ar import Oracle, parse_constraints
 from searchers import ALL_SEARCHERS
 
 _NAMES = {target_of(cls): name for name, cls in ALL_SEARCHERS.items()}
@@ -43,14 +43,14 @@ class Experiment:
 
     @property
     def curve(self) -> Curve:
-        """Incumbents of all runs; under constraints or noise the true values of feasible ones."""
-        return curve_of(self.name, self.race, self.runs, self.judged)
+        """What all runs would have reported after each query; under constraints its true value if it is feasible."""
+        return curve_of(self.name, self.oracle, self.race, self.runs, self.judged)
 
 
-def curve_of(name: str, race: Race, runs: Runs, judged: Judged | None) -> Curve:
+def curve_of(name: str, oracle: Oracle, race: Race, runs: Runs, judged: Judged | None) -> Curve:
     if judged is not None:
         return Curve(name, judged.true)
-    return Curve(name, incumbents(runs.scores, maximize=bool(METRICS[race.objective].maximize)))
+    return Curve(name, oracle.column(race.objective, seed=race.table_seed)[runs.incumbent])
 
 
 def judged_experiment(name: str, race: Race, oracle: Oracle, folder: Path, runs: Runs) -> Experiment:

@@ -1,4 +1,4 @@
-"""Incumbents: the best objective so far as a run goes on, and its exact expectation for random search."""
+"""What runs would report as they go on, and its exact expectation for random search."""
 
 from __future__ import annotations
 
@@ -8,17 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.arrays import FloatArray
-
-
-def incumbents(scores: NDArray[np.floating], *, maximize: bool = True) -> FloatArray:
-    """(runs, queries) best score so far in each run; a run that ended early (NaN) keeps its last incumbent."""
-    values = np.asarray(scores, dtype=np.float64)
-    if values.ndim != 2:
-        raise ValueError(f"scores have shape {values.shape}; expected (runs, queries)")
-    if values.size and np.isnan(values[:, 0]).any():
-        raise ValueError("a run without any score has no incumbent")
-    best = np.fmax if maximize else np.fmin
-    return best.accumulate(values, axis=1)
 
 
 def expected_best_of_n(values: FloatArray, queries: int, *, maximize: bool = True) -> FloatArray:

@@ -62,8 +62,8 @@ class Judged:
         return [Curve(searcher, self.true, "incumbent, true value"), seen]
 
     def reference_lines(self, queries: int) -> dict[str, object]:
-        """For `draw_trajectories`; the random expectation knows no noise."""
-        lines: dict[str, object] = {"optimum": self.optimum}
+        """What differs from a plain race; the random expectation knows no noise."""
+        lines: dict[str, object] = {"optimum": self.optimum, "random_expectation": None}
         if self.constraints:
             lines["optimum_name"] = "best that keeps the limits"
         if self.noise == "none":

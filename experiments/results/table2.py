@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from experiments.results import published, summary
+from experiments.results.baselines import Baseline, no_search
 from experiments.results.experiment import Experiment
 from experiments.statistics.significance import Sample, against_best, on_common_seeds
 from experiments.tables import (
@@ -21,6 +23,7 @@ from experiments.tables import (
     short_label,
 )
 from nasbench_ar import METRICS
+from nasbench_ar.arrays import FloatArray
 
 PUBLISHED_LINE = "published"
 
@@ -39,8 +42,9 @@ def _sample(experiment: Experiment, row: int) -> Sample:
 
 
 def table_lines(experiments: Sequence[Experiment]) -> tuple[list[str], list[list[str]]]:
-    """Header and lines: label, optimum, each searcher; below each metric its published line."""
-    header = ["Metric", "Optimum", *(e.name for e in experiments)]
+    """Header and lines: label, optimum, each searcher, the baseline; below each metric its published line."""
+    baseline, column_of = _baseline(experiments[0])
+    header = ["Metric", "Optimum", *(e.name for e in experiments), baseline.name]
     lines = []
     for position, row in enumerate(experiments[0].rows):
         best, p_values = compare(experiments, position)
@@ -48,13 +52,19 @@ def table_lines(experiments: Sequence[Experiment]) -> tuple[list[str], list[list
         for k, experiment in enumerate(experiments):
             cell = experiment.rows[position]
             line.append(marked(mean_text(cell.spread, len(cell.values)), p_values[k], best=k == best))
-        lines.append(line)
+        lines.append([*line, mean_text(baseline.spread(column_of(row.metric)), baseline.candidates)])
         printed = [e.rows[position].published for e in experiments]
         if any(printed):
             optimal = published.OPTIMAL[METRICS[row.metric].table2 or ""]
             texts = ["–" if cell is None else plus_minus(*cell) for cell in printed]
-            lines.append([f"  {PUBLISHED_LINE}", number(optimal), *texts])
+            lines.append([f"  {PUBLISHED_LINE}", number(optimal), *texts, "–"])
     return header, lines
+
+
+def _baseline(experiment: Experiment) -> tuple[Baseline, Callable[[str], FloatArray]]:
+    """What needs no search in an experiment's race, and the race's columns."""
+    oracle, race = experiment.oracle, experiment.race
+    return no_search(oracle, race), lambda metric: oracle.column(metric, seed=race.table_seed)
 
 
 def _plain_label(experiments: Sequence[Experiment], row: int) -> str:
@@ -88,6 +98,7 @@ def what_was_run(experiments: Sequence[Experiment], objective: str) -> str:
 def legend(experiments: Sequence[Experiment]) -> list[str]:
     out = [
         f"Mean ± standard deviation over runs. {MARKS}",
+        no_search_legend(experiments[0]),
     ]
     if any(np.isnan(row.values).any() for e in experiments for row in e.rows):
         out.append("[n]: runs whose reported architecture has a value in this table; the mean is over those.")
@@ -101,6 +112,13 @@ def legend(experiments: Sequence[Experiment]) -> list[str]:
     return out
 
 
+def no_search_legend(first: Experiment) -> str:
+    return (
+        f"{_baseline(first)[0].name}: no search; exact mean and standard deviation over the networks of most MACs, of "
+        "which one is drawn."
+    )
+
+
 def as_csv(experiments: Sequence[Experiment]) -> str:
     """One line per searcher and metric: the columns of `summary.csv`, and the test against the best of the row."""
     lines = []
@@ -112,6 +130,11 @@ def as_csv(experiments: Sequence[Experiment]) -> str:
                 one, other = on_common_seeds(_sample(experiment, position), _sample(experiments[best], position))
                 pairs = np.count_nonzero(~np.isnan(one - other))
             lines.append([experiment.name, *summary.csv_cells(row), row.spread.known, pairs, p_values[k]])
+        baseline, column_of = _baseline(experiments[0])
+        row = experiments[0].rows[position]
+        found = baseline.spread(column_of(row.metric))
+        drawn = replace(row, label=experiments[0].oracle.label(row.metric), spread=found, published=None)
+        lines.append([baseline.name, *summary.csv_cells(drawn), None, None, None])
     return csv_text(["searcher", *summary.CSV_COLUMNS, "runs", "pairs", "p_value"], lines)
 
 
@@ -135,20 +158,22 @@ WHY = """Which published column is explained by what:
 def variant_lines(corrected: Column, as_published: Column, names: list[str]) -> tuple[list[str], list[list[str]]]:
     """Per metric: the corrected searchers and the published code, with differences from the paper, and the paper."""
     any_column = next(iter((*corrected.values(), *as_published.values())))
-    header = ["Metric", "Optimum", *names]
+    baseline, column_of = _baseline(any_column)
+    header = ["Metric", "Optimum", *names, baseline.name]
     lines = []
     for position, row in enumerate(any_column.rows):
         label = short_label(any_column.oracle, row.metric) + (" (objective)" if row.is_objective else "")
-        lines.append([label, number(row.optimum), *([""] * len(names))])
+        drawn = mean_text(baseline.spread(column_of(row.metric)), baseline.candidates)
+        lines.append([label, number(row.optimum), *([""] * len(names)), drawn])
         paper_row = METRICS[row.metric].table2 or ""
         for title, column in (("corrected", corrected), ("published code", as_published)):
             if column:
                 cells = [_cell(column[name], position) if name in column else "–" for name in names]
-                lines.append([f"  {title}", "", *cells])
-        paper = [published.TABLE2[name].get(paper_row) for name in names]
+                lines.append([f"  {title}", "", *cells, ""])
+        paper = [published.TABLE2.get(name, {}).get(paper_row) for name in names]
         if _same_protocol(any_column, position):
             cells = ["–" if cell is None else plus_minus(*cell) for cell in paper]
-            lines.append(["  paper", number(published.OPTIMAL[paper_row]), *cells])
+            lines.append(["  paper", number(published.OPTIMAL[paper_row]), *cells, "–"])
     return header, lines
 
 
@@ -156,7 +181,8 @@ def variant_legend(first: Experiment) -> list[str]:
     out = [
         "Mean ± standard deviation over runs"
         + ("; in parentheses the difference from the paper's mean. " if _any_published(first) else ". ")
-        + "[n]: runs whose reported architecture has a value in this table."
+        + "[n]: runs whose reported architecture has a value in this table.",
+        no_search_legend(first),
     ]
     if daggers := definitions(first.oracle, (row.metric for row in first.rows)):
         out.append(f"{daggers}.")

@@ -168,6 +168,14 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def make_folder(path: Path) -> None:
+    """Make the folder of a report; raises WriteError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"cannot write {path}: {error.strerror or error}; choose another out=") from error
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write one file of a report, atomically; raises WriteError."""
     try:

@@ -130,6 +130,14 @@ def any_value(key: str, text: str) -> Any:
         raise ConfigError(f"{key}={shown(text, 100)}: {first_line(error, 150)}{quotes}") from error
 
 
+def whole_numbers(key: str, text: str) -> list[int]:
+    """Read a list of counts, as `100,250,500`."""
+    words = text.split(",")
+    if not all(word.isascii() and word.isdigit() and len(word) < 9 for word in words):
+        raise ConfigError(f"{key}={text!r}: expected whole numbers, as {key}=100,250,500")
+    return [int(word) for word in words]
+
+
 def parse_words(
     words: Iterable[str], defaults: Mapping[str, Any], ranges: Mapping[str, tuple[int, int]] | None = None
 ) -> dict[str, Any]:

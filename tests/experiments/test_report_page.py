@@ -416,7 +416,12 @@ def test_the_dark_scheme_reaches_the_pictures(browser: Browser) -> None:
 def test_trajectories_as_regret(browser: Browser, oracle: Oracle) -> None:
     chart = "document.getElementById('race-0-chart')"
     lines = browser.script(f"return {chart}.data.filter(t => t.name).map(t => [t.name, Array.from(t.y)])")
-    assert [name for name, _ in lines] == ["random search", "local search", "random search, exact mean"]
+    assert [name for name, _ in lines] == [
+        "random search",
+        "local search",
+        "random search, exact mean",
+        "no search: one of the 50 largest, mean",
+    ]
     browser.select("#race-0-scale", "regret")
     browser.until(f"return {chart}.layout.yaxis.type === 'log'")
     regret = browser.script(f"return Array.from({chart}.data.find(t => t.name === 'local search').y)")

@@ -53,17 +53,21 @@ const Trajectories = (() => {
         });
       }
       const soft = Theme.value("soft");
-      const dotted = { color: soft, width: 1.5, dash: "dot" };
-      const expected = Array.from(random, asShown);
-      traces.push({
-        type: "scatter",
-        mode: "lines",
-        name: "random search, exact mean",
-        x: expected.map((_, k) => k + 1),
-        y: open(expected),
-        line: dotted,
-        hovertemplate: "%{y:.3f}",
-      });
+      const [baseline, level] = race.noSearch;
+      for (const [name, dash, values] of [
+        ["random search, exact mean", "dot", Array.from(random, asShown)],
+        [`no search: ${baseline}, mean`, "dashdot", Array.from(random, () => asShown(level))],
+      ]) {
+        traces.push({
+          type: "scatter",
+          mode: "lines",
+          name,
+          x: values.map((_, k) => k + 1),
+          y: open(values),
+          line: { color: soft, width: 1.5, dash },
+          hovertemplate: "%{y:.3f}",
+        });
+      }
       Plotly.react(chart, traces, layout(seen, regret, floor), Theme.config);
     }
 
@@ -90,7 +94,8 @@ const Trajectories = (() => {
       }
       const all = seen.flatMap(([, [, low, high]]) => [...low.slice(FROM), ...high.slice(FROM)]);
       if (all.length) {
-        const [least, most] = [Math.min(...all, race.optimum), Math.max(...all, race.optimum)];
+        const flat = [race.optimum, race.noSearch[1]];
+        const [least, most] = [Math.min(...all, ...flat), Math.max(...all, ...flat)];
         const margin = 0.05 * (most - least) || 0.5;
         out.yaxis.range = [least - margin, most + margin];
       }

@@ -1,4 +1,4 @@
-"""Incumbents and the expectation of random search, by hand and by brute force."""
+"""The expectation of random search, by brute force."""
 
 from __future__ import annotations
 
@@ -9,19 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.results.incumbents import expected_best_of_n, incumbents
-
-
-def test_incumbents_by_hand() -> None:
-    scores = np.array([[1.0, 3.0, 2.0, 5.0], [4.0, 1.0, np.nan, np.nan]])
-    np.testing.assert_array_equal(incumbents(scores), [[1, 3, 3, 5], [4, 4, 4, 4]])
-    np.testing.assert_array_equal(incumbents(scores, maximize=False), [[1, 1, 1, 1], [4, 1, 1, 1]])
-
-
-@pytest.mark.parametrize("scores", [np.zeros(3), np.array([[np.nan, 1.0]])])
-def test_incumbents_refuse_what_has_none(scores: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="expected|no incumbent"):
-        incumbents(scores)
+from experiments.results.incumbents import expected_best_of_n
 
 
 @settings(max_examples=50, deadline=None)

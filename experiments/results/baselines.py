@@ -1,0 +1,106 @@
+"""What needs no search, exactly: one of the n largest networks drawn at random, and random search.
+
+A baseline is a law: the probability that it reports each architecture.  From it follow mean and standard deviation of
+every metric of what is reported, without a run.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.races.race import Race
+from experiments.statistics.intervals import Spread
+from nasbench_ar import Oracle, SearchSpace, parse_constraints
+from nasbench_ar.arrays import FloatArray
+from nasbench_ar.constraints import ConstraintsLike
+from nasbench_ar.values import SeedChoice
+
+LARGEST = 50  # in Table 2 and in pictures
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A law of what is reported, by its probabilities.
+
+    Attributes:
+        name: in words.
+        queries: scores that it needs to see.
+        probability: (product_size,) of being reported, by lexicographic index.
+    """
+
+    name: str
+    queries: int
+    probability: FloatArray
+
+    def spread(self, column: FloatArray) -> Spread:
+        """Of a (product_size,) metric over what is reported, given that it has a value; no interval, since it is exact.
+
+        `known` counts the architectures that have a value and may be reported.
+        """
+        counted = (self.probability > 0) & ~np.isnan(column)
+        values, weights = column[counted], self.probability[counted]
+        nothing = math.nan, math.nan
+        if not len(values):
+            return Spread(0, math.nan, math.nan, nothing)
+        mean = float(np.average(values, weights=weights))
+        std = math.sqrt(np.average((values - mean) ** 2, weights=weights))
+        return Spread(len(values), mean, std if len(values) > 1 else math.nan, nothing)
+
+    @property
+    def candidates(self) -> int:
+        return int((self.probability > 0).sum())
+
+    def share_known(self, column: FloatArray) -> float:
+        """Probability that the reported architecture has a value of this metric."""
+        return float(self.probability[~np.isnan(column)].sum())
+
+
+def reportable(
+    oracle: Oracle, objective: str, *, table_seed: SeedChoice = "mean", constraints: ConstraintsLike = ()
+) -> NDArray[np.int32]:
+    """Indices of the architectures that a search with this objective may report."""
+    space = oracle.searchable_space(objective, seed=table_seed, constraints=constraints)
+    return space.member_indices[oracle.feasible(constraints, seed=table_seed)[space.member_indices]]
+
+
+def one_of_the_largest(space: SearchSpace, members: NDArray[np.int32], n: int) -> Baseline:
+    """Any of the `n` members of most MACs, with equal probability; all, where there are fewer.
+
+    Networks that tie for the last places share them.
+    """
+    n = min(n, len(members))
+    cost = space.macs_many(indices=members)
+    last = np.sort(cost)[-n]
+    above, level = cost > last, cost == last
+    probability = np.zeros(space.product_size)
+    probability[members[above]] = 1 / n
+    probability[members[level]] = (n - above.sum()) / level.sum() / n
+    return Baseline("the largest" if n == 1 else f"one of the {n} largest", 0, probability)
+
+
+def no_search(oracle: Oracle, race: Race) -> Baseline:
+    """The baseline that stands beside a race."""
+    members = reportable(
+        oracle, race.objective, table_seed=race.table_seed, constraints=parse_constraints(race.constraints)
+    )
+    return one_of_the_largest(oracle.space, members, LARGEST)
+
+
+def random_search(column: FloatArray, members: NDArray[np.int32], queries: int, *, maximize: bool) -> Baseline:
+    """The best by a (product_size,) column of uniform draws without replacement from the members.
+
+    The best of n draws is among the i worst with probability C(i, n) / C(N, n) (see `expected_best_of_n`);
+    architectures of equal value are reported equally often.
+    """
+    _, level, counts = np.unique(column[members] * (1 if maximize else -1), return_inverse=True, return_counts=True)
+    no_better, total = np.cumsum(counts), len(members)
+    within = np.ones(len(counts))
+    for drawn in range(min(queries, total)):
+        within *= np.maximum(no_better - drawn, 0) / (total - drawn)
+    probability = np.zeros(len(column))
+    probability[members] = (np.diff(within, prepend=0.0) / counts)[level]
+    return Baseline("random search, exact", queries, probability)

@@ -1,0 +1,178 @@
+"""What a run should end with: the best it observed, or what a model of all it observed holds to be best.
+
+A searcher's score is one measurement on finitely many images; the best of 500 such scores is among the luckiest.  The
+model `fit_additive` sees all scores at once.  What it expects of an architecture that was scored y, with fit f, is
+
+    f + w (y - f),    w = 1 - measurement variance / residual variance, at least 0
+
+where the measurement variance is p (1 - p) / images for an accuracy p.  A metric that is no accuracy on a known number
+of images counts as exact: w is 1, and the model recommends what was observed to be best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.races.noise import images_of
+from experiments.races.race import Race
+from experiments.races.store import Runs
+from experiments.results.baselines import reportable
+from experiments.results.summary import table2_metrics
+from experiments.statistics.additive import fit_additive
+from experiments.statistics.intervals import Spread, spread
+from experiments.statistics.significance import SIGNIFICANCE, paired_wilcoxon
+from experiments.tables import as_markdown, csv_text, interval, mean_text, short_label
+from nasbench_ar import METRICS, ConfigError, Oracle, parse_constraints
+from nasbench_ar.arrays import FloatArray
+from nasbench_ar.system.threads import single_threaded
+
+LEAST = 10  # scores that a model needs; a run with fewer recommends the best observed
+
+
+class RunsOf(Protocol):
+    """One searcher's runs, as `results.read` and `run_experiment` return them."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def race(self) -> Race: ...
+    @property
+    def oracle(self) -> Oracle: ...
+    @property
+    def runs(self) -> Runs: ...
+
+
+def by_model(
+    oracle: Oracle, race: Race, runs: Runs, queries: int | None = None, *, anywhere: bool = False
+) -> NDArray[np.int32]:
+    """(runs,) indices that the model recommends.
+
+    Args:
+        queries: how many of each run's scores it sees; all by default.
+        anywhere: among the whole space that may be searched, by the fit alone where nothing was scored; otherwise
+            among what was queried.
+    """
+    sign = 1.0 if METRICS[race.objective].maximize else -1.0
+    limits = parse_constraints(race.constraints)
+    one_hot = oracle.space.one_hot(indices=np.arange(oracle.space.product_size)).astype(np.float64)
+    members = reportable(oracle, race.objective, table_seed=race.table_seed, constraints=limits)
+    allowed = oracle.feasible(limits, seed=race.table_seed)
+    images = _images(oracle, race)
+    out = runs.incumbent[:, (queries or runs.incumbent.shape[1]) - 1].copy()
+    for row, (queried, scores) in enumerate(zip(runs.arch_index[:, :queries], runs.scores[:, :queries], strict=True)):
+        seen = (queried >= 0) & allowed[queried]
+        index, values = queried[seen], scores[seen].astype(np.float64)
+        if len(index) < LEAST:
+            continue
+        with single_threaded():
+            fit = fit_additive(one_hot[index], values)
+        expected = fit.predict(one_hot)
+        expected[index] += _trust(fit.residual_variance, expected[index], images) * (values - expected[index])
+        among = members if anywhere else index
+        out[row] = among[np.argmax(sign * expected[among])]
+    return out
+
+
+def _images(oracle: Oracle, race: Race) -> int | None:
+    """Images behind a score; None where it is no accuracy, or the table does not tell."""
+    metric = METRICS[race.objective]
+    if metric.unit != "%" or metric.split != "val":
+        return None
+    try:
+        return images_of(oracle, race.images if race.noise != "none" else None)
+    except ConfigError:
+        return None
+
+
+def _trust(residual_variance: float, expected: FloatArray, images: int | None) -> float:
+    """The weight w of what a score says beyond the fit."""
+    if images is None or residual_variance == 0:
+        return 1.0
+    rate = np.clip(expected / 100, 0, 1)
+    return max(0.0, 1 - float(np.mean(1e4 * rate * (1 - rate) / images)) / residual_variance)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One metric of what one searcher's runs end with, under both rules.
+
+    Attributes:
+        observed: (runs,) of the best observed, NaN where the table has no value; `model` likewise.
+        difference: model minus observed, over the runs that have both.
+        p_value: of the paired Wilcoxon test.
+    """
+
+    searcher: str
+    metric: str
+    label: str
+    observed: FloatArray
+    model: FloatArray
+    difference: Spread
+    p_value: float
+
+
+def choices(contestants: Sequence[RunsOf]) -> list[Choice]:
+    """Every metric of Table 2 of every searcher's runs, under both rules."""
+    out = []
+    for one in contestants:
+        chosen = by_model(one.oracle, one.race, one.runs)
+        for name in [metric.name for metric in table2_metrics(one.oracle, one.race.objective)[0]]:
+            column = one.oracle.column(name, seed=one.race.table_seed)
+            observed, model = column[one.runs.reported], column[chosen]
+            difference = spread(model - observed)
+            label, p_value = short_label(one.oracle, name), paired_wilcoxon(model, observed)
+            out.append(Choice(one.name, name, label, observed, model, difference, p_value))
+    return out
+
+
+def table_lines(found: Sequence[Choice]) -> tuple[list[str], list[list[str]]]:
+    """Header and lines: each rule and their difference by searcher, a column per metric."""
+    lines = []
+    for searcher in dict.fromkeys(choice.searcher for choice in found):
+        row = [choice for choice in found if choice.searcher == searcher]
+        runs = len(row[0].observed)
+        lines.append([searcher, *[""] * len(row)])
+        lines.append(["  observed", *(mean_text(spread(choice.observed), runs) for choice in row)])
+        lines.append(["  model", *(mean_text(spread(choice.model), runs) for choice in row)])
+        lines.append(["  difference", *(_difference(choice) for choice in row)])
+    return ["What runs end with", *dict.fromkeys(choice.label for choice in found)], lines
+
+
+def as_text(found: Sequence[Choice]) -> str:
+    return as_markdown(*table_lines(found)) + LEGEND + "\n"
+
+
+LEGEND = (
+    "observed: the architecture that the searcher recommends, by default the best it observed; model: the best by a "
+    "robust additive model of all scores of the run, shrunk by the noise of the validation images. Mean ± standard "
+    "deviation over runs; difference: paired by run, with its 95 % interval, in bold where Wilcoxon's test says "
+    f"p < {SIGNIFICANCE}."
+)
+
+
+def _difference(choice: Choice) -> str:
+    found = choice.difference
+    if not found.known:
+        return "–"
+    text = f"{found.mean:+.2f}" + ("" if np.isnan(found.interval[0]) else f" ({interval(found.interval, 2)})")
+    return f"**{text}**" if choice.p_value < SIGNIFICANCE else text
+
+
+def as_csv(found: Sequence[Choice]) -> str:
+    lines: list[list[Any]] = []
+    for choice in found:
+        observed, model, gap = spread(choice.observed), spread(choice.model), choice.difference
+        numbers = (observed.mean, observed.std, model.mean, model.std, gap.known, gap.mean, *gap.interval)
+        lines.append([choice.searcher, choice.metric, *numbers, choice.p_value])
+    return csv_text(CSV, lines)
+
+
+CSV = (
+    *("searcher", "metric", "observed_mean", "observed_std", "model_mean", "model_std"),
+    *("pairs", "difference", "ci_low", "ci_high", "p_value"),
+)

@@ -1,0 +1,97 @@
+"""What a run ends with: the rule by hand, and that it recommends better where scores are noisy."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import compare, run
+from experiments.results import recommendation
+from experiments.results.read import Stored, read
+from experiments.results.recommendation import by_model, choices
+from experiments.statistics.additive import fit_additive
+from nasbench_ar import SearchSpace, Table
+from tests.experiments.conftest import SPACE, Command, table_writer
+from tests.experiments.test_run import words
+
+EFFECTS = np.random.default_rng(5).normal(0, 1.5, SPACE.one_hot(indices=[0]).shape[1])
+
+
+def additive_table(folder: Path, space: SearchSpace = SPACE) -> Table:
+    """True rates around 40 %, additive in the entries."""
+    values = 40 + space.one_hot(indices=np.arange(space.size)) @ EFFECTS
+    with table_writer(folder, "additive", space=space) as writer:
+        for index, value in enumerate(values.tolist()):
+            writer.add(space.from_index(index), seed=0, scalars={"val_pgd_acc": value, "test_pgd_acc": value + 10})
+    return Table(folder)
+
+
+def runs_of(command: Command, table: Table, out: Path, *more: str) -> Stored:
+    code, _, err = command(run.main, *words(table, out, *more))
+    assert code == 0, err
+    return read(out / table.name / "random_search")
+
+
+def test_the_rule_by_hand(tmp_path: Path, command: Command) -> None:
+    """Noise of 400 images explains more than all residuals: only the fit counts."""
+    stored = runs_of(
+        command, additive_table(tmp_path / "t"), tmp_path, "noise=run", "images=400", "queries=40", "runs=3"
+    )
+    chosen = by_model(stored.oracle, stored.race, stored.runs)
+    for row, index in enumerate(stored.runs.arch_index):
+        one_hot = SPACE.one_hot(indices=index).astype(np.float64)
+        fit = fit_additive(one_hot, stored.runs.scores[row].astype(np.float64))
+        expected = fit.predict(one_hot)
+        rate = expected / 100
+        noise = np.mean(1e4 * rate * (1 - rate) / 400)
+        trust = max(0.0, 1 - noise / fit.residual_variance)
+        assert trust < 0.5
+        assert chosen[row] == index[np.argmax(expected + trust * (stored.runs.scores[row] - expected))]
+    assert by_model(stored.oracle, stored.race, stored.runs, 9).tolist() == stored.runs.incumbent[:, 8].tolist()
+
+
+def test_under_noise_the_model_recommends_better(tmp_path: Path, command: Command) -> None:
+    table = additive_table(tmp_path / "t")
+    stored = runs_of(command, table, tmp_path, "noise=run", "images=300", "queries=60", "runs=40")
+    by_metric = {choice.metric: choice for choice in choices([stored])}
+    for metric in ("val_pgd_acc", "test_pgd_acc"):
+        found = by_metric[metric]
+        assert found.difference.interval[0] > 0.5, "points of true accuracy"
+        assert found.p_value < 1e-4
+    anywhere = by_model(stored.oracle, stored.race, stored.runs, 20, anywhere=True)
+    seen = by_model(stored.oracle, stored.race, stored.runs, 20)
+    column = stored.oracle.column("val_pgd_acc")
+    assert column[anywhere].mean() > column[seen].mean()
+
+
+def test_an_exact_score_is_believed(tmp_path: Path, command: Command) -> None:
+    """Without noise and with so many images, the best observed is the best."""
+    stored = runs_of(command, additive_table(tmp_path / "t"), tmp_path, "noise=run", "images=1000000000", "runs=3")
+    assert by_model(stored.oracle, stored.race, stored.runs).tolist() == stored.runs.reported.tolist()
+
+
+def test_limits_hold_for_recommendations(tmp_path: Path, command: Command) -> None:
+    table = additive_table(tmp_path / "t")
+    more = ("constraint=val_pgd_acc>=40", "runs=3", "queries=40")
+    stored = runs_of(command, table, tmp_path, *more)
+    for anywhere in (False, True):
+        chosen = by_model(stored.oracle, stored.race, stored.runs, anywhere=anywhere)
+        assert stored.oracle.column("val_pgd_acc")[chosen].min() >= 40
+
+
+def test_compare_shows_both_rules(tmp_path: Path, command: Command, table: Table) -> None:
+    for name in ("random_search", "local_search"):
+        command(run.main, *words(table, tmp_path, f"searcher={name}"))
+    folders = [tmp_path / "small" / name for name in ("random_search", "local_search")]
+    code, _, err = command(compare.main, *folders, f"out={tmp_path / 'c'}", "resamples=10")
+    assert code == 0, err
+    assert recommendation.LEGEND in (tmp_path / "c/comparison.md").read_text()
+    lines = list(csv.DictReader((tmp_path / "c/recommendation.csv").read_text().splitlines()))
+    assert [line["searcher"] for line in lines if line["metric"] == "val_pgd_acc"] == ["random_search", "local_search"]
+    for line in lines:
+        if line["metric"] == "val_pgd_acc":
+            gap = float(line["model_mean"]) - float(line["observed_mean"])
+            assert float(line["difference"]) == pytest.approx(gap, abs=1e-9)
