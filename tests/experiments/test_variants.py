@@ -20,7 +20,7 @@ def test_both_on_the_embedded_table(tmp_path: Path, command: Command) -> None:
     words = ["table=nares-figures", "runs=3", "variant=both", f"out={tmp_path}", *CHEAP]
     code, out, err = command(table2.main, *words)
     assert code == 0, err
-    assert "Runs, corrected: random_search 3, local_search 3, regularized_evolution 3, bananas 3." in out
+    assert "Runs, corrected: random_search 3, local_search 3, regularized_evolution 3, bananas 3, largest 3." in out
     assert "Runs, published code: random_search 3, local_search 3, regularized_evolution 3." in out
     block = out[out.index("| Val PGD20, max over epochs (objective)") :].splitlines()
     cells = [cell.strip() for cell in block[3].split("|")]

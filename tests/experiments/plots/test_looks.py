@@ -6,12 +6,12 @@ import itertools
 
 import pytest
 
-from experiments.plots.looks import COLOURS, looks, wrapped_name
+from experiments.plots.looks import looks, wrapped_name
 from experiments.tables import SEARCHER_NAMES, proper_name
-from searchers import ALL_SEARCHERS, FURTHER, PUBLISHED, SEARCHERS
+from searchers import ALL_SEARCHERS, BASELINES, FURTHER, PUBLISHED, SEARCHERS
 from searchers.fidelity import FIDELITY_SEARCHERS
 
-RACED = (*SEARCHERS, *PUBLISHED, *FURTHER)
+RACED = (*SEARCHERS, *BASELINES, *PUBLISHED, *FURTHER)
 OWN = ("SimulatedAnnealing", "bananas-noisy", "mine", "yours", "published_mine")
 
 
@@ -34,7 +34,7 @@ def test_no_two_look_alike_and_up_to_seven_share_no_colour() -> None:
     for names in (RACED, tuple(FIDELITY_SEARCHERS), (*SEARCHERS, *OWN), (*RACED, *OWN)):
         lines = [(look.colour, look.dashes) for look in looks(names)]
         assert len(set(lines)) == len(names)
-    assert len({look.colour for look in looks([*SEARCHERS, *OWN[:3]])}) == len(COLOURS) == 7
+    assert len({look.colour for look in looks([*SEARCHERS, *OWN[:3]])}) == 7
     assert len({(look.colour, look.marker) for look in looks([*SEARCHERS, *OWN])}) == 9
 
 
