@@ -177,9 +177,9 @@ class Command:
     def fails(self, main: Callable[[list[str]], None], *words: object) -> str:
         """Its error, which is the last line and the only one of its kind."""
         code, _, err = self(main, *words)
-        errors = [line for line in err.splitlines() if not line.startswith("nasbench-ar: ")]
+        errors = [line for line in err.splitlines() if line.startswith("error: ")]
         assert (code, len(errors), err.splitlines()[-1:]) == (2, 1, errors), err
-        assert errors[0].startswith("error: ")
+        assert "Traceback" not in err
         return errors[0]
 
 
