@@ -101,7 +101,7 @@ def _kill(process: int) -> None:
 @pytest.mark.parametrize(
     ("engine", "kills", "runs"),
     [
-        ("loky", 4, 60),
+        ("loky", 5, 120),
         pytest.param("loky", 50, 500, marks=pytest.mark.slow),
         pytest.param("dask", 12, 300, marks=pytest.mark.slow),
     ],
