@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from numpy.typing import NDArray
 
+from experiments.plots import style
 from experiments.races.store import MARK, RunStore, mark_of
 from nasbench_ar import METRICS, Oracle, SearchSpace, Table, TableWriter
 from nasbench_ar.library import HOME_VARIABLE
 from nasbench_ar.system.command import run_command
 from searchers.trajectory import Trajectory
+from tests.fuzzing import ArrayDamage
 
 matplotlib.use("Agg")
 
@@ -31,17 +34,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def real_pdf() -> None:
-    """For tests that look at a `.pdf`: it is drawn.  Half the time of these tests would go into its fonts."""
+def real_pictures() -> None:
+    """For tests that look at a picture: it is laid out and drawn, which takes most of a command's time."""
 
 
 @pytest.fixture(autouse=True)
-def _quick_pdf(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(self: FigureCanvasPdf, stream: BinaryIO, **_: object) -> None:
-        stream.write(b"%PDF-")
-
-    if "real_pdf" not in request.fixturenames:
-        monkeypatch.setattr(FigureCanvasPdf, "print_pdf", write)
+def _quick_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "real_pictures" in request.fixturenames:
+        return
+    monkeypatch.setattr(style, "LAYOUT", None)
+    for canvas, name, start in ((FigureCanvasPdf, "print_pdf", b"%PDF-"), (FigureCanvasAgg, "print_png", b"\x89PNG")):
+        monkeypatch.setattr(canvas, name, lambda self, stream, start=start, **_: stream.write(start))
 
 
 def table_writer(
@@ -107,24 +110,25 @@ def store_runs(
         table: what the runs were made on.
         queried: seed -> indices in the order of the queries.
         reported: seed -> index in the end, where it is not the first best.
-        objective: what guided them.
+        objective: what guided them; the first of several gives the scores.
         changes: to the fingerprint.
     """
     store = RunStore(folder)
-    column = np.asarray(Oracle(table).column(objective), dtype=np.float32)
-    fingerprint = {
+    told = {
         "table": table.name,
-        "table_hash": table.content_hash,
         "objective": objective,
         "table_seed": "mean",
         "queries": max(map(len, queried.values())),
-        **changes,
     }
-    config = {"name": folder.name, "table_folder": str(table.folder), "fingerprint": fingerprint}
-    store.claim(config, overwrite=True).close()
+    told |= {"searcher": {"_target_": "searchers.random_search.RandomSearch"}, **changes}
+    fingerprint = told | {"table_hash": table.content_hash} | changes
+    config = told | {"name": folder.name, "table_folder": str(table.folder), "allow_test_objective": False}
+    store.claim(config | {"fingerprint": fingerprint}, overwrite=True).close()
+    first = objective.partition(",")[0]
+    column = np.asarray(Oracle(table).column(first), dtype=np.float32)
     for seed, indices in queried.items():
         scores = column[list(indices)]
-        store.save(trajectory(seed, indices, scores if METRICS[objective].maximize else -scores, scores, reported))
+        store.save(trajectory(seed, indices, scores if METRICS[first].maximize else -scores, scores, reported))
     return folder
 
 
@@ -137,22 +141,48 @@ def sign_runs(folder: Path) -> None:
         np.savez(path, **arrays | {MARK: np.str_(mark)})
 
 
-@pytest.fixture
-def table(tmp_path: Path) -> Table:
-    return write_table(tmp_path / "small")
+def changed_arrays(pack: bytes, name: str, change: ArrayDamage, absent: str | None) -> bytes:
+    """A stored run with one array changed or added, and perhaps another one left out."""
+    with np.load(io.BytesIO(pack)) as whole:
+        arrays = dict(whole)
+    arrays[name] = change(arrays.get(name, np.zeros(2)))
+    buffer = io.BytesIO()
+    np.savez(buffer, **{key: array for key, array in arrays.items() if key != absent})
+    return buffer.getvalue()
 
 
-Command = Callable[..., tuple[int, str, str]]
+@pytest.fixture(scope="session")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """For reading only."""
+    return write_table(tmp_path_factory.mktemp("table") / "small")
+
+
+class Command:
+    """Call a command's main as a user does: (exit code, standard output, standard error)."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+
+    def __call__(self, main: Callable[[list[str]], None], *words: object) -> tuple[int, str, str]:
+        self.capsys.readouterr()
+        code = run_command(main, [str(word) for word in words])
+        return code, *self.capsys.readouterr()
+
+    def passes(self, main: Callable[[list[str]], None], *words: object) -> tuple[str, str]:
+        """What it prints: (standard output, standard error)."""
+        code, out, err = self(main, *words)
+        assert code == 0, err
+        return out, err
+
+    def fails(self, main: Callable[[list[str]], None], *words: object) -> str:
+        """Its error, which is the last line and the only one of its kind."""
+        code, _, err = self(main, *words)
+        errors = [line for line in err.splitlines() if line.startswith("error: ")]
+        assert (code, len(errors), err.splitlines()[-1:]) == (2, 1, errors), err
+        assert "Traceback" not in err
+        return errors[0]
 
 
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    """Call a command's main: (exit code, standard output, standard error)."""
-
-    def call(main: Callable[[list[str]], None], *words: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = run_command(main, [str(word) for word in words])
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
-    return call
+    return Command(capsys)

@@ -19,7 +19,7 @@ from experiments.results.comparison import Comparison, compare
 from experiments.statistics.intervals import binomial_interval, mean_interval
 from experiments.statistics.significance import holm, paired_wilcoxon
 from nasbench_ar import ConfigError, MetricError, Oracle, ResultsError, Table
-from tests.experiments.conftest import Command, store_runs, write_table
+from tests.experiments.conftest import Command, store_runs
 
 QUERIES = 12
 FILES = {"comparison.md", "comparison.csv", "comparison.tex", "pairs.csv", "recommendation.csv"} | {
@@ -36,11 +36,6 @@ def queried(oracle: Oracle, skill: float, seeds: range) -> dict[int, list[int]]:
         noise = rng.gumbel(size=len(column))
         out[seed] = np.argsort(-(skill * column + noise))[:QUERIES][::-1].tolist()
     return out
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
-    return write_table(tmp_path_factory.mktemp("table") / "small")
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +163,7 @@ def test_unequal_seeds_are_paired_where_both_have_them(stored: list[Path], table
     command_line.write_comparison(comparison, tmp_path / "out")
 
 
+@pytest.mark.usefixtures("real_pictures")
 def test_searchers_that_end_alike(table: Table, tmp_path: Path) -> None:
     runs = queried(Oracle(table), 0.5, range(8))
     folders = [store_runs(tmp_path / name, table, runs) for name in "abc"]
@@ -178,6 +174,11 @@ def test_searchers_that_end_alike(table: Table, tmp_path: Path) -> None:
     assert comparison.rankings[0].cliques == (("a", "b", "c"),)
     assert " never |" in comparison_text.as_text(comparison)
     command_line.write_comparison(comparison, tmp_path / "out")
+    assert {path.name: path.read_bytes()[:5] for path in (tmp_path / "out").glob("*.p*")} == {
+        f"{name}.{kind}": start
+        for name in ("anytime", "profile", "ranks")
+        for kind, start in (("png", b"\x89PNG\r"), ("pdf", b"%PDF-"))
+    }
 
 
 def test_one_run_each_is_drawn_without_bands(table: Table, tmp_path: Path) -> None:
@@ -198,6 +199,8 @@ def test_a_given_difference(stored: list[Path]) -> None:
 
 def test_notes_on_runs_that_are_not_alike(table: Table, tmp_path: Path) -> None:
     even = store_runs(tmp_path / "even", table, {0: [0, 1, 2], 1: [3, 4, 5]})
+    other = store_runs(tmp_path / "other", table, {0: [6, 7, 8], 1: [3, 4, 5]})
+    assert compare([even, other], resamples=10).notes == (), "runs that keep to the budget need none"
     odd = store_runs(tmp_path / "odd", table, {0: [0, 1, 2, 3], 1: [3]}, queries=3)
     notes = " ".join(compare([even, odd], resamples=10).notes)
     assert "1 of 2 runs of odd queried more than 3" in notes
@@ -210,8 +213,7 @@ def test_what_each_run_reported_counts(table: Table, tmp_path: Path) -> None:
     own = store_runs(tmp_path / "own", table, {0: [0, 5, 2], 1: [3, 4, 5]}, reported={0: 2, 1: 5})
     column = Oracle(table).column("val_pgd_acc")
     values = compare([even, own], resamples=10).courses[1].values
-    assert values[:, -1].tolist() == column[[2, 5]].tolist()
-    assert values[:, 0].tolist() == column[[0, 3]].tolist()
+    assert values[:, [0, -1]].tolist() == column[[[0, 2], [3, 5]]].tolist()
 
 
 def test_cliques_by_nemenyi(stored: list[Path]) -> None:
@@ -249,10 +251,8 @@ def test_no_letter_is_smaller_than_seven_points(comparison: Comparison) -> None:
         assert min(text.get_fontsize() for text in texts) >= 7
 
 
-@pytest.mark.usefixtures("real_pdf")
 def test_command(folders: list[Path], command: Command, tmp_path: Path) -> None:
-    code, out, err = command(command_line.main, *folders, "at=6,12", "resamples=50")
-    assert code == 0, err
+    out = command.passes(command_line.main, *folders, "at=6,12", "resamples=50")[0]
     folder = folders[0].parent / "comparison"
     assert {path.name for path in folder.iterdir()} == FILES
     assert "3 searchers compared on Val PGD20 (%), 12 queries a run" in out
@@ -268,12 +268,11 @@ def test_command(folders: list[Path], command: Command, tmp_path: Path) -> None:
     assert (folder / "comparison.tex").read_text().count(r"\begin{tabular}") == 2
     ranks = list(csv.DictReader((folder / "ranks.csv").read_text().splitlines()))
     assert [line["budget"] for line in ranks] == ["6"] * 3 + ["12"] * 3
-    code, out, _ = command(command_line.main, *folders, "at=6,12", "resamples=50", f"out={tmp_path / 'a' / 'b'}")
-    assert (code, str(tmp_path / "a/b") in out) == (0, True)
+    out, _ = command.passes(command_line.main, *folders, "at=6,12", "resamples=50", f"out={tmp_path / 'a' / 'b'}")
+    assert str(tmp_path / "a/b") in out
     for name in FILES:
         assert (folder / name).read_bytes() == (tmp_path / "a/b" / name).read_bytes(), "equal runs, equal files"
-    assert (folder / "ranks.pdf").read_bytes()[:5] == b"%PDF-"
-    assert command(command_line.main, *folders, "metric=val_loss", "resamples=50")[0] == 0
+    command.passes(command_line.main, *folders, "metric=val_loss", "resamples=50")
     assert (folder.parent / "comparison-val_loss/comparison.md").exists()
 
 
@@ -297,10 +296,7 @@ def test_command(folders: list[Path], command: Command, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_words_are_one_line(stored: list[Path], command: Command, word: str, said: str) -> None:
-    code, _, err = command(command_line.main, *stored, word)
-    assert code == 2
-    assert said in err
-    assert err.count("\n") == 1
+    assert said in command.fails(command_line.main, *stored, word)
 
 
 def test_refusals(stored: list[Path], table: Table, tmp_path: Path, command: Command) -> None:
@@ -312,35 +308,23 @@ def test_refusals(stored: list[Path], table: Table, tmp_path: Path, command: Com
     with pytest.raises(MetricError):
         compare(stored, metric="nonsense")
     (tmp_path / "file").write_text("")
-    code, _, err = command(command_line.main, *stored, "resamples=10", f"out={tmp_path / 'file'}")
-    assert (code, err.count("\n")) == (2, 1)
-    assert command(command_line.main)[0] == 2
-    assert "difference=" in command(command_line.main, "--help")[1]
+    assert "cannot write" in command.fails(command_line.main, *stored, "resamples=10", f"out={tmp_path / 'file'}")
+    command.fails(command_line.main)
+    assert "difference=" in command.passes(command_line.main, "--help")[0]
 
 
-def test_runs_that_keep_to_the_budget_need_no_note(table: Table, tmp_path: Path) -> None:
-    even = store_runs(tmp_path / "even", table, {0: [0, 1, 2], 1: [3, 4, 5]})
-    other = store_runs(tmp_path / "other", table, {0: [6, 7, 8], 1: [3, 4, 5]})
-    assert compare([even, other], resamples=10).notes == ()
-
-
-def test_what_is_no_experiment_is_left_out(
-    folders: list[Path], command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_no_experiment_is_left_out(folders: list[Path], command: Command) -> None:
     """As in `compare results/<table>/*`, a second time."""
-    monkeypatch.setattr(command_line, "save_figure", lambda axes, path, note: path.write_bytes(b""))
     place = folders[0].parent
     (place / "table2.csv").write_text("")
     (place / "comparison").mkdir()
     given = [place / "comparison", *folders, place / "table2.csv"]
-    code, out, err = command(command_line.main, *given, "resamples=10")
-    assert code == 0, err
+    out, err = command.passes(command_line.main, *given, "resamples=10")
     assert "3 searchers compared" in out
     left_out = [f"nasbench-ar: {place / name} is no experiment" for name in ("comparison", "table2.csv")]
     assert [line.split(",")[0] for line in err.splitlines()] == left_out
     (folders[0] / "config.yaml").unlink()  # runs without a configuration are no reason to go on without them
-    code, _, err = command(command_line.main, *given, "resamples=10")
-    assert (code, f"{folders[0]} holds no results" in err) == (2, True)
+    assert f"{folders[0]} holds no results" in command(command_line.main, *given, "resamples=10")[2]
     assert command(command_line.main, place / "comparison", place / "table2.csv")[0] == 2
 
 

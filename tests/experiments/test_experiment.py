@@ -41,7 +41,7 @@ if __name__ == "__main__":
 
 def test_the_same_as_the_command(table: Table, tmp_path: Path, command: Command) -> None:
     words = ["runs=3", "queries=20", "jobs=1", "searcher=local_search", "searcher.starts=4", f"table={table.folder}"]
-    assert command(run.main, *words, f"out={tmp_path / 'shell'}")[0] == 0
+    command.passes(run.main, *words, f"out={tmp_path / 'shell'}")
     settings = {"runs": 3, "queries": 20, "jobs": 1, "out": str(tmp_path / "python"), "table": Oracle(table)}
     finished = experiments.race("local_search", arguments={"starts": 4}, **settings)
     files = [path.relative_to(tmp_path / "shell") for path in (tmp_path / "shell").rglob("*") if path.is_file()]

@@ -71,24 +71,21 @@ def test_report_needs_a_validation_accuracy(table: Table) -> None:
 
 def test_tied_architectures_go_to_a_file(table: Table, tmp_path: Path, command: Command) -> None:
     out = tmp_path / "tied.csv"
-    code, _, err = command(noise.main, f"table={table.folder}", f"out={out}")
-    assert code == 0, err
+    command.passes(noise.main, f"table={table.folder}", f"out={out}")
     lines = out.read_text().splitlines()
     oracle = Oracle(table)
     assert lines[0] == "arch_id,arch,value,points_below"
     assert lines[1].split(",")[1] == str(oracle.optimum("val_pgd_acc")[0])
     assert len(lines) - 1 == resampling.tied_with_best(oracle.column("val_pgd_acc")).sum()
     for wrong in (tmp_path / "no/where.csv", tmp_path / ("x" * 256), "."):
-        code, _, err = command(noise.main, f"table={table.folder}", f"out={wrong}")
-        assert code == 2
-        assert err.splitlines()[-1].startswith(f"error: cannot write {wrong}: ")
+        err = command.fails(noise.main, f"table={table.folder}", f"out={wrong}")
+        assert err.startswith(f"error: cannot write {wrong}: ")
         assert ".partial" not in err
 
 
 def test_command(table: Table, command: Command) -> None:
-    code, out, _ = command(noise.main, f"table={table.folder}", "images=500")
-    assert code == 0
+    out = command.passes(noise.main, f"table={table.folder}", "images=500")[0]
     assert "500 images" in out
     for word in ("images=0", "images=x", "images=²", "images=99999999999999", "colour=red", "plain"):
-        assert command(noise.main, word)[0] == 2
+        command.fails(noise.main, word)
     assert "selection regret" in command(noise.main, "--help")[1]

@@ -16,23 +16,25 @@ import pytest
 from matplotlib.text import Text
 
 from experiments import compare, plot, run, table2
+from experiments.plots import style
 from experiments.plots.looks import looks
 from experiments.plots.style import save_figure
 from experiments.plots.trajectories import draw_trajectories
 from experiments.races.config import parse_command_line
 from experiments.results import table2 as side_by_side
+from experiments.results.experiment import Experiment
 from experiments.results.incumbents import Curve
 from experiments.statistics.intervals import spread
 from nasbench_ar import Oracle, ResultsError, Table
 from searchers import ALL_SEARCHERS, BASELINES, SEARCHERS
-from tests.experiments.conftest import Command
+from tests.experiments.conftest import Command, store_runs
 
 
 def words(table: Table, out: Path, *more: str) -> list[str]:
     return [f"table={table.folder}", f"out={out}", "runs=6", "queries=40", "jobs=1", *more]
 
 
-@pytest.mark.usefixtures("real_pdf")
+@pytest.mark.usefixtures("real_pictures")
 def test_curves_carry_what_they_are_given(tmp_path: Path) -> None:
     best = np.maximum.accumulate(np.random.default_rng(0).random((5, 30)), axis=1)
     axes = draw_trajectories(
@@ -54,33 +56,41 @@ def test_curves_carry_what_they_are_given(tmp_path: Path) -> None:
         save_figure(axes, tmp_path / "nowhere/picture.png", note="made up")
 
 
-@pytest.mark.usefixtures("real_pdf")
-def test_plot_lays_results_over_each_other(table: Table, tmp_path: Path, command: Command) -> None:
-    for name in ("random_search", "local_search"):
-        command(run.main, *words(table, tmp_path, f"searcher={name}"))
-    folders = [tmp_path / "small" / name for name in ("random_search", "local_search")]
-    code, out, err = command(plot.main, *folders, f"out={tmp_path / 'both.png'}")
-    assert code == 0, err
-    assert out.strip() == f"{tmp_path / 'both.png'} and .pdf"
+@pytest.fixture
+def folders(table: Table, tmp_path: Path) -> list[Path]:
+    """Of two searchers whose names look like formulas, and of one on another objective."""
+    runs = {0: [3, 4, 5], 1: [5, 80, 6]}
+    return [
+        store_runs(tmp_path / "small" / name, table, runs, objective=objective)
+        for name, objective in (("$x^$", "val_pgd_acc"), ("$_{$", "val_pgd_acc"), ("loss", "val_loss"))
+    ]
+
+
+@pytest.mark.usefixtures("real_pictures")
+def test_plot_lays_results_over_each_other(folders: list[Path], tmp_path: Path, command: Command) -> None:
+    assert command.passes(plot.main, *folders[:2], f"out={tmp_path / 'both.png'}")[0].strip() == (
+        f"{tmp_path / 'both.png'} and .pdf"
+    )
     assert (tmp_path / "both.png").read_bytes()[:4] == b"\x89PNG"
-    assert command(plot.main, *folders, f"out={tmp_path / 'both.pdf'}")[0] == 0
-    assert (tmp_path / "both.pdf").read_bytes()[:5] == b"%PDF-"
+    command.passes(plot.main, *folders[:2], f"out={tmp_path / 'one.pdf'}")
+    assert (tmp_path / "one.pdf").read_bytes()[:5] == b"%PDF-"
     for wrong in (f"out={tmp_path / 'both.gif'}", f"out={tmp_path / 'both'}"):
-        code, _, err = command(plot.main, *folders, wrong)
-        assert (code, "ends in .png, .pdf or .svg" in err) == (2, True)
+        assert "ends in .png, .pdf or .svg" in command.fails(plot.main, *folders[:2], wrong)
+    assert "share no axis" in command.fails(plot.main, *folders)
+    command.passes(compare.main, *folders[:2], "resamples=10", f"out={tmp_path / 'c'}")
 
 
 def test_plot_takes_words_as_the_others_do(tmp_path: Path, command: Command) -> None:
-    assert "[out=trajectories.png]" in command(plot.main, "--help")[1]
+    assert "[out=trajectories.png]" in command.passes(plot.main, "--help")[0]
     for words, said in (
         (["out=x.png"], "expected result folders"),
         ([tmp_path, "colour=red"], "unknown key 'colour'; valid keys: out"),
+        ([tmp_path], "holds no results"),
     ):
-        code, out, err = command(plot.main, *words)
-        assert (code, out, err.count("\n")) == (2, "", 1)
-        assert said in err
+        assert said in command.fails(plot.main, *words)
 
 
+@pytest.mark.usefixtures("real_pictures")
 def test_the_legend_of_many_hides_no_curve_and_the_axis_ends_with_the_budget() -> None:
     rng = np.random.default_rng(0)
     names = (*ALL_SEARCHERS, "mine", "yours")[:9]
@@ -97,7 +107,7 @@ def test_the_legend_of_many_hides_no_curve_and_the_axis_ends_with_the_budget() -
     assert len(set(marks)) == 9
 
 
-@pytest.mark.usefixtures("real_pdf")
+@pytest.mark.usefixtures("real_pictures")
 def test_users_text_is_no_formula_and_the_users_settings_do_not_matter(tmp_path: Path) -> None:
     best = np.maximum.accumulate(np.random.default_rng(0).random((5, 30)), axis=1)
     with mpl.rc_context({"text.usetex": True}):
@@ -107,15 +117,11 @@ def test_users_text_is_no_formula_and_the_users_settings_do_not_matter(tmp_path:
     assert not any(text.get_usetex() for text in axes.get_figure(root=True).findobj(Text))  # type: ignore[union-attr]
 
 
+@pytest.mark.usefixtures("real_pictures")
 def test_a_searcher_may_have_any_name(table: Table, tmp_path: Path, command: Command) -> None:
-    for name in ("$x^$", "$_{$"):
-        code, _, err = command(run.main, *words(table, tmp_path, "searcher=random_search", f"name={name}"))
-        assert code == 0, err
-        assert (tmp_path / "small" / name / "trajectory.pdf").exists()
-    folders = [tmp_path / "small" / name for name in ("$x^$", "$_{$")]
-    assert command(plot.main, *folders, f"out={tmp_path / 'both.png'}")[0] == 0
-    code, _, err = command(compare.main, *folders, "resamples=10", f"out={tmp_path / 'c'}")
-    assert code == 0, err
+    more = ("searcher=random_search", "runs=2", "queries=5", "name=$x^$")
+    command.passes(run.main, *words(table, tmp_path, *more))
+    assert (tmp_path / "small/$x^$/trajectory.pdf").exists()
 
 
 def test_no_backend_of_the_users_is_asked_for(tmp_path: Path) -> None:
@@ -125,23 +131,8 @@ def test_no_backend_of_the_users_is_asked_for(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_plot_refuses_what_shares_no_axis(table: Table, tmp_path: Path, command: Command) -> None:
-    command(run.main, *words(table, tmp_path, "searcher=random_search"))
-    command(run.main, *words(table, tmp_path, "searcher=random_search", "objective=val_loss", "name=loss"))
-    code, _, err = command(plot.main, tmp_path / "small/random_search", tmp_path / "small/loss")
-    assert code == 2
-    assert "share no axis" in err
-
-
-def test_plot_without_results(tmp_path: Path, command: Command) -> None:
-    code, _, err = command(plot.main, tmp_path)
-    assert code == 2
-    assert "holds no results" in err
-
-
 def test_table2_runs_all_and_prints_all(table: Table, tmp_path: Path, command: Command) -> None:
-    code, out, err = command(table2.main, *words(table, tmp_path))
-    assert code == 0, err
+    out = command.passes(table2.main, *words(table, tmp_path))[0]
     for name in (*SEARCHERS, *BASELINES):
         assert name in out
         assert (tmp_path / "small" / name / "summary.csv").exists()
@@ -162,9 +153,15 @@ def test_table2_runs_all_and_prints_all(table: Table, tmp_path: Path, command: C
     assert len(lines) == 2 * len(runs)
 
 
-def test_best_is_bold_and_ties_are_marked(table: Table, tmp_path: Path) -> None:
-    config = parse_command_line(words(table, tmp_path, "runs=12"))
-    experiments = table2.run_all(config, Oracle(table))
+@pytest.fixture(scope="module")
+def experiments(table: Table, tmp_path_factory: pytest.TempPathFactory) -> list[Experiment]:
+    config = parse_command_line(words(table, tmp_path_factory.mktemp("table2")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "LAYOUT", None)
+        return table2.run_all(config, Oracle(table))
+
+
+def test_best_is_bold_and_ties_are_marked(experiments: list[Experiment]) -> None:
     best, p_values = side_by_side.compare(experiments, 0)
     means = [e.rows[0].spread.mean for e in experiments]
     assert best == int(np.argmax(means))
@@ -175,33 +172,31 @@ def test_best_is_bold_and_ties_are_marked(table: Table, tmp_path: Path) -> None:
     assert side_by_side.compare(twin, 0)[1][1] == 1.0
 
 
-def test_rows_with_few_values_are_not_compared(table: Table, tmp_path: Path) -> None:
-    experiments = table2.run_all(parse_command_line(words(table, tmp_path)), Oracle(table))
-    values = np.full(6, np.nan)
-    values[0] = 99.0
-    rows = experiments[1].rows
+def test_rows_with_few_values_are_not_compared(experiments: list[Experiment]) -> None:
+    values = np.array([99.0, *[np.nan] * 5])
+    rows = list(experiments[1].rows)
     rows[1] = replace(rows[1], values=values, spread=spread(values))
-    assert side_by_side.compare(experiments, 1)[0] is None
-    line = side_by_side.table_lines(experiments)[1][1]
+    changed = [experiments[0], replace(experiments[1], rows=rows), *experiments[2:]]
+    assert side_by_side.compare(changed, 1)[0] is None
+    line = side_by_side.table_lines(changed)[1][1]
     assert line[3] == "99.00 [1]"
     assert "**" not in "".join(line)
-    few = [line.split(",") for line in side_by_side.as_csv(experiments).splitlines() if "local_search" in line][1]
+    few = [line.split(",") for line in side_by_side.as_csv(changed).splitlines() if "local_search" in line][1]
     assert few[-3:] == ["1", "", ""]
+
+
+ALONE = (
+    "table2 is the published comparison, without limits and noise; use python -m experiments.run for each searcher, "
+    "and experiments.plot"
+)
 
 
 @pytest.mark.parametrize("word", ["searcher=bananas", "searcher.steps=3", "name=x"])
 def test_table2_runs_every_searcher(command: Command, word: str) -> None:
-    code, _, err = command(table2.main, word)
-    assert code == 2
-    assert "runs every searcher" in err
+    assert "runs every searcher" in command.fails(table2.main, word)
 
 
 @pytest.mark.parametrize("word", ["constraint=macs<=10e9", "noise=run", "images=500"])
 def test_table2_has_neither_limits_nor_noise(word: str, command: Command) -> None:
-    code, _, err = command(table2.main, word)
-    assert code == 2
-    assert err.endswith(
-        f"error: {word!r}: table2 is the published comparison, without limits and noise; use python -m "
-        "experiments.run for each searcher, and experiments.plot\n"
-    )
-    assert word.partition("=")[0] not in command(table2.main, "--help")[1].split()
+    assert command.fails(table2.main, word) == f"error: {word!r}: {ALONE}"
+    assert word.partition("=")[0] not in command.passes(table2.main, "--help")[0].split()

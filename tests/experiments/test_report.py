@@ -8,6 +8,7 @@ import io
 import json
 import re
 import shutil
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from experiments.plots.looks import COLOURS
 from experiments.results.comparison import compare as compare_folders
 from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError, Table, load
 from searchers import ALL_SEARCHERS
-from tests.experiments.conftest import Command, write_table
+from tests.experiments.conftest import Command, store_runs, write_table
 
 ROOT = Path(report.__file__).resolve().parent
 HOSTILE = "</script><script>alert(1)</script> <!-- & \u2028 'quoted'"
@@ -59,8 +60,11 @@ class Reader(HTMLParser):
             self.words += data
 
 
-def words(table: Table, out: Path, *more: str) -> list[str]:
-    return [f"table={table.folder}", f"out={out}", "runs=4", "queries=20", "jobs=1", *more]
+@pytest.fixture
+def results(table: Table, tmp_path: Path) -> Path:
+    """Stored runs of a searcher, its own folder's name."""
+    store_runs(tmp_path / "small/random_search", table, {0: [5, 80, 2], 1: [3, 4, 7]})
+    return tmp_path / "small"
 
 
 def page_of(table: Table, **more: Any) -> str:
@@ -205,8 +209,6 @@ def test_a_searcher_keeps_its_sign_whoever_is_beside_it() -> None:
 
 
 def test_package_data_names_every_asset() -> None:
-    import tomllib
-
     folder = ROOT / "page" / "assets"
     settings = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     listed = {path for pattern in settings["experiments.page"] for path in folder.parent.glob(pattern)}
@@ -230,94 +232,88 @@ def test_bands_by_hand() -> None:
     np.testing.assert_array_equal(alone["mean_low"], alone["mean_high"])
 
 
-def test_stored_runs_are_on_the_page(table: Table, tmp_path: Path, command: Command) -> None:
-    for searcher in ("random_search", "local_search", "published_random_search"):
-        command(run.main, *words(table, tmp_path, f"searcher={searcher}"))
-    command(run.main, *words(table, tmp_path, "searcher=random_search", "objective=val_loss", "name=by_loss"))
+@pytest.mark.usefixtures("real_pictures")
+def test_stored_runs_are_on_the_page(results: Path, table: Table, tmp_path: Path, command: Command) -> None:
+    words = (f"table={table.folder}", f"out={tmp_path}", "runs=2", "queries=3", "jobs=1", "searcher=local_search")
+    command.passes(run.main, *words)
+    for name, objective in (("published_random_search", "val_pgd_acc"), ("by_loss", "val_loss")):
+        store_runs(results / name, table, {0: [7, 8, 9], 1: [9, 7, 1]}, objective=objective)
     out = tmp_path / "page.html"
-    code, said, err = command(
-        report.main, f"table={table.folder}", f"results={tmp_path / 'small'}", f"out={out}", "figures=none"
-    )
-    assert code == 0, err
-    assert "16 stored runs" in said
+    said, _ = command.passes(report.main, f"table={table.folder}", f"results={results}", f"out={out}", "figures=none")
+    assert "8 stored runs" in said
     text = out.read_text(encoding="utf-8")
     data = data_of(text)
     assert [race["objective"] for race in data["races"]] == ["val_pgd_acc", "val_loss"], "the table's own first"
     first, by_loss = data["races"]
-    assert [s["name"] for s in first["searchers"]] == ["random_search", "local_search", "published_random_search"]
-    assert [(s["colour"], s["symbol"], s["published"]) for s in first["searchers"]] == [
-        (0, "circle", False),
-        (1, "square", False),
-        (0, "circle", True),
+    assert [(s["name"], s["colour"], s["symbol"], s["published"]) for s in first["searchers"]] == [
+        ("random_search", 0, "circle", False),
+        ("local_search", 1, "square", False),
+        ("published_random_search", 0, "circle", True),
     ]
     assert by_loss["searchers"][0]["symbol"] not in ("circle", "square"), "by_loss is a name of its own"
-    stored = np.load(tmp_path / "small/random_search/trajectories.npz")
-    finds = first["searchers"][0]["finds"]
+    stored = np.load(results / "local_search/trajectories.npz")
+    finds = first["searchers"][1]["finds"]
     assert sorted(np.repeat(finds["at"], finds["runs"])) == sorted(stored["reported"])
     best = np.fmax.accumulate(stored["scores"].astype(float), axis=1)
-    np.testing.assert_allclose(columns.unpack(first["searchers"][0]["bands"]["mean"]), best.mean(axis=0), 1e-6)
+    np.testing.assert_allclose(columns.unpack(first["searchers"][1]["bands"]["mean"]), best.mean(axis=0), 1e-6)
     assert by_loss["maximize"] is False
     assert by_loss["optimum"] == Oracle(table).optimum("val_loss")[1]
-    summary = (tmp_path / "small/local_search/summary.md").read_text()
+    summary = (results / "local_search/summary.md").read_text()
     mean = re.search(r"Val PGD20 \(objective\) +\| +(\S+ ± \S+) ", summary)
     assert mean is not None
     assert mean.group(1) in Reader(text).words
     assert "The authors' searchers as they behave" in Reader(text).words
 
 
-def test_comparison_and_analyses_are_on_the_page(table: Table, tmp_path: Path, command: Command) -> None:
-    for searcher in ("random_search", "local_search"):
-        command(run.main, *words(table, tmp_path, f"searcher={searcher}"))
-    page = report.make_page(Oracle(table), tmp_path / "small", choose_figures("4,correlations"))
+@pytest.mark.usefixtures("real_pictures")
+def test_comparison_and_analyses_are_on_the_page(results: Path, table: Table) -> None:
+    store_runs(results / "local_search", table, {0: [40, 41, 42], 1: [3, 60, 7]})
+    page = report.make_page(Oracle(table), results, choose_figures("4,correlations"))
     assert [section.title for section in page.sections] == ["Comparison", "Analyses"]
     comparison, analyses = page.sections
-    expected = compare_folders([tmp_path / "small" / name for name in ("random_search", "local_search")])
+    expected = compare_folders([results / name for name in ("random_search", "local_search")])
     assert [line[0] for line in comparison.tables[0][2]] == [
         s.name for s in sorted(expected.standings, key=lambda s: s.regret)
     ]
     assert comparison.tables[1][2][0][2] == f"{expected.pairs[0].advantage:.3f}"
     assert [picture.title for picture in analyses.pictures] == ["Rank correlations between all metrics"]
     assert any("no stable accuracy" in line for line in analyses.outro)
-    reader = Reader(document.render(page))
-    images = [attributes for tag, attributes in reader.elements if tag == "img"]
+    images = [attributes for tag, attributes in Reader(document.render(page)).elements if tag == "img"]
     assert len(images) == 4
     for image in images:
         assert image["alt"]
         with Image.open(io.BytesIO(base64.b64decode(str(image["src"]).partition("base64,")[2]))) as picture:
-            assert picture.width / picture.height == pytest.approx(
-                int(image["width"] or 0) / int(image["height"] or 0), 0.02
-            )
+            ratio = int(image["width"] or 0) / int(image["height"] or 0)
+            assert picture.width / picture.height == pytest.approx(ratio, 0.02)
 
 
-def test_equal_inputs_give_equal_pages(table: Table, tmp_path: Path, command: Command) -> None:
-    command(run.main, *words(table, tmp_path, "searcher=random_search"))
+@pytest.mark.usefixtures("real_pictures")
+def test_equal_inputs_give_equal_pages(results: Path, table: Table, tmp_path: Path) -> None:
     pages = []
     for name in ("a.html", "b.html"):
-        report.write_page(report.make_page(Oracle(Table(table.folder)), tmp_path / "small"), tmp_path / name)
+        report.write_page(report.make_page(Oracle(Table(table.folder)), results), tmp_path / name)
         pages.append((tmp_path / name).read_bytes())
     assert pages[0] == pages[1]
-    assert str(tmp_path).encode() not in pages[0], "no path of the machine"
+    for folder in (tmp_path, table.folder):
+        assert str(folder).encode() not in pages[0], "no path of the machine"
 
 
-def test_results_of_another_table_are_left_out(table: Table, tmp_path: Path, command: Command) -> None:
-    command(run.main, *words(table, tmp_path, "searcher=random_search"))
+def test_results_of_another_table_are_left_out(results: Path, table: Table, tmp_path: Path) -> None:
     other = Oracle(write_table(tmp_path / "other", shift=1.0))
-    races, left_out = read_races(tmp_path / "small", other)
-    assert not races
-    assert left_out == ["random_search: made on another table, or another state of it (small)"]
+    said = ["random_search: made on another table, or another state of it (small)"]
+    assert read_races(results, other) == ([], said)
     with pytest.raises(ResultsError, match=r"no stored runs of table small .*another state"):
-        report.make_page(other, tmp_path / "small")
-    shutil.rmtree(tmp_path / "small/random_search/runs")
-    assert read_races(tmp_path / "small", Oracle(table))[1] == ["random_search: no finished run"]
+        report.make_page(other, results)
+    shutil.rmtree(results / "random_search/runs")
+    assert read_races(results, Oracle(table))[1] == ["random_search: no finished run"]
 
 
 @pytest.mark.parametrize("key", ["name", "table_folder"])
-def test_damaged_results_are_named(table: Table, tmp_path: Path, command: Command, key: str) -> None:
-    command(run.main, *words(table, tmp_path, "searcher=random_search"))
-    config = tmp_path / "small/random_search/config.yaml"
+def test_damaged_results_are_named(results: Path, table: Table, key: str) -> None:
+    config = results / "random_search/config.yaml"
     config.write_text(re.sub(rf"^{key}:", "nothing:", config.read_text(), flags=re.MULTILINE))
     with pytest.raises(ResultsError, match=r"config\.yaml is damaged"):
-        report.make_page(Oracle(table), tmp_path / "small")
+        report.make_page(Oracle(table), results)
 
 
 @pytest.mark.parametrize(
@@ -331,8 +327,7 @@ def test_damaged_results_are_named(table: Table, tmp_path: Path, command: Comman
     ],
 )
 def test_wrong_words(command: Command, words: list[str], said: str) -> None:
-    code, _, err = command(report.main, *words)
-    assert (code, said in err, err.count("error:")) == (2, True, 1), err
+    assert said in command.fails(report.main, *words)
 
 
 def test_a_page_that_cannot_be_written(
@@ -341,9 +336,8 @@ def test_a_page_that_cannot_be_written(
     (tmp_path / "folder.html").mkdir()
     monkeypatch.setattr(report, "make_page", lambda *_: pytest.fail("found out after all the work"))
     for out, why in (("nowhere/page.html", "No such file"), ("folder.html", "Is a directory")):
-        code, _, err = command(report.main, f"table={table.folder}", f"out={tmp_path / out}", "figures=none")
-        assert code == 2
-        assert re.fullmatch(rf"error: cannot write out=.*: {why}.*; give the name of a page .*\n", err)
+        err = command.fails(report.main, f"table={table.folder}", f"out={tmp_path / out}", "figures=none")
+        assert re.fullmatch(rf"error: cannot write out=.*: {why}.*; give the name of a page .*", err)
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".html"] == ["folder.html"]
 
 

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from experiments import report, run
+from experiments.plots import style
 from nasbench_ar import Oracle, load
 from tests.experiments.conftest import write_table
 
@@ -67,6 +68,9 @@ class Browser:
 
     def select(self, selector: str, value: str) -> None:
         Select(self.driver.find_element(By.CSS_SELECTOR, selector)).select_by_value(value)
+
+    def check(self, group: str, label: str) -> None:
+        self.driver.find_element(By.XPATH, f"//*[@id='{group}']//label[contains(., '{label}')]/input").click()
 
     def emulate(self, *, width: int = 1280, height: int = 900, **media: str) -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
@@ -137,10 +141,13 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded table with a few short runs of two searchers."""
     folder = tmp_path_factory.mktemp("page")
-    for searcher in ("random_search", "local_search"):
-        words = ["table=nares-figures", f"searcher={searcher}", "runs=5", "queries=40", "jobs=1", f"out={folder}"]
-        run.main(words)
-    report.write_page(report.make_page(load("nares-figures", quiet=True), folder / "nares-figures"), folder / "r.html")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "LAYOUT", None)
+        for searcher in ("random_search", "local_search"):
+            words = ["table=nares-figures", f"searcher={searcher}", "runs=5", "queries=40", "jobs=1", f"out={folder}"]
+            run.main(words)
+        content = report.make_page(load("nares-figures", quiet=True), folder / "nares-figures")
+    report.write_page(content, folder / "r.html")
     return folder / "r.html"
 
 
@@ -240,7 +247,7 @@ def test_marked_points_can_be_left_out(browser: Browser, oracle: Oracle) -> None
 
 def test_finds_of_a_searcher_lie_on_top(browser: Browser) -> None:
     before = browser.script("return document.getElementById('landscape-chart').data.length")
-    browser.driver.find_element(By.XPATH, "//*[@id='finds']//label[contains(., 'local search')]/input").click()
+    browser.check("finds", "local search")
     browser.until(f"return document.getElementById('landscape-chart').data.length === {before + 1}")
     searcher = browser.script("return Data.races[0].searchers[1]")
     assert searcher["name"] == "local_search"
@@ -265,7 +272,7 @@ def test_finds_and_the_ring_are_seen_inside_the_cloud(browser: Browser, oracle: 
     browser.script("Selection.choose(arguments[0])", middle)
     ring = browser.spots(-1)[0]
     before = browser.picture()
-    browser.driver.find_element(By.XPATH, "//*[@id='finds']//label[contains(., 'local search')]/input").click()
+    browser.check("finds", "local search")
     browser.until(f"return document.getElementById('{CHART}').data.length === 4")
     spots = browser.spots(2)
     after = browser.picture()
@@ -311,7 +318,7 @@ def test_the_view_stays_when_finds_are_laid_over(browser: Browser) -> None:
     browser.driver.find_element(By.ID, "zoom-in").click()
     browser.until(f"return document.getElementById('{CHART}').layout.yaxis.range[0] !== {whole[1][0]}")
     closer = browser.ranges()
-    browser.driver.find_element(By.XPATH, "//*[@id='finds']//label[contains(., 'local search')]/input").click()
+    browser.check("finds", "local search")
     browser.until(f"return document.getElementById('{CHART}').data.length === 4")
     assert browser.ranges() == closer
     browser.driver.find_element(By.ID, "zoom-reset").click()
@@ -397,7 +404,7 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser) -> None:
     assert small == []
 
 
-def test_the_dark_scheme_reaches_the_pictures(browser: Browser) -> None:
+def test_the_dark_scheme_reaches_the_pictures_but_not_the_printer(browser: Browser) -> None:
     script = """
         const chart = document.getElementById('landscape-chart'), curves = document.getElementById('race-0-chart');
         return [getComputedStyle(document.body).backgroundColor, chart.layout.font.color, curves.layout.font.color,
@@ -407,6 +414,11 @@ def test_the_dark_scheme_reaches_the_pictures(browser: Browser) -> None:
     browser.until("return document.getElementById('race-0-chart').layout.font.color === '#e6e8eb'")
     dark = browser.script(script)
     assert all(a != b for a, b in zip(light, dark, strict=True))
+    colour = "return document.getElementById('landscape-chart').layout.font.color"
+    browser.script("dispatchEvent(new Event('beforeprint'))")
+    assert browser.script(colour) == "#1c2024", "printed pictures are light"
+    browser.script("dispatchEvent(new Event('afterprint'))")
+    browser.until(f"{colour} === '#e6e8eb'")
     browser.emulate(**CALM)
     browser.until("return document.getElementById('race-0-chart').layout.font.color === '#1c2024'")
     assert browser.script(script) == light
@@ -427,18 +439,8 @@ def test_trajectories_as_regret(browser: Browser, oracle: Oracle) -> None:
     regret = browser.script(f"return Array.from({chart}.data.find(t => t.name === 'local search').y)")
     np.testing.assert_allclose(regret, oracle.optimum("val_best_pgd_acc")[1] - np.array(lines[1][1]), atol=1e-9)
     browser.select("#race-0-band", "run")
-    browser.driver.find_element(By.XPATH, "//*[@id='race-0-lines']//label[contains(., 'random search')]/input").click()
+    browser.check("race-0-lines", "random search")
     browser.until(f"return !{chart}.data.some(t => t.name === 'random search')")
-
-
-def test_printed_pictures_are_light(browser: Browser) -> None:
-    browser.emulate(prefers_color_scheme="dark")
-    colour = "document.getElementById('landscape-chart').layout.font.color"
-    browser.until(f"return {colour} === '#e6e8eb'")
-    browser.script("dispatchEvent(new Event('beforeprint'))")
-    assert browser.script(f"return {colour}") == "#1c2024"
-    browser.script("dispatchEvent(new Event('afterprint'))")
-    browser.until(f"return {colour} === '#e6e8eb'")
 
 
 def test_without_webgl_points_are_drawn_all_the_same(browser: Browser, tmp_path: Path) -> None:

@@ -18,8 +18,7 @@ CHEAP = ["published_bananas_runs=0", "jobs=1"]
 
 def test_both_on_the_embedded_table(tmp_path: Path, command: Command) -> None:
     words = ["table=nares-figures", "runs=3", "variant=both", f"out={tmp_path}", *CHEAP]
-    code, out, err = command(table2.main, *words)
-    assert code == 0, err
+    out = command.passes(table2.main, *words)[0]
     assert "Runs, corrected: random_search 3, local_search 3, regularized_evolution 3, bananas 3, largest 3." in out
     assert "Runs, published code: random_search 3, local_search 3, regularized_evolution 3." in out
     block = out[out.index("| Val PGD20, max over epochs (objective)") :].splitlines()
@@ -39,8 +38,7 @@ def test_runs_that_came_to_a_stop_are_named(tmp_path: Path, command: Command, mo
     monkeypatch.setattr(trajectory, "STALL_LIMIT", 12)
     partial = write_table(tmp_path / "partial", absent=tuple(k for k in range(81) if k % 4))
     words = [f"table={partial.folder}", "runs=3", "queries=21", f"out={tmp_path}", *CHEAP]
-    code, out, err = command(table2.main, *words, "variant=published")
-    assert code == 0, err
+    out = command.passes(table2.main, *words, "variant=published")[0]
     line = next(line for line in out.splitlines() if line.startswith("published_regularized_evolution: "))
     found = re.search(r"(\d) runs ended early; .* 12 times in a row after (\d+) queries and (\d+) repeats", line)
     assert found, line
@@ -50,8 +48,7 @@ def test_runs_that_came_to_a_stop_are_named(tmp_path: Path, command: Command, mo
 
 def test_published_alone(table: Table, tmp_path: Path, command: Command) -> None:
     words = [f"table={table.folder}", "runs=2", "queries=20", "variant=published", f"out={tmp_path}", *CHEAP]
-    code, out, err = command(table2.main, *words)
-    assert code == 0, err
+    out = command.passes(table2.main, *words)[0]
     assert "corrected:" not in out
     assert "paper" not in out.split("Mean ± standard")[0], "another space has no published line"
     assert not (tmp_path / "small" / "bananas").exists()
@@ -59,9 +56,7 @@ def test_published_alone(table: Table, tmp_path: Path, command: Command) -> None
 
 @pytest.mark.parametrize("word", ["variant=all", "published_bananas_runs=some", "published_bananas_runs=-1"])
 def test_wrong_words(command: Command, word: str) -> None:
-    code, _, err = command(table2.main, word)
-    assert code == 2
-    assert f"error: {word.split('=')[0]}=" in err
+    assert f"error: {word.split('=')[0]}=" in command.fails(table2.main, word)
 
 
 def test_help_names_its_own_keys(command: Command) -> None:

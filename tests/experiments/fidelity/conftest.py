@@ -41,6 +41,7 @@ def write_climbing(folder: Path) -> Table:
     return Table(folder)
 
 
-@pytest.fixture
-def climbing(tmp_path: Path) -> Table:
-    return write_climbing(tmp_path / "climbing")
+@pytest.fixture(scope="session")
+def climbing(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """For reading only."""
+    return write_climbing(tmp_path_factory.mktemp("climbing") / "climbing")

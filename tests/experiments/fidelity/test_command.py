@@ -11,18 +11,12 @@ import yaml
 
 from experiments import plot
 from experiments.fidelity import __main__ as front
-from experiments.fidelity import compare, ranks, report
+from experiments.fidelity import compare, ranks
 from experiments.races.config import FIDELITY_RACES
 from nasbench_ar import Oracle, Table
 from tests.experiments.conftest import Command
 
 WORDS = ("runs=3", "budget=90", "jobs=1")
-
-
-@pytest.fixture
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures take most of a command's time; two tests look at them."""
-    monkeypatch.setattr(report, "draw", lambda results, path: path.write_bytes(b""))
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -33,11 +27,9 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_all_searchers_and_their_comparison(command: Command, climbing: Table, tmp_path: Path) -> None:
     words = (f"table={climbing.folder}", f"out={tmp_path / 'r'}", *WORDS)
-    code, out, err = command(front.main, *words)
-    assert code == 0, err
+    out, err = command.passes(front.main, *words)
     folder = tmp_path / "r" / "climbing" / "fidelity"
     for name in FIDELITY_RACES.searchers:
         assert name in out
@@ -57,44 +49,37 @@ def test_all_searchers_and_their_comparison(command: Command, climbing: Table, t
         assert all(run["spent"][-1] == 90 for run in runs)
 
     before = snapshot(folder)
-    code, again, err = command(front.main, "searcher=all", *words)
-    assert code == 0
+    again, err = command.passes(front.main, "searcher=all", *words)
     assert again == out
     assert "3 runs are stored" in err
     assert snapshot(folder) == before
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_pictures")
 def test_results_do_not_depend_on_the_number_of_processes(command: Command, climbing: Table, tmp_path: Path) -> None:
     texts = []
     for jobs in (1, 2):
         words = (f"table={climbing.folder}", f"out={tmp_path / str(jobs)}", "runs=3", "budget=90", f"jobs={jobs}")
-        code, out, err = command(front.main, "searcher=asha", "workers=3", "searcher.eta=2", *words)
-        assert code == 0, err
+        out = command.passes(front.main, "searcher=asha", "workers=3", "searcher.eta=2", *words)[0]
         texts.append(out.replace(str(tmp_path / str(jobs)), ""))
         runs = tmp_path / str(jobs) / "climbing" / "fidelity" / "asha" / "runs"
         texts.append(repr([np.load(file)["ended"].tolist() for file in sorted(runs.iterdir())]))
     assert texts[:2] == texts[2:]
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_more_runs_go_on_and_other_rules_are_refused(command: Command, climbing: Table, tmp_path: Path) -> None:
     words = ["searcher=hyperband", f"table={climbing.folder}", f"out={tmp_path / 'r'}", "budget=90", "jobs=1"]
-    assert command(front.main, *words, "runs=2")[0] == 0
-    code, _, err = command(front.main, *words, "runs=3")
-    assert code == 0
+    command.passes(front.main, *words, "runs=2")
+    err = command.passes(front.main, *words, "runs=3")[1]
     assert "2 runs are stored" in err
     for changed in ("budget=91", "workers=2", "searcher.eta=2", "unit=gpu_days"):
         extra = ["budget=0.001"] if changed.startswith("unit") else []
-        code, _, err = command(front.main, *words, "runs=3", changed, *extra)
-        assert code == 2
+        err = command.fails(front.main, *words, "runs=3", changed, *extra)
         assert "results of another configuration" in err
         assert changed.split("=")[0] in err
-    assert command(front.main, *words, "runs=2", "workers=2", "overwrite=true")[0] == 0
+    command.passes(front.main, *words, "runs=2", "workers=2", "overwrite=true")
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_estimated_costs_say_so_everywhere(command: Command, climbing: Table, tmp_path: Path) -> None:
     words = ["searcher=asha", f"table={climbing.folder}", f"out={tmp_path / 'r'}", "runs=2", "jobs=1"]
     code, out, err = command(front.main, *words, "unit=gpu_days", "workers=2")
@@ -110,33 +95,31 @@ def test_estimated_costs_say_so_everywhere(command: Command, climbing: Table, tm
     ):
         assert "cost: estimated from MACs (13.1K GPU-days for the 15,625 architectures" in text
     assert "GPU-days each, 2 at a time; cost: estimated from MACs" in err
-    code, _, err = command(front.main, *words, "unit=gpu_days", "workers=2", "budget=50")
-    assert (code, "GPU-days; use that or less; cost: estimated from MACs" in err) == (2, True)
+    error = command.fails(front.main, *words, "unit=gpu_days", "workers=2", "budget=50")
+    assert "GPU-days; use that or less; cost: estimated from MACs" in error
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_a_budget_for_half_of_a_small_space(command: Command, climbing: Table, tmp_path: Path) -> None:
     words = ["searcher=random_full", f"table={climbing.folder}", f"out={tmp_path / 'r'}", "runs=1", "jobs=1"]
-    code, out, _ = command(front.main, *words)
-    assert code == 0
+    out = command.passes(front.main, *words)[0]
     assert "1 runs of 360 epochs" in out
 
 
+@pytest.mark.usefixtures("real_pictures")
 def test_comparing_folders(command: Command, climbing: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     words = [f"table={climbing.folder}", "out=r", *WORDS]
     folder = tmp_path / "r" / "climbing" / "fidelity"
     for extra in (["searcher=asha", "name=one"], ["searcher=asha", "name=four", "workers=4"]):
-        assert command(front.main, *words, *extra)[0] == 0
-    code, out, err = command(compare.main, folder / "one", folder / "four", "out=both")
-    assert code == 0, err
+        command.passes(front.main, *words, *extra)
+    out = command.passes(compare.main, folder / "one", folder / "four", "out=both")[0]
     assert "one (1 worker)" in out
     assert "four (4 workers)" in out
     assert (tmp_path / "both.png").stat().st_size > 10_000
     curves = read(tmp_path / "both_curves.csv")
     clock = [float(line["x"]) for line in curves if line["axis"] == "clock" and line["searcher"] == "four"]
     assert max(clock) < 30
-    assert command(front.main, *words, "searcher=asha", "name=less", "budget=80")[0] == 0
+    command.passes(front.main, *words, "searcher=asha", "name=less", "budget=80")
     assert (
         "less and one cannot be compared: budget 80.0 against 90.0"
         in command(compare.main, folder / "one", folder / "less")[2]
@@ -147,8 +130,7 @@ def test_comparing_folders(command: Command, climbing: Table, tmp_path: Path, mo
 
 
 def test_ranks(command: Command, climbing: Table, tmp_path: Path) -> None:
-    code, out, err = command(ranks.main, f"table={climbing.folder}", f"out={tmp_path / 'ranks.csv'}")
-    assert code == 0, err
+    out = command.passes(ranks.main, f"table={climbing.folder}", f"out={tmp_path / 'ranks.csv'}")[0]
     lines = read(tmp_path / "ranks.csv")
     assert [int(line["epoch"]) for line in lines] == list(range(9))
     assert float(lines[-1]["kendall_tau_b"]) == pytest.approx(1)  # here the last epoch is the best one
@@ -181,26 +163,20 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("words", "message"), WRONG, ids=lambda value: value[0] if isinstance(value, tuple) else "")
-@pytest.mark.usefixtures("no_pictures")
 def test_refusals(command: Command, climbing: Table, tmp_path: Path, words: tuple[str, ...], message: str) -> None:
-    code, _, err = command(front.main, f"table={climbing.folder}", f"out={tmp_path / 'r'}", "runs=1", *words)
-    assert code == 2
-    assert message in err
-    assert len([line for line in err.splitlines() if line.startswith("error")]) == 1
+    assert message in command.fails(front.main, f"table={climbing.folder}", f"out={tmp_path / 'r'}", "runs=1", *words)
     assert not (tmp_path / "r").exists()
 
 
 def test_a_table_without_curves(command: Command, tmp_path: Path) -> None:
     for main in (front.main, ranks.main):
-        code, _, err = command(main, "table=nares-figures", f"out={tmp_path / 'r'}")
-        assert code == 2
+        err = command.fails(main, "table=nares-figures", f"out={tmp_path / 'r'}")
         assert "nares-figures has no learning curves" in err
         assert "import nares.txz" in err
 
 
 def test_help(command: Command) -> None:
-    code, out, _ = command(front.main, "--help")
-    assert code == 0
+    out = command.passes(front.main, "--help")[0]
     for word in (
         "budget=null",
         "workers=1",

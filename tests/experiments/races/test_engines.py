@@ -44,8 +44,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def test_engines_and_jobs_change_nothing(table: Table, tmp_path: Path, command: Command, cluster: Cluster) -> None:
     elsewhere = ["engine=dask", f"dask={cluster.scheduler_file}"]
     for name, more in {"one": ["jobs=1"], "two": ["jobs=2"], "elsewhere": elsewhere}.items():
-        code, _, err = command(run.main, *words(table, "runs=5", f"out={tmp_path / name}", *more))
-        assert code == 0, err
+        command.passes(run.main, *words(table, "runs=5", f"out={tmp_path / name}", *more))
     first = stored(tmp_path / "one")
     assert len(first) == 5 + 4
     assert stored(tmp_path / "two") == first
@@ -58,8 +57,7 @@ def test_engines_change_no_group(table: Table, tmp_path: Path, command: Command,
     group += [f"searcher.{key}={value}" for key, value in QUICK.items()]
     elsewhere = ["engine=dask", f"dask={cluster.scheduler_file}"]
     for name, more in {"two": ["jobs=2"], "here": ["engine=dask", "jobs=2"], "elsewhere": elsewhere}.items():
-        code, _, err = command(run.main, *group, f"out={tmp_path / name}", *more)
-        assert code == 0, err
+        err = command.passes(run.main, *group, f"out={tmp_path / name}", *more)[1]
         assert "lock-step groups of up to 2 runs: 2, 2 at a time" in err
     first = stored(tmp_path / "two", "small/published_bananas")
     assert len(first) == 3 + 4

@@ -25,7 +25,7 @@ from experiments.races.store import RunStore
 from nasbench_ar import EngineError, Table
 from nasbench_ar.system import files
 from searchers import RandomSearch
-from tests.experiments.conftest import Command, write_table
+from tests.experiments.conftest import Command, store_runs, write_table
 
 FOLDER = "small/bananas"
 
@@ -123,43 +123,33 @@ def test_killed_until_done(table: Table, tmp_path: Path, engine: str, kills: int
     assert min(killer.killed.values()) > 0
 
 
-@pytest.mark.parametrize("refused", ["the third run", "every report"])
+@pytest.mark.parametrize(("refused", "kept"), [("the third run", 2), ("every report", 6)])
 def test_a_full_disk(
-    table: Table, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch, refused: str
+    table: Table, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch, refused: str, kept: int
 ) -> None:
     call = words(table, "runs=6", "jobs=1", f"out={tmp_path}")
     fsync = os.fsync
-    calls: list[int] = []
     runs = tmp_path / FOLDER / "runs"
 
     def full(handle: int) -> None:
-        calls.append(handle)
-        there = len(list(runs.glob("seed-*.npz")))
         is_file = stat.S_ISREG(os.fstat(handle).st_mode)  # folders are synchronised too
-        if is_file and there == (2 if refused == "the third run" else 6):
+        if is_file and len(list(runs.glob("seed-*.npz"))) == kept:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         fsync(handle)
 
     monkeypatch.setattr(files.os, "fsync", full)
-    code, out, err = command(run.main, *call)
-    assert calls
-    assert (code, out) == (2, "")
-    last = err.strip().splitlines()[-1]
-    assert last.startswith("error: writing ")
-    assert "No space left on device; finished runs are kept, the same command goes on from there" in last
-    assert len(list(runs.iterdir())) == (2 if refused == "the third run" else 6), "no temporary file stays"
+    error = command.fails(run.main, *call)
+    assert error.startswith("error: writing ")
+    assert "No space left on device; finished runs are kept, the same command goes on from there" in error
     before = {path.name: path.stat().st_mtime_ns for path in runs.iterdir()}
+    assert len(before) == kept, "no temporary file stays"
     monkeypatch.setattr(files.os, "fsync", fsync)
-    code, out, err = command(run.main, *call)
-    assert code == 0, err
-    assert "6 runs of 60 queries" in out
+    assert "6 runs of 60 queries" in command.passes(run.main, *call)[0]
     assert before.items() <= {path.name: path.stat().st_mtime_ns for path in runs.iterdir()}.items()
 
 
-def test_a_run_that_is_stored_by_now_is_not_done_again(table: Table, tmp_path: Path, command: Command) -> None:
-    call = words(table, "runs=2", "jobs=1", f"out={tmp_path}")
-    assert command(run.main, *call)[0] == 0
-    store = RunStore(tmp_path / FOLDER)
+def test_a_run_that_is_stored_by_now_is_not_done_again(table: Table, tmp_path: Path) -> None:
+    store = RunStore(store_runs(tmp_path / "mine", table, {0: [1, 2], 1: [3, 4]}))
     race = Race(str(table.folder), "val_pgd_acc", 60, "no.such.Searcher", table_hash="another", source="another")
     assert worker.run_and_store(race, 1, store) == 1
     assert worker.run_group_and_store(race, [0, 1], store, None) == 2

@@ -131,14 +131,12 @@ def test_published_bananas_from_the_command_line(table: Table, tmp_path: Path, c
     out = tmp_path / "results"
     words = [f"table={table.folder}", f"out={out}", "queries=30", "jobs=1", "searcher=published_bananas"]
     words += [f"searcher.{key}={value}" for key, value in QUICK.items()]
-    code, text, err = command(run.main, *words, "runs=2")
-    assert code == 0, err
+    text, err = command.passes(run.main, *words, "runs=2")
     assert "lock-step groups of up to 2 runs: 1, 1 at a time" in err
     assert "published_bananas: 2 runs of 30 queries" in text
     stored = {path.name: path.read_bytes() for path in (out / "small/published_bananas/runs").iterdir()}
     assert sorted(stored) == ["seed-000000.npz", "seed-000001.npz"]
-    code, _, err = command(run.main, *words, "runs=4")
-    assert code == 0, err
+    err = command.passes(run.main, *words, "runs=4")[1]
     assert "2 runs are stored in" in err
     again = {path.name: path.read_bytes() for path in (out / "small/published_bananas/runs").iterdir()}
     assert len(again) == 4
@@ -150,8 +148,7 @@ def test_published_bananas_from_the_command_line(table: Table, tmp_path: Path, c
 
 def test_overruns_are_reported(table: Table, tmp_path: Path, command: Command) -> None:
     words = [f"table={table.folder}", f"out={tmp_path}", "queries=20", "jobs=1", "runs=10"]
-    code, text, err = command(run.main, *words, "searcher=published_local_search")
-    assert code == 0, err
+    text = command.passes(run.main, *words, "searcher=published_local_search")[0]
     pack = np.load(tmp_path / "small/published_local_search/trajectories.npz")
     spent = (pack["arch_index"] >= 0).sum(axis=1)
     assert f"Queries of a run: {spent.min()} to {spent.max()}, mean {spent.mean():.1f}; 20 were allowed." in text
@@ -161,9 +158,9 @@ def test_overruns_are_reported(table: Table, tmp_path: Path, command: Command) -
 
 
 def test_the_budget_is_no_argument_of_a_published_searcher(table: Table, command: Command) -> None:
-    code, _, err = command(run.main, f"table={table.folder}", "searcher=published_local_search", "searcher.queries=3")
-    assert code == 2
-    assert "has no argument 'queries'" in err
+    assert "has no argument 'queries'" in command.fails(
+        run.main, f"table={table.folder}", "searcher=published_local_search", "searcher.queries=3"
+    )
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -17,7 +17,7 @@ from experiments.results import fronts
 from experiments.results.judged import judge
 from nasbench_ar import Oracle, Table
 from nasbench_ar.pareto import non_dominated
-from tests.experiments.conftest import Command, write_table
+from tests.experiments.conftest import Command
 from tests.experiments.test_run import words
 
 TWO = "objective=val_pgd_acc,macs"
@@ -46,11 +46,9 @@ def test_anytime_volume_by_hand() -> None:
     assert found.exact.tolist() == [[False, True, True]]
 
 
-@pytest.mark.usefixtures("real_pdf")
+@pytest.mark.usefixtures("real_pictures")
 def test_nsga2_from_the_command_line(table: Table, tmp_path: Path, command: Command) -> None:
-    base = [w for w in words(table, tmp_path) if not w.startswith(("searcher", "queries"))]
-    code, out, err = command(run.main, *base, "searcher=nsga2", TWO, "queries=81")
-    assert code == 0, err
+    out = command.passes(run.main, *words(table, tmp_path, "searcher=nsga2", TWO, "queries=81"))[0]
     folder = tmp_path / "small/val_pgd_acc+macs/nsga2"
     assert {p.name for p in folder.iterdir()} == FILES | {
         "runs",
@@ -72,32 +70,27 @@ def test_nsga2_from_the_command_line(table: Table, tmp_path: Path, command: Comm
     assert all(float(row["found"]) == 1 for row in rows)
     assert float(rows[0]["val_pgd_acc"]) == oracle.optimum("val_pgd_acc")[1]
     before = (folder / "summary.csv").read_bytes()
-    assert command(run.main, *base, "searcher=nsga2", TWO, "queries=81")[0] == 0
+    command.passes(run.main, *words(table, tmp_path, "searcher=nsga2", TWO, "queries=81"))
     assert (folder / "summary.csv").read_bytes() == before
 
 
 def test_random_search_and_the_common_picture(table: Table, tmp_path: Path, command: Command) -> None:
     folders = []
     for name in ("nsga2", "random_search"):
-        base = [w for w in words(table, tmp_path) if not w.startswith("searcher")]
-        code, _, err = command(run.main, *base, f"searcher={name}", TWO)
-        assert code == 0, err
+        command.passes(run.main, *words(table, tmp_path, f"searcher={name}", TWO))
         folders.append(tmp_path / "small/val_pgd_acc+macs" / name)
     config = yaml.safe_load((folders[1] / "config.yaml").read_text())
     assert config["fingerprint"]["searcher"]["_target_"] == "searchers.vector.VectorRandomSearch"
-    assert command(plot.main, *folders, f"out={tmp_path / 'x.png'}")[0] == 0
+    command.passes(plot.main, *folders, f"out={tmp_path / 'x.png'}")
     assert (tmp_path / "x.png").read_bytes()[:4] == b"\x89PNG"
     command(run.main, *words(table, tmp_path))
-    code, _, err = command(plot.main, folders[0], tmp_path / "small/random_search")
-    assert code == 2
-    assert "share no axis" in err
+    assert "share no axis" in command.fails(plot.main, folders[0], tmp_path / "small/random_search")
 
 
 def test_three_objectives(table: Table, tmp_path: Path, command: Command) -> None:
     pytest.importorskip("moocore")
-    base = [w for w in words(table, tmp_path, "objective=val_pgd_acc, macs, params") if not w.startswith("searcher")]
-    code, out, err = command(run.main, *base, "searcher=nsga2")
-    assert code == 0, err
+    more = ("searcher=nsga2", "objective=val_pgd_acc, macs, params")
+    out = command.passes(run.main, *words(table, tmp_path, *more))[0]
     assert (tmp_path / "small/val_pgd_acc+macs+params/nsga2/front.png").exists()
     assert "objectives val_pgd_acc, macs, params" in out
 
@@ -108,9 +101,7 @@ def test_a_known_cost_restricts_every_searcher(table: Table, tmp_path: Path, com
     limit = int(np.median(macs))
     allowed = macs <= limit
     for name in ("random_search", "local_search", "regularized_evolution", "bananas", "published_local_search"):
-        base = [w for w in words(table, tmp_path) if not w.startswith("searcher")]
-        code, out, err = command(run.main, *base, f"searcher={name}", f"constraint=macs<={limit}")
-        assert code == 0, err
+        out, err = command.passes(run.main, *words(table, tmp_path, f"searcher={name}", f"constraint=macs<={limit}"))
         pack = np.load(tmp_path / "small" / name / "trajectories.npz")
         assert allowed[pack["arch_index"][pack["arch_index"] >= 0]].all()
         assert f"{(~allowed).sum()} of 81 architectures are beyond it and left out of the space" in err
@@ -124,8 +115,7 @@ def test_a_measured_limit(table: Table, tmp_path: Path, command: Command) -> Non
     oracle = Oracle(table)
     loss = oracle.column("val_loss")
     limit = float(np.quantile(loss, 0.9))  # the loss falls with the accuracy: what keeps val_loss>= is poor
-    code, out, err = command(run.main, *words(table, tmp_path, f"constraint=val_loss>={limit:.6f}"))
-    assert code == 0, err
+    out = command.passes(run.main, *words(table, tmp_path, f"constraint=val_loss>={limit:.6f}"))[0]
     allowed = loss >= float(f"{limit:.6f}")
     best = oracle.column("val_pgd_acc")[allowed].max()
     assert f"best feasible value {best:.6g}" in out
@@ -139,7 +129,7 @@ def test_a_measured_limit(table: Table, tmp_path: Path, command: Command) -> Non
     np.testing.assert_allclose(
         pack["true_incumbent"][ends, -1], oracle.column("val_pgd_acc")[pack["reported"][ends]], rtol=1e-6
     )
-    assert command(plot.main, tmp_path / "small/random_search", f"out={tmp_path / 'x.png'}")[0] == 0
+    command.passes(plot.main, tmp_path / "small/random_search", f"out={tmp_path / 'x.png'}")
     race = Race(str(table.folder), "val_pgd_acc", 20, "x.Y", constraints=(f"val_loss>={limit:.6f}",))
     judged = judge(oracle, race, RunStore(tmp_path / "small/random_search").load(range(4), 20))
     lines = judged.reference_lines(81)
@@ -153,19 +143,15 @@ def test_a_measured_limit(table: Table, tmp_path: Path, command: Command) -> Non
 def test_only_known_costs_leave_architectures_out(table: Table, tmp_path: Path, command: Command) -> None:
     macs = Oracle(table).column("macs")
     limit = int(np.median(macs))
-    code, _, err = command(run.main, *words(table, tmp_path, f"constraint=macs<={limit},val_loss<=1.9"))
-    assert code == 0, err
+    err = command.passes(run.main, *words(table, tmp_path, f"constraint=macs<={limit},val_loss<=1.9"))[1]
     left_out = int((macs > limit).sum())
     assert f"nasbench-ar: macs<={limit}: {left_out} of 81 architectures are beyond it and left out of the space" in err
 
 
 def test_fronts_under_a_limit(table: Table, tmp_path: Path, command: Command) -> None:
-    base = [w for w in words(table, tmp_path, "constraint=val_loss<=1.3") if not w.startswith("searcher")]
-    code, out, err = command(run.main, *base, "searcher=nsga2", TWO)
-    assert code == 0, err
+    out = command.passes(run.main, *words(table, tmp_path, "constraint=val_loss<=1.3", "searcher=nsga2", TWO))[0]
     assert "front, reference point and volumes are of what keeps it" in out
-    code, out, err = command(run.main, *words(table, tmp_path, "constraint=val_loss<=1.3"))
-    assert code == 0, err
+    out = command.passes(run.main, *words(table, tmp_path, "constraint=val_loss<=1.3"))[0]
     assert "Best within limits" in out
     assert "Table optimum" not in out
     (written,) = tmp_path.glob("small/*/summary.tex")
@@ -189,22 +175,17 @@ def test_fronts_under_a_limit(table: Table, tmp_path: Path, command: Command) ->
     ],
 )
 def test_errors(table: Table, tmp_path: Path, command: Command, change: str, message: str) -> None:
-    base = [w for w in words(table, tmp_path / "out") if not w.startswith("searcher") or "searcher" not in change]
-    code, out, err = command(run.main, *base, *change.split())
-    assert code == 2
-    assert message in err.strip().splitlines()[-1]
-    assert out == ""
+    assert message in command.fails(run.main, *words(table, tmp_path / "out", *change.split()))
     assert not (tmp_path / "out").exists()
 
 
 def test_table2_takes_one_objective(table: Table, tmp_path: Path, command: Command) -> None:
-    code, _, err = command(table2.main, f"table={table.folder}", f"out={tmp_path}", "runs=2", "queries=5", TWO)
-    assert code == 2
-    assert "several objectives are for python -m experiments.run alone" in err
+    assert "several objectives are for python -m experiments.run alone" in command.fails(
+        table2.main, f"table={table.folder}", f"out={tmp_path}", "runs=2", "queries=5", TWO
+    )
 
 
-def test_plain_runs_keep_their_fingerprint(tmp_path: Path, command: Command) -> None:
-    table = write_table(tmp_path / "small")
+def test_plain_runs_keep_their_fingerprint(table: Table, tmp_path: Path, command: Command) -> None:
     command(run.main, *words(table, tmp_path))
     config = yaml.safe_load((tmp_path / "small/random_search/config.yaml").read_text())
     keys = ["table", "table_hash", "objective", "queries", "table_seed", "searcher", "source", "version"]
@@ -214,8 +195,6 @@ def test_plain_runs_keep_their_fingerprint(tmp_path: Path, command: Command) -> 
 
 def test_a_borrowed_searcher_has_its_library_in_the_fingerprint(table: Table, tmp_path: Path, command: Command) -> None:
     optuna = pytest.importorskip("optuna")
-    base = [w for w in words(table, tmp_path) if not w.startswith("searcher")]
-    code, _, err = command(run.main, *base, "searcher=optuna", "searcher.sampler=random")
-    assert code == 0, err
+    command.passes(run.main, *words(table, tmp_path, "searcher=optuna", "searcher.sampler=random"))
     config = yaml.safe_load((tmp_path / "small/optuna/config.yaml").read_text())
     assert config["fingerprint"]["libraries"]["optuna"] == optuna.__version__

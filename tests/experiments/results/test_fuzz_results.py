@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ from experiments.races.store import CONFIG, Runs, RunStore
 from experiments.results.fronts import fronts_of
 from experiments.results.read import read, read_all, refuse_special
 from nasbench_ar import Oracle, ResultsError, Table
-from tests.experiments.conftest import SPACE, sign_runs, store_runs, write_table
+from tests.experiments.conftest import SPACE, changed_arrays, store_runs
 from tests.fuzzing import ArrayDamage, Damages, Files, Reader, array_damage, byte_damage, document_damage, to_json
 
 CONFIG_BYTES = Reader("results: config.yaml, bytes", ResultsError)
@@ -28,25 +27,14 @@ RUN_BYTES = Reader("results: stored runs, bytes", ResultsError)
 RUN_ARRAYS = Reader("results: stored runs, other arrays", ResultsError)
 
 RUN = "runs/seed-000003.npz"
-TARGET = "searchers.random_search.RandomSearch"
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
-    return write_table(tmp_path_factory.mktemp("fuzz") / "small")
 
 
 def stored(table: Table, objective: str, **more: Any) -> Files:
     folder = table.folder.with_name("out") / objective.replace(",", "+") / "mine"
-    runs = {3: [0, 5, 80], 1: [2, 3]}
-    store_runs(folder, table, runs, objective=objective.split(",", maxsplit=1)[0])
-    config = RunStore(folder).read_config()
-    facts: dict[str, Any] = {"objective": objective, "queries": 3, "table_seed": "mean"}
-    config["fingerprint"] |= facts | {"searcher": {"_target_": TARGET}} | more
-    config |= facts | {"table": "small", "allow_test_objective": False, "searcher": {"_target_": TARGET, "size": 5}}
-    config["computed_by"] = [{"git_commit": "abc", "versions": {"numpy": "2.0"}}]
+    store_runs(folder, table, {3: [0, 5, 80], 1: [2, 3]}, objective=objective, **more)
+    config = RunStore(folder).read_config() | {"computed_by": [{"git_commit": "abc", "versions": {"numpy": "2.0"}}]}
+    config["searcher"]["size"] = 5
     (folder / CONFIG).write_bytes(to_json(config))  # which is YAML too, and read faster
-    sign_runs(folder)
     return Files(folder, CONFIG, RUN)
 
 
@@ -155,10 +143,5 @@ def test_any_bytes_for_a_run(files: Files, table: Table, change: Damages) -> Non
 def test_any_other_arrays_for_a_run(
     files: Files, table: Table, name: str, change: ArrayDamage, absent: str | None
 ) -> None:
-    with np.load(io.BytesIO(files[RUN])) as pack:
-        arrays = dict(pack)
-    arrays[name] = change(arrays.get(name, np.zeros(2)))
-    buffer = io.BytesIO()
-    np.savez(buffer, **{key: array for key, array in arrays.items() if key != absent})
-    files.write({RUN: buffer.getvalue()})
+    files.write({RUN: changed_arrays(files[RUN], name, change, absent)})
     RUN_ARRAYS.check(lambda: ask(files.folder, table), holds(table), names=files.folder)

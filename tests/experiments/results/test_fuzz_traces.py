@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from experiments.races.store import CONFIG
 from experiments.races.trace_store import TraceStore
 from experiments.results.traces import Results, read_results
 from nasbench_ar import Architecture, Oracle, ResultsError
+from tests.experiments.conftest import changed_arrays
 from tests.experiments.fidelity.conftest import FOUR, scripted_oracle
 from tests.fuzzing import ArrayDamage, Damages, Files, Reader, array_damage, byte_damage, document_damage, to_json
 
@@ -103,12 +103,7 @@ _NAMES = ("arch_index", "epoch", "began", "ended", "spent", "incumbent", "repeat
     absent=st.sampled_from([None] * 8 + ["epoch", "spent", "why", "fingerprint"]),
 )
 def test_any_other_arrays_for_a_run(files: Files, name: str, change: ArrayDamage, absent: str | None) -> None:
-    with np.load(io.BytesIO(files[RUN])) as pack:
-        arrays = dict(pack)
-    arrays[name] = change(arrays.get(name, np.zeros(2)))
-    buffer = io.BytesIO()
-    np.savez(buffer, **{key: array for key, array in arrays.items() if key != absent})
-    files.write({RUN: buffer.getvalue()})
+    files.write({RUN: changed_arrays(files[RUN], name, change, absent)})
     ARRAYS.check(lambda: asked(files.folder), are_sound, names=files.folder)
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 
-from experiments.races.store import CONFIG, RunStore
 from experiments.results.read import read_all, refuse_special, reported_after
 from nasbench_ar import ResultsError, Table
 from tests.experiments.conftest import store_runs, write_table
@@ -66,10 +64,7 @@ def test_what_has_no_values_of_the_table(table: Table, tmp_path: Path) -> None:
     plain = store_runs(tmp_path / "a", table, {0: [0, 1]})
     refuse_special([plain])
     for marks in ({"constraint": "macs<=1e9"}, {"noise": "run", "images": 5}, {"objective": "val_pgd_acc,macs"}):
-        special = store_runs(tmp_path / "b", table, {0: [0, 1]})
-        config = RunStore(special).read_config()
-        config["fingerprint"] |= marks
-        (special / CONFIG).write_text(yaml.safe_dump(config))
+        special = store_runs(tmp_path / "b", table, {0: [0, 1]}, **marks)  # type: ignore[arg-type]
         with pytest.raises(ResultsError, match=r"b: searched with several objectives, limits or noise"):
             refuse_special([plain, special])
 
