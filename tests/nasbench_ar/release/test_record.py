@@ -138,12 +138,15 @@ def test_tests_are_paired_by_their_seed(reader: RecordReader) -> None:
     trainings = read(reader, record)
     assert [training.seed for training in trainings] == [5, 1, 3]
     assert [training.scalars.get("test_pgd_acc") for training in trainings] == [by_position[0], None, by_position[2]]
-    for tests, message in [
-        ([{"seed": 5}, {"seed": 5}], "^test_best repeats a seed; each training has one object at most$"),
-        ([{"seed": 5}, {"seed": 4}], r"^test_best has the seed 4, which train has not; its seeds are \[5, 1, 3\]$"),
-        ([{"seed": 5}, {}], "^train has 3 objects and test_best 2, of which 1 carry a seed: ambiguous;"),
+    for seeds, message in [
+        ((5, 5), "^test_best repeats a seed; each training has one object at most$"),
+        ((5, 4), r"^test_best has the seed 4, which train has not; its seeds are \[5, 1, 3\]$"),
+        ((5, None), "^train has 3 objects and test_best 2, of which 1 carry a seed: ambiguous;"),
+        ((None,) * 4, "^train has 3 objects and test_best 4, of which 0 carry a seed: ambiguous;"),
+        ((None,), "^train has 3 objects and test_best 1, of which 0 carry a seed: ambiguous;"),
+        ((5, "3"), r"^test_best\[1\]\.seed is '3'; expected an integer"),
     ]:
-        record["test_best"] = tests
+        record["test_best"] = [{} if seed is None else {"seed": seed} for seed in seeds]
         with pytest.raises(RecordError, match=message):
             read(reader, record)
 
