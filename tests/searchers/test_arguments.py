@@ -121,9 +121,10 @@ def test_numbers(name: str, argument: str) -> None:
 
 @pytest.mark.parametrize(("name", "argument"), OF_KIND[str])
 def test_choices(name: str, argument: str) -> None:
-    with pytest.raises(
-        SearchError, match=f"^{argument}='no such': expected|^optimizer='no such' is not in Nevergrad's"
-    ):
+    message = (
+        f"^{argument}='no such': expected (one of )?\\w+(, | or )|^optimizer='no such' is not in Nevergrad's registry"
+    )
+    with pytest.raises(SearchError, match=message):
         make(name, **{argument: "no such"})
 
 

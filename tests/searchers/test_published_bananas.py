@@ -21,6 +21,7 @@ from searchers.testing import SMALL, SearcherConformance, hilly, trajectory
 
 RUNS, MEMBERS, ROWS, INPUTS = 3, 2, 41, 7
 SHORT = Recipe(layers=3, width=6, epochs=4, minibatch=16)
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 QUICK: dict[str, Any] = {"epochs": 3, "layers": 2, "width": 8, "members": 2, "device": "cpu"}
 
 
@@ -138,23 +139,23 @@ def test_orders_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch: pytest.
     assert torch.equal(torch.stack(at_once), torch.stack(one_by_one))
 
 
-def test_products_of_pytorch_serve_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_cuda)])
+def test_products_of_pytorch_train_the_same_networks(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are used on CUDA, where NumPy's cannot be."""
     x, y = observations()
     predicted = []
-    for operand in (batched_mlp._operand, lambda tensor: tensor):
+    for operand, place in ((batched_mlp._operand, "cpu"), (lambda tensor: tensor, device)):
         monkeypatch.setattr(batched_mlp, "_operand", operand)
-        networks = BatchedMLP(INPUTS, generators(range(RUNS)), SHORT)
+        networks = BatchedMLP(INPUTS, generators(range(RUNS)), SHORT, place)
         networks.fit(x, y)
         predicted.append(networks.predict(x))
-    np.testing.assert_allclose(predicted[0], predicted[1], rtol=1e-4)
+    np.testing.assert_allclose(predicted[0], predicted[1], rtol=1e-4 if device == "cpu" else 1e-3)
 
 
 def test_sizes() -> None:
     recipe = Recipe()
     assert recipe.parameters(30) == 31 * 32 + 19 * 33 * 32 + 33
-    networks = BatchedMLP(30, generators(range(2)), recipe)
-    assert len(networks.theta) == 2 * MEMBERS * recipe.parameters(30)
+    assert len(BatchedMLP(30, generators(range(2)), recipe).theta) == 2 * MEMBERS * recipe.parameters(30)
     assert recipe.bytes_per_network(30, 490) > 16 * recipe.parameters(30)
 
 
@@ -367,17 +368,6 @@ def test_grouping_follows_processes_and_memory(monkeypatch: pytest.MonkeyPatch) 
     assert searcher.grouping(20, 16) == (20, 1)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (0, 0))
     assert searcher.grouping(20, 16) == (1, 1)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_trains_the_same_networks() -> None:
-    x, y = observations()
-    predicted = []
-    for device in ("cpu", "cuda"):
-        networks = BatchedMLP(INPUTS, generators(range(RUNS)), SHORT, device)
-        networks.fit(x, y)
-        predicted.append(networks.predict(x))
-    np.testing.assert_allclose(predicted[0], predicted[1], rtol=1e-3)
 
 
 class TestPublishedBananas(SearcherConformance):
