@@ -15,6 +15,7 @@ from searchers import NevergradSearcher, OptunaSearcher
 from searchers.library_search import BorrowedSearcher
 from searchers.testing import SMALL, TINY, SearcherConformance, hilly, trajectory
 from tests.processes import python
+from tests.searchers.problems import suite
 
 
 @pytest.fixture(autouse=True)
@@ -24,37 +25,16 @@ def _installed(request: pytest.FixtureRequest) -> None:
         pytest.importorskip("nevergrad")
 
 
-class TestOptunaTPE(SearcherConformance):
-    searcher = OptunaSearcher
-
-
-@pytest.mark.slow
-class TestOptunaNSGA2Ordinal(SearcherConformance):
-    searcher = OptunaSearcher
-    arguments = {"sampler": "nsga2", "encoding": "ordinal", "patience": 3}
-
-
-@pytest.mark.slow
-class TestOptunaCMAES(SearcherConformance):
-    searcher = OptunaSearcher
-    arguments = {"sampler": "cmaes"}
-
-
-@pytest.mark.slow
-class TestOptunaQMC(SearcherConformance):
-    searcher = OptunaSearcher
-    arguments = {"sampler": "qmc"}
-
-
-@pytest.mark.slow
-class TestNevergradNGOpt(SearcherConformance):
-    searcher = NevergradSearcher
-
-
-@pytest.mark.slow
-class TestNevergradDECategorical(SearcherConformance):
-    searcher = NevergradSearcher
-    arguments = {"optimizer": "TwoPointsDE", "encoding": "categorical"}
+TestOptunaTPE = suite(SearcherConformance, OptunaSearcher)
+TestOptunaNSGA2Ordinal = pytest.mark.slow(
+    suite(SearcherConformance, OptunaSearcher, {"sampler": "nsga2", "encoding": "ordinal", "patience": 3})
+)
+TestOptunaCMAES = pytest.mark.slow(suite(SearcherConformance, OptunaSearcher, {"sampler": "cmaes"}))
+TestOptunaQMC = pytest.mark.slow(suite(SearcherConformance, OptunaSearcher, {"sampler": "qmc"}))
+TestNevergradNGOpt = pytest.mark.slow(suite(SearcherConformance, NevergradSearcher))
+TestNevergradDECategorical = pytest.mark.slow(
+    suite(SearcherConformance, NevergradSearcher, {"optimizer": "TwoPointsDE", "encoding": "categorical"})
+)
 
 
 @pytest.mark.slow

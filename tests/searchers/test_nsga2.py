@@ -10,22 +10,17 @@ from nasbench_ar.pareto import hypervolume
 from searchers import FOR_VECTORS, NSGA2, RandomSearch, VectorRandomSearch, VectorSearcher
 from searchers.nsga2 import survivors
 from searchers.testing import SMALL, SearcherConformance, hilly
+from tests.searchers.problems import suite
 
-
-class TestNSGA2(SearcherConformance):
-    searcher = NSGA2
-    rank_based = never_repeats = True
-
-
-class TestNSGA2Small(SearcherConformance):
-    searcher = NSGA2
-    arguments = {"population": 3, "crossover": 0.5, "mutation": 0.0, "patience": 2}
-    rank_based = never_repeats = True
-
-
-class TestVectorRandomSearch(SearcherConformance):
-    searcher = VectorRandomSearch
-    rank_based = never_repeats = True
+TestNSGA2 = suite(SearcherConformance, NSGA2, {}, "rank_based", "never_repeats")
+TestNSGA2Small = suite(
+    SearcherConformance,
+    NSGA2,
+    {"population": 3, "crossover": 0.5, "mutation": 0.0, "patience": 2},
+    "rank_based",
+    "never_repeats",
+)
+TestVectorRandomSearch = suite(SearcherConformance, VectorRandomSearch, {}, "rank_based", "never_repeats")
 
 
 def pair(architecture: Architecture) -> tuple[float, float]:

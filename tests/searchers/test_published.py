@@ -16,6 +16,7 @@ from searchers import PUBLISHED, PublishedLocalSearch, PublishedRandomSearch, Pu
 from searchers.published.sampling import random_neighbour, sample
 from searchers.testing import SMALL, SearcherConformance, trajectory
 from tests.processes import python
+from tests.searchers.problems import suite
 
 DEPTHS, WIDTHS = (1, 2, 3), (1, 2, 4)
 TOY = SearchSpace(depth_choices=DEPTHS, width_choices=WIDTHS, stages=1)
@@ -173,12 +174,8 @@ def test_what_a_restricted_space_leaves_out_is_drawn_again() -> None:
     assert random_neighbour(narrow, rng, Architecture(2, 1)) == (2, 2)
 
 
-class TestPublishedRandomSearch(SearcherConformance):
-    searcher = PublishedRandomSearch
-
-
-class TestPublishedLocalSearch(SearcherConformance):
-    searcher = PublishedLocalSearch
+TestPublishedRandomSearch = suite(SearcherConformance, PublishedRandomSearch)
+TestPublishedLocalSearch = suite(SearcherConformance, PublishedLocalSearch)
 
 
 class TestPublishedRegularizedEvolution(SearcherConformance):
