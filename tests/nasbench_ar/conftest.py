@@ -46,20 +46,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def toy_writer(folder: Path, *, replace: bool = False) -> TableWriter:
-    return TableWriter(
-        folder,
-        name="toy",
-        title="toy numbers",
-        provenance="made up",
-        space=TOY,
-        default_objective="val_pgd_acc",
-        licence="none",
-        source={"file": "nowhere"},
-        differs={"val_pgd_acc": "ten steps"},
-        notes=("a note",),
-        replace=replace,
-    )
+def toy_writer(folder: Path, *, replace: bool = False, **changes: Any) -> TableWriter:
+    words: dict[str, Any] = {
+        "name": "toy",
+        "title": "toy numbers",
+        "provenance": "made up",
+        "space": TOY,
+        "default_objective": "val_pgd_acc",
+        "licence": "none",
+        "source": {"file": "nowhere"},
+        "differs": {"val_pgd_acc": "ten steps"},
+        "notes": ("a note",),
+    }
+    return TableWriter(folder, **words | changes, replace=replace)
 
 
 def table_of(folder: Path, *rows: tuple[Architecture, dict[str, Any]], replace: bool = False) -> Table:

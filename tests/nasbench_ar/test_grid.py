@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,14 +21,8 @@ def test_numbering() -> None:
     every = SMALL.vectors(indices=np.arange(36)).tolist()
     assert every == [[a, b, c, d] for a in (1, 3) for b in (2, 5, 6) for c in (1, 3) for d in (2, 5, 6)]
     assert [SMALL._unchecked(k) for k in range(36)] == [tuple(vector) for vector in every]
-    assert SMALL.digits(indices=np.array([0, 1, 3, 6, 18, 35])).tolist() == [
-        [0, 0, 0, 0],
-        [0, 0, 0, 1],
-        [0, 0, 1, 0],
-        [0, 1, 0, 0],
-        [1, 0, 0, 0],
-        [1, 2, 1, 2],
-    ]
+    digits = SMALL.digits(indices=np.array([0, 1, 3, 6, 18, 35])).tolist()
+    assert digits == [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0], [1, 2, 1, 2]]
 
 
 def test_encodings() -> None:
@@ -54,19 +47,3 @@ def test_the_largest_space() -> None:
         message = f"a space of {shown} architectures is too large; at most 2147483647 in 30 stages can be indexed"
         with pytest.raises(SpaceError, match=re.escape(message)):
             Grid(depths, widths, stages)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ({"stages": 0}, "stages=0: expected a positive integer"),
-        ({"stages": True}, "stages=True: expected a positive integer"),
-        ({"depth_choices": ()}, "depth_choices=(): expected ascending positive integers without repeats"),
-        ({"depth_choices": (0, 1)}, "depth_choices=(0, 1): expected ascending"),
-        ({"width_choices": (2, 2)}, "width_choices=(2, 2): expected ascending"),
-        ({"width_choices": "12"}, "width_choices='12': expected ascending"),
-    ],
-)
-def test_wrong_choices(words: dict[str, Any], message: str) -> None:
-    with pytest.raises(SpaceError, match="^" + re.escape(message)):
-        Grid(**words)
