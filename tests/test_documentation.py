@@ -16,8 +16,8 @@ import nasbench_ar.space
 from experiments.races.config import RunConfig, parse_command_line
 from nasbench_ar.library import HOME_VARIABLE
 from searchers import SEARCHERS
+from tests.processes import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

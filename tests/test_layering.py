@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from nasbench_ar.system.extras import EXTRAS
+from tests.processes import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 FORBIDDEN = {
     "nasbench_ar": {"searchers", "experiments", "datagen", "torch", "torchvision", "sklearn"},
     "searchers": {"experiments", "datagen", "pandas", "matplotlib", "torchvision", "sklearn"},
