@@ -30,7 +30,6 @@ class Damages:
     steps: tuple[Callable[[Any], Any], ...]
 
     def __call__(self, whole: Any) -> Any:
-        """What is left of something whole."""
         damaged = copy.deepcopy(whole)
         for step in self.steps:
             damaged = step(damaged)
@@ -68,7 +67,6 @@ class ByteStep:
     token: bytes
 
     def __call__(self, whole: bytes) -> bytes:
-        """Bytes with this damage."""
         if not whole:
             return self.token
         start = self.at % len(whole)
@@ -119,7 +117,6 @@ class DocumentStep:
     value: Any
 
     def __call__(self, whole: Any) -> Any:
-        """The document with this damage."""
         parent, key, here = None, None, whole
         for pick in self.picks:
             if not (keys := _keys(here)):
@@ -219,7 +216,6 @@ class ArrayDamage:
     shape: str
 
     def __call__(self, whole: NDArray[Any]) -> NDArray[Any]:
-        """The array with this damage."""
         out = np.array(whole, ndmin=1)
         with np.errstate(all="ignore"):
             for place, value in self.numbers:

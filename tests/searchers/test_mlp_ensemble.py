@@ -27,7 +27,6 @@ def data() -> tuple[np.ndarray, np.ndarray]:
 
 
 def by_hand(made: MLPEnsemble, x: np.ndarray) -> np.ndarray:
-    """One member after the other."""
     out = []
     for m in range(M):
         block = slice(m * H, (m + 1) * H)
@@ -43,7 +42,6 @@ def test_prediction_equals_separate_networks() -> None:
 
 
 def test_members_are_independent() -> None:
-    """Changing one member's start changes no other member's result."""
     x, y = data()
     one, other = ensemble(), ensemble()
     other.weights1[:, :H] += 1

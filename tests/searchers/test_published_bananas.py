@@ -90,7 +90,6 @@ def test_trainer_equals_autograd_of_one_network_after_the_other(recipe: Recipe) 
 
 
 def test_gradients_equal_autograd() -> None:
-    """Of the loss of all networks, after one step: Adam's first moment is a tenth of the gradient."""
     x, y = observations()
     networks = BatchedMLP(INPUTS, generators(range(RUNS)), SHORT)
     theta = networks.theta.clone().requires_grad_()
@@ -141,7 +140,6 @@ def test_orders_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch: pytest.
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_cuda)])
 def test_products_of_pytorch_train_the_same_networks(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are used on CUDA, where NumPy's cannot be."""
     x, y = observations()
     predicted = []
     for operand, place in ((batched_mlp._operand, "cpu"), (lambda tensor: tensor, device)):
@@ -175,7 +173,6 @@ def test_training_leaves_the_process_as_it_was(flushing: bool) -> None:
 
 
 def advance(group: list[PublishedBananas]) -> None:
-    """Drive searchers in lock-step to the end; those that have ended leave the list."""
     while group:
         PublishedBananas.prepare_together(group)
         for member in list(group):

@@ -67,7 +67,6 @@ def went(name: str, arguments: dict[str, Any]) -> str:
 
 
 def written() -> dict[str, str]:
-    """Heading -> trajectory."""
     return dict(line.split(": ") for line in FILE.read_text().splitlines())
 
 

@@ -23,7 +23,14 @@ from nasbench_ar.release import record as release_record
 from nasbench_ar.release.importer import BEST_EPOCH_FLAG, import_release
 from nasbench_ar.system import files
 from tests.nasbench_ar.conftest import FULL, raising
-from tests.nasbench_ar.release.synthetic_release import as_lines, make_record, write_jsonl, write_tar
+from tests.nasbench_ar.release.synthetic_release import (
+    PACKINGS,
+    as_lines,
+    make_record,
+    write_jsonl,
+    write_packed,
+    write_tar,
+)
 
 EPOCHS = 8
 Record = dict[str, Any]
@@ -116,27 +123,18 @@ def test_other_spaces(source: Path) -> None:
         bring(source, name="other")
 
 
-def _packed(content: bytes, kind: str, path: Path) -> Path:
-    members = [("nares/README", b"hello"), ("nares/cifar10.jsonl", content), ("nares/after", b"bye")]
-    if kind.startswith("w:"):
-        return write_tar(path, members, mode=kind)
-    path.write_bytes({"plain": content, "gz": gzip.compress(content), "xz": lzma.compress(content)}[kind])
-    return path
-
-
-@pytest.mark.parametrize("kind", ["plain", "gz", "xz", "w:", "w:gz", "w:xz"])
-def test_packings(kind: str, tmp_path: Path, source: Path) -> None:
-    """The content decides, not the name of the file."""
-    expected = bring(_packed(lines(), "plain", source), name="expected")
-    packed = _packed(lines(), kind, tmp_path / "download")
+@pytest.mark.parametrize("kind", PACKINGS)
+def test_the_content_decides_not_the_name_of_the_file(kind: str, tmp_path: Path, source: Path) -> None:
+    expected = bring(write_packed(source, lines(), "plain"), name="expected")
+    packed = write_packed(tmp_path / "download", lines(), kind)
     table = bring(packed)
     assert table.content_hash == expected.content_hash
     assert table.meta["source"]["sha256"] == hashlib.sha256(packed.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("kind", ["plain", "gz", "xz", "w:", "w:gz", "w:xz"])
+@pytest.mark.parametrize("kind", PACKINGS)
 def test_cut_short_anywhere(kind: str, tmp_path: Path, home: Path) -> None:
-    whole = _packed(lines(2), kind, tmp_path / "whole").read_bytes()
+    whole = write_packed(tmp_path / "whole", lines(2), kind).read_bytes()
     if kind == "w:":  # behind the last record there is only padding, whose loss does no harm
         whole = whole[: whole.rindex(b"}")]
     part = tmp_path / "part"
@@ -389,7 +387,6 @@ def test_wrong_records(change: Change, message: str, source: Path, home: Path) -
 
 
 def test_infinite_numbers(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """JSON has none, but a parser may read 1e999 as one."""
     monkeypatch.setattr(release_record.orjson, "loads", json.loads)
     changes = [
         (change_run(cw_loss=[1.0, "INF"] * 4), r"train\[0\]\.cw_loss\[1\] is inf; expected a finite"),
