@@ -9,8 +9,6 @@ of it beforehand, prints as the list of what it does, and leaves what it is give
     array_damage()(np.arange(5)) -> another array
 """
 
-from __future__ import annotations
-
 import copy
 import json
 from collections.abc import Callable

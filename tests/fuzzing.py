@@ -17,8 +17,6 @@ a failure prints what repeats it, and `--hypothesis-seed` repeats a whole run.
 `python -m benchmarks.fuzz` does that for all readers and tells how the cases ended.
 """
 
-from __future__ import annotations
-
 import functools
 import gc
 import os

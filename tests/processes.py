@@ -1,7 +1,5 @@
 """Python in another process, and waiting for what others do."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

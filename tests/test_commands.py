@@ -1,7 +1,5 @@
 """Every command starts, prints and ends as `nasbench_ar.system.command` says."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

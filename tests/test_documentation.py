@@ -1,7 +1,5 @@
 """What the documentation tells a user to type works, and what it shows is there."""
 
-from __future__ import annotations
-
 import doctest
 import re
 import shlex

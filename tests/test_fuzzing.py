@@ -1,7 +1,5 @@
 """The kit for fuzz tests can fail, in every way it is meant to."""
 
-from __future__ import annotations
-
 import copy
 import json
 import time

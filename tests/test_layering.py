@@ -4,8 +4,6 @@ Packages: nasbench_ar <- searchers <- experiments; datagen stands beside.  A roo
 package, or a module that lies beside the folders.
 """
 
-from __future__ import annotations
-
 import ast
 from pathlib import Path
 

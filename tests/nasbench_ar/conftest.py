@@ -1,7 +1,5 @@
 """Every test has its own home for imported tables, and a small table to ask."""
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Callable

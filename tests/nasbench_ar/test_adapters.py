@@ -1,7 +1,5 @@
 """The table as an objective of Optuna and Nevergrad."""
 
-from __future__ import annotations
-
 import logging
 import sys
 import warnings

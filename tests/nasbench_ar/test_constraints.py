@@ -1,7 +1,5 @@
 """Limits: how they are read, what they leave out, what they charge; and sessions of several metrics."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

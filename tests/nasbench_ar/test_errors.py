@@ -1,7 +1,5 @@
 """What messages quote."""
 
-from __future__ import annotations
-
 import pytest
 
 from nasbench_ar.errors import first_line, shown

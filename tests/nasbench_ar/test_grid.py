@@ -1,7 +1,5 @@
 """The product of choices by hand: numbering, encodings, and how large it may be."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np
@@ -27,6 +25,7 @@ def test_numbering() -> None:
 
 def test_encodings() -> None:
     indices = np.array([0, 22, 35])  # 1-2-1-2, 3-2-3-5, 3-6-3-6
+    assert SMALL.ordinal(indices=indices).dtype == SMALL.one_hot(indices=indices).dtype == np.float32
     assert SMALL.ordinal(indices=indices).tolist() == [[0, 0, 0, 0], [1, 0, 1, 0.5], [1, 1, 1, 1]]
     assert SMALL.one_hot(indices=indices).tolist() == [
         [1, 0, 1, 0, 0, 1, 0, 1, 0, 0],

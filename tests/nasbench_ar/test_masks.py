@@ -1,7 +1,5 @@
 """Bit masks beside a table."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

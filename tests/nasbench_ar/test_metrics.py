@@ -8,17 +8,8 @@ from nasbench_ar import METRICS, MetricError
 from nasbench_ar.metrics import CORRUPTIONS, CURVES, SEVERITIES, TABLE2_ROWS, metric, objective
 
 AUTHORS_NAMES = {
-    *(
-        "macs",
-        "params",
-        "best_epoch",
-        "train_acc",
-        "train_loss",
-        "val_loss",
-        "val_clean_acc",
-        "val_pgd_acc",
-        "val_cw_acc",
-    ),
+    *("macs", "params", "best_epoch", "train_acc", "train_loss", "val_loss"),
+    *("val_clean_acc", "val_pgd_acc", "val_cw_acc"),
     *("test_clean_acc", "test_loss", "test_fgsm_acc", "test_fgsm_stable", "test_pgd_acc", "test_pgd_stable"),
     *("test_pgd_lip", "test_cw_acc", "test_cw_stable", "test_cw_lip", "test_aa_acc", "test_corrupt_acc"),
 }

@@ -196,12 +196,7 @@ def test_many_equal_one_by_one(toy: Oracle, seed: Any) -> None:
     architectures = [TOY.from_index(i) for i in (3, 0, 14, 3, 7)]
     for name in ("test_pgd_acc", "val_cw_lip", "params", "training_time_gpu_days"):
         one_by_one = [toy.query(a, name, seed=seed) for a in architectures]
-        for form in (
-            architectures,
-            [str(a) for a in architectures],
-            np.array(architectures),
-            iter(architectures),
-        ):
+        for form in (architectures, map(str, architectures), np.array(architectures), iter(architectures)):
             values = toy.query_many(form, name, seed=seed)
             assert values.dtype == np.float64
             assert values.tolist() == one_by_one

@@ -1,7 +1,5 @@
 """Fronts, ranks, crowding and hypervolume, by hand and against brute force."""
 
-from __future__ import annotations
-
 import itertools
 import sys
 

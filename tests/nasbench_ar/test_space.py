@@ -43,24 +43,6 @@ def test_neighbourhood(space: SearchSpace, data: st.DataObject) -> None:
     assert keys == sorted(keys)
 
 
-@given(spaces)
-@settings(max_examples=40, deadline=None)
-def test_encodings(space: SearchSpace) -> None:
-    indices = np.unique(np.linspace(0, space.product_size - 1, 20).astype(np.int64))
-    one_hot, ordinal = space.one_hot(indices=indices), space.ordinal(indices=indices)
-    assert one_hot.dtype == ordinal.dtype == np.float32
-    sizes = [len(space.choices(p)) for p in range(space.dimensions)]
-    blocks = np.split(one_hot, np.cumsum(sizes)[:-1], axis=1)
-    for position, block in enumerate(blocks):
-        assert (block.sum(axis=1) == 1).all()
-        assert (np.isin(block, [0, 1])).all()
-        chosen = np.array(space.choices(position))[block.argmax(axis=1)]
-        np.testing.assert_array_equal(chosen, space.vectors(indices=indices)[:, position])
-    assert ordinal.min() >= 0
-    assert ordinal.max() <= 1
-    assert len(np.unique(ordinal, axis=0)) == len(indices)
-
-
 @given(spaces, st.data())
 @settings(max_examples=30, deadline=None)
 def test_restricted(space: SearchSpace, data: st.DataObject) -> None:

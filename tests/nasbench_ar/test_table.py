@@ -92,10 +92,7 @@ def test_impossible_losses_of_corruptions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "file",
     [
-        "arch_index",
-        "seed",
-        "scalars/val_pgd_acc",
-        "curves/train_acc",
+        *("arch_index", "seed", "scalars/val_pgd_acc", "curves/train_acc"),
         "corruptions/acc",
         "flags/odd",
         "labels/gpu_type",

@@ -1,7 +1,5 @@
 """A table is written whole or not at all, and holds nothing that it cannot."""
 
-from __future__ import annotations
-
 import errno
 import os
 import signal
@@ -28,12 +26,8 @@ def hidden(folder: Path) -> list[str]:
 
 
 def test_late_columns_are_padded(tmp_path: Path) -> None:
-    columns = [
-        {},
-        {"val_pgd_acc": 1.0, "curves": {"val_pgd_acc": np.ones(2)}},
-        {"flags": {"f": True}, "labels": {"l": "x"}},
-        {},
-    ]
+    measured = {"val_pgd_acc": 1.0, "curves": {"val_pgd_acc": np.ones(2)}}
+    columns: list[Any] = [{}, measured, {"flags": {"f": True}, "labels": {"l": "x"}}, {}]
     table = table_of(tmp_path / "t", *((TOY.from_index(k), values) for k, values in enumerate(columns)))
     np.testing.assert_array_equal(table.scalar("val_pgd_acc"), [np.nan, 1.0, np.nan, np.nan])
     np.testing.assert_array_equal(table.curve("val_pgd_acc"), [[np.nan] * 2, [1.0] * 2, [np.nan] * 2, [np.nan] * 2])

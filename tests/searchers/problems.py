@@ -1,7 +1,5 @@
 """What tests of searchers share: conformance suites, and small spaces, scores and budgets that Hypothesis draws."""
 
-from __future__ import annotations
-
 import math
 import random
 from dataclasses import dataclass

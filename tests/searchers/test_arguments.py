@@ -1,7 +1,5 @@
 """What every searcher takes: its defaults, which stand in papers and docs, and the limits of each argument."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """The bookkeeping that every searcher inherits, and the registry."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

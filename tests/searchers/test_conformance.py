@@ -1,7 +1,5 @@
 """Every searcher, in several settings, against the conformance kit; and the kit against bad searchers."""
 
-from __future__ import annotations
-
 import random
 from typing import Any
 

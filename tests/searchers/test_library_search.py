@@ -1,7 +1,5 @@
 """Optuna's and Nevergrad's samplers as searchers."""
 
-from __future__ import annotations
-
 import random
 import sys
 from typing import Any

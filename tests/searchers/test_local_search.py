@@ -1,7 +1,5 @@
 """Local search climbs, restarts and never steps down."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import pytest

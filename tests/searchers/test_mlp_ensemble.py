@@ -1,7 +1,5 @@
 """The predictor's algebra against finite differences, torch and a plain loop over members."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """NSGA-II and vectors of scores: conformance, selection by hand, and that it beats chance."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

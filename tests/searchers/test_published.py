@@ -1,7 +1,5 @@
 """The published searchers against traces by hand, drawn here call by call from the standard generators."""
 
-from __future__ import annotations
-
 import itertools
 import random
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Published BANANAS: its trainer against PyTorch's own autograd, its rounds by hand, runs alone and in groups."""
 
-from __future__ import annotations
-
 import contextlib
 import random
 from collections.abc import Iterator, Mapping, Sequence

@@ -4,8 +4,6 @@ A change here changes what users' seeds mean: it must be wanted, and stand in th
 whose last digits are the processor's, and the samplers of other libraries.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

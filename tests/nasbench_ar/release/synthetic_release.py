@@ -5,8 +5,6 @@ overfitting after epoch 75, larger networks a little better) plus noise, and are
 made up: nothing may be concluded from them.  Every record says so in `gpu_type`.
 """
 
-from __future__ import annotations
-
 import gzip
 import io
 import lzma

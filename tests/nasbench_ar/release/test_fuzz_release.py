@@ -1,7 +1,5 @@
 """Damaged files in the format of the authors' release, in every packing."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

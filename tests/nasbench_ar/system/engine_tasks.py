@@ -1,7 +1,5 @@
 """What the engine's tests have workers do; in a module of its own, since workers import it."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

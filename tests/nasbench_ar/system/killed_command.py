@@ -1,7 +1,5 @@
 """A command with two workers that may kill itself while they start: `python -m <this> <engine> <folder> [<moment>]`."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -1,7 +1,5 @@
 """How commands start, print and end."""
 
-from __future__ import annotations
-
 import errno
 import io
 import os

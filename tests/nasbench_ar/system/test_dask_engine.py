@@ -1,7 +1,5 @@
 """Dask alone: schedulers that are elsewhere, empty, gone or none, and what is said of them."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import pickle

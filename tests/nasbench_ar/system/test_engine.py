@@ -1,7 +1,5 @@
 """Parallel work: nothing lost, nothing twice, whoever is killed."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import os

@@ -1,7 +1,5 @@
 """Files of which the first stays, and what killed writers leave."""
 
-from __future__ import annotations
-
 import errno
 import os
 import time

@@ -1,7 +1,5 @@
 """Archives of arrays that are damaged, or made to do harm."""
 
-from __future__ import annotations
-
 import io
 import struct
 import tracemalloc

@@ -1,7 +1,5 @@
 """What `python -m` of a package alone tells, and what happens where a user's own folder has its name."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

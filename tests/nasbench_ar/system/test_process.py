@@ -1,7 +1,5 @@
 """Which processes are known to be dead."""
 
-from __future__ import annotations
-
 import os
 import re
 import socket

@@ -1,7 +1,5 @@
 """Threads of linear algebra."""
 
-from __future__ import annotations
-
 import numpy as np
 from threadpoolctl import threadpool_info
 

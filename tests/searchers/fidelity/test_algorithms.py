@@ -1,7 +1,5 @@
 """Promotions worked by hand: successive halving, Hyperband and ASHA."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

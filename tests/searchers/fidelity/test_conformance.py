@@ -1,7 +1,5 @@
 """Every multi-fidelity searcher against the conformance kit; and the kit against bad searchers."""
 
-from __future__ import annotations
-
 import random
 
 import pytest
