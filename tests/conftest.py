@@ -3,8 +3,6 @@
 With `NASBENCH_AR_FUZZ_CASES` set, as in the long runs of `benchmarks.fuzz`, they are drawn anew.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 

@@ -1,7 +1,5 @@
 """A real Dask scheduler and real worker processes on the loopback interface, for tests."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -17,8 +17,6 @@ a failure prints what repeats it, and `--hypothesis-seed` repeats a whole run.
 `python -m benchmarks.fuzz` does that for all readers and tells how the cases ended.
 """
 
-from __future__ import annotations
-
 import functools
 import gc
 import os
@@ -39,18 +37,7 @@ from hypothesis.strategies import SearchStrategy
 from nasbench_ar import NasbenchError
 from tests.fuzz_damage import ArrayDamage, Damages, array_damage, byte_damage, document_damage, odd_values, to_json
 
-__all__ = [
-    "READERS",
-    "ArrayDamage",
-    "Damages",
-    "Files",
-    "Reader",
-    "array_damage",
-    "byte_damage",
-    "document_damage",
-    "odd_values",
-    "to_json",
-]
+__all__ = ["ArrayDamage", "Damages", "array_damage", "byte_damage", "document_damage", "odd_values", "to_json"]
 
 CASES_VARIABLE = "NASBENCH_AR_FUZZ_CASES"
 CASES = 100  # of the normal run
@@ -129,9 +116,9 @@ class Reader:
     def check(
         self,
         read: Callable[[], T],
-        holds: Callable[[T], object] | None = None,
+        holds: Callable[[T], object] = lambda value: None,
         *,
-        names: str | os.PathLike[str] | None = None,
+        names: str | os.PathLike[str] = "",
     ) -> None:
         """One case: refused as documented, or read and sound.
 
@@ -141,25 +128,22 @@ class Reader:
             names: what an error must name, such as the file.
         """
         try:
-            with _limits():
+            with _memory_limit(), _time_limit():
                 value = read()
         except self.errors as error:
-            _check_message(str(error), type(error).__name__, "" if names is None else str(names))
-            self.refused[type(error).__name__] += 1
-            return
-        if holds is not None:
+            kind, said = type(error).__name__, str(error)
+        else:
             holds(value)
-        self.read += 1
+            self.read += 1
+            return
+        assert said.strip(), f"{kind} without a message"
+        assert len(said.splitlines()) == 1, f"more than one line: {said!r}"
+        assert len(said) <= LONGEST_MESSAGE, f"{len(said)} characters: {said[:LONGEST_MESSAGE]!r}"
+        assert str(names) in said, f"{said!r} does not name {str(names)!r}"
+        self.refused[kind] += 1
 
 
 READERS: dict[str, Reader] = {}
-
-
-def _check_message(said: str, kind: str, names: str) -> None:
-    assert said.strip(), f"{kind} without a message"
-    assert len(said.splitlines()) == 1, f"more than one line: {said!r}"
-    assert len(said) <= LONGEST_MESSAGE, f"{len(said)} characters: {said[:LONGEST_MESSAGE]!r}"
-    assert names in said, f"{said!r} does not name {names!r}"
 
 
 class Files:
@@ -190,13 +174,6 @@ class Files:
             assert name in self._whole, name
             (self.folder / name).write_bytes(content)
         self._damaged = set(changed)
-
-
-@contextmanager
-def _limits() -> Iterator[None]:
-    """Make a hang and the allocation of GiBs show themselves, where the system lets us."""
-    with _memory_limit(), _time_limit():
-        yield
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """A process that may open few files only, as after `ulimit -n`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """Every command starts, prints and ends as `nasbench_ar.system.command` says."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json
@@ -17,8 +15,8 @@ from typing import TextIO
 import pytest
 
 from nasbench_ar.system.command import PACKAGES
+from tests.processes import ROOT, python
 
-ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 
 
@@ -106,8 +104,7 @@ for name in sys.argv[1:]:
     out[name] = stdout.getvalue()
 print(json.dumps(out))
 """
-    call = [sys.executable, "-OO", "-W", "ignore", "-c", code, *commands()]
-    done = subprocess.run(call, capture_output=True, text=True, env=ENVIRONMENT, timeout=120, check=False)
+    done = python("-OO", "-W", "ignore", "-c", code, *commands())
     assert done.returncode == 0, done.stderr
     out: dict[str, str] = json.loads(done.stdout)
     return out
@@ -163,12 +160,9 @@ def test_what_a_shell_has_set_before_anything_has_loaded(tmp_path: Path, before:
 
 
 def test_other_programs_keep_their_signals(tmp_path: Path) -> None:
-    """Such as one that uses the toolkit while it starts."""
     package = tmp_path / "theirs"
     package.mkdir()
     (package / "__init__.py").write_text("import nasbench_ar")
     (package / "__main__.py").write_text("import signal; print(signal.getsignal(signal.SIGINT).__name__)")
-    environment = ENVIRONMENT | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    call = [sys.executable, "-m", "theirs", "experiments.run"]
-    done = subprocess.run(call, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    done = python("-m", "theirs", "experiments.run", path=str(tmp_path))
     assert (done.stdout, done.stderr) == ("default_int_handler\n", "")

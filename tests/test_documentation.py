@@ -1,7 +1,5 @@
 """What the documentation tells a user to type works, and what it shows is there."""
 
-from __future__ import annotations
-
 import doctest
 import re
 import shlex
@@ -17,8 +15,8 @@ from experiments.races.config import RunConfig, parse_command_line
 from experiments.results.baselines import LARGEST
 from nasbench_ar.library import HOME_VARIABLE
 from searchers import BASELINES, SEARCHERS
+from tests.processes import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

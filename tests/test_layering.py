@@ -4,16 +4,14 @@ Packages: nasbench_ar <- searchers <- experiments; datagen stands beside.  A roo
 package, or a module that lies beside the folders.
 """
 
-from __future__ import annotations
-
 import ast
 from pathlib import Path
 
 import pytest
 
 from nasbench_ar.system.extras import EXTRAS
+from tests.processes import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 FORBIDDEN = {
     "nasbench_ar": {"searchers", "experiments", "datagen", "torch", "torchvision", "sklearn"},
     "searchers": {"experiments", "datagen", "pandas", "matplotlib", "torchvision", "sklearn"},

@@ -1,7 +1,5 @@
 """What an installation from a wheel holds besides Python."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

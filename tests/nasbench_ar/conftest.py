@@ -1,21 +1,40 @@
 """Every test has its own home for imported tables, and a small table to ask."""
 
-from __future__ import annotations
-
+import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from nasbench_ar.architecture import Architecture
 from nasbench_ar.library import HOME_VARIABLE
-from nasbench_ar.metrics import CORRUPTIONS, CURVES, SEVERITIES
+from nasbench_ar.metrics import CORRUPTIONS, CURVES, METRICS, SEVERITIES
 from nasbench_ar.oracle import Oracle
 from nasbench_ar.space import SearchSpace
+from nasbench_ar.system.files import partial_path
 from nasbench_ar.table import Table
 from nasbench_ar.table_writer import TableWriter
 
 TOY = SearchSpace(depth_choices=(1, 2), width_choices=(1, 3), stages=2, unit_channels=4)
 EPOCHS = 6
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    """A function that raises, whatever it is given."""
+
+    def call(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    return call
+
+
+def partial_of_a_dead_process(path: Path) -> Path:
+    """Where a process that was killed was about to write."""
+    return Path(str(partial_path(path)).replace(f"-{os.getpid()}-", "-999999999-"))
 
 
 @pytest.fixture(autouse=True)
@@ -25,20 +44,29 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def toy_writer(folder: Path, *, space: SearchSpace = TOY, replace: bool = False) -> TableWriter:
-    return TableWriter(
-        folder,
-        name="toy",
-        title="toy numbers",
-        provenance="made up",
-        space=space,
-        default_objective="val_pgd_acc",
-        licence="none",
-        source={"file": "nowhere"},
-        differs={"val_pgd_acc": "ten steps"},
-        notes=("a note",),
-        replace=replace,
-    )
+def toy_writer(folder: Path, *, replace: bool = False, **changes: Any) -> TableWriter:
+    words: dict[str, Any] = {
+        "name": "toy",
+        "title": "toy numbers",
+        "provenance": "made up",
+        "space": TOY,
+        "default_objective": "val_pgd_acc",
+        "licence": "none",
+        "source": {"file": "nowhere"},
+        "differs": {"val_pgd_acc": "ten steps"},
+        "notes": ("a note",),
+    }
+    return TableWriter(folder, **words | changes, replace=replace)
+
+
+def table_of(folder: Path, *rows: tuple[Architecture, dict[str, Any]], replace: bool = False) -> Table:
+    """Of (architecture, values): scalars by their names, and what else `TableWriter.add` takes; the seed is 0."""
+    with toy_writer(folder, replace=replace) as writer:
+        for architecture, values in rows:
+            scalars = {name: value for name, value in values.items() if name in METRICS}
+            others = {name: value for name, value in values.items() if name not in METRICS}
+            writer.add(architecture, scalars=scalars, **({"seed": 0} | others))
+    return Table(folder)
 
 
 def toy_curves(index: int, seed: int) -> dict[str, np.ndarray]:

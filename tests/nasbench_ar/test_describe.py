@@ -1,29 +1,28 @@
-from __future__ import annotations
-
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nasbench_ar import Table, TableError
 from nasbench_ar.describe import describe, summary
-from tests.nasbench_ar.conftest import TOY, toy_writer
+from tests.nasbench_ar.conftest import TOY, table_of
 
 
 @pytest.fixture
 def full(tmp_path: Path) -> Table:
-    with toy_writer(tmp_path / "t") as writer:
-        for seed in range(11):
-            writer.add(
-                TOY.from_index(seed % 2),
-                seed=seed,
-                scalars={"val_loss": 1.0, "training_time_gpu_days": 0.5} | ({"val_pgd_acc": 2.0} if seed % 2 else {}),
-                curves={"val_loss": np.ones(3), "val_pgd_acc": np.ones(3)},
-                corruption_acc=np.ones((19, 5)),
-                flags={"odd": seed % 2 == 1, "late": seed == 9},
-                labels={"gpu_type": "a", "host": "b"},
-            )
-    return Table(tmp_path / "t")
+    values: dict[str, Any] = {
+        "val_loss": 1.0,
+        "training_time_gpu_days": 0.5,
+        "curves": {"val_loss": np.ones(3), "val_pgd_acc": np.ones(3)},
+        "corruption_acc": np.ones((19, 5)),
+        "labels": {"gpu_type": "a", "host": "b"},
+    }
+    seeds = [{"seed": seed, "flags": {"odd": seed % 2 == 1, "late": seed == 9}} for seed in range(11)]
+    rows = (
+        (TOY.from_index(k % 2), values | seed | ({"val_pgd_acc": 2.0} if k % 2 else {})) for k, seed in enumerate(seeds)
+    )
+    return table_of(tmp_path / "t", *rows)
 
 
 def test_every_line(full: Table) -> None:
@@ -62,27 +61,23 @@ def test_a_summary_of_few_lines(full: Table) -> None:
 
 
 def test_what_a_table_lacks_is_named(tmp_path: Path) -> None:
-    with toy_writer(tmp_path / "t") as writer:
-        for seed in range(10):
-            writer.add(TOY.from_index(0), seed=seed, scalars={"val_pgd_acc": 1.0})
-    text = describe(Table(tmp_path / "t"))
+    text = describe(table_of(tmp_path / "t", *((TOY.from_index(0), {"seed": seed}) for seed in range(10))))
     assert text.splitlines()[-4:] == ["  curves: none", "  corruptions: none", "  flags: none", "  labels: none"]
     assert "seeds 0, 1, 2, 3, 4, 5, 6, 7, 8, 9\n" in text
     assert "verified" not in text
 
 
-def test_long_texts_are_wrapped_and_indented(tmp_path: Path) -> None:
-    with toy_writer(tmp_path / "t") as writer:
-        writer.add(TOY.from_index(0), seed=0, scalars={"val_pgd_acc": 1.0}, labels={"a-" * 30: "", "b-" * 30: ""})
-    assert describe(Table(tmp_path / "t")).splitlines()[-2:] == [f"  labels: {'a-' * 30},", f"    {'b-' * 30}"]
-
-
-@pytest.mark.parametrize(("length", "lines"), [(89, ["  labels: {},", "    b"]), (90, ["  labels:", "    {}, b"])])
-def test_lines_have_a_hundred_characters_at_most(tmp_path: Path, length: int, lines: list[str]) -> None:
-    name = "a" * length
-    with toy_writer(tmp_path / "t") as writer:
-        writer.add(TOY.from_index(0), seed=0, scalars={"val_pgd_acc": 1.0}, labels={name: "", "b": ""})
-    assert describe(Table(tmp_path / "t")).splitlines()[-len(lines) :] == [line.format(name) for line in lines]
+@pytest.mark.parametrize(
+    ("names", "lines"),
+    [
+        (("a-" * 30, "b-" * 30), [f"  labels: {'a-' * 30},", f"    {'b-' * 30}"]),
+        (("a" * 89, "b"), [f"  labels: {'a' * 89},", "    b"]),
+        (("a" * 90, "b"), ["  labels:", f"    {'a' * 90}, b"]),
+    ],
+)
+def test_lines_have_a_hundred_characters_at_most(tmp_path: Path, names: tuple[str, ...], lines: list[str]) -> None:
+    table = table_of(tmp_path / "t", (TOY.from_index(0), {"labels": dict.fromkeys(names, "")}))
+    assert describe(table).splitlines()[-2:] == lines
 
 
 def test_every_array_is_compared_on_request_only(full: Table) -> None:

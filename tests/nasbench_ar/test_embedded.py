@@ -2,20 +2,16 @@
 
 import hashlib
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import nasbench_ar
 from nasbench_ar import METRICS, NARES, Oracle
+from tests.processes import ROOT, python
 
-ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "sources" / "nares_figures.npz"
 
 
@@ -118,9 +114,7 @@ def test_loading_is_light() -> None:
         "value = oracle.query('WRN-34-10', 'val_best_pgd_acc')\n"
         "print(json.dumps([value, sorted(m for m in sys.modules if '.' not in m)]))\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-W", "error", "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=True)
+    done = python("-W", "error", "-c", code)
     value, modules = json.loads(done.stdout)
     assert 30 < value < 39
     assert not {"torch", "pandas", "scipy", "sklearn", "matplotlib", "orjson", "tqdm", "tarfile"} & set(modules)

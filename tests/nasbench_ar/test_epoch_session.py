@@ -1,7 +1,5 @@
 """Queries along learning curves: what they reveal, what they cost, and that nothing gets round it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +20,7 @@ from nasbench_ar import (
     load,
 )
 from nasbench_ar.training_cost import estimated_gpu_days, training_cost
-from tests.nasbench_ar.conftest import EPOCHS, TOY, toy_curves, toy_writer
+from tests.nasbench_ar.conftest import EPOCHS, TOY, table_of, toy_curves
 
 A, B, C = (TOY.from_index(i) for i in (3, 4, 6))
 
@@ -40,6 +38,8 @@ def test_only_what_is_new_is_paid_for(toy: Oracle) -> None:
     assert session.price(A, 5) == 1
     assert session.price(B, 5) == 6
     assert session.price(A, 0) == 0
+    with pytest.raises(ValueError, match="read-only"):
+        session.query(A, 3)[0] = 1
 
 
 def test_what_the_rest_does_not_pay_reveals_nothing(toy: Oracle) -> None:
@@ -103,12 +103,6 @@ def test_scores_point_upwards_and_the_incumbent_is_the_best_seen(toy: Oracle) ->
     assert losses.best() == min(seen.items(), key=lambda item: item[1])
 
 
-def test_values_cannot_be_written(toy: Oracle) -> None:
-    session = toy.fidelity_session(budget=6)
-    with pytest.raises(ValueError, match="read-only"):
-        session.query(A, 3)[0] = 1
-
-
 def test_a_maximum_over_epochs_is_searched_by_its_curve(toy: Oracle) -> None:
     session = toy.fidelity_session("val_best_pgd_acc", budget=6)
     assert session.curve == "val_pgd_acc"
@@ -127,11 +121,9 @@ def test_several_trainings(toy: Oracle) -> None:
 
 
 def test_partial_curves_are_left_out(tmp_path: Path) -> None:
-    with toy_writer(tmp_path / "t") as writer:
-        for architecture, seed, curve in ((A, 0, [1.0, 2.0]), (A, 1, [1.0, np.nan]), (B, 0, [3.0, 4.0]), (C, 0, None)):
-            curves = None if curve is None else {"val_pgd_acc": np.array(curve)}
-            writer.add(architecture, seed=seed, scalars={"val_pgd_acc": 1.0}, curves=curves)
-    oracle = Oracle(Table(tmp_path / "t"))
+    curves = ((A, 0, [1.0, 2.0]), (A, 1, [1.0, np.nan]), (B, 0, [3.0, 4.0]))
+    rows = [(a, {"seed": s, "val_pgd_acc": 1.0, "curves": {"val_pgd_acc": np.array(c)}}) for a, s, c in curves]
+    oracle = Oracle(table_of(tmp_path / "t", *rows, (C, {"val_pgd_acc": 1.0})))
     assert list(oracle.fidelity_session(budget=1).space) == [B]
     assert list(oracle.fidelity_session(budget=1, seed=0).space) == [A, B]
     with pytest.raises(MissingEntryError, match="whole curve of val_pgd_acc among the trainings with seed 1$"):
@@ -158,11 +150,9 @@ def test_the_whole_budget_can_be_spent_in_days(toy: Oracle) -> None:
 
 
 def test_gpu_days_are_estimated_for_all_where_one_has_none(tmp_path: Path) -> None:
-    with toy_writer(tmp_path / "t") as writer:
-        for architecture, days in ((A, {"training_time_gpu_days": 5.0}), (B, {})):
-            curves = {"val_pgd_acc": np.array([1.0, 2.0])}
-            writer.add(architecture, seed=0, scalars={"val_pgd_acc": 2.0, **days}, curves=curves)
-    session = Oracle(Table(tmp_path / "t")).fidelity_session(budget=1, unit="gpu_days")
+    measured = {"val_pgd_acc": 2.0, "curves": {"val_pgd_acc": np.array([1.0, 2.0])}}
+    table = table_of(tmp_path / "t", (A, measured | {"training_time_gpu_days": 5.0}), (B, measured))
+    session = Oracle(table).fidelity_session(budget=1, unit="gpu_days")
     assert session.cost.label.startswith("GPU-days; cost: estimated from MACs (13.1K GPU-days for the 15,625")
     assert "1 of 2 architectures have a measured time" in session.cost.label
     assert session.price(A, 1) / session.price(B, 0) == pytest.approx(2 * TOY.macs(A) / TOY.macs(B))
@@ -185,8 +175,9 @@ def test_bad_budgets(toy: Oracle, budget: object) -> None:
 
 
 def test_epochs_are_whole(toy: Oracle) -> None:
-    with pytest.raises(ConfigError, match=r"budget=2.5: epochs are whole; use 2"):
-        toy.fidelity_session(budget=2.5)
+    for budget, use in ((0.5, 1), (1.5, 1), (7.9, 7)):
+        with pytest.raises(ConfigError, match=f"budget={budget}: epochs are whole; use {use}$"):
+            toy.fidelity_session(budget=budget)
     assert toy.fidelity_session(budget=2.5, unit="gpu_days").budget == 2.5
 
 
@@ -214,12 +205,6 @@ def test_objectives_without_a_curve(toy: Oracle) -> None:
             toy.fidelity_session(name, budget=1)
 
 
-def test_tables_without_curves_say_where_there_are_some(toy_table: Table) -> None:
-    oracle = load("nares-figures", quiet=True)
-    with pytest.raises(MetricError, match=r"nares-figures has no learning curves.*import nares.txz.*datagen.run"):
-        oracle.fidelity_session(budget=100)
-
-
 def test_installed_tables_with_curves_are_named(toy_table: Table, home: Path) -> None:
     (home / "tables").mkdir(parents=True)
     toy_table.folder.rename(home / "tables" / "mine")
@@ -236,12 +221,12 @@ def test_what_a_session_of_its_own_takes_for_granted(toy: Oracle) -> None:
 
 
 def test_days_of_one_training(tmp_path: Path) -> None:
-    with toy_writer(tmp_path / "t") as writer:
-        for index, seed, days in ((3, 0, 6.0), (3, 1, 12.0), (4, 0, 0.5)):
-            curves = {"val_pgd_acc": np.arange(EPOCHS) + 10.0 * seed}
-            scalars = {"val_pgd_acc": 1.0, "training_time_gpu_days": days}
-            writer.add(TOY.from_index(index), seed=seed, scalars=scalars, curves=curves)
-    oracle = Oracle(Table(tmp_path / "t"))
+    rows = []
+    for architecture, seed, days in ((A, 0, 6.0), (A, 1, 12.0), (B, 0, 0.5)):
+        curves = {"val_pgd_acc": np.arange(EPOCHS) + 10.0 * seed}
+        values = {"seed": seed, "val_pgd_acc": 1.0, "training_time_gpu_days": days, "curves": curves}
+        rows.append((architecture, values))
+    oracle = Oracle(table_of(tmp_path / "t", *rows))
     days = {seed: oracle.fidelity_session(budget=99, unit="gpu_days", seed=seed) for seed in (0, 1)}
     assert [session.price(A, 0) for session in days.values()] == [1.0, 2.0]
     assert days[0].cost.unit == "gpu_days"
@@ -250,14 +235,12 @@ def test_days_of_one_training(tmp_path: Path) -> None:
     assert [session.space.size for session in days.values()] == [2, 1]
 
 
-@pytest.mark.parametrize(("days", "known"), [((0.0, 0.5), 1), ((0.0, 0.0), 0), ((2.0, 0.0), 1)])
-def test_why_days_are_estimated(tmp_path: Path, days: tuple[float, float], known: int) -> None:
-    with toy_writer(tmp_path / "t") as writer:
-        for index, time in zip((3, 4), days, strict=True):
-            curves = {"val_pgd_acc": np.ones(EPOCHS)}
-            scalars = {"val_pgd_acc": 1.0, "training_time_gpu_days": time}
-            writer.add(TOY.from_index(index), seed=0, scalars=scalars, curves=curves)
-    session = Oracle(Table(tmp_path / "t")).fidelity_session(budget=99, unit="gpu_days")
+@pytest.mark.parametrize(("days", "known"), [((0.0, 0.5), 1), ((0.0, 0.0), 0), ((2.0, 0.0), 1), ((), 0)])
+def test_why_days_are_estimated(tmp_path: Path, days: tuple[float, ...], known: int) -> None:
+    measured = {"val_pgd_acc": 1.0, "curves": {"val_pgd_acc": np.ones(EPOCHS)}}
+    times = [{"training_time_gpu_days": time} for time in days] or [{}, {}]
+    rows = ((architecture, measured | time) for architecture, time in zip((A, B), times, strict=True))
+    session = Oracle(table_of(tmp_path / "t", *rows)).fidelity_session(budget=99, unit="gpu_days")
     reason = f"; {known} of 2 architectures have a measured time" if known else ""
     assert session.cost.label == (
         "GPU-days; cost: estimated from MACs (13.1K GPU-days for the 15,625 architectures and 100 epochs of NARes"
@@ -266,33 +249,21 @@ def test_why_days_are_estimated(tmp_path: Path, days: tuple[float, float], known
     assert session.cost.unit == "gpu_days"
 
 
-def test_a_table_that_has_no_time_at_all(tmp_path: Path) -> None:
-    with toy_writer(tmp_path / "t") as writer:
-        writer.add(A, seed=0, scalars={"val_pgd_acc": 1.0}, curves={"val_pgd_acc": np.ones(EPOCHS)})
-    session = Oracle(Table(tmp_path / "t")).fidelity_session(budget=99, unit="gpu_days")
-    assert session.cost.label.endswith("epochs of NARes)")
-
-
 def test_no_installed_table_has_curves(toy_table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     figures = load("nares-figures", quiet=True)
     for names, told in ((["nares-figures"], "none installed"), (["nares-figures", "a", "b"], "a, b")):
         folders = {name: figures.table.folder if name == "nares-figures" else toy_table.folder for name in names}
         monkeypatch.setattr("nasbench_ar.library.installed", lambda folders=folders: folders)
-        with pytest.raises(MetricError, match=f"tables with curves: {told}\\b"):
+        with pytest.raises(
+            MetricError,
+            match=rf"nares-figures has no learning curves.*tables with curves: {told}\b.*import nares.txz.*datagen.run",
+        ):
             figures.fidelity_session(budget=100)
 
 
 def test_curves_that_could_guide_are_listed(tmp_path: Path) -> None:
     for names, told in ((("val_loss", "train_acc"), "train_acc, val_loss"), (("val_pgd_acc",), "none")):
-        folder = tmp_path / names[0]
-        with toy_writer(folder) as writer:
-            scalars = dict.fromkeys(("val_cw_acc", *(names if told != "none" else ())), 1.0)
-            writer.add(A, seed=0, scalars=scalars, curves={name: np.ones(EPOCHS) for name in names})
+        measured = dict.fromkeys(("val_cw_acc", *(names if told != "none" else ())), 1.0)
+        table = table_of(tmp_path / names[0], (A, measured | {"curves": {name: np.ones(EPOCHS) for name in names}}))
         with pytest.raises(MetricError, match=f"no learning curve of val_cw_acc; objectives with one: {told}$"):
-            Oracle(Table(folder)).fidelity_session("val_cw_acc", budget=1)
-
-
-def test_the_whole_part_of_a_budget_is_named() -> None:
-    for budget, use in ((0.5, 1), (1.5, 1), (7.9, 7)):
-        with pytest.raises(ConfigError, match=f"epochs are whole; use {use}$"):
-            load("digits-729", quiet=True).fidelity_session(budget=budget)
+            Oracle(table).fidelity_session("val_cw_acc", budget=1)

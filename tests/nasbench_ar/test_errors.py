@@ -1,7 +1,5 @@
 """What messages quote."""
 
-from __future__ import annotations
-
 import pytest
 
 from nasbench_ar.errors import first_line, shown
@@ -28,13 +26,15 @@ def test_a_number_that_python_does_not_print() -> None:
     assert shown(10**5000) == "a int too long to print"
 
 
-def test_the_first_line() -> None:
-    error = ValueError("\n  too large \n  by far\n")
-    assert first_line(error) == "too large"
-    assert first_line(error, 3) == "too"
-
-
-def test_an_error_without_words_has_its_name() -> None:
-    assert first_line(OverflowError()) == "OverflowError"
-    assert first_line(ValueError(" \n ")) == "ValueError"
-    assert first_line(ValueError("x" * 400)) == "x" * 300
+@pytest.mark.parametrize(
+    ("error", "most", "line"),
+    [
+        (ValueError("\n  too large \n  by far\n"), {}, "too large"),
+        (ValueError("\n  too large \n  by far\n"), {"most": 3}, "too"),
+        (OverflowError(), {}, "OverflowError"),
+        (ValueError(" \n "), {}, "ValueError"),
+        (ValueError("x" * 400), {}, "x" * 300),
+    ],
+)
+def test_the_first_line(error: Exception, most: dict[str, int], line: str) -> None:
+    assert first_line(error, **most) == line

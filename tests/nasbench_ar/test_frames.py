@@ -1,5 +1,4 @@
 import csv
-import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ import pytest
 from nasbench_ar import ConfigError, Oracle, Table, TableError
 from nasbench_ar.frames import to_dataframe, write_csv
 from nasbench_ar.release.writer import write_release
-from nasbench_ar.system.files import partial_path
-from tests.nasbench_ar.conftest import TOY, toy_cells
+from tests.nasbench_ar.conftest import FULL, TOY, partial_of_a_dead_process, raising, toy_cells
 
 Record = dict[str, Any]
 
@@ -74,11 +72,7 @@ def test_a_full_disk_keeps_the_old_file(
 ) -> None:
     target = tmp_path / "out"
     target.write_text("old")
-
-    def fsync(handle: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", raising(FULL))
     with pytest.raises(TableError, match="No space left on device; nothing was changed"):
         write(toy_table, target)
     assert target.read_text() == "old"
@@ -89,7 +83,7 @@ def test_a_full_disk_keeps_the_old_file(
 def test_what_a_killed_export_left_goes_with_the_next_one(write: Any, toy_table: Table, tmp_path: Path) -> None:
     target = tmp_path / "out"
     for name in ("out", "other"):
-        Path(str(partial_path(tmp_path / name)).replace(f"-{os.getpid()}-", "-999999999-")).touch()
+        partial_of_a_dead_process(tmp_path / name).touch()
     write(toy_table, target)
     assert [path.name.split(".")[1] for path in tmp_path.glob(".*.partial")] == ["other"]
 

@@ -1,7 +1,5 @@
 """Damaged and odd descriptions of spaces, architectures and constraints."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

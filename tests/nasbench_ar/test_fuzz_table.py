@@ -1,7 +1,5 @@
 """Damaged table folders, down to what an oracle over them answers."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -72,12 +72,14 @@ def test_half_written_tables_are_not_listed(home: Path) -> None:
 
 
 def test_unknown_tables() -> None:
-    with pytest.raises(TableError, match=r"no table 'mine': .*installed name \(digits-729, nares-figures\)$"):
-        nasbench_ar.open_table("mine")
-    with pytest.raises(TableError, match=r"no table 'nares': .*imported by: python -m nasbench_ar import nares\.txz"):
-        nasbench_ar.open_table("nares")
-    with pytest.raises(TableError, match="no table '~nobody-of-that-name/x'"):
-        nasbench_ar.open_table("~nobody-of-that-name/x")
+    told = {
+        "mine": r"no table 'mine': .*installed name \(digits-729, nares-figures\)$",
+        "nares": r"no table 'nares': .*imported by: python -m nasbench_ar import nares\.txz",
+        "~nobody-of-that-name/x": "no table '~nobody-of-that-name/x'",
+    }
+    for name, message in told.items():
+        with pytest.raises(TableError, match=message):
+            nasbench_ar.open_table(name)
     for name in ("é" * 300, "x" * 10_000, "a\0b", "a\nb"):
         with pytest.raises(TableError, match="neither a folder nor an installed name") as caught:
             nasbench_ar.open_table(name)
@@ -91,7 +93,13 @@ def test_names_that_could_lead_astray(name: str) -> None:
         library.imported_folder(name)
 
 
-# -- a home that is closed -----------------------------------------------------------
+def refusing_below(folder: Path, call: Callable[..., Any]) -> Callable[..., Any]:
+    def refusing(path: Any = ".", *args: Any, **kwargs: Any) -> Any:
+        if isinstance(path, (str, os.PathLike)) and f"{path}/".startswith(f"{folder}/"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return call(path, *args, **kwargs)
+
+    return refusing
 
 
 @pytest.fixture(params=["other user's", "name too long", "a file"])
@@ -102,17 +110,8 @@ def closed_home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
     if request.param == "a file":
         folder.touch()
     if request.param == "other user's":
-
-        def refuse(call: Callable[..., Any]) -> Callable[..., Any]:
-            def refusing(path: Any = ".", *args: Any, **kwargs: Any) -> Any:
-                if isinstance(path, (str, os.PathLike)) and str(path).startswith(str(folder)):
-                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-                return call(path, *args, **kwargs)
-
-            return refusing
-
         for name in ("stat", "lstat", "listdir", "scandir", "mkdir"):  # root may enter any folder
-            monkeypatch.setattr(os, name, refuse(getattr(os, name)))
+            monkeypatch.setattr(os, name, refusing_below(folder, getattr(os, name)))
     return folder
 
 
@@ -145,18 +144,8 @@ def test_commands_on_embedded_tables_work_without_the_home(
 def test_an_imported_table_that_is_closed_is_not_passed_over(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_toy(home / "tables" / "nares")
     (home / "tables" / "stray").write_text("no table")
-    read, stat = Path.read_bytes, Path.stat
-
-    def refuse(call: Callable[..., Any]) -> Callable[..., Any]:
-        def refusing(path: Path, *args: Any, **kwargs: Any) -> Any:
-            if path.parent == home / "tables" / "nares":
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            return call(path, *args, **kwargs)
-
-        return refusing
-
-    monkeypatch.setattr(Path, "read_bytes", refuse(read))
-    monkeypatch.setattr(Path, "stat", refuse(stat))
+    for name in ("read_bytes", "stat"):
+        monkeypatch.setattr(Path, name, refusing_below(home / "tables" / "nares" / "meta.json", getattr(Path, name)))
     assert "nares" in library.installed()
     assert "stray" not in library.installed()
     for name in (None, "nares"):

@@ -11,21 +11,14 @@ import nasbench_ar
 from nasbench_ar import NARES
 from nasbench_ar.__main__ import _parser, main
 from nasbench_ar.release import importer
-from tests.nasbench_ar.conftest import write_toy
+from tests.nasbench_ar.conftest import raising, write_toy
 from tests.nasbench_ar.release.synthetic_release import make_record, write_jsonl
-
-ROOT = Path(__file__).parents[2]
+from tests.processes import ROOT, python
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     return write_jsonl(tmp_path / "cifar10.jsonl", [make_record(NARES.from_arch_id(k), epochs=4) for k in (1, 2)])
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-W", "error", "-m", "nasbench_ar", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
 
 
 def test_import_info_query_export(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,12 +63,18 @@ def test_import_info_query_export(source: Path, tmp_path: Path, capsys: pytest.C
     assert main(["query", str(first), "val_pgd_acc", "--epoch", "0", "--seed", "0", "--table", "second"]) == 0
     assert float(capsys.readouterr().out) == oracle.query(first, "val_pgd_acc", epoch=0)
 
-    assert main(["export", "nares", str(tmp_path / "x.jsonl")]) == 0
-    assert (tmp_path / "x.jsonl").read_bytes() == source.read_bytes()
-    assert main(["export", "nares", str(tmp_path / "x.CSV"), "--by", "training"]) == 0
-    assert main(["export", "nares", str(tmp_path / "x"), "--format", "csv"]) == 0
-    assert (tmp_path / "x").read_text().startswith("arch_id,arch,D1")
-    assert ",seed," in (tmp_path / "x.CSV").read_text()
+    for name, words, head in (
+        ("x.jsonl", [], source.read_text()),
+        ("x", ["--format", "jsonl"], source.read_text()),
+        ("x", ["--format", "csv"], "arch_id,arch,D1"),
+        ("x.csv", [], "arch_id,arch,D1"),
+        ("x.CSV", ["--by", "architecture"], "arch_id,arch,D1"),
+        ("x.CSV", ["--by", "training"], "arch_id,arch,D1"),
+    ):
+        assert main(["export", "nares", str(tmp_path / name), *words]) == 0
+        written = (tmp_path / name).read_text()
+        assert written.startswith(head)
+        assert (",seed," in written) == ("training" in words)
 
 
 def test_one_seed_and_one_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,15 +93,6 @@ def test_one_seed_and_one_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[st
     for words, value in asked:
         assert main(["query", str(first), "val_pgd_acc", *words]) == 0
         assert float(capsys.readouterr().out) == value
-
-
-def test_formats(source: Path, tmp_path: Path) -> None:
-    main(["import", str(source)])
-    assert main(["export", "nares", str(tmp_path / "x"), "--format", "jsonl"]) == 0
-    assert (tmp_path / "x").read_bytes() == source.read_bytes()
-    for words, has_seeds in (([], False), (["--by", "architecture"], False), (["--by", "training"], True)):
-        assert main(["export", "nares", str(tmp_path / "x.csv"), *words]) == 0
-        assert (",seed," in (tmp_path / "x.csv").read_text()) == has_seeds
 
 
 def test_every_word_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,13 +169,12 @@ def test_info_shows_the_good_tables_beside_a_bad_one(home: Path, capsys: pytest.
 
 
 def test_export_says_what_the_format_cannot_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["export", "nares-figures", str(tmp_path / "x.jsonl")]) == 0
-    assert "no field for val_best_clean_acc, val_best_pgd_acc, val_best_cw_acc: left out" in capsys.readouterr().err
     assert main(["export", "nares-figures", str(tmp_path / "absent" / "x.jsonl")]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     *gaps, error = err.splitlines()  # said first, whatever becomes of the file
     assert [line.startswith("nasbench-ar: ") for line in gaps] == [True] * 3
+    assert gaps[0].endswith("no field for val_best_clean_acc, val_best_pgd_acc, val_best_cw_acc: left out")
     assert error.startswith("error: cannot write")
 
 
@@ -196,10 +185,7 @@ def test_export_says_what_the_format_cannot_hold(tmp_path: Path, capsys: pytest.
         (["import", "absent.txz", "--name", "../x"], "'../x' cannot name a table"),
         (["info", "absent"], "no table 'absent': neither a folder nor an installed name (digits-729, nares-figures)"),
         (["export", "absent", "x.csv"], "no table 'absent'"),
-        (
-            ["export", "nares-figures", "x.txt"],
-            "from the name 'x.txt'; end it in .csv or .jsonl",
-        ),
+        (["export", "nares-figures", "x.txt"], "from the name 'x.txt'; end it in .csv or .jsonl"),
         (["export", "nares-figures", "absent/x.csv"], "cannot write absent/x.csv"),
         (["query", "5-10", "macs"], "architecture 5-10 has 2 numbers; expected 6"),
         (["query", "WRN-34-10", "val_pgd"], "unknown metric 'val_pgd'"),
@@ -226,21 +212,18 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
 
 
 def test_interrupted(source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupt(*args: object, **kwargs: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(importer, "import_release", interrupt)
+    monkeypatch.setattr(importer, "import_release", raising(KeyboardInterrupt()))
     assert main(["import", str(source)]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
 
 def test_as_a_process(source: Path) -> None:
-    good = run("query", "WRN-34-10", "params")
+    command = ("-W", "error", "-m", "nasbench_ar")
+    good = python(*command, "query", "WRN-34-10", "params")
     assert (good.returncode, good.stdout) == (0, "46160474.0\n")
-    bad = run("import", f"{source}x")
-    assert bad.returncode == 2
-    assert bad.stderr == f"error: {source}x: cannot be read: No such file or directory\n"
-    assert run("--version").stdout == f"nasbench-ar {nasbench_ar.__version__}\n"
+    bad = python(*command, "import", f"{source}x")
+    assert (bad.returncode, bad.stderr) == (2, f"error: {source}x: cannot be read: No such file or directory\n")
+    assert python(*command, "--version").stdout == f"nasbench-ar {nasbench_ar.__version__}\n"
 
 
 def test_a_reader_that_goes_away() -> None:

@@ -1,37 +1,21 @@
 """Bit masks beside a table."""
 
-from __future__ import annotations
-
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from nasbench_ar import MetricError, SearchSpace, Table, TableError, TableWriter
+from nasbench_ar import MetricError, Table, TableError
 from nasbench_ar.masks import FILE, Masks, load_masks
-from nasbench_ar.system.files import partial_path
+from tests.nasbench_ar.conftest import TOY, partial_of_a_dead_process, table_of
 
-SPACE = SearchSpace((1, 2), (1, 2), stages=1, unit_channels=2, image_size=8)
 # Two networks, eleven images; bits from the left, the second byte filled with zeros.
 BITS = np.array([[0b10110000, 0b01100000], [0b11111111, 0b11100000]], dtype=np.uint8)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    with TableWriter(
-        tmp_path / "toy",
-        name="toy",
-        title="toy",
-        provenance="toy",
-        space=SPACE,
-        default_objective="val_pgd_acc",
-        licence="none",
-        source={},
-    ) as writer:
-        for index in (2, 1):
-            writer.add(SPACE.from_index(index), seed=index + 5, scalars={"val_pgd_acc": 1.0})
-    return tmp_path / "toy"
+    return table_of(tmp_path / "toy", *((TOY.from_index(k), {"seed": k + 5}) for k in (2, 1))).folder
 
 
 def masks(**changes: object) -> Masks:
@@ -64,22 +48,32 @@ def test_the_last_byte_counts_as_far_as_there_are_images(images: int, folder: Pa
     np.testing.assert_array_equal(load_masks(folder).standing("clean"), standing)
 
 
+OTHER_ROWS = "is not of the rows of this table; export the table again with masks=true"
+
+
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "message"),
     [
-        {"arch_index": np.array([1, 2], dtype=np.int32)},
-        {"seeds": np.array([7, 7])},
-        {"images": 30},
-        {"images": 0, "bits": {"clean": BITS[:, :0]}},
-        {"images": 0, "bits": {}},
-        {"bits": {"clean": BITS[:1]}},
-        {"bits": {"clean": BITS, "pgd": BITS[:, :1]}},
-        {"bits": {"clean": BITS.astype(np.int64)}},
+        ({"arch_index": np.array([1, 2], dtype=np.int32)}, OTHER_ROWS),
+        ({"seeds": np.array([7, 7])}, OTHER_ROWS),
+        ({"images": 30}, OTHER_ROWS),
+        ({"images": -11}, OTHER_ROWS),
+        ({"images": 0, "bits": {"clean": BITS[:, :0]}}, OTHER_ROWS),
+        ({"images": 0, "bits": {}}, OTHER_ROWS),
+        ({"bits": {"clean": BITS[:1]}}, OTHER_ROWS),
+        ({"bits": {"clean": BITS, "pgd": BITS[:, :1]}}, OTHER_ROWS),
+        ({"bits": {"clean": BITS.astype(np.int64)}}, OTHER_ROWS),
+        ({"images": 10}, "bits beyond its 10 images"),
+        ({"images": 9, "bits": {"clean": BITS}}, "bits beyond its 9 images"),
+        ({"images": [11]}, "no whole array 'images'"),
+        ({"arch_index": np.array([2.0, 1.0])}, "no whole array 'arch_index'"),
+        ({"seeds": np.array([[7, 6]])}, "no whole array 'seed'"),
+        ({"seeds": np.array(["7", "6"])}, "no whole array 'seed'"),
     ],
 )
-def test_masks_of_other_rows_are_refused(changes: dict[str, object], folder: Path) -> None:
+def test_masks_of_other_rows_or_impossible_ones(changes: dict[str, object], message: str, folder: Path) -> None:
     masks(**changes).save(folder)
-    with pytest.raises(TableError, match="is not of the rows of this table; export the table again with masks=true"):
+    with pytest.raises(TableError, match=message):
         load_masks(folder)
 
 
@@ -94,24 +88,6 @@ def test_missing_and_damaged_files(folder: Path) -> None:
             load_masks(folder)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"images": 10}, "bits beyond its 10 images"),
-        ({"images": 9, "bits": {"clean": BITS}}, "bits beyond its 9 images"),
-        ({"images": -11}, "not of the rows"),
-        ({"images": [11]}, "no whole array 'images'"),
-        ({"arch_index": np.array([2.0, 1.0])}, "no whole array 'arch_index'"),
-        ({"seeds": np.array([[7, 6]])}, "no whole array 'seed'"),
-        ({"seeds": np.array(["7", "6"])}, "no whole array 'seed'"),
-    ],
-)
-def test_masks_that_say_what_cannot_be(changes: dict[str, object], message: str, folder: Path) -> None:
-    masks(**changes).save(folder)
-    with pytest.raises(TableError, match=message):
-        load_masks(folder)
-
-
 def test_compressed_masks_are_refused(folder: Path) -> None:
     np.savez_compressed(folder / FILE, bits=np.zeros(10**6))
     with pytest.raises(TableError, match=r"is damaged \('bits\.npy' is compressed\)"):
@@ -124,7 +100,7 @@ def test_a_place_that_cannot_be_written(folder: Path) -> None:
 
 
 def test_what_a_killed_process_left_goes_with_the_next_one(folder: Path) -> None:
-    Path(str(partial_path(folder / FILE)).replace(f"-{os.getpid()}-", "-999999999-")).touch()
+    partial_of_a_dead_process(folder / FILE).touch()
     masks().save(folder)
     assert list(folder.glob(".*")) == []
 

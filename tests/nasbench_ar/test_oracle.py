@@ -7,15 +7,12 @@ import numpy as np
 import pytest
 
 import nasbench_ar
-from nasbench_ar import MetricError, MissingEntryError, Oracle, SpaceError, Table
+from nasbench_ar import MetricError, MissingEntryError, Oracle, SpaceError
 from nasbench_ar.metrics import CORRUPTIONS, CURVES, METRICS
-from tests.nasbench_ar.conftest import EPOCHS, TOY, toy_cells, toy_curves, toy_writer, write_toy
+from tests.nasbench_ar.conftest import EPOCHS, TOY, table_of, toy_cells, toy_curves, write_toy
 
 TWO_SEEDS, NO_TEST, NO_ENTRY = TOY.from_index(0), TOY.from_index(5), TOY.from_index(15)
 PLAIN = TOY.from_index(7)
-
-
-# -- values and their absence --------------------------------------------------
 
 
 def test_values(toy: Oracle) -> None:
@@ -107,9 +104,6 @@ def test_wrong_seeds(toy: Oracle, seed: Any) -> None:
             ask()
 
 
-# -- several trainings -----------------------------------------------------------
-
-
 def test_mean_one_and_all(toy: Oracle) -> None:
     assert toy.seeds(TWO_SEEDS) == (0, 3)
     assert toy.seeds(NO_ENTRY) == ()
@@ -129,23 +123,16 @@ def test_mean_one_and_all(toy: Oracle) -> None:
 
 
 def test_means_are_over_the_trainings_that_have_the_value(tmp_path: Path) -> None:
-    """With and without an epoch, an unmeasured training must not spoil the others."""
     curves = {name: np.arange(4.0) for name in CURVES}
-    with toy_writer(tmp_path / "t") as writer:
-        writer.add(PLAIN, seed=0, scalars={"val_pgd_acc": 3.0, "best_epoch": 3}, curves=curves)
-        writer.add(PLAIN, seed=1, scalars={})
-    oracle = Oracle(Table(tmp_path / "t"))
+    measured = {"val_pgd_acc": 3.0, "best_epoch": 3, "curves": curves}
+    oracle = Oracle(table_of(tmp_path / "t", (PLAIN, measured), (PLAIN, {"seed": 1})))
     assert oracle.query(PLAIN, "val_pgd_acc") == 3.0
     assert oracle.query(PLAIN, "val_pgd_acc", epoch=3) == 3.0
     assert oracle.query(PLAIN, "val_pgd_acc", seed="all").tolist() == [3.0]
     assert oracle.curve(PLAIN, "val_pgd_acc").tolist() == [0, 1, 2, 3]
-    with pytest.raises(MissingEntryError, match="it was not measured"):
-        oracle.query(PLAIN, "val_pgd_acc", seed=1)
-    with pytest.raises(MissingEntryError, match="it was not measured"):
-        oracle.query(PLAIN, "val_pgd_acc", seed=1, epoch=2)
-
-
-# -- epochs ------------------------------------------------------------------------
+    for more in ({}, {"epoch": 2}):
+        with pytest.raises(MissingEntryError, match="it was not measured"):
+            oracle.query(PLAIN, "val_pgd_acc", seed=1, **more)
 
 
 @pytest.mark.parametrize("epoch", range(EPOCHS))
@@ -176,9 +163,7 @@ def test_nothing_later_than_the_epoch_is_revealed(tmp_path: Path, epoch: int) ->
         for curve, values in toy_curves(7, 0).items():
             curves[curve] = values.copy()
             curves[curve][epoch + 1 :] = later
-        with toy_writer(tmp_path / name) as writer:
-            writer.add(PLAIN, seed=0, scalars={"training_time_gpu_days": 6.0}, curves=curves)
-        return Oracle(Table(tmp_path / name))
+        return Oracle(table_of(tmp_path / name, (PLAIN, {"training_time_gpu_days": 6.0, "curves": curves})))
 
     def answers(oracle: Oracle) -> list[Any]:
         names = (*CURVES, "best_epoch", "val_best_clean_acc", "val_best_pgd_acc", "val_best_cw_acc")
@@ -193,9 +178,7 @@ def test_nothing_later_than_the_epoch_is_revealed(tmp_path: Path, epoch: int) ->
 
 def test_best_epoch_is_the_first_on_ties(tmp_path: Path) -> None:
     curves = {name: np.arange(4.0) for name in CURVES} | {"val_cw_acc": np.array([1.0, 5.0, 5.0, 2.0])}
-    with toy_writer(tmp_path / "t") as writer:
-        writer.add(PLAIN, seed=0, scalars={}, curves=curves)
-    oracle = Oracle(Table(tmp_path / "t"))
+    oracle = Oracle(table_of(tmp_path / "t", (PLAIN, {"curves": curves})))
     assert oracle.query(PLAIN, "best_epoch", epoch=3) == 1
     assert oracle.query(PLAIN, "val_pgd_acc", epoch=3) == 1.0
 
@@ -208,20 +191,12 @@ def test_cost_is_shared_by_the_epochs(toy: Oracle) -> None:
     assert toy.gpu_days(TWO_SEEDS, seed=3) == 4.0
 
 
-# -- many at once --------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("seed", ["mean", 0])
 def test_many_equal_one_by_one(toy: Oracle, seed: Any) -> None:
     architectures = [TOY.from_index(i) for i in (3, 0, 14, 3, 7)]
     for name in ("test_pgd_acc", "val_cw_lip", "params", "training_time_gpu_days"):
         one_by_one = [toy.query(a, name, seed=seed) for a in architectures]
-        for form in (
-            architectures,
-            [str(a) for a in architectures],
-            np.array(architectures),
-            iter(architectures),
-        ):
+        for form in (architectures, map(str, architectures), np.array(architectures), iter(architectures)):
             values = toy.query_many(form, name, seed=seed)
             assert values.dtype == np.float64
             assert values.tolist() == one_by_one
@@ -276,16 +251,19 @@ def test_numbers_that_say_what_they_are(toy: Oracle) -> None:
             assert space.macs_many(**given).tolist() == toy.query_many(name="macs", **given).tolist()
             assert list(space.restricted_to(**given)) == [architecture]
         assert space.arch_ids([architecture]).tolist() == space.arch_ids(indices=[index]).tolist() == [arch_id]
-    with pytest.raises(SpaceError, match=r"indices=: expected whole numbers in one dimension; given: float64 \(2,\)"):
-        space.vectors(indices=[0.0, 1.0])  # type: ignore[list-item]
-    with pytest.raises(SpaceError, match="given: bool"):
-        toy.query_many(indices=np.ones(16, dtype=bool), name="macs")
-    with pytest.raises(SpaceError, match=r"given: int64 \(1, 2\)"):
-        space.one_hot(arch_ids=np.array([[1, 2]]))
-    with pytest.raises(SpaceError, match="one architecture; several are expected"):
-        toy.query_many("1-1-2-3", "macs")
-    with pytest.raises(SpaceError, match="expected several architectures"):
-        toy.query_many(2.5, "macs")  # type: ignore[arg-type]
+    asked: list[tuple[Callable[[], object], str]] = [
+        (
+            lambda: space.vectors(indices=[0.0, 1.0]),
+            r"indices=: expected whole .* in one dimension; given: float64 \(2,\)",
+        ),
+        (lambda: toy.query_many(indices=np.ones(16, dtype=bool), name="macs"), "given: bool"),
+        (lambda: space.one_hot(arch_ids=np.array([[1, 2]])), r"given: int64 \(1, 2\)"),
+        (lambda: toy.query_many("1-1-2-3", "macs"), "one architecture; several are expected"),
+        (lambda: toy.query_many(2.5, "macs"), "expected several architectures"),
+    ]
+    for ask, message in asked:
+        with pytest.raises(SpaceError, match=message):
+            ask()
 
 
 def test_columns_flags_and_availability(toy: Oracle) -> None:
@@ -317,9 +295,6 @@ def test_searchable_space(toy: Oracle) -> None:
         toy.searchable_space("val_pgd_acc", seed=99)
 
 
-# -- records -----------------------------------------------------------------------
-
-
 def test_record(toy: Oracle) -> None:
     record = toy.record(TWO_SEEDS)
     assert record["arch"] == TWO_SEEDS
@@ -340,38 +315,33 @@ def test_record(toy: Oracle) -> None:
 def test_records_show_single_cells(tmp_path: Path) -> None:
     cells = np.full((19, 5), np.nan)
     cells[2, 0] = 77.0
-    with toy_writer(tmp_path / "t") as writer:
-        writer.add(PLAIN, seed=0, scalars={}, corruption_acc=cells)
-    oracle = Oracle(Table(tmp_path / "t"))
+    oracle = Oracle(table_of(tmp_path / "t", (PLAIN, {"corruption_acc": cells})))
     assert oracle.record(PLAIN)["trainings"][0]["corruptions"] == {"defocus_blur": {"1": {"acc": 77.0}}}
     with pytest.raises(MissingEntryError, match="no complete set"):
         oracle.corruptions(PLAIN)
 
 
 def test_tables_without_curves(tmp_path: Path) -> None:
-    with toy_writer(tmp_path / "t") as writer:
-        writer.add(PLAIN, seed=0, scalars={"val_pgd_acc": 1.0, "training_time_gpu_days": 2.0})
-    oracle = Oracle(Table(tmp_path / "t"))
-    with pytest.raises(MetricError, match="no curve of val_pgd_acc over the epochs; curves: none at all"):
-        oracle.query(PLAIN, "val_pgd_acc", epoch=0)
-    with pytest.raises(MetricError, match="it has no values by epoch"):
-        oracle.gpu_days(PLAIN, epoch=0)
-    with pytest.raises(MetricError, match="flags: none"):
-        oracle.flag("x")
-    with pytest.raises(MetricError, match="it has none"):
-        oracle.corruptions(PLAIN)
+    oracle = Oracle(table_of(tmp_path / "t", (PLAIN, {"val_pgd_acc": 1.0, "training_time_gpu_days": 2.0})))
+    asked: list[tuple[Callable[[], object], str]] = [
+        (lambda: oracle.query(PLAIN, "val_pgd_acc", epoch=0), "no curve of val_pgd_acc .*; curves: none at all"),
+        (lambda: oracle.gpu_days(PLAIN, epoch=0), "it has no values by epoch"),
+        (lambda: oracle.flag("x"), "flags: none"),
+        (lambda: oracle.corruptions(PLAIN), "it has none"),
+    ]
+    for ask, message in asked:
+        with pytest.raises(MetricError, match=message):
+            ask()
 
 
 def test_order_of_rows_does_not_matter(tmp_path: Path) -> None:
     toy = Oracle(write_toy(tmp_path / "a"))
-    with toy_writer(tmp_path / "b") as writer:
-        for row in np.random.default_rng(0).permutation(16).tolist():
-            table = toy.table
-            scalars = {n: v for n in table.scalar_names if not np.isnan(v := table.scalar(n)[row])}
-            curves = {n: table.curve(n)[row] for n in table.curve_names}
-            index, seed = int(table.arch_index[row]), int(table.seeds[row])
-            writer.add(TOY.from_index(index), seed=seed, scalars=scalars, curves=curves)
-    shuffled = Oracle(Table(tmp_path / "b"))
+    table, rows = toy.table, []
+    for row in np.random.default_rng(0).permutation(16).tolist():
+        scalars = {n: v for n in table.scalar_names if not np.isnan(v := table.scalar(n)[row])}
+        others = {"seed": int(table.seeds[row]), "curves": {n: table.curve(n)[row] for n in table.curve_names}}
+        rows.append((TOY.from_index(int(table.arch_index[row])), scalars | others))
+    shuffled = Oracle(table_of(tmp_path / "b", *rows))
     for name in toy.metrics:
         np.testing.assert_array_equal(shuffled.column(name), toy.column(name))
     assert shuffled.seeds(TWO_SEEDS) == (0, 3)

@@ -1,7 +1,5 @@
 """Fronts, ranks, crowding and hypervolume, by hand and against brute force."""
 
-from __future__ import annotations
-
 import itertools
 import sys
 
@@ -19,18 +17,14 @@ def dominates(p: np.ndarray, q: np.ndarray) -> bool:
     return bool((p >= q).all() and (p > q).any())
 
 
-def test_front_by_hand() -> None:
+def test_front_and_ranks_by_hand() -> None:
     assert non_dominated(POINTS).tolist() == [True, True, False, False, False, True]
-
-
-def test_ranks_by_hand() -> None:
     assert non_dominated_ranks(POINTS).tolist() == [0, 0, 1, 2, 1, 0]
 
 
 def test_nothing_has_no_front() -> None:
-    assert non_dominated(np.empty((0, 2))).tolist() == []
-    assert non_dominated_ranks(np.empty((0, 2))).tolist() == []
-    assert crowding_distance(np.empty((0, 2))).tolist() == []
+    for function in (non_dominated, non_dominated_ranks, crowding_distance):
+        assert function(np.empty((0, 2))).tolist() == []
 
 
 @pytest.mark.parametrize("objectives", [1, 2, 3, 4])
@@ -46,11 +40,8 @@ def test_crowding_by_hand() -> None:
     front = np.array([[0.0, 10.0], [1.0, 6.0], [4.0, 4.0], [10.0, 0.0]])
     # second point: (4 - 0) / 10 + (10 - 4) / 10; third: (10 - 1) / 10 + (6 - 0) / 10
     np.testing.assert_allclose(crowding_distance(front), [np.inf, 1.0, 1.5, np.inf])
-
-
-def test_an_objective_without_range_crowds_nobody() -> None:
-    front = np.array([[0.0, 7.0], [1.0, 7.0], [4.0, 7.0]])
-    assert crowding_distance(front).tolist() == [np.inf, 1.0, np.inf]
+    flat = np.array([[0.0, 7.0], [1.0, 7.0], [4.0, 7.0]])
+    assert crowding_distance(flat).tolist() == [np.inf, 1.0, np.inf], "an objective without range crowds nobody"
 
 
 def test_hypervolume_in_two_dimensions_by_hand() -> None:

@@ -13,11 +13,10 @@ from nasbench_ar import (
     Oracle,
     Session,
     SpaceError,
-    Table,
     VectorSession,
     parse_constraints,
 )
-from tests.nasbench_ar.conftest import TOY, toy_writer
+from tests.nasbench_ar.conftest import TOY, table_of
 
 A, B, C = (TOY.from_index(i) for i in (3, 4, 6))
 
@@ -47,10 +46,8 @@ def test_scores_point_upwards(toy: Oracle) -> None:
 
 
 def test_the_first_of_the_best_is_best(tmp_path: Path) -> None:
-    with toy_writer(tmp_path / "t") as writer:
-        for architecture, value in ((A, 1.0), (B, 2.0), (C, 2.0)):
-            writer.add(architecture, seed=0, scalars={"val_pgd_acc": value})
-    session = Oracle(Table(tmp_path / "t")).session(budget=3)
+    values = ((A, 1.0), (B, 2.0), (C, 2.0))
+    session = Oracle(table_of(tmp_path / "t", *((a, {"val_pgd_acc": v}) for a, v in values))).session(budget=3)
     assert session.objective.name == "val_pgd_acc"
     with pytest.raises(BudgetExhaustedError, match="nothing was queried yet"):
         session.best()
@@ -69,10 +66,8 @@ def test_simulated_cost(toy: Oracle, tmp_path: Path) -> None:
     one = toy.session("val_pgd_acc", budget=5, seed=3)
     one.query(TOY.from_index(0))
     assert one.gpu_days == 4.0
-    with toy_writer(tmp_path / "t") as writer:
-        writer.add(A, seed=0, scalars={"val_pgd_acc": 1.0, "training_time_gpu_days": 1.0})
-        writer.add(B, seed=0, scalars={"val_pgd_acc": 1.0})
-    session = Oracle(Table(tmp_path / "t")).session(budget=5)
+    rows = (A, {"val_pgd_acc": 1.0, "training_time_gpu_days": 1.0}), (B, {"val_pgd_acc": 1.0})
+    session = Oracle(table_of(tmp_path / "t", *rows)).session(budget=5)
     session.query(A)
     assert session.gpu_days == 1.0
     session.query(B)
@@ -115,26 +110,26 @@ def test_what_a_notebook_shows(toy: Oracle) -> None:
     )
 
 
-def test_bad_objectives(toy: Oracle) -> None:
-    with pytest.raises(MetricError, match="test metric"):
-        toy.session("test_pgd_acc", budget=1)
-    with pytest.raises(MetricError, match="did you mean"):
-        toy.session("val_pgd", budget=1)
-    with pytest.raises(MetricError, match=r"has no val_best_cw_acc; objectives it has: macs, params, .*val_pgd"):
-        toy.session("val_best_cw_acc", budget=1)
-    with pytest.raises(MissingEntryError, match=r"no training with seed 99; seeds: \[0, 3\]"):
-        toy.session("val_pgd_acc", budget=1, seed=99)
+@pytest.mark.parametrize(
+    ("name", "seed", "error", "message"),
+    [
+        ("test_pgd_acc", "mean", MetricError, "test metric"),
+        ("val_pgd", "mean", MetricError, "did you mean"),
+        ("val_best_cw_acc", "mean", MetricError, "has no val_best_cw_acc; objectives it has: macs, params, .*val_pgd"),
+        ("val_pgd_acc", 99, MissingEntryError, r"no training with seed 99; seeds: \[0, 3\]"),
+    ],
+)
+def test_bad_objectives(toy: Oracle, name: str, seed: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        toy.session(name, budget=1, seed=seed)
 
 
 @pytest.fixture
 def two_seeds(tmp_path: Path) -> Oracle:
     """A and B, each trained with seeds 0 and 1; by seed 1, B is better."""
-    with toy_writer(tmp_path / "two") as writer:
-        for architecture, values in ((A, (6.0, 2.0)), (B, (4.0, 3.0))):
-            for seed, value in enumerate(values):
-                scalars = {"val_pgd_acc": value, "val_loss": 10 * value, "test_pgd_acc": 1.0}
-                writer.add(architecture, seed=seed, scalars=scalars)
-    return Oracle(Table(tmp_path / "two"))
+    values = ((A, 0, 6.0), (A, 1, 2.0), (B, 0, 4.0), (B, 1, 3.0))
+    rows = ((a, {"seed": s, "val_pgd_acc": v, "val_loss": 10 * v, "test_pgd_acc": 1.0}) for a, s, v in values)
+    return Oracle(table_of(tmp_path / "two", *rows))
 
 
 def test_a_session_of_its_own_takes_the_mean_and_no_test_metric(two_seeds: Oracle) -> None:
@@ -170,23 +165,16 @@ def test_limits_together_that_nothing_keeps(two_seeds: Oracle) -> None:
 
 
 def test_what_no_architecture_has_is_named(two_seeds: Oracle, tmp_path: Path) -> None:
-    with toy_writer(tmp_path / "apart") as writer:
-        writer.add(A, seed=0, scalars={"val_pgd_acc": 1.0})
-        writer.add(B, seed=1, scalars={"val_loss": 1.0})
-    apart = Oracle(Table(tmp_path / "apart"))
+    apart = Oracle(table_of(tmp_path / "apart", (A, {"val_pgd_acc": 1.0}), (B, {"seed": 1, "val_loss": 1.0})))
     with pytest.raises(MissingEntryError, match=r"^table toy has no value of val_loss and val_pgd_acc at all$"):
         apart.vector_session(["val_loss", "val_pgd_acc"], budget=1)
-    with pytest.raises(
-        MissingEntryError, match=r"^table toy has no value of val_pgd_acc at all in trainings with seed 1$"
-    ):
+    with pytest.raises(MissingEntryError, match="^table toy has no .* val_pgd_acc at all in trainings with seed 1$"):
         apart.session("val_pgd_acc", budget=1, seed=1)
     with pytest.raises(MissingEntryError, match="where val_loss<=1, val_pgd_acc>=3"):
         two_seeds.optimum("val_pgd_acc", constraints=parse_constraints("val_loss<=1,val_pgd_acc>=3"))
 
 
 def test_equal_values_leave_room_below(tmp_path: Path) -> None:
-    with toy_writer(tmp_path / "flat") as writer:
-        for architecture, loss in ((A, 1.0), (B, 3.0)):
-            writer.add(architecture, seed=0, scalars={"val_pgd_acc": 5.0, "val_loss": loss})
-    session = Oracle(Table(tmp_path / "flat")).session(budget=2, constraints=parse_constraints("val_loss<=2"))
+    rows = ((a, {"val_pgd_acc": 5.0, "val_loss": loss}) for a, loss in ((A, 1.0), (B, 3.0)))
+    session = Oracle(table_of(tmp_path / "flat", *rows)).session(budget=2, constraints=parse_constraints("val_loss<=2"))
     assert (session.score(A), session.score(B)) == (5.0, 4.0)

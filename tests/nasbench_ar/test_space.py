@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -40,24 +41,6 @@ def test_neighbourhood(space: SearchSpace, data: st.DataObject) -> None:
         assert center in space.neighbours(neighbour)
     keys = [next((p, b) for p, (a, b) in enumerate(zip(center, n, strict=True)) if a != b) for n in neighbours]
     assert keys == sorted(keys)
-
-
-@given(spaces)
-@settings(max_examples=40, deadline=None)
-def test_encodings(space: SearchSpace) -> None:
-    indices = np.unique(np.linspace(0, space.product_size - 1, 20).astype(np.int64))
-    one_hot, ordinal = space.one_hot(indices=indices), space.ordinal(indices=indices)
-    assert one_hot.dtype == ordinal.dtype == np.float32
-    sizes = [len(space.choices(p)) for p in range(space.dimensions)]
-    blocks = np.split(one_hot, np.cumsum(sizes)[:-1], axis=1)
-    for position, block in enumerate(blocks):
-        assert (block.sum(axis=1) == 1).all()
-        assert (np.isin(block, [0, 1])).all()
-        chosen = np.array(space.choices(position))[block.argmax(axis=1)]
-        np.testing.assert_array_equal(chosen, space.vectors(indices=indices)[:, position])
-    assert ordinal.min() >= 0
-    assert ordinal.max() <= 1
-    assert len(np.unique(ordinal, axis=0)) == len(indices)
 
 
 @given(spaces, st.data())
@@ -139,23 +122,23 @@ def test_a_notebook_shows_how_many_members_and_not_which() -> None:
 def test_left_out_members() -> None:
     small = NARES.restricted_to(indices=[3, 1])
     assert small.members == (1, 3)
-    with pytest.raises(SpaceError, match="left out of this space"):
-        small.index(NARES.from_index(2))
-    with pytest.raises(SpaceError, match="left out of this restricted space"):
-        small.from_index(2)
-    with pytest.raises(SpaceError, match="at least one member"):
-        NARES.restricted_to(indices=[])
-    with pytest.raises(SpaceError, match="indices= reach from 0 to 15625, outside"):
-        NARES.restricted_to(indices=[0, 15625])
-    with pytest.raises(SpaceError, match="indices= reach from -1 to -1, outside"):
-        NARES.restricted_to(indices=[-1])
+    asked: list[tuple[Callable[[], object], str]] = [
+        (lambda: small.index(NARES.from_index(2)), "left out of this space"),
+        (lambda: small.from_index(2), "left out of this restricted space"),
+        (lambda: NARES.restricted_to(indices=[]), "at least one member"),
+        (lambda: NARES.restricted_to(indices=[0, 15625]), "indices= reach from 0 to 15625, outside"),
+        (lambda: NARES.restricted_to(indices=[-1]), "indices= reach from -1 to -1, outside"),
+    ]
+    for ask, message in asked:
+        with pytest.raises(SpaceError, match=message):
+            ask()
     assert NARES.restricted_to(indices=range(15625)).members is None
 
 
 @pytest.mark.parametrize("values", [(), (2, 1), (1, 1), (0, 1), (1.0,), "12", None, (True, 2), 5])
 def test_bad_choices(values: object) -> None:
     for field in ("depth_choices", "width_choices"):
-        with pytest.raises(SpaceError, match=field):
+        with pytest.raises(SpaceError, match=f"^{field}=.*: expected ascending positive integers without repeats"):
             SearchSpace(**{field: values})  # type: ignore[arg-type]
 
 
@@ -164,12 +147,6 @@ def test_bad_choices(values: object) -> None:
 def test_bad_sizes(field: str, value: object) -> None:
     with pytest.raises(SpaceError, match=f"{field}=.*positive integer"):
         SearchSpace(**{field: value})  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("stages", [7, 10**9])
-def test_too_large(stages: int) -> None:
-    with pytest.raises(SpaceError, match="too large"):
-        SearchSpace(stages=stages)
 
 
 @pytest.mark.parametrize(
@@ -201,17 +178,13 @@ def test_messages_stay_short(text: str) -> None:
     assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("data", [{1: 2, "a": 3}, "x" * 5000])
-def test_odd_dicts_are_quoted_shortly(data: Any) -> None:
+@pytest.mark.parametrize(
+    "data", [{}, None, [1], {**NARES.to_dict(), "extra": 1}, {"stages": 3}, {1: 2, "a": 3}, "x" * 5000]
+)
+def test_bad_dicts(data: Any) -> None:
     with pytest.raises(SpaceError, match="exactly the keys") as caught:
         SearchSpace.from_dict(data)
     assert len(str(caught.value)) < 600
-
-
-@pytest.mark.parametrize("data", [{}, None, [1], {**NARES.to_dict(), "extra": 1}, {"stages": 3}])
-def test_bad_dicts(data: object) -> None:
-    with pytest.raises(SpaceError, match="exactly the keys"):
-        SearchSpace.from_dict(data)  # type: ignore[arg-type]
 
 
 def test_architecture_objects_of_the_space_are_architectures() -> None:

@@ -1,7 +1,5 @@
 """A table is written whole or not at all, and holds nothing that it cannot."""
 
-from __future__ import annotations
-
 import errno
 import os
 import signal
@@ -17,9 +15,10 @@ import pytest
 from nasbench_ar import SpaceError, Table, TableError, TableWriter, library, load
 from nasbench_ar import table_writer as writer_module
 from nasbench_ar.system.files import partial_path
-from tests.nasbench_ar.conftest import TOY, toy_writer, write_toy
+from tests.nasbench_ar.conftest import FULL, TOY, raising, table_of, toy_writer, write_toy
 
-FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+ROOT = Path(__file__).parents[2]
+SEVEN = TOY.from_index(7), {}
 
 
 def hidden(folder: Path) -> list[str]:
@@ -27,12 +26,9 @@ def hidden(folder: Path) -> list[str]:
 
 
 def test_late_columns_are_padded(tmp_path: Path) -> None:
-    with toy_writer(tmp_path / "t") as writer:
-        writer.add(TOY.from_index(0), seed=0, scalars={})
-        writer.add(TOY.from_index(1), seed=0, scalars={"val_pgd_acc": 1.0}, curves={"val_pgd_acc": np.ones(2)})
-        writer.add(TOY.from_index(2), seed=0, scalars={}, flags={"f": True}, labels={"l": "x"})
-        writer.add(TOY.from_index(3), seed=0, scalars={})
-    table = Table(tmp_path / "t")
+    measured = {"val_pgd_acc": 1.0, "curves": {"val_pgd_acc": np.ones(2)}}
+    columns: list[Any] = [{}, measured, {"flags": {"f": True}, "labels": {"l": "x"}}, {}]
+    table = table_of(tmp_path / "t", *((TOY.from_index(k), values) for k, values in enumerate(columns)))
     np.testing.assert_array_equal(table.scalar("val_pgd_acc"), [np.nan, 1.0, np.nan, np.nan])
     np.testing.assert_array_equal(table.curve("val_pgd_acc"), [[np.nan] * 2, [1.0] * 2, [np.nan] * 2, [np.nan] * 2])
     assert table.flag("f").tolist() == [False, False, True, False]
@@ -46,9 +42,6 @@ def test_more_rows_than_a_chunk(tmp_path: Path) -> None:
             writer.add(TOY.from_index(0), seed=seed, scalars={}, curves={"train_loss": np.full(3, seed)})
         assert len(writer) == 700
     np.testing.assert_array_equal(Table(tmp_path / "t").curve("train_loss"), np.arange(700)[:, None] * np.ones(3))
-
-
-# -- what the writer refuses -------------------------------------------------
 
 
 def test_refused_rows(tmp_path: Path) -> None:
@@ -92,26 +85,19 @@ def test_annotations(tmp_path: Path) -> None:
     assert meta["source"] == {"file": "nowhere", "sha256": "0"}
 
 
-# -- whole or not at all -----------------------------------------------------
-
-
 def test_an_existing_table_is_kept_unless_told_otherwise(tmp_path: Path, toy_table: Table) -> None:
     with pytest.raises(TableError, match=r"exists already.*--replace"):
         toy_writer(toy_table.folder)
-    with toy_writer(toy_table.folder, replace=True) as writer:
-        writer.add(TOY.from_index(7), seed=0, scalars={})
-    assert Table(toy_table.folder).arch_index.tolist() == [7]
+    assert table_of(toy_table.folder, SEVEN, replace=True).arch_index.tolist() == [7]
     assert not hidden(toy_table.folder)
 
 
 def test_a_table_that_appeared_meanwhile_is_kept(tmp_path: Path) -> None:
-    def race() -> None:
-        with toy_writer(tmp_path / "t") as slow:
-            slow.add(TOY.from_index(7), seed=0, scalars={})
-            write_toy(tmp_path / "t")
-
+    slow = toy_writer(tmp_path / "t")
+    slow.add(SEVEN[0], seed=0, scalars={})
+    write_toy(tmp_path / "t")
     with pytest.raises(TableError, match=r"failed: .*not empty; nothing was changed there"):
-        race()
+        slow.__exit__(None, None, None)
     assert Table(tmp_path / "t").rows == 16
     assert not hidden(tmp_path / "t")
 
@@ -126,63 +112,30 @@ def test_replacing_never_touches_what_is_no_table(tmp_path: Path) -> None:
     assert (precious / "chapter1.tex").read_text() == "x"
 
 
-def _full_disk_when_appending(monkeypatch: pytest.MonkeyPatch) -> None:
-    def flush(self: Any) -> None:
+def rename_nothing_partial(path: Path, target: Path, rename: Callable[..., Path] = Path.rename) -> Path:
+    if path.name.endswith(".partial"):
         raise FULL
-
-    monkeypatch.setattr(writer_module._RowFile, "flush", flush)
-
-
-def _full_disk_when_saving(monkeypatch: pytest.MonkeyPatch) -> None:
-    def save(*args: Any, **kwargs: Any) -> None:
-        raise FULL
-
-    monkeypatch.setattr(np, "save", save)
-
-
-def _full_disk_when_syncing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fsync(handle: int) -> None:
-        raise FULL
-
-    monkeypatch.setattr(os, "fsync", fsync)
-
-
-def _full_disk_for_meta(monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(*args: Any) -> None:
-        raise FULL
-
-    monkeypatch.setattr(writer_module, "write_atomically", write)
-
-
-def _no_rename_to_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
-    rename = Path.rename
-
-    def refuse(self: Path, target: Path) -> Path:
-        if self.name.endswith(".partial"):
-            raise FULL
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", refuse)
+    return rename(path, target)
 
 
 @pytest.mark.parametrize("replace", [False, True])
 @pytest.mark.parametrize(
-    "damage",
+    ("owner", "name", "stub"),
     [
-        _full_disk_when_appending,
-        _full_disk_when_saving,
-        _full_disk_when_syncing,
-        _full_disk_for_meta,
-        _no_rename_to_the_target,
+        (writer_module._RowFile, "flush", raising(FULL)),
+        (np, "save", raising(FULL)),
+        (os, "fsync", raising(FULL)),
+        (writer_module, "write_atomically", raising(FULL)),
+        (Path, "rename", rename_nothing_partial),
     ],
 )
 def test_a_full_disk_changes_nothing(
-    damage: Callable[[pytest.MonkeyPatch], None], replace: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    owner: Any, name: str, stub: Any, replace: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "toy"
     before = write_toy(folder).content_hash if replace else None
     with monkeypatch.context() as patch:
-        damage(patch)
+        patch.setattr(owner, name, stub)
         with pytest.raises(TableError, match="No space left on device; nothing was changed there") as caught:
             write_toy(folder, replace=replace)
     assert "\n" not in str(caught.value)
@@ -239,9 +192,6 @@ def test_unwritable_place(tmp_path: Path) -> None:
         toy_writer(tmp_path / "file" / "table")
 
 
-# -- killed processes --------------------------------------------------------
-
-ROOT = Path(__file__).parents[2]
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -325,9 +275,8 @@ def test_a_replacement_whose_end_nobody_can_know_is_said(
     monkeypatch.setattr("nasbench_ar.system.process.machine", lambda: "0" * 12)  # as seen from elsewhere
     assert load(quiet=True).name == "nares-figures"
     (aside,) = folder.parent.glob(".nares.*.replaced")
-    assert f"{folder} is being replaced, or a process on another machine was killed" in (
-        said := capsys.readouterr().err
-    )
+    said = capsys.readouterr().err
+    assert f"{folder} is being replaced, or a process on another machine was killed" in said
     assert f"the old table is {aside}\n" in said
 
 
@@ -338,10 +287,7 @@ def test_a_table_that_cannot_be_put_back_is_said(
     write_toy(folder)
     kill_before_rename(folder, 1)
 
-    def refuse(self: Path, target: Path) -> Path:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-    monkeypatch.setattr(Path, "rename", refuse)
+    monkeypatch.setattr(Path, "rename", raising(PermissionError(errno.EACCES, os.strerror(errno.EACCES))))
     load(quiet=True)
     assert f"old table of {folder} and cannot be put back: Permission denied" in capsys.readouterr().err
 
@@ -360,13 +306,10 @@ def test_interrupted_at_the_second_rename(done: bool, tmp_path: Path, monkeypatc
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "rename", interrupted)
-    with pytest.raises(KeyboardInterrupt), toy_writer(folder, replace=True) as writer:
-        writer.add(TOY.from_index(7), seed=0, scalars={})
+    with pytest.raises(KeyboardInterrupt):
+        table_of(folder, SEVEN, replace=True)
     assert Table(folder).rows == (1 if done else 16)
     assert not list(tmp_path.glob(".*.partial"))
-
-
-# -- what others put into the folder -----------------------------------------
 
 
 def test_replacing_keeps_the_files_of_others(tmp_path: Path) -> None:
@@ -378,8 +321,7 @@ def test_replacing_keeps_the_files_of_others(tmp_path: Path) -> None:
     (folder / "scalars" / "own.npy").write_text("and this")
     (folder / "link").symlink_to("notes.txt")
     (folder / "masks.npz").write_text("of other rows")
-    with toy_writer(folder, replace=True) as writer:
-        writer.add(TOY.from_index(7), seed=0, scalars={})
+    table_of(folder, SEVEN, replace=True)
     assert {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} == {
         *Table(folder).meta["files"],
         *("meta.json", "notes.txt", "figures/a.pdf", "scalars/own.npy", "link"),
@@ -390,8 +332,7 @@ def test_replacing_keeps_the_files_of_others(tmp_path: Path) -> None:
 
 
 def test_the_new_table_wins_over_a_file_in_its_place(tmp_path: Path) -> None:
-    with toy_writer(tmp_path / "toy") as writer:
-        writer.add(TOY.from_index(7), seed=0, scalars={})
+    table_of(tmp_path / "toy", SEVEN)
     (tmp_path / "toy" / "flags").mkdir()
     (tmp_path / "toy" / "flags" / "odd.npy").write_text("not of the old table")
     write_toy(tmp_path / "toy", replace=True).verify()

@@ -1,16 +1,22 @@
-"""What Hypothesis draws for property tests of searchers: small spaces, scores and budgets."""
-
-from __future__ import annotations
+"""What tests of searchers share: conformance suites, and small spaces, scores and budgets that Hypothesis draws."""
 
 import math
 import random
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nasbench_ar import Architecture, SearchSpace
+
+
+def suite(kit: type, searcher: type, arguments: dict[str, Any] | None = None, *promises: str) -> Any:
+    """The conformance tests of a searcher, as a subclass of the kit has them."""
+    names = {"searcher": searcher, "arguments": arguments or {}, **dict.fromkeys(promises, True)}
+    return type(searcher.__name__, (kit,), names)
+
 
 DEPTHS = ((2, 3, 5), (1, 4, 6, 9), (1, 2), (1,))
 WIDTHS = ((1, 2, 4), (1, 3), (1,))

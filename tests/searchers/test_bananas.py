@@ -1,7 +1,5 @@
 """BANANAS: candidates, acquisition, rounds."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Every searcher, in several settings, against the conformance kit; and the kit against bad searchers."""
 
-from __future__ import annotations
-
 import random
 from typing import Any
 
@@ -10,71 +8,44 @@ import pytest
 from nasbench_ar import Architecture
 from searchers import Bananas, LocalSearch, RandomSearch, RegularizedEvolution, Searcher
 from searchers.testing import SearcherConformance, check_all, check_searcher
+from tests.searchers.problems import suite
 
-
-class TestRandomSearch(SearcherConformance):
-    searcher = RandomSearch
-    rank_based = never_repeats = True
-
-
-class TestLocalSearchFirst(SearcherConformance):
-    searcher = LocalSearch
-    rank_based = never_repeats = True
-
-
-class TestLocalSearchBest(SearcherConformance):
-    searcher = LocalSearch
-    arguments = {"improvement": "best", "starts": 3}
-    rank_based = never_repeats = True
-
-
-class TestRegularizedEvolution(SearcherConformance):
-    searcher = RegularizedEvolution
-    rank_based = True
-
-
-class TestRegularizedEvolutionSmall(SearcherConformance):
-    searcher = RegularizedEvolution
-    arguments = {"population": 2, "tournament": 1, "patience": 5}
-    rank_based = True
-
-
-class TestBananas(SearcherConformance):
-    searcher = Bananas
-    arguments = {"first_steps": 10, "steps": 2}
-    never_repeats = True
-
-
-class TestBananasExhaustive(SearcherConformance):
-    searcher = Bananas
-    arguments = {"steps": 1, "candidates": "exhaustive", "acquisition": "ei", "encoding": "ordinal_costs"}
-    never_repeats = True
-
-
-class TestBananasOneByOne(SearcherConformance):
-    searcher = Bananas
-    arguments = {"starts": 1, "batch": 1, "steps": 1, "acquisition": "ucb", "encoding": "ordinal", "loss": "mae"}
-    never_repeats = True
+TestRandomSearch = suite(SearcherConformance, RandomSearch, {}, "rank_based", "never_repeats")
+TestLocalSearchFirst = suite(SearcherConformance, LocalSearch, {}, "rank_based", "never_repeats")
+TestLocalSearchBest = suite(
+    SearcherConformance, LocalSearch, {"improvement": "best", "starts": 3}, "rank_based", "never_repeats"
+)
+TestRegularizedEvolution = suite(SearcherConformance, RegularizedEvolution, {}, "rank_based")
+TestRegularizedEvolutionSmall = suite(
+    SearcherConformance, RegularizedEvolution, {"population": 2, "tournament": 1, "patience": 5}, "rank_based"
+)
+TestBananas = suite(SearcherConformance, Bananas, {"first_steps": 10, "steps": 2}, "never_repeats")
+TestBananasExhaustive = suite(
+    SearcherConformance,
+    Bananas,
+    {"steps": 1, "candidates": "exhaustive", "acquisition": "ei", "encoding": "ordinal_costs"},
+    "never_repeats",
+)
+TestBananasOneByOne = suite(
+    SearcherConformance,
+    Bananas,
+    {"starts": 1, "batch": 1, "steps": 1, "acquisition": "ucb", "encoding": "ordinal", "loss": "mae"},
+    "never_repeats",
+)
 
 
 class Stubborn(Searcher):
-    """Proposes one architecture for ever."""
-
     def _ask(self) -> Architecture:
         return self.space.from_index(int(self.space.member_indices[0]))
 
 
 class Global(Searcher):
-    """Draws from the global generator."""
-
     def _ask(self) -> Architecture:
         members = list(self.space)
         return members[random.randrange(len(members))]
 
 
 class Outside(Searcher):
-    """Proposes what is not in the space."""
-
     def _ask(self) -> Any:
         return (1, 1)
 

@@ -1,9 +1,6 @@
 """Optuna's and Nevergrad's samplers as searchers."""
 
-from __future__ import annotations
-
 import random
-import subprocess
 import sys
 from typing import Any
 
@@ -15,6 +12,8 @@ from nasbench_ar import Architecture, SearchError, SearchSpace
 from searchers import NevergradSearcher, OptunaSearcher
 from searchers.library_search import BorrowedSearcher
 from searchers.testing import SMALL, TINY, SearcherConformance, hilly, trajectory
+from tests.processes import python
+from tests.searchers.problems import suite
 
 
 @pytest.fixture(autouse=True)
@@ -24,37 +23,16 @@ def _installed(request: pytest.FixtureRequest) -> None:
         pytest.importorskip("nevergrad")
 
 
-class TestOptunaTPE(SearcherConformance):
-    searcher = OptunaSearcher
-
-
-@pytest.mark.slow
-class TestOptunaNSGA2Ordinal(SearcherConformance):
-    searcher = OptunaSearcher
-    arguments = {"sampler": "nsga2", "encoding": "ordinal", "patience": 3}
-
-
-@pytest.mark.slow
-class TestOptunaCMAES(SearcherConformance):
-    searcher = OptunaSearcher
-    arguments = {"sampler": "cmaes"}
-
-
-@pytest.mark.slow
-class TestOptunaQMC(SearcherConformance):
-    searcher = OptunaSearcher
-    arguments = {"sampler": "qmc"}
-
-
-@pytest.mark.slow
-class TestNevergradNGOpt(SearcherConformance):
-    searcher = NevergradSearcher
-
-
-@pytest.mark.slow
-class TestNevergradDECategorical(SearcherConformance):
-    searcher = NevergradSearcher
-    arguments = {"optimizer": "TwoPointsDE", "encoding": "categorical"}
+TestOptunaTPE = suite(SearcherConformance, OptunaSearcher)
+TestOptunaNSGA2Ordinal = pytest.mark.slow(
+    suite(SearcherConformance, OptunaSearcher, {"sampler": "nsga2", "encoding": "ordinal", "patience": 3})
+)
+TestOptunaCMAES = pytest.mark.slow(suite(SearcherConformance, OptunaSearcher, {"sampler": "cmaes"}))
+TestOptunaQMC = pytest.mark.slow(suite(SearcherConformance, OptunaSearcher, {"sampler": "qmc"}))
+TestNevergradNGOpt = pytest.mark.slow(suite(SearcherConformance, NevergradSearcher))
+TestNevergradDECategorical = pytest.mark.slow(
+    suite(SearcherConformance, NevergradSearcher, {"optimizer": "TwoPointsDE", "encoding": "categorical"})
+)
 
 
 @pytest.mark.slow
@@ -151,7 +129,7 @@ def test_torch_is_there_before_it_is_held_to_one_thread() -> None:
         "OptunaSearcher(SMALL, 0, sampler='gp')\n"
         "assert 'torch' in sys.modules\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = python("-c", code)
     assert done.returncode == 0, done.stderr
 
 
@@ -194,30 +172,29 @@ def test_patience_ends_loops() -> None:
     assert searcher.reported == proposals
 
 
+def test_samplers_of_numbers_take_no_categories() -> None:
+    with pytest.raises(SearchError, match="use ordinal"):
+        OptunaSearcher(SMALL, 0, sampler="cmaes", encoding="categorical")
+
+
 @pytest.mark.parametrize(
-    ("cls", "arguments", "message"),
+    ("library", "extra", "cls", "arguments"),
     [
-        (OptunaSearcher, {"sampler": "grid"}, "expected one of tpe, gp, cmaes"),
-        (OptunaSearcher, {"encoding": "one_hot"}, "expected one of auto, categorical, ordinal"),
-        (OptunaSearcher, {"sampler": "cmaes", "encoding": "categorical"}, "use ordinal"),
-        (OptunaSearcher, {"patience": 0}, "patience=0"),
-        (NevergradSearcher, {"optimizer": "Best"}, "not in Nevergrad's registry"),
-        (NevergradSearcher, {"encoding": "one_hot"}, "expected one of ordinal, categorical"),
-        (NevergradSearcher, {"budget": 0}, "budget=0"),
+        ("optuna", "optuna", OptunaSearcher, {}),
+        ("nevergrad", "nevergrad", NevergradSearcher, {}),
+        ("cmaes", "optuna", OptunaSearcher, {"sampler": "cmaes"}),
     ],
 )
-def test_bad_arguments(cls: type[BorrowedSearcher], arguments: dict[str, Any], message: str) -> None:
+def test_missing_libraries_are_named(
+    library: str, extra: str, cls: Any, arguments: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    asked = "sampler" if arguments else "searcher"
+    message = rf"^{asked}={library} needs {library}, .*: pip install 'nasbench-ar\[{extra}\]'$"
     with pytest.raises(SearchError, match=message):
         cls(SMALL, 0, **arguments)
-    with pytest.raises(SearchError, match="seeds below"):
-        cls(SMALL, 2**32)  # type: ignore[call-arg]
-
-
-@pytest.mark.parametrize(("cls", "name"), [(OptunaSearcher, "optuna"), (NevergradSearcher, "nevergrad")])
-def test_missing_libraries_are_named(cls: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(SearchError, match=rf"^searcher={name} needs {name}, .*: pip install 'nasbench-ar\[{name}\]'$"):
-        cls(SMALL, 0)
+    if arguments:
+        OptunaSearcher(SMALL, 0, sampler="random")
 
 
 class Recorder:
@@ -311,12 +288,3 @@ def test_ranks_are_read_back_as_choices() -> None:
     for (_, choices), found in zip(searcher._entries, searcher._distributions.values(), strict=True):
         assert (found.low, found.high) == (0, len(choices) - 1)
     assert len(trajectory(searcher, 78)) == 78, "all that is left is reached"
-
-
-def test_cmaes_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cmaes", None)
-    with pytest.raises(
-        SearchError, match=r"^sampler=cmaes needs cmaes, which is not installed: pip install 'nasbench-ar\[optuna\]'$"
-    ):
-        OptunaSearcher(SMALL, 0, sampler="cmaes")
-    OptunaSearcher(SMALL, 0, sampler="random")

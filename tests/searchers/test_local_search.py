@@ -1,7 +1,5 @@
 """Local search climbs, restarts and never steps down."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import pytest
@@ -52,10 +50,8 @@ def test_best_improvement_asks_for_all_neighbours_at_once() -> None:
 
 def test_first_improvement_moves_at_once() -> None:
     searcher = LocalSearch(SMALL, 1, starts=1)
-    start = searcher.ask()
-    searcher.tell(start, 0.0)
-    first = searcher.ask()
-    searcher.tell(first, 1.0)
+    searcher.tell(searcher.ask(), 0.0)
+    searcher.tell(first := searcher.ask(), 1.0)
     assert searcher.ask() in SMALL.neighbours(first)
 
 

@@ -1,7 +1,5 @@
 """The predictor's algebra against finite differences, torch and a plain loop over members."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +25,6 @@ def data() -> tuple[np.ndarray, np.ndarray]:
 
 
 def by_hand(made: MLPEnsemble, x: np.ndarray) -> np.ndarray:
-    """One member after the other."""
     out = []
     for m in range(M):
         block = slice(m * H, (m + 1) * H)
@@ -43,7 +40,6 @@ def test_prediction_equals_separate_networks() -> None:
 
 
 def test_members_are_independent() -> None:
-    """Changing one member's start changes no other member's result."""
     x, y = data()
     one, other = ensemble(), ensemble()
     other.weights1[:, :H] += 1

@@ -1,7 +1,5 @@
 """NSGA-II and vectors of scores: conformance, selection by hand, and that it beats chance."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -10,22 +8,17 @@ from nasbench_ar.pareto import hypervolume
 from searchers import FOR_VECTORS, NSGA2, RandomSearch, VectorRandomSearch, VectorSearcher
 from searchers.nsga2 import survivors
 from searchers.testing import SMALL, SearcherConformance, hilly
+from tests.searchers.problems import suite
 
-
-class TestNSGA2(SearcherConformance):
-    searcher = NSGA2
-    rank_based = never_repeats = True
-
-
-class TestNSGA2Small(SearcherConformance):
-    searcher = NSGA2
-    arguments = {"population": 3, "crossover": 0.5, "mutation": 0.0, "patience": 2}
-    rank_based = never_repeats = True
-
-
-class TestVectorRandomSearch(SearcherConformance):
-    searcher = VectorRandomSearch
-    rank_based = never_repeats = True
+TestNSGA2 = suite(SearcherConformance, NSGA2, {}, "rank_based", "never_repeats")
+TestNSGA2Small = suite(
+    SearcherConformance,
+    NSGA2,
+    {"population": 3, "crossover": 0.5, "mutation": 0.0, "patience": 2},
+    "rank_based",
+    "never_repeats",
+)
+TestVectorRandomSearch = suite(SearcherConformance, VectorRandomSearch, {}, "rank_based", "never_repeats")
 
 
 def pair(architecture: Architecture) -> tuple[float, float]:
@@ -146,16 +139,10 @@ def test_bad_vectors() -> None:
     assert VectorRandomSearch(SMALL, 0).front() == []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"crossover": 1.5}, r"^crossover=1\.5: expected a probability, 0 to 1$"),
-        ({"mutation": 1.5}, r"^mutation=1\.5: expected a probability, 0 to 1$"),
-    ],
-)
-def test_probabilities(arguments: dict[str, float], message: str) -> None:
-    with pytest.raises(SearchError, match=message):
-        NSGA2(SMALL, 0, **arguments)  # type: ignore[arg-type]
+@pytest.mark.parametrize("argument", ["crossover", "mutation"])
+def test_probabilities(argument: str) -> None:
+    with pytest.raises(SearchError, match=rf"^{argument}=1\.5: expected a probability, 0 to 1$"):
+        NSGA2(SMALL, 0, **{argument: 1.5})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("crossover", "mutation"), [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0)])

@@ -4,8 +4,6 @@ A searcher that is added to a registry is tested here without another line.  Who
 not keep one of the properties is named with the reason.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 from dataclasses import replace

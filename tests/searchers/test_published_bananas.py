@@ -1,7 +1,5 @@
 """Published BANANAS: its trainer against PyTorch's own autograd, its rounds by hand, runs alone and in groups."""
 
-from __future__ import annotations
-
 import contextlib
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +19,7 @@ from searchers.testing import SMALL, SearcherConformance, hilly, trajectory
 
 RUNS, MEMBERS, ROWS, INPUTS = 3, 2, 41, 7
 SHORT = Recipe(layers=3, width=6, epochs=4, minibatch=16)
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 QUICK: dict[str, Any] = {"epochs": 3, "layers": 2, "width": 8, "members": 2, "device": "cpu"}
 
 
@@ -89,7 +88,6 @@ def test_trainer_equals_autograd_of_one_network_after_the_other(recipe: Recipe) 
 
 
 def test_gradients_equal_autograd() -> None:
-    """Of the loss of all networks, after one step: Adam's first moment is a tenth of the gradient."""
     x, y = observations()
     networks = BatchedMLP(INPUTS, generators(range(RUNS)), SHORT)
     theta = networks.theta.clone().requires_grad_()
@@ -138,23 +136,22 @@ def test_orders_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch: pytest.
     assert torch.equal(torch.stack(at_once), torch.stack(one_by_one))
 
 
-def test_products_of_pytorch_serve_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are used on CUDA, where NumPy's cannot be."""
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_cuda)])
+def test_products_of_pytorch_train_the_same_networks(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = observations()
     predicted = []
-    for operand in (batched_mlp._operand, lambda tensor: tensor):
+    for operand, place in ((batched_mlp._operand, "cpu"), (lambda tensor: tensor, device)):
         monkeypatch.setattr(batched_mlp, "_operand", operand)
-        networks = BatchedMLP(INPUTS, generators(range(RUNS)), SHORT)
+        networks = BatchedMLP(INPUTS, generators(range(RUNS)), SHORT, place)
         networks.fit(x, y)
         predicted.append(networks.predict(x))
-    np.testing.assert_allclose(predicted[0], predicted[1], rtol=1e-4)
+    np.testing.assert_allclose(predicted[0], predicted[1], rtol=1e-4 if device == "cpu" else 1e-3)
 
 
 def test_sizes() -> None:
     recipe = Recipe()
     assert recipe.parameters(30) == 31 * 32 + 19 * 33 * 32 + 33
-    networks = BatchedMLP(30, generators(range(2)), recipe)
-    assert len(networks.theta) == 2 * MEMBERS * recipe.parameters(30)
+    assert len(BatchedMLP(30, generators(range(2)), recipe).theta) == 2 * MEMBERS * recipe.parameters(30)
     assert recipe.bytes_per_network(30, 490) > 16 * recipe.parameters(30)
 
 
@@ -174,7 +171,6 @@ def test_training_leaves_the_process_as_it_was(flushing: bool) -> None:
 
 
 def advance(group: list[PublishedBananas]) -> None:
-    """Drive searchers in lock-step to the end; those that have ended leave the list."""
     while group:
         PublishedBananas.prepare_together(group)
         for member in list(group):
@@ -367,17 +363,6 @@ def test_grouping_follows_processes_and_memory(monkeypatch: pytest.MonkeyPatch) 
     assert searcher.grouping(20, 16) == (20, 1)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (0, 0))
     assert searcher.grouping(20, 16) == (1, 1)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_trains_the_same_networks() -> None:
-    x, y = observations()
-    predicted = []
-    for device in ("cpu", "cuda"):
-        networks = BatchedMLP(INPUTS, generators(range(RUNS)), SHORT, device)
-        networks.fit(x, y)
-        predicted.append(networks.predict(x))
-    np.testing.assert_allclose(predicted[0], predicted[1], rtol=1e-3)
 
 
 class TestPublishedBananas(SearcherConformance):

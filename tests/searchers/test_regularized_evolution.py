@@ -1,7 +1,5 @@
 """Tournaments choose, the oldest die."""
 
-from __future__ import annotations
-
 from nasbench_ar import NARES
 from searchers import RegularizedEvolution
 from searchers.testing import SMALL, hilly

@@ -4,8 +4,6 @@ A change here changes what users' seeds mean: it must be wanted, and stand in th
 whose last digits are the processor's, and the samplers of other libraries.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +65,6 @@ def went(name: str, arguments: dict[str, Any]) -> str:
 
 
 def written() -> dict[str, str]:
-    """Heading -> trajectory."""
     return dict(line.split(": ") for line in FILE.read_text().splitlines())
 
 

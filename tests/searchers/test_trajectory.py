@@ -1,7 +1,5 @@
 """One search in a line: what it did, and what it would have reported after each query."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

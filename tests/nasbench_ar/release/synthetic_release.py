@@ -5,9 +5,9 @@ overfitting after epoch 75, larger networks a little better) plus noise, and are
 made up: nothing may be concluded from them.  Every record says so in `gpu_type`.
 """
 
-from __future__ import annotations
-
+import gzip
 import io
+import lzma
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -127,4 +127,16 @@ def write_tar(path: Path, members: Iterable[tuple[str, bytes]], *, mode: str = "
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+PACKINGS = ("plain", "gz", "xz", "w:", "w:gz", "w:xz")
+
+
+def write_packed(path: Path, content: bytes, packing: str) -> Path:
+    """The content alone, or between other members of an archive; returns its path."""
+    if packing.startswith("w:"):
+        members = [("nares/README", b"hello"), ("nares/cifar10.jsonl", content), ("nares/after", b"bye")]
+        return write_tar(path, members, mode=packing)
+    path.write_bytes({"plain": content, "gz": gzip.compress(content, mtime=0), "xz": lzma.compress(content)}[packing])
     return path

@@ -22,7 +22,15 @@ from nasbench_ar.release import archive
 from nasbench_ar.release import record as release_record
 from nasbench_ar.release.importer import BEST_EPOCH_FLAG, import_release
 from nasbench_ar.system import files
-from tests.nasbench_ar.release.synthetic_release import as_lines, make_record, write_jsonl, write_tar
+from tests.nasbench_ar.conftest import FULL, raising
+from tests.nasbench_ar.release.synthetic_release import (
+    PACKINGS,
+    as_lines,
+    make_record,
+    write_jsonl,
+    write_packed,
+    write_tar,
+)
 
 EPOCHS = 8
 Record = dict[str, Any]
@@ -48,9 +56,6 @@ def source(tmp_path: Path) -> Path:
 
 def nothing_left(home: Path) -> bool:
     return not home.exists() or [p for p in home.rglob("*") if p.is_file()] == []
-
-
-# -- what arrives ------------------------------------------------------------------
 
 
 def test_every_value_arrives(source: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,30 +123,18 @@ def test_other_spaces(source: Path) -> None:
         bring(source, name="other")
 
 
-# -- packing -------------------------------------------------------------------------
-
-
-def _packed(content: bytes, kind: str, path: Path) -> Path:
-    members = [("nares/README", b"hello"), ("nares/cifar10.jsonl", content), ("nares/after", b"bye")]
-    if kind.startswith("w:"):
-        return write_tar(path, members, mode=kind)
-    path.write_bytes({"plain": content, "gz": gzip.compress(content), "xz": lzma.compress(content)}[kind])
-    return path
-
-
-@pytest.mark.parametrize("kind", ["plain", "gz", "xz", "w:", "w:gz", "w:xz"])
-def test_packings(kind: str, tmp_path: Path, source: Path) -> None:
-    """The content decides, not the name of the file."""
-    expected = bring(_packed(lines(), "plain", source), name="expected")
-    packed = _packed(lines(), kind, tmp_path / "download")
+@pytest.mark.parametrize("kind", PACKINGS)
+def test_the_content_decides_not_the_name_of_the_file(kind: str, tmp_path: Path, source: Path) -> None:
+    expected = bring(write_packed(source, lines(), "plain"), name="expected")
+    packed = write_packed(tmp_path / "download", lines(), kind)
     table = bring(packed)
     assert table.content_hash == expected.content_hash
     assert table.meta["source"]["sha256"] == hashlib.sha256(packed.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("kind", ["plain", "gz", "xz", "w:", "w:gz", "w:xz"])
+@pytest.mark.parametrize("kind", PACKINGS)
 def test_cut_short_anywhere(kind: str, tmp_path: Path, home: Path) -> None:
-    whole = _packed(lines(2), kind, tmp_path / "whole").read_bytes()
+    whole = write_packed(tmp_path / "whole", lines(2), kind).read_bytes()
     if kind == "w:":  # behind the last record there is only padding, whose loss does no harm
         whole = whole[: whole.rindex(b"}")]
     part = tmp_path / "part"
@@ -198,17 +191,9 @@ def test_other_files(content: bytes, message: str, source: Path, home: Path) -> 
 
 
 def test_places_without_a_file(tmp_path: Path) -> None:
-    with pytest.raises(TableError, match="absent: cannot be read: No such file or directory"):
-        bring(tmp_path / "absent")
-    with pytest.raises(TableError, match="cannot be read: Is a directory"):
-        bring(tmp_path)
-
-
-def test_endless_lines(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "_LONGEST_LINE", 1000)
-    source.write_bytes(lines(1))
-    with pytest.raises(TableError, match="line 1 is longer than"):
-        bring(source)
+    for place, message in (("absent", "absent: cannot be read: No such file or directory"), ("", "Is a directory")):
+        with pytest.raises(TableError, match=message):
+            bring(tmp_path / place)
 
 
 def test_blank_lines_without_end(source: Path, home: Path) -> None:
@@ -229,53 +214,57 @@ def test_files_that_unpack_to_far_more_than_numbers(
     monkeypatch.setattr(files, "MOST_UNPACKED", 1_000_000)
     monkeypatch.setattr(archive, "_MOST_BLANK", 10**9)
     filling = b"\n" * 2_000_000
-    members = {
-        "a member of blank lines": [("cifar10.jsonl", lines(1) + filling)],
-        "another member": [("cifar10.jsonl", lines(1)), ("readme", filling)],
-        "behind the archive": [("cifar10.jsonl", lines(1))],
-    }
+    members = [("cifar10.jsonl", lines(1) + filling * (where == "a member of blank lines"))]
+    if where == "another member":
+        members.append(("readme", filling))
     path = tmp_path / "x"
-    if where == "blank lines":
-        path.write_bytes(pack(lines(1) + filling))
-    else:
-        plain = write_tar(path, members[where], mode="w").read_bytes()
-        path.write_bytes(pack(plain + filling * (where == "behind the archive")))
+    plain = lines(1) if where == "blank lines" else write_tar(path, members, mode="w").read_bytes()
+    path.write_bytes(pack(plain + filling * (where in ("blank lines", "behind the archive"))))
     assert path.stat().st_size < 10_000
     with pytest.raises(TableError, match="x: unpacks to more than 1,000,000 bytes, which the authors' file does not"):
         bring(path)
     assert nothing_left(home)
 
 
-def test_a_disk_that_fails(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("owner", "name", "value", "message"),
+    [
+        (archive, "_LONGEST_LINE", 1000, "line 1 is longer than"),
+        (archive._HashedReader, "readinto", raising(OSError(errno.EIO, os.strerror(errno.EIO))), "Input/output error"),
+        (archive._HashedReader, "readinto", raising(ValueError("odd")), r"damaged \(odd\); download the file again"),
+        (table_writer._RowFile, "flush", raising(FULL), "No space left on device; nothing was changed there"),
+    ],
+)
+def test_what_stops_halfway(
+    owner: Any, name: str, value: Any, message: str, source: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source.write_bytes(lines(1))
-
-    def fail(error: Exception) -> None:
-        def readinto(self: object, buffer: object) -> int:
-            raise error
-
-        monkeypatch.setattr(archive._HashedReader, "readinto", readinto)
-
-    fail(OSError(errno.EIO, os.strerror(errno.EIO)))
-    with pytest.raises(TableError, match="cannot be read: Input/output error"):
+    monkeypatch.setattr(owner, name, value)
+    with pytest.raises(TableError, match=message):
         bring(source)
-    fail(ValueError("odd"))
-    with pytest.raises(TableError, match=r"damaged \(odd\); download the file again"):
-        bring(source)
+    assert nothing_left(home)
 
 
-@pytest.mark.parametrize("content", [b"", b"\n \n"])
-def test_empty_members(content: bytes, tmp_path: Path) -> None:
-    with pytest.raises(TableError, match=r"cifar10\.jsonl is empty|only blank lines"):
-        bring(write_tar(tmp_path / "x.txz", [("cifar10.jsonl", content)]))
-
-
-def test_archives_without_or_with_two(tmp_path: Path, home: Path) -> None:
-    names = [(f"file{k}", b"") for k in range(7)]
-    with pytest.raises(TableError, match=r"without cifar10\.jsonl; it holds 'file0', .*'file4', \.\.\.; download"):
-        bring(write_tar(tmp_path / "none.txz", names))
-    both = [("a/cifar10.jsonl", lines(1)), ("b/cifar10.jsonl", lines(1))]
-    with pytest.raises(TableError, match=r"two files cifar10\.jsonl, 'a/cifar10\.jsonl' and 'b/cifar10\.jsonl'"):
-        bring(write_tar(tmp_path / "two.txz", both))
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ([("cifar10.jsonl", b"")], r"cifar10\.jsonl is empty"),
+        ([("cifar10.jsonl", b"\n \n")], "only blank lines"),
+        (
+            [(f"file{k}", b"") for k in range(7)],
+            r"without cifar10\.jsonl; it holds 'file0', .*'file4', \.\.\.; download",
+        ),
+        (
+            [(f"{folder}/cifar10.jsonl", lines(1)) for folder in "ab"],
+            r"two files .* 'a/cifar10\.jsonl' and 'b/cifar10\.",
+        ),
+    ],
+)
+def test_archives_without_or_with_two(
+    members: list[tuple[str, bytes]], message: str, tmp_path: Path, home: Path
+) -> None:
+    with pytest.raises(TableError, match=message):
+        bring(write_tar(tmp_path / "x.txz", members))
     assert nothing_left(home)
 
 
@@ -306,9 +295,6 @@ def test_archives_that_lead_out(name: str, kind: bytes, message: str, first: boo
     with pytest.raises(TableError, match=f"{message}, which the authors' archive does not: refused"):
         bring(path)
     assert nothing_left(home)
-
-
-# -- wrong records ---------------------------------------------------------------------
 
 
 def change_run(**values: Any) -> Change:
@@ -401,13 +387,9 @@ def test_wrong_records(change: Change, message: str, source: Path, home: Path) -
 
 
 def test_infinite_numbers(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """JSON has none, but a parser may read 1e999 as one."""
     monkeypatch.setattr(release_record.orjson, "loads", json.loads)
     changes = [
-        (
-            lambda r: r["train"][0]["cw_loss"].__setitem__(3, "INF"),
-            r"train\[0\]\.cw_loss\[3\] is inf; expected a finite",
-        ),
+        (change_run(cw_loss=[1.0, "INF"] * 4), r"train\[0\]\.cw_loss\[1\] is inf; expected a finite"),
         (change_test(test_loss="INF"), "test_loss is inf; expected a finite number"),
         (change_cell("fog", "2", {"loss": "INF"}), "corruptions.fog.2.loss is inf; expected a finite number"),
         (change_run(training_time="INF"), "training_time is inf; expected a finite number"),
@@ -425,11 +407,8 @@ def test_curves_of_one_length_in_the_whole_file(source: Path) -> None:
     write_jsonl(source, [record(1), make_record(NARES.from_arch_id(2), epochs=EPOCHS + 1)])
     with pytest.raises(TableError, match=r"line 2: train\[0\]\.train_loss has 9 values; expected 8, as all curves"):
         bring(source)
-
-
-def test_curves_without_epochs(source: Path) -> None:
     empty = record(1)
-    empty["train"][0].update({key: [] for key in CURVES.values()})
+    change_run(**{key: [] for key in CURVES.values()})(empty)
     with pytest.raises(TableError, match=r"train\[0\]\.train_loss has 0 values; expected at least 1"):
         bring(write_jsonl(source, [empty]))
 
@@ -442,9 +421,6 @@ def test_repeated_trainings(source: Path) -> None:
     assert Oracle(bring(source)).seeds(NARES.from_arch_id(1)) == (0, 1)
 
 
-# -- partial records ---------------------------------------------------------------------
-
-
 def test_missing_test_values(source: Path) -> None:
     records = [record(k) for k in range(1, 7)]
     del records[0]["test_best"]
@@ -455,10 +431,7 @@ def test_missing_test_values(source: Path) -> None:
     table = bring(write_jsonl(source, records))
     oracle = Oracle(table)
     counts = {name: int(oracle.available(name).sum()) for name in oracle.metrics}
-    assert counts["test_pgd_acc"] == 4
-    assert counts["test_aa_acc"] == 3
-    assert counts["test_corrupt_acc"] == 2
-    assert counts["val_pgd_acc"] == 6
+    assert [counts[f"{name}_acc"] for name in ("test_pgd", "test_aa", "test_corrupt", "val_pgd")] == [4, 3, 2, 6]
     assert np.isnan(table.corruptions("acc")[3]).sum() == 1
     assert np.isnan(table.corruptions("loss")[3]).sum() == 0
     assert np.isnan(table.corruptions("loss")[4]).sum() == 5
@@ -501,75 +474,6 @@ def test_a_best_epoch_that_is_not_the_first_maximum(source: Path, capsys: pytest
     warning = capsys.readouterr().err
     assert warning.startswith("nasbench-ar: warning: 1 of 2 trainings name a best_epoch")
     assert table.meta["notes"][0] in warning
-
-
-# -- several trainings ---------------------------------------------------------------------
-
-
-def test_pairing_by_position(source: Path) -> None:
-    both = record(1, seeds=(7, 3))
-    table = bring(write_jsonl(source, [both]))
-    assert table.seeds.tolist() == [7, 3]
-    assert table.scalar("test_pgd_acc").tolist() == [t["Linf_pgd_acc"] for t in both["test_best"]]
-
-
-def test_pairing_by_seed(source: Path) -> None:
-    both = record(1, seeds=(7, 3))
-    first, second = both["test_best"]
-    both["test_best"] = [{"seed": 3, **second}]
-    table = bring(write_jsonl(source, [both]))
-    np.testing.assert_array_equal(table.scalar("test_pgd_acc"), [np.nan, second["Linf_pgd_acc"]])
-    both["test_best"] = [{"seed": 3, **second}, {"seed": 7, **first}]
-    table = bring(write_jsonl(source, [both]), replace=True)
-    assert table.scalar("test_pgd_acc").tolist() == [first["Linf_pgd_acc"], second["Linf_pgd_acc"]]
-
-
-@pytest.mark.parametrize(
-    ("seeds", "message"),
-    [
-        ((None,), "train has 2 objects and test_best 1, of which 0 carry a seed: ambiguous"),
-        ((None, None, None), "test_best 3, of which 0 carry a seed: ambiguous"),
-        ((7, None), "test_best 2, of which 1 carry a seed: ambiguous"),
-        ((7, 7), "test_best repeats a seed"),
-        ((7, 4), r"test_best has the seed 4, which train has not; its seeds are \[7, 3\]"),
-        ((7, "3"), r"test_best\[1\]\.seed is '3'; expected an integer"),
-    ],
-)
-def test_ambiguous_pairs(seeds: tuple[Any, ...], message: str, source: Path) -> None:
-    both = record(1, seeds=(7, 3))
-    both["test_best"] = [{} if seed is None else {"seed": seed} for seed in seeds]
-    with pytest.raises(TableError, match=message):
-        bring(write_jsonl(source, [both]))
-
-
-# -- machinery -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("replace", [False, True])
-def test_a_full_disk_keeps_the_old_table(
-    replace: bool, source: Path, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = bring(write_jsonl(source, [record(1)])).content_hash if replace else None
-    write_jsonl(source, [record(2)])
-
-    def flush(self: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(table_writer._RowFile, "flush", flush)
-        with pytest.raises(TableError, match="No space left on device; nothing was changed there"):
-            bring(source, replace=replace)
-    if replace:
-        assert nasbench_ar.open_table("nares").content_hash == before
-        assert [p.name for p in (home / "tables").iterdir()] == ["nares"]
-    else:
-        assert nothing_left(home)
-
-
-def test_unwritable_home(source: Path, home: Path) -> None:
-    home.write_text("a file where the folder should be")
-    with pytest.raises(TableError, match="cannot write a table at"):
-        bring(write_jsonl(source, [record(1)]))
 
 
 def test_bar_on_standard_error(source: Path, capsys: pytest.CaptureFixture[str]) -> None:

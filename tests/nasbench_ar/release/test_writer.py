@@ -13,7 +13,7 @@ from nasbench_ar import NARES, Oracle, SearchSpace, Table, TableError
 from nasbench_ar.frames import to_dataframe
 from nasbench_ar.release.importer import import_release
 from nasbench_ar.release.writer import release_gaps, write_release
-from tests.nasbench_ar.conftest import TOY, toy_writer
+from tests.nasbench_ar.conftest import TOY, table_of
 from tests.nasbench_ar.release.synthetic_release import make_record, write_jsonl
 
 Record = dict[str, Any]
@@ -100,9 +100,6 @@ def test_other_spaces(tmp_path: Path) -> None:
     assert frame["arch_id"].tolist() == list(range(1, 17))
 
 
-# -- for the authors' loader ------------------------------------------------------------
-
-
 def as_the_authors_read(path: Path) -> list[Record]:
     """Access to every documented field: those of a training must be there, those of a test may be missing."""
     out = []
@@ -114,12 +111,12 @@ def as_the_authors_read(path: Path) -> list[Record]:
         curves = "train_loss train_acc val_loss val_acc pgd pgd_stable pgd_lip pgd_loss cw cw_stable cw_lip cw_loss"
         found |= {key: train[key][train["best_epoch"]] for key in curves.split()}
         found |= {key: test.get(key) for key in ("test_clean_acc", "test_loss")}
-        for attack, kinds in {
-            "fgsm": "acc stable",
-            "pgd": "acc stable lip",
-            "cw": "acc stable lip",
-            "aa": "acc",
-        }.items():
+        for attack, kinds in (
+            ("fgsm", "acc stable"),
+            ("pgd", "acc stable lip"),
+            ("cw", "acc stable lip"),
+            ("aa", "acc"),
+        ):
             found |= {f"Linf_{attack}_{kind}": test.get(f"Linf_{attack}_{kind}") for kind in kinds.split()}
         corruptions = test.get("corruptions", {}).values()
         found["corruptions"] = [cell.get("acc") for severities in corruptions for cell in severities.values()]
@@ -180,25 +177,15 @@ def test_a_table_without_curves_says_what_is_lost(tmp_path: Path) -> None:
 
 
 def test_gaps_of_other_tables(tmp_path: Path) -> None:
-    with toy_writer(tmp_path / "t") as writer:
-        scalars = {"val_pgd_acc": 1.0, "val_cw_acc": 2.0, "test_corrupt_acc": 3.0, "best_epoch": 1, "test_pgd_acc": 4}
-        writer.add(TOY.from_index(0), seed=0, scalars=scalars, curves={"val_cw_acc": np.ones(2)})
-        writer.add(TOY.from_index(1), seed=0, scalars={}, labels={"gpu_type": "x"})
-    lost, nulls, needed = release_gaps(Table(tmp_path / "t"))
+    scalars = {"val_pgd_acc": 1.0, "val_cw_acc": 2.0, "test_corrupt_acc": 3.0, "best_epoch": 1, "test_pgd_acc": 4}
+    first = TOY.from_index(0), scalars | {"curves": {"val_cw_acc": np.ones(2)}}
+    table = table_of(tmp_path / "t", first, (TOY.from_index(1), {"labels": {"gpu_type": "x"}}))
+    lost, nulls, needed = release_gaps(table)
     assert lost == "the authors' format has no field for val_pgd_acc, test_corrupt_acc: left out"
     assert "gpu_type (of 1 trainings), timestamp (of 2 trainings), training_time (of 2 trainings)" in nulls
     assert "lacks what it needs: arch.D3, arch.W3, best_epoch, train_loss, " in needed
     assert ", cw, " in needed  # one of the trainings has none
-    write_release(Table(tmp_path / "t"), tmp_path / "x.jsonl")
-    expected = {
-        "seed": 0,
-        "gpu_type": None,
-        "timestamp": None,
-        "training_time": None,
-        "best_epoch": 1,
-        "cw": [1.0, 1.0],
-    }
+    write_release(table, tmp_path / "x.jsonl")
+    nothing = dict.fromkeys(("gpu_type", "timestamp", "training_time"))
+    expected = {"seed": 0, **nothing, "best_epoch": 1, "cw": [1.0, 1.0]}
     assert json.loads((tmp_path / "x.jsonl").read_text().splitlines()[0])["train"] == [expected]
-
-
-# -- frames ----------------------------------------------------------------------------

@@ -1,7 +1,5 @@
 """What the engine's tests have workers do; in a module of its own, since workers import it."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time
@@ -9,12 +7,10 @@ from pathlib import Path
 
 
 def square(number: int) -> int:
-    """The result is known."""
     return number * number
 
 
 def fail_at(number: int, bad: int) -> int:
-    """Raises for one number."""
     if number == bad:
         raise ValueError(f"{number} is bad")
     return number
@@ -47,12 +43,10 @@ def die_late_at_first(number: int, folder: Path) -> int:
 
 
 def die(number: int) -> None:
-    """Every call kills its process."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def process_id(number: int) -> int:
-    """Where it ran."""
     return os.getpid()
 
 

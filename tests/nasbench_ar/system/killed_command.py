@@ -1,6 +1,4 @@
-"""A command with two workers that kills itself while they start: `python -m <this> <folder> [<moment>]`."""
-
-from __future__ import annotations
+"""A command with two workers that may kill itself while they start: `python -m <this> <engine> <folder> [<moment>]`."""
 
 import os
 import signal
@@ -23,7 +21,6 @@ MOMENTS: dict[str, tuple[Any, str, int]] = {  # at the end of which call of what
 
 
 def kill_after(owner: Any, name: str, count: int) -> None:
-    """Let this process kill itself at the end of a call."""
     whole: Callable[..., Any] = getattr(owner, name)
     calls = 0
 
@@ -39,7 +36,7 @@ def kill_after(owner: Any, name: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    folder, *moment = sys.argv[1:]
+    engine, folder, *moment = sys.argv[1:]
     for name in moment:
         kill_after(*MOMENTS[name])
-    list(Engine(jobs=2).run(log_start, [(number, Path(folder), 600.0) for number in range(9)]))
+    list(Engine(engine, jobs=2).run(log_start, [(number, Path(folder), 600.0) for number in range(9)]))

@@ -1,7 +1,5 @@
 """Bars in a terminal, a line now and then elsewhere."""
 
-from __future__ import annotations
-
 import sys
 
 import pytest

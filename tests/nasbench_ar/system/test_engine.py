@@ -1,7 +1,5 @@
 """Parallel work: nothing lost, nothing twice, whoever is killed."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import os
@@ -11,7 +9,6 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,7 @@ import pytest
 from nasbench_ar import ConfigError, EngineError
 from nasbench_ar.system.engine import Engine
 from nasbench_ar.system.tasks import Breaks
-from tests.dask_cluster import Cluster, scheduler
+from tests.dask_cluster import Cluster
 from tests.nasbench_ar.system.engine_tasks import (
     die,
     die_at_first,
@@ -33,15 +30,9 @@ from tests.nasbench_ar.system.engine_tasks import (
 )
 from tests.nasbench_ar.system.killed_command import MOMENTS
 from tests.open_files import open_files
+from tests.processes import wait_for
 
 TASKS = [(number,) for number in range(12)]
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A scheduler elsewhere, with two workers."""
-    with scheduler(tmp_path_factory.mktemp("cluster")) as running, running.workers(2):
-        yield running
 
 
 @pytest.fixture(params=["alone", "loky", "scheduler"])
@@ -67,8 +58,7 @@ def test_an_exception_keeps_its_class_and_message(engine: Engine) -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system has no masks of signals")
 @pytest.mark.parametrize("name", ["loky", "dask"])
-def test_workers_leave_interrupts_to_the_command(name: str) -> None:
-    """From their first moment: one that is interrupted while it loads would print a traceback."""
+def test_workers_leave_interrupts_to_the_command_from_their_first_moment(name: str) -> None:
     assert list(Engine(name, jobs=2).run(interrupt_oneself, TASKS[:2])) == [True, True]
 
 
@@ -197,28 +187,6 @@ def test_code_that_workers_do_not_have(cluster: Cluster, tmp_path: Path, monkeyp
         list(Engine("dask", dask=cluster.address).run(only_here.twice, TASKS))
 
 
-@pytest.mark.parametrize("name", ["loky", pytest.param("dask", marks=pytest.mark.slow)])
-def test_workers_end_with_a_killed_command(name: str, tmp_path: Path) -> None:
-    code = (
-        "from nasbench_ar.system.engine import Engine\n"
-        "from tests.nasbench_ar.system.engine_tasks import log_start\n"
-        "from pathlib import Path\n"
-        "if __name__ == '__main__':\n"
-        f"    list(Engine({name!r}, jobs=2).run(log_start, [(k, Path({str(tmp_path)!r}), 60.0) for k in range(9)]))\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 60
-    while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < until:
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    workers = [int(path.name.split("-")[2]) for path in tmp_path.iterdir()]
-    assert len(workers) == 2
-    while any(map(_is_alive, workers)) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert not any(map(_is_alive, workers))
-
-
 needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
 
 
@@ -235,7 +203,6 @@ class Command:
         )
 
     def others(self) -> list[int]:
-        """Living processes of the command besides itself."""
         return [process for process in map(int, filter(str.isdigit, os.listdir("/proc"))) if self._is_mine(process)]
 
     def _is_mine(self, process: int) -> bool:
@@ -246,21 +213,28 @@ class Command:
         return process != self.process.pid and self.mark.encode() in marks and _is_alive(process)
 
     def leaves_nobody(self, seconds: float = 60.0) -> bool:
-        """Whether all others end within some time after the command."""
         self.process.wait()
-        until = time.monotonic() + seconds
-        while (left := self.others()) and time.monotonic() < until:
-            time.sleep(0.1)
-        for process in left:
+        wait_for(lambda: not self.others(), seconds)
+        for process in (left := self.others()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         return not left
 
 
 @needs_proc
+@pytest.mark.parametrize("name", ["loky", pytest.param("dask", marks=pytest.mark.slow)])
+def test_workers_end_with_a_killed_command(name: str, tmp_path: Path) -> None:
+    command = Command(name, tmp_path)
+    wait_for(lambda: started(tmp_path) == 2)
+    assert len(command.others()) >= 2
+    command.process.kill()
+    assert command.leaves_nobody()
+
+
+@needs_proc
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_workers_end_with_a_command_that_is_killed_while_they_start(moment: str, tmp_path: Path) -> None:
-    command = Command(tmp_path, moment)
+    command = Command("loky", tmp_path, moment)
     assert command.process.wait(60) == -signal.SIGKILL
     assert command.leaves_nobody()
     assert not list(tmp_path.iterdir()) or moment == "a task is handed in"
@@ -274,17 +248,14 @@ def test_no_worker_is_left_after_any_of_24_kills(tmp_path: Path) -> None:
     for number in range(24):
         folder = tmp_path / str(number)
         folder.mkdir()
-        command = Command(folder)
-        until = time.monotonic() + 60
-        while not command.others() and time.monotonic() < until:
-            time.sleep(0.002)
+        command = Command("loky", folder)
+        wait_for(command.others)
         if number % 4 == 0:  # otherwise at any moment until then, or in the middle of a task
-            while not any(folder.iterdir()) and time.monotonic() < until:
-                time.sleep(0.01)
+            wait_for(lambda folder=folder: started(folder))
         time.sleep(chance.uniform(0.0, 3.0) if number % 4 != 1 else 0.0)
         command.process.kill()
         assert command.leaves_nobody(), f"kill {number}"
-        begun += bool(list(folder.iterdir()))
+        begun += bool(started(folder))
     print(f"24 kills, {begun} of them after the first task had begun")
     assert 6 <= begun < 24
 

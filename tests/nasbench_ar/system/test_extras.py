@@ -1,7 +1,5 @@
 """Optional libraries: what is said where one is missing."""
 
-from __future__ import annotations
-
 import sys
 import tomllib
 from pathlib import Path

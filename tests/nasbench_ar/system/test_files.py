@@ -1,7 +1,5 @@
 """Files of which the first stays, and what killed writers leave."""
 
-from __future__ import annotations
-
 import errno
 import os
 import time
@@ -22,6 +20,7 @@ from nasbench_ar.system.files import (
     write_first,
 )
 from nasbench_ar.system.process import Process
+from tests.nasbench_ar.conftest import FULL, partial_of_a_dead_process, raising
 
 
 def names(folder: Path) -> list[str]:
@@ -37,7 +36,7 @@ def test_the_first_stays(tmp_path: Path) -> None:
 
 def test_where_there_is_a_first_one_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_first(tmp_path / "f", b"first")
-    monkeypatch.setattr(Path, "open", refusing(errno.ENOSPC))
+    monkeypatch.setattr(Path, "open", raising(FULL))
     assert not write_first(tmp_path / "f", b"second")
 
 
@@ -74,18 +73,13 @@ def test_a_try_leaves_everything_as_it_was(tmp_path: Path) -> None:
     for wrong in (tmp_path, tmp_path / "nowhere/f", tmp_path / "f/g"):
         with pytest.raises(OSError, match=r"directory|Not a|No such"):
             try_writing(wrong)
-
-
-def refusing(code: int) -> Any:
-    def link(*arguments: Any) -> None:
-        raise OSError(code, os.strerror(code))
-
-    return link
+    with pytest.raises(FileNotFoundError):
+        write_first(tmp_path / "nowhere/f", b"")
 
 
 @pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK])
 def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    monkeypatch.setattr(os, "link", refusing(code))
+    monkeypatch.setattr(os, "link", raising(OSError(code, os.strerror(code))))
     assert write_first(tmp_path / "f", b"first")
     assert not write_first(tmp_path / "f", b"second")
     assert (tmp_path / "f").read_bytes() == b"first"
@@ -103,18 +97,12 @@ def test_a_success_that_is_reported_as_a_failure(tmp_path: Path, monkeypatch: py
     assert write_first(tmp_path / "f", b"mine")
 
 
-def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", refusing(errno.ENOSPC))
-    with pytest.raises(OSError, match="No space left"):
-        write_first(tmp_path / "f", b"first")
-    assert names(tmp_path) == []
-
-
-def test_on_a_full_disk_the_old_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_atomically(tmp_path / "f", b"old")
-    monkeypatch.setattr(os, "fsync", refusing(errno.ENOSPC))
-    with pytest.raises(OSError, match="No space left"):
-        write_atomically(tmp_path / "f", b"new")
+    monkeypatch.setattr(os, "fsync", raising(FULL))
+    for write, name in ((write_first, "g"), (write_atomically, "f")):
+        with pytest.raises(OSError, match="No space left"):
+            write(tmp_path / name, b"new")
     assert (tmp_path / "f").read_bytes() == b"old"
     assert names(tmp_path) == ["f"]
 
@@ -141,15 +129,10 @@ def test_devices_are_no_places_for_files(tmp_path: Path) -> None:
         assert not files._is_no_place_for_a_file(path)
 
 
-def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        write_first(tmp_path / "none/f", b"")
-
-
 def test_what_killed_writers_left_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine, dead, elsewhere, old = (partial_path(tmp_path / name) for name in ("mine", "dead", "elsewhere", "old"))
+    mine, elsewhere, old = (partial_path(tmp_path / name) for name in ("mine", "elsewhere", "old"))
     machine = Process.this().machine
-    dead = Path(str(dead).replace(f"-{os.getpid()}-", "-999999999-"))
+    dead = partial_of_a_dead_process(tmp_path / "dead")
     elsewhere, old = (Path(str(p).replace(machine, "0" * 12)) for p in (elsewhere, old))
     for path in (mine, dead, elsewhere, old, tmp_path / "entry.json", tmp_path / ".other.partial"):
         path.touch()
@@ -164,7 +147,7 @@ def test_what_killed_writers_left_is_swept(tmp_path: Path, monkeypatch: pytest.M
 
 def test_among_the_files_of_others_only_ones_own_are_swept(tmp_path: Path) -> None:
     past = time.time() - STALE_SECONDS - 10
-    dead = [Path(str(partial_path(tmp_path / n)).replace(f"-{os.getpid()}-", "-999999999-")) for n in ("a", "a.b", "b")]
+    dead = [partial_of_a_dead_process(tmp_path / name) for name in ("a", "a.b", "b")]
     for path in (*dead, tmp_path / ".a.partial", tmp_path / ".a.tex.partial"):
         path.touch()
         os.utime(path, (past, past))

@@ -1,7 +1,5 @@
 """Damaged files of a Dask scheduler, which tell where it listens."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

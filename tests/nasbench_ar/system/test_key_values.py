@@ -118,11 +118,10 @@ def test_a_value_as_a_word_gives_it_back(value: object) -> None:
     assert any_value("key", as_word(value)) == value
 
 
-@given(
-    st.recursive(
-        st.integers(0, 9) | st.sampled_from(["a", "b c"]), lambda x: st.lists(x) | st.dictionaries(st.just("k"), x)
-    )
-)
+LEAVES = st.integers(0, 9) | st.sampled_from(["a", "b c"])
+
+
+@given(st.recursive(LEAVES, lambda x: st.lists(x) | st.dictionaries(st.just("k"), x)))
 def test_brackets_are_those_of_yaml(value: object) -> None:
     text = yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("\n...\n").strip()
     assert any_value("key", text) == value
@@ -136,10 +135,7 @@ def test_brackets_are_those_of_yaml(value: object) -> None:
         (["--runs", "3"], "^'--runs': expected key=value"),
         (["=3"], "^'=3': expected key=value"),
         (["~runs"], "^'~runs': expected key=value"),
-        (
-            ["rums=3"],
-            "^unknown key 'rums'; did you mean runs[?] valid keys: runs, lr, name, .*inner.rates, inner.deep$",
-        ),
+        (["rums=3"], "^unknown key 'rums'; did you mean runs[?] valid keys: runs, lr, .*inner.rates, inner.deep$"),
         (["rates=3"], "did you mean inner.rates"),
         (["inner=3"], "^unknown key 'inner'"),
         (["+runs=3"], "^unknown key '[+]runs'"),
@@ -186,7 +182,7 @@ def test_a_few_keys() -> None:
     [
         *(
             (f"dpi={x}", f"^dpi='{x}': expected a whole number from 30 to 1200$")
-            for x in ("abc", "29", "1201", "", "3e2")
+            for x in ("z", "29", "1201", "", "3e2")
         ),
         ("share=-1", "^share='-1': expected a number from 0 to 1000000000$"),
         ("share=nan", "^share='nan': expected a number from"),

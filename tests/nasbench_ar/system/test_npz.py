@@ -1,7 +1,5 @@
 """Archives of arrays that are damaged, or made to do harm."""
 
-from __future__ import annotations
-
 import io
 import struct
 import tracemalloc
@@ -48,12 +46,6 @@ def test_all_that_savez_writes(path: Path) -> None:
         assert found[name].dtype == np.asarray(array).dtype
 
 
-def test_compressed_archives_are_refused_unread(path: Path) -> None:
-    np.savez_compressed(path, bomb=np.zeros(10**6))
-    with pytest.raises(ValueError, match=r"'bomb\.npy' is compressed"):
-        read_npz(path)
-
-
 @pytest.mark.parametrize(
     "content",
     [
@@ -89,14 +81,6 @@ def test_two_of_one_name(path: Path) -> None:
         read_npz(path)
 
 
-def _cut(content: bytes) -> bytes:
-    return content[:-30]
-
-
-def _wrong_checksum(content: bytes) -> bytes:
-    return content.replace(struct.pack("<d", 1.5), struct.pack("<d", 2.5))
-
-
 def _encrypted(content: bytes) -> bytes:
     start = content.index(b"PK\x01\x02")
     return content[: start + 8] + b"\x01" + content[start + 9 :]
@@ -113,11 +97,11 @@ def _overlapping(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_cut, "not a zip file"),
-        (_wrong_checksum, "Bad CRC"),
+        (lambda content: content[:-30], "not a zip file"),
+        (lambda content: content.replace(struct.pack("<d", 1.5), struct.pack("<d", 2.5)), "Bad CRC"),
         (_encrypted, "encrypted"),
         (_overlapping, "its members overlap"),
-        (lambda _: b"", "not a zip file"),
+        (lambda content: b"", "not a zip file"),
     ],
 )
 def test_damaged_archives(path: Path, damage: Callable[[bytes], bytes], message: str) -> None:

@@ -1,10 +1,5 @@
 """What `python -m` of a package alone tells, and what happens where a user's own folder has its name."""
 
-from __future__ import annotations
-
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,15 +8,7 @@ from nasbench_ar import ConfigError
 from nasbench_ar.system import packages
 from searchers import ALL_SEARCHERS
 from searchers.fidelity import FIDELITY_SEARCHERS
-
-ROOT = Path(__file__).parents[3]
-
-
-def python(*words: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    paths = {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": ""}
-    return subprocess.run(
-        [sys.executable, *words], capture_output=True, text=True, check=False, cwd=folder, env=os.environ | paths
-    )
+from tests.processes import ROOT, python
 
 
 @pytest.mark.parametrize("package", ["experiments", "datagen"])
@@ -47,21 +34,21 @@ def test_searchers_alone_lists_the_searchers(words: tuple[str, ...]) -> None:
 def test_a_hidden_package_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "searchers").mkdir()
     (tmp_path / "searchers/__init__.py").touch()
-    done = python("-m", "experiments.run", "--help", folder=tmp_path)
+    done = python("-m", "experiments.run", "--help", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error: {tmp_path / 'searchers'} hides the package searchers of this toolkit")
     assert len(done.stderr.splitlines()) == 1
-    assert "ConfigError" in python("-c", "import experiments", folder=tmp_path).stderr
-    assert python("-P", "-m", "experiments", folder=tmp_path).returncode == 0
+    assert "ConfigError" in python("-c", "import experiments", cwd=tmp_path).stderr
+    assert python("-P", "-m", "experiments", cwd=tmp_path).returncode == 0
 
 
 def test_what_cannot_say_so_itself_is_told_by_nasbench_ar(tmp_path: Path) -> None:
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments/__init__.py").touch()
-    done = python("-m", "nasbench_ar", folder=tmp_path)
+    done = python("-m", "nasbench_ar", cwd=tmp_path)
     assert done.returncode == 0
     assert f"{tmp_path / 'experiments'} hides the package experiments" in done.stdout
-    assert python("-P", "-m", "experiments", folder=tmp_path).returncode == 0
+    assert python("-P", "-m", "experiments", cwd=tmp_path).returncode == 0
     assert "hides" not in python("-m", "nasbench_ar").stdout
 
 

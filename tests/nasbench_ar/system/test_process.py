@@ -1,13 +1,10 @@
 """Which processes are known to be dead."""
 
-from __future__ import annotations
-
 import os
 import re
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +12,9 @@ import pytest
 
 from nasbench_ar.errors import EngineError
 from nasbench_ar.system.process import OPEN_FILES, Process, machine, require_open_files
+from tests.nasbench_ar.conftest import raising
 from tests.open_files import open_files
+from tests.processes import wait_for
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
 
@@ -37,9 +36,7 @@ def test_an_ended_process_is_dead_whether_or_not_its_parent_has_noticed() -> Non
     process = Process(machine(), child.pid)
     assert not process.surely_dead()
     child.kill()
-    until = time.monotonic() + 10
-    while not process.surely_dead() and time.monotonic() < until:
-        time.sleep(0.01)
+    wait_for(process.surely_dead, 10)
     assert process.surely_dead(), "killed, but still in the list of processes"
     child.wait()
     assert process.surely_dead()
@@ -83,7 +80,6 @@ def test_what_the_kernel_tells(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_names_of_other_encodings_do_no_harm() -> None:
-    """A program may call itself anything, in bytes that are no UTF-8."""
     name = (
         "import ctypes, sys; ctypes.CDLL(None).prctl(15, b'\\xff) Z (', 0, 0, 0); print(flush=True); sys.stdin.read()"
     )
@@ -97,18 +93,12 @@ def test_names_of_other_encodings_do_no_harm() -> None:
 
 
 def test_nothing_is_known_of_processes_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    def not_ours(pid: int, number: int) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(os, "kill", not_ours)
+    monkeypatch.setattr(os, "kill", raising(PermissionError()))
     assert not Process.this().surely_dead()
 
 
 def test_nothing_is_known_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path, **_: object) -> str:
-        raise FileNotFoundError(path)
-
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "read_text", raising(FileNotFoundError()))
     this = Process.this()
     assert this.started is None
     assert not this.surely_dead()

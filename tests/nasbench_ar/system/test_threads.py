@@ -1,15 +1,10 @@
 """Threads of linear algebra."""
 
-from __future__ import annotations
-
-import os
-import subprocess
-import sys
-
 import numpy as np
 from threadpoolctl import threadpool_info
 
 from nasbench_ar.system import threads
+from tests.processes import python
 
 
 def test_one_thread_inside_and_as_before_outside() -> None:
@@ -38,6 +33,5 @@ def test_libraries_that_are_loaded_later() -> None:
         "with single_threaded():\n"
         "    assert used() == {1}, used()\n"
     )
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    done = python("-c", code, OPENBLAS_NUM_THREADS="2", OMP_NUM_THREADS="2")
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,5 @@
 """What is written down of the code that made a result."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import platform
 import subprocess

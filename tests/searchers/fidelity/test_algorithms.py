@@ -1,26 +1,25 @@
 """Promotions worked by hand: successive halving, Hyperband and ASHA."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
 import pytest
 
 from nasbench_ar import Architecture, SearchError, SearchSpace
-from searchers.fidelity import Asha, FidelitySearcher, Hyperband, RandomFull, SuccessiveHalving
+from searchers.fidelity import Asha, FidelitySearcher, Hyperband, RandomFull, SuccessiveHalving, Training
 from searchers.fidelity.testing import SMALL, TINY, climbing
 
 FOUR = SearchSpace(depth_choices=(1, 2), width_choices=(1, 2), stages=1)
 
 
-def told(searcher: FidelitySearcher, scores: dict[Architecture, float]) -> Architecture:
-    """Ask, and tell a flat curve; new architectures get the next score."""
-    proposed = searcher.ask()
-    assert proposed is not None
-    score = scores[proposed.architecture]
-    searcher.tell(*proposed, np.full(proposed.epoch + 1, score))
-    return proposed.architecture
+def trained(searcher: FidelitySearcher, count: int) -> list[Training]:
+    """Ask, and tell a climbing curve."""
+    found = []
+    for _ in range(count):
+        found.append(proposed := searcher.ask())
+        assert proposed
+        searcher.tell(*proposed, climbing(*proposed))
+    return found  # type: ignore[return-value]
 
 
 def test_random_search_trains_to_the_end_and_never_twice() -> None:
@@ -68,23 +67,12 @@ def test_the_last_value_decides_not_the_best() -> None:
 
 def test_a_bracket_of_the_last_few() -> None:
     searcher = SuccessiveHalving(FOUR, 0, 9)  # would start with nine
-    for _ in range(4):
-        proposed = searcher.ask()
-        assert proposed
-        searcher.tell(*proposed, climbing(*proposed))
-    promoted = searcher.ask()
-    assert promoted
-    assert promoted.epoch == 2
+    assert trained(searcher, 5)[-1].epoch == 2
 
 
 def test_hyperbands_brackets_follow_each_other() -> None:
     searcher = Hyperband(SMALL, 0, 9)
-    epochs = []
-    while len(epochs) < 24:
-        proposed = searcher.ask()
-        assert proposed
-        epochs.append(proposed.epoch + 1)
-        searcher.tell(*proposed, climbing(*proposed))
+    epochs = [training.epoch + 1 for training in trained(searcher, 24)]
     assert epochs == [1] * 9 + [3] * 3 + [9] + [3] * 5 + [9] + [9] * 3 + [1, 1]
 
 

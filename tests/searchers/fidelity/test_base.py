@@ -1,7 +1,5 @@
 """The face of multi-fidelity searchers: what is proposed, told and refused."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

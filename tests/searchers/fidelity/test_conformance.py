@@ -1,7 +1,5 @@
 """Every multi-fidelity searcher against the conformance kit; and the kit against bad searchers."""
 
-from __future__ import annotations
-
 import random
 
 import pytest
@@ -9,65 +7,34 @@ import pytest
 from searchers.fidelity import Asha, FidelitySearcher, Hyperband, RandomFull, SuccessiveHalving, Training
 from searchers.fidelity.testing import FidelityConformance, check_fidelity_searcher
 from searchers.testing import check_all
+from tests.searchers.problems import suite
 
-
-class TestRandomFull(FidelityConformance):
-    searcher = RandomFull
-    rank_based = synchronous = True
-
-
-class TestSuccessiveHalving(FidelityConformance):
-    searcher = SuccessiveHalving
-    rank_based = synchronous = True
-
-
-class TestSuccessiveHalvingMany(FidelityConformance):
-    searcher = SuccessiveHalving
-    arguments = {"configurations": 30, "eta": 4}
-    rank_based = synchronous = True
-
-
-class TestHyperband(FidelityConformance):
-    searcher = Hyperband
-    arguments = {"eta": 2}
-    rank_based = synchronous = True
-
-
-class TestAsha(FidelityConformance):
-    searcher = Asha
-    rank_based = True
-
-
-class TestAshaHalves(FidelityConformance):
-    searcher = Asha
-    arguments = {"eta": 2}
-    rank_based = True
+TestRandomFull = suite(FidelityConformance, RandomFull, {}, "rank_based", "synchronous")
+TestSuccessiveHalving = suite(FidelityConformance, SuccessiveHalving, {}, "rank_based", "synchronous")
+TestSuccessiveHalvingMany = suite(
+    FidelityConformance, SuccessiveHalving, {"configurations": 30, "eta": 4}, "rank_based", "synchronous"
+)
+TestHyperband = suite(FidelityConformance, Hyperband, {"eta": 2}, "rank_based", "synchronous")
+TestAsha = suite(FidelityConformance, Asha, {}, "rank_based")
+TestAshaHalves = suite(FidelityConformance, Asha, {"eta": 2}, "rank_based")
 
 
 class Waiting(FidelitySearcher):
-    """Waits for ever."""
-
     def _ask(self) -> Training | None:
         return None
 
 
 class Repeating(FidelitySearcher):
-    """Trains one architecture again and again."""
-
     def _ask(self) -> Training:
         return Training(self.space.from_index(int(self.space.member_indices[0])), 0)
 
 
 class TooFar(FidelitySearcher):
-    """Asks for an epoch that no training has."""
-
     def _ask(self) -> Training:
         return Training(self.sample_unseen(), self.epochs)
 
 
 class Global(FidelitySearcher):
-    """Draws from the global generator."""
-
     def _ask(self) -> Training:
         self.sample_unseen()
         unseen = [a for a in self.space if not self.known_epochs(a)]
@@ -75,8 +42,6 @@ class Global(FidelitySearcher):
 
 
 class Careless(FidelitySearcher):
-    """Asks again for what is being trained."""
-
     def _ask(self) -> Training:
         if self.pending:
             return Training(next(iter(self.pending)), 0)

@@ -4,8 +4,6 @@ A searcher that is added to the registry is tested here without another line; ex
 are named with the reason.
 """
 
-from __future__ import annotations
-
 import random
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Bracket arithmetic against hand-worked tables of the papers' formulas."""
 
-from __future__ import annotations
-
 import doctest
 
 import pytest
