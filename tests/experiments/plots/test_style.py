@@ -14,6 +14,8 @@ from experiments.plots.style import PAGE, panels, plain_text, scaled
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+pytestmark = pytest.mark.usefixtures("real_pictures")
+
 
 @in_print_style
 def draw(numbers: Numbers) -> Figure:

@@ -78,8 +78,8 @@ def test_only_repeats_in_a_row_stop_a_run(table: Table, monkeypatch: pytest.Monk
         assert (run.ended, run.repeats) == ("", 4 * 39)
 
 
-def test_a_run_reports_what_it_has_queried(table: Table) -> None:
-    with pytest.raises(SearchError, match="Dreamer reports .*, which it never queried"):
+def test_a_run_recommends_what_it_has_queried(table: Table) -> None:
+    with pytest.raises(SearchError, match="Dreamer recommends .*, which it never queried"):
         run_once(race(table, searcher=f"{__name__}.Dreamer"), 0)
 
 
