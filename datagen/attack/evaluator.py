@@ -18,18 +18,12 @@ from datagen.hardware import release_memory
 from datagen.images.splits import Split
 from datagen.network.classifier import Classifier
 from datagen.network.model import as_unit_floats
+from datagen.out_of_memory import is_out_of_memory
 from datagen.seeds import generator
-from nasbench_ar.errors import TrainingError
+from nasbench_ar.errors import TrainingError, one_line
 
 Say = Callable[[str], None]
 T = TypeVar("T")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device, or the machine, has no memory left."""
-    return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "allocate memory" in str(error)
-    )
 
 
 class Batches:
@@ -47,10 +41,13 @@ class Batches:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
+                why = one_line(error)
                 if self.size == 1:
-                    raise TrainingError("out of memory with a single image; use another device") from error
-            self._say(f"out of memory; evaluation goes on with batches of {self.size // 2} instead of {self.size}")
-            self.size //= 2
+                    raise TrainingError(f"out of memory with a single image; use another device ({why})") from error
+            # Here the error is gone, and with it the frames that hold the tensors of the failed batch.
+            half = self.size // 2
+            self._say(f"out of memory; evaluation goes on with batches of {half} instead of {self.size} ({why})")
+            self.size = half
             release_memory()
 
     def map(self, n: int, work: Callable[[slice], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:

@@ -24,15 +24,16 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from datagen.attack.attacks import training_attack
-from datagen.attack.evaluator import Batches, is_out_of_memory, validate
+from datagen.attack.evaluator import Batches, validate
 from datagen.config import RunConfig, TrainConfig
 from datagen.images.augment import crop_and_flip
 from datagen.images.splits import Dataset
 from datagen.network.classifier import Classifier
 from datagen.network.model import as_unit_floats
+from datagen.out_of_memory import is_out_of_memory
 from datagen.seeds import generator
 from datagen.training.checkpoint import load_checkpoint, save_checkpoint
-from nasbench_ar.errors import ResultsError, TrainingError
+from nasbench_ar.errors import ResultsError, TrainingError, one_line
 from nasbench_ar.metrics import CURVES
 
 LAST = "last.pt"
@@ -194,7 +195,8 @@ def train(
                 raise
             raise TrainingError(
                 f"out of memory in training with train.batch={plan.batch}, which is part of the protocol and is not "
-                "changed silently: use a device with more memory, or another train.batch in another store"
+                "changed silently: use a device with more memory, or another train.batch in another store "
+                f"({one_line(error)})"
             ) from error
         training_seconds = time.perf_counter() - epoch_began
         found = {"train_loss": loss_sum.item() / steps, "train_acc": 100 * correct.item() / (steps * plan.batch)}

@@ -148,9 +148,14 @@ def _with_claim(order: Order, generator: Generator, claim: Claim, outcome: funct
         _release_memory()
         return outcome(FAILED, text=str(error), attempts=past.attempts)
     except Exception as error:
-        if not isinstance(error, LeaseLostError | StoppedError):
-            store.record_failure(past.failed(f"{type(error).__name__}: {error}", str(generator.device)))
-        raise
+        if isinstance(error, LeaseLostError | StoppedError):
+            raise
+        past = past.failed(f"{type(error).__name__}: {error}", str(generator.device))
+        store.record_failure(past)
+        if not _is_out_of_memory(error):
+            raise
+        _release_memory()
+        return outcome(FAILED, text=past.last_error, attempts=past.attempts)
     if not kept:
         note(f"{title}: another worker's result is there already; it is kept, this one is dropped")
         return outcome(THERE)
@@ -195,6 +200,12 @@ def _generator(order: Order, *, on_device: bool) -> Generator:
         _ready.clear()
         _ready[wanted] = generator
     return _ready[wanted]
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    from datagen.out_of_memory import is_out_of_memory
+
+    return is_out_of_memory(error)
 
 
 def _release_memory() -> None:

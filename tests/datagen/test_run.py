@@ -151,6 +151,17 @@ def failing(
     monkeypatch.setattr(pipeline, where, broken)
 
 
+def test_no_room_for_the_network_is_a_failure_and_the_others_go_on(
+    words: list[str], tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, Architecture(1, 1, 1, 2), RuntimeError("CUDA error: out of memory\nand advice"))
+    code, out, _ = command(*words, "archs=1-1-1-1,1-1-1-2")
+    assert code == 1
+    assert "1 of 2 trainings have an entry" in out
+    assert "failed: 1-1-1-2: RuntimeError: CUDA error: out of memory" in out
+    assert EntryStore(tmp_path / "store").failures()["1-1-1-2-seed0"].attempts == 1
+
+
 def test_a_failure_is_recorded_and_the_others_go_on(
     words: list[str], tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
