@@ -158,7 +158,8 @@ def report(task: Task, config: RunConfig, own: dict[str, Any]) -> dict[str, Any]
     }
     if left.any():
         out["estimate"]["gpu_days_each"] = _spread((train + test)[left] / SECONDS_A_DAY)
-        jobs = Jobs(train[left] / task.load.epochs, test[left], task.load.epochs, own["checkpoint_epochs"])
+        shares = tuple(passes / task.load.test_passes for passes in task.load.attack_passes.values())
+        jobs = Jobs(train[left] / task.load.epochs, test[left], task.load.epochs, own["checkpoint_epochs"], shares)
         out["schedule"] = describe_schedule(jobs, own, config.seed)
     return out
 

@@ -4,8 +4,8 @@
     python -m datagen.run archs=1-100 profile=digits store=entries jobs=4
     python -m datagen.run --help
 
-Stop it at any time: the same command goes on from the last finished epoch.  Any number
-of commands, on any machines, may work on one store at the same time.
+Stop it at any time: the same command goes on from the last finished epoch or attack.
+Any number of commands, on any machines, may work on one store at the same time.
 
 Exit codes: 0 when everything asked for has an entry; 1 when a training failed (the
 others are done, and the reason is in the store); 2 for anything the user can mend, one
@@ -15,6 +15,7 @@ SIGUSR1; 130 when interrupted, 143 when terminated.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 import uuid
@@ -88,8 +89,8 @@ def run(config: RunConfig) -> int:
         config = replace(config, store=str(Path(config.store).absolute()))
     store = EntryStore(config.store, config.lease)
     command = uuid.uuid4().hex
-    deadline = None if config.hours is None else time.time() + 3600 * config.hours
-    order = Order(config, command, Stop(deadline, store.claims.folder / f".{command}.stop"))
+    hours = math.inf if config.hours is None else config.hours
+    order = Order(config, command, Stop(store.claims.folder / f".{command}.stop", time.time(), hours))
     with asking_on_signal(order.stop):
         # Workers of a scheduler know their own devices and data; workers of this machine are like this process.
         (found,) = engine.run(worker.survey, [(order,)]) if config.dask else [worker.survey(order)]
@@ -194,7 +195,7 @@ def usage() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    kept = "the same command goes on from the last finished epoch"
+    kept = "the same command goes on from the last finished epoch or attack"
     return run_command(_run_words, arguments, kept=kept)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,6 +24,13 @@ from nasbench_ar.errors import TrainingError, one_line
 
 Say = Callable[[str], None]
 T = TypeVar("T")
+Found = dict[str, Any]  # plain data and tensors on the CPU
+Keep = Callable[[str, Callable[[], Found]], Found]  # of an attack's name and the attack: what it finds, or found before
+
+
+def at_once(name: str, attack: Callable[[], Found]) -> Found:
+    """The `Keep` that keeps nothing."""
+    return attack()
 
 
 class Batches:
@@ -95,11 +102,11 @@ class Outcome:
 
 
 class Evaluator:
-    """Measures one network on one split; `logits`, (n, classes) float32 of the clean images, are computed once."""
+    """Measures one network on one split; `logits`, (n, classes) float32 of clean images, are computed unless given."""
 
-    def __init__(self, classifier: Classifier, split: Split, batches: Batches) -> None:
+    def __init__(self, classifier: Classifier, split: Split, batches: Batches, logits: Tensor | None = None) -> None:
         self.classifier, self.split, self.batches = classifier, split, batches
-        self.logits = self._logits(split.images)
+        self.logits = self._logits(split.images) if logits is None else logits
 
     def predict(self, images: Tensor) -> Tensor:
         """(n, classes) logits in evaluation mode; images uint8 or in [0, 1]."""

@@ -31,7 +31,8 @@ from datagen.network.model import build_network
 from datagen.store.entry import Entry
 from datagen.store.failures import Failure, utc_time
 from datagen.store.folder import EntryStore
-from datagen.store.identity import content_hash, protocol, training_identity
+from datagen.store.identity import content_hash, identity_of_test, protocol, training_identity
+from datagen.training.finished_attacks import FinishedAttacks
 from datagen.training.train import MixedCheckpointsError, Training, Watch, discard, load_best, train
 from nasbench_ar import Architecture, SearchSpace
 from nasbench_ar.errors import TrainingError
@@ -111,11 +112,19 @@ class Generator:
         config = replace(self.config, seed=seed, seeds="")
         batches = Batches(config.batch, say)
         reset_peak_memory(self.device)
-        training, network = self._trained(architecture, config, batches, say, watch)
-        began = time.perf_counter()
+        watch = watch or Watch()
+        training, best = self._trained(architecture, config, batches, say, watch)
         classifier = self.classifier(architecture, seed, purpose="attack")
-        classifier.network.load_state_dict(network)
-        found = assess(classifier, self.dataset, config.attack, batches, seed=seed, say=say)
+        classifier.network.load_state_dict(best["network"])
+        attacks = FinishedAttacks(
+            self.store.work_folder(architecture, seed),
+            identity_of_test(self.protocol, self.facts, seed, best["digest"], config.batch),
+            training_seconds=training.seconds,
+            batches=batches,
+            watch=watch,
+            say=say,
+        )
+        found = assess(classifier, self.dataset, config.attack, batches, seed=seed, say=say, keep=attacks.keep)
         if wrong := [name for name, value in found.metrics.items() if not math.isfinite(value)]:
             raise TrainingError(f"the test of the best epoch is not finite: {', '.join(wrong)}")
         past = past or Failure(str(architecture), seed)
@@ -143,7 +152,7 @@ class Generator:
                 "attempts": past.attempts + 1,
                 "interruptions": past.interruptions,
                 "train_seconds": training.seconds,
-                "test_seconds": time.perf_counter() - began,
+                "test_seconds": sum(attacks.seconds.values()),
                 "peak_memory_mib": peak_memory_mib(self.device),
                 "evaluation_batch": batches.size,
                 "autoattack_warnings": found.warnings,
@@ -154,9 +163,9 @@ class Generator:
         )
 
     def _trained(
-        self, architecture: Architecture, config: RunConfig, batches: Batches, say: Say, watch: Watch | None
+        self, architecture: Architecture, config: RunConfig, batches: Batches, say: Say, watch: Watch
     ) -> tuple[Training, dict[str, Any]]:
-        """The finished training and the network of its best epoch."""
+        """The finished training and the checkpoint of its best epoch."""
         folder = self.store.work_folder(architecture, config.seed)
         identity = training_identity(self.protocol, self.facts, architecture, config.seed)
         for last_try in (False, True):

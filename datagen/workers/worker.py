@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from datagen.config import RunConfig
+from datagen.planning.workload import Workload, images_of_dataset, workload
 from datagen.store.claims import Claim, Holder, LeaseLostError
 from datagen.store.folder import EntryStore, training_key
 from datagen.workers.stopping import Stop, StoppedError, asking_on_signal
@@ -34,7 +35,7 @@ DONE, THERE, HELD, FAILED, EXHAUSTED, STOPPED, UNWRITABLE = (
     "stopped",  # at a checkpoint, as asked for
     "unwritable",  # the disk is full, or the like
 )
-TEST_SHARE = 0.25  # of the training's time; in the paper the tests took 2.9 GPU-days to 13.1 of training
+TEST_SLOWDOWN = 1.75  # a pass of the paper's tests took so much longer than one of its trainings
 _ready: dict[tuple[str, bool], Generator] = {}  # of the command at hand, with its images on the device or not yet
 _one_at_a_time = threading.Lock()  # a Dask worker may have several threads, but settings of PyTorch are global
 
@@ -167,24 +168,41 @@ def _with_claim(order: Order, generator: Generator, claim: Claim, outcome: funct
 def _watch(order: Order, generator: Generator, claim: Claim, outcome: functools.partial[Outcome]) -> Watch:
     from datagen.training.train import Watch
 
-    store, epochs = generator.store, order.config.train.epochs
+    store, config = generator.store, order.config
     architecture, seed = outcome.keywords["architecture"], outcome.keywords["seed"]
+    settings = generator.protocol
+    load = workload(settings["train"], settings["attack"], images_of_dataset(generator.dataset), config.batch)
+
+    def stop(ahead: float) -> None:
+        if reason := order.stop.reason(ahead):
+            raise StoppedError(reason)
 
     class Guard(Watch):
         """Writes while the claim is held, and ends at a checkpoint when asked to."""
+
+        def before_epoch(self, seconds: float) -> None:
+            stop(seconds)
 
         def before_saving(self) -> None:
             claim.check()
             if store.entry_path(architecture, seed).exists():
                 raise LeaseLostError("another worker has stored its result")
 
-        def after_epoch(self, epoch: int, seconds: float) -> None:
-            store.record_progress(architecture, seed, epoch, epochs)
-            ahead = TEST_SHARE * epochs * seconds if epoch + 1 == epochs else seconds
-            if reason := order.stop.reason(ahead):
-                raise StoppedError(reason)
+        def after_epoch(self, epoch: int) -> None:
+            store.record_progress(architecture, seed, epoch, load.epochs)
+
+        def before_attack(self, name: str, training_seconds: float, finished: dict[str, float]) -> None:
+            stop(load.attack_passes[name] * seconds_a_pass(load, training_seconds, finished))
 
     return Guard()
+
+
+def seconds_a_pass(load: Workload, training_seconds: float, finished: dict[str, float]) -> float:
+    """Of a test, by its longer finished attacks or else by the training."""
+    longer = [name for name in finished if name not in ("clean", "fgsm")]
+    if passes := sum(load.attack_passes[name] for name in longer):
+        return sum(finished[name] for name in longer) / passes
+    return TEST_SLOWDOWN * training_seconds / load.train_passes
 
 
 def _generator(order: Order, *, on_device: bool) -> Generator:

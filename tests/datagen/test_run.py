@@ -325,7 +325,7 @@ def test_an_interrupt_says_how_to_go_on(words: list[str], command: Command, monk
     monkeypatch.setattr(pipeline, "train", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
     code, _, err = command(*words)
     assert code == 130
-    assert "the same command goes on from the last finished epoch" in err
+    assert "the same command goes on from the last finished epoch or attack" in err
 
 
 def test_help(command: Command) -> None:
