@@ -154,6 +154,7 @@ class RunConfig:
         engine: loky or dask; what starts the workers.
         dask: address or file of a scheduler whose workers are used instead of jobs; null starts them here.
         share: begin a training only when the GPU has room for it, so that several commands or jobs may share one.
+        overhead_gb: GPU memory that a training takes beside its tensors, for share; assumed, not measured.
         lease: seconds without a sign of life after which a worker has lost its training to others.
         attempts: how often a training may fail, over all commands, before it is left out.
         retry: try those again that failed that often.
@@ -179,6 +180,7 @@ class RunConfig:
     engine: str = "loky"
     dask: str | None = None
     share: bool = False
+    overhead_gb: float = 2.0
     lease: float = 300.0
     attempts: int = 3
     retry: bool = False
@@ -209,6 +211,7 @@ class RunConfig:
         for key in KEYS:
             if isinstance(self[key], float):
                 _require(key, self[key], "a finite number", math.isfinite(self[key]))
+        _require("overhead_gb", self.overhead_gb, "a number of gigabytes from 0 to 1000", 0 <= self.overhead_gb <= 1000)
         _require("lease", self.lease, "a number of seconds above 0", self.lease > 0)
         _require("hours", self.hours, "null or a number above 0", self.hours is None or self.hours > 0)
         at_least = {

@@ -8,6 +8,11 @@ lock (`flock`, which the system releases when a process dies), and drop tickets 
 processes.  A training that does not fit waits in the order of arrival, so that small
 trainings cannot overtake a large one for ever.
 
+A process reserves before it touches the card.  Its CUDA context stays there until it ends,
+so that after a training the process keeps an idle ticket of the assumed overhead, which its
+next training takes over.  The first in the queue goes in when only idle tickets are in its
+way: otherwise processes that wait could keep each other out for ever.
+
 A training that needs more than the whole card waits until it has the card alone and then
 tries, since estimates err.  The ledger knows only the trainings of one user on one machine.
 """
@@ -27,7 +32,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datagen.planning.memory import MemorySettings, estimate_memory
+from datagen.planning.memory import MemorySettings, estimate_memory, gigabytes
 from nasbench_ar.errors import ResultsError, one_line
 from nasbench_ar.system import checked_json as checked
 from nasbench_ar.system.files import write_atomically
@@ -49,12 +54,13 @@ POLL_SECONDS = 2.0
 
 @dataclass
 class Ticket:
-    """One training that holds `bytes` of a card, or waits for them behind all that hold."""
+    """One training that holds `bytes` of a card, or waits for them; idle: a process without one holds its context."""
 
     token: str
     owner: Process
     bytes: int
     held: bool = False
+    idle: bool = False
 
 
 def share_card(
@@ -71,10 +77,11 @@ def share_card(
         test_precision=protocol["attack"]["precision"],
         images=len(dataset.train) + len(dataset.val) + len(dataset.test),
         test_images=len(dataset.test),
+        overhead=gigabytes(config.overhead_gb),
     )
     space = generator.space
     need = int(estimate_memory(space, space.indices([architecture]), settings).total[0])
-    return reserve(card[0], need, card[1], say, check=check)
+    return reserve(card[0], need, card[1], say, context_bytes=settings.overhead, check=check)
 
 
 @contextmanager
@@ -84,9 +91,13 @@ def reserve(
     capacity_bytes: int,
     say: Callable[[str], None],
     *,
+    context_bytes: int = 0,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
-    """Wait for a part of a card's memory and hold it; `check` is called while waiting and may raise."""
+    """Wait for a part of a card's memory and hold it; `check` is called while waiting and may raise.
+
+    `context_bytes` of it stay with this process until it ends.
+    """
     if fcntl is None:
         say("this system has no file locks (flock), so that share=true has no effect")
         yield
@@ -95,11 +106,13 @@ def reserve(
         say(f"needs about {_gb(need_bytes)} of {_gb(capacity_bytes)} on {card}; it is tried alone there")
     path = ledger_path(card)
     ticket = Ticket(uuid.uuid4().hex, Process.this(), min(need_bytes, capacity_bytes))
+    held = False
     try:
         with _locked(path) as tickets:
+            ahead = sum(not other.idle for other in tickets)
             tickets.append(ticket)
             _admit(tickets, capacity_bytes)
-            held, ahead = ticket.held, len(tickets) - 1
+            held = ticket.held
         if not held:
             say(f"waits for {_gb(ticket.bytes)} on {card}, behind {ahead} others")
         while not held:
@@ -112,16 +125,20 @@ def reserve(
     finally:
         with _locked(path) as tickets:
             tickets[:] = [other for other in tickets if other.token != ticket.token]
+            if held and context_bytes:
+                tickets.insert(0, Ticket(ticket.token, ticket.owner, context_bytes, held=True, idle=True))
 
 
 def _admit(tickets: list[Ticket], capacity: int) -> None:
     """First come, first served: small trainings must not starve a large one."""
-    taken = 0
-    for ticket in tickets:
-        taken += ticket.bytes
-        if taken > capacity:
-            return
-        ticket.held = True
+    for ticket in list(tickets):
+        if not ticket.held:
+            own = [other for other in tickets if other.idle and other.owner == ticket.owner]
+            others = [other for other in tickets if other.held and other not in own]
+            if ticket.bytes + sum(other.bytes for other in others) > capacity and not all(o.idle for o in others):
+                return
+            ticket.held = True
+            tickets[:] = [other for other in tickets if other not in own]
 
 
 def ledger_path(card: str) -> Path:
@@ -172,6 +189,7 @@ def _ticket(content: Any) -> Ticket:
         owner=checked.process(content["owner"]),
         bytes=checked.count(content["bytes"]),
         held=checked.truth(content["held"]),
+        idle=checked.truth(content["idle"]),
     )
 
 

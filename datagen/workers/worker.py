@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from datagen.store.claims import Claim, Holder, LeaseLostError
 from datagen.store.folder import EntryStore, training_key
 from datagen.workers.stopping import Stop, StoppedError, asking_on_signal
 from nasbench_ar import Architecture, SearchSpace
-from nasbench_ar.errors import ResultsError, TrainingError, WriteError
+from nasbench_ar.errors import ResultsError, TrainingError, WriteError, one_line
 
 if TYPE_CHECKING:
     from datagen.training.pipeline import Generator
@@ -36,7 +37,7 @@ DONE, THERE, HELD, FAILED, EXHAUSTED, STOPPED, UNWRITABLE = (
     "unwritable",  # the disk is full, or the like
 )
 TEST_SLOWDOWN = 1.75  # a pass of the paper's tests took so much longer than one of its trainings
-_ready: dict[tuple[str, bool], Generator] = {}  # of the command at hand, with its images on the device or not yet
+_ready: dict[str, Generator] = {}  # of the command at hand
 _one_at_a_time = threading.Lock()  # a Dask worker may have several threads, but settings of PyTorch are global
 
 
@@ -74,7 +75,7 @@ class Outcome:
 def survey(order: Order) -> Survey:
     """Check a configuration where the work will be done; writes nothing."""
     with _one_at_a_time:
-        generator = _generator(order, on_device=False)
+        generator = _generator(order)
     return Survey(generator.space, generator.protocol, generator.facts, generator.describe())
 
 
@@ -87,24 +88,45 @@ def attempt(order: Order, architecture: Architecture, seed: int, title: str) -> 
             return outcome(THERE)
         if reason := order.stop.reason():
             return outcome(STOPPED, text=reason)
-        generator = _generator(order, on_device=True)
-        key, device = training_key(architecture, seed), str(generator.device)
-        try:
+        generator = _generator(order)
+        generator.claim()
+
+        def on_card() -> Outcome:
             with _part_of_the_card(order, generator, architecture, title):  # before the claim: it may take hours
-                claim = store.claims.take(key, device=device, command=order.command)
-                if isinstance(claim, Holder):
-                    return outcome(HELD, text=str(claim), attempts=store.failure(architecture, seed).attempts)
-                with claim:
-                    return _with_claim(order, generator, claim, outcome)
-        except LeaseLostError as error:
-            note(f"{title}: {error}; it is left to the other worker")
-            return outcome(HELD, text=str(error), attempts=store.failure(architecture, seed).attempts)
-        except StoppedError as error:
-            return outcome(STOPPED, text=str(error))
-        except WriteError as error:
-            return outcome(UNWRITABLE, text=str(error))
-        except ResultsError as error:  # of its failure file: nothing of it may be overwritten
-            return outcome(FAILED, text=str(error))
+                found = _ended(lambda: _claimed(order, generator.on_device(), outcome), store, outcome)
+                _release_memory()  # before others get this part; errors, whose frames hold tensors, are gone by now
+            return found
+
+        return _ended(on_card, store, outcome)
+
+
+def _claimed(order: Order, generator: Generator, outcome: functools.partial[Outcome]) -> Outcome:
+    store, training = generator.store, (outcome.keywords["architecture"], outcome.keywords["seed"])
+    claim = store.claims.take(training_key(*training), device=str(generator.device), command=order.command)
+    if isinstance(claim, Holder):
+        return outcome(HELD, text=str(claim), attempts=store.failure(*training).attempts)
+    with claim:
+        return _with_claim(order, generator, claim, outcome)
+
+
+def _ended(work: Callable[[], Outcome], store: EntryStore, outcome: functools.partial[Outcome]) -> Outcome:
+    """The outcome of some work, also where an error ended it that concerns this training alone."""
+    architecture, seed, title = (outcome.keywords[name] for name in ("architecture", "seed", "title"))
+    try:
+        return work()
+    except LeaseLostError as error:
+        note(f"{title}: {error}; it is left to the other worker")
+        return outcome(HELD, text=str(error), attempts=store.failure(architecture, seed).attempts)
+    except StoppedError as error:
+        return outcome(STOPPED, text=str(error))
+    except WriteError as error:
+        return outcome(UNWRITABLE, text=str(error))
+    except ResultsError as error:  # of its failure file, which must not be overwritten, or of the account of the GPU
+        return outcome(FAILED, text=str(error))
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        return outcome(FAILED, text=f"{type(error).__name__}: {one_line(error)}")
 
 
 def _part_of_the_card(
@@ -146,17 +168,11 @@ def _with_claim(order: Order, generator: Generator, claim: Claim, outcome: funct
         claim.check()
         past = past.failed(str(error), str(generator.device))
         store.record_failure(past)
-        _release_memory()
         return outcome(FAILED, text=str(error), attempts=past.attempts)
     except Exception as error:
-        if isinstance(error, LeaseLostError | StoppedError):
-            raise
-        past = past.failed(f"{type(error).__name__}: {error}", str(generator.device))
-        store.record_failure(past)
-        if not _is_out_of_memory(error):
-            raise
-        _release_memory()
-        return outcome(FAILED, text=past.last_error, attempts=past.attempts)
+        if not isinstance(error, LeaseLostError | StoppedError):
+            store.record_failure(past.failed(f"{type(error).__name__}: {error}", str(generator.device)))
+        raise
     if not kept:
         note(f"{title}: another worker's result is there already; it is kept, this one is dropped")
         return outcome(THERE)
@@ -205,19 +221,15 @@ def seconds_a_pass(load: Workload, training_seconds: float, finished: dict[str, 
     return TEST_SLOWDOWN * training_seconds / load.train_passes
 
 
-def _generator(order: Order, *, on_device: bool) -> Generator:
-    """Cached per process and command; only a worker needs the device."""
+def _generator(order: Order) -> Generator:
+    """Cached per process and command, with its images on the processor."""
     from datagen.training.pipeline import Generator
 
-    wanted = order.command, on_device
-    if wanted not in _ready:
-        generator = _ready.pop((order.command, False), None) or Generator.prepare(order.config)
-        if on_device:
-            generator.claim()
-            generator = generator.on_device()
+    if order.command not in _ready:
+        generator = Generator.prepare(order.config)
         _ready.clear()
-        _ready[wanted] = generator
-    return _ready[wanted]
+        _ready[order.command] = generator
+    return _ready[order.command]
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -11,18 +11,22 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from datagen.config import parse_command_line
 from datagen.planning.memory import MemorySettings, estimate_memory
+from datagen.training import pipeline
 from datagen.training.pipeline import Generator
 from datagen.workers import sharing, worker
 from datagen.workers.sharing import card_of, ledger_path, reserve
-from nasbench_ar import Architecture, ResultsError
+from nasbench_ar import Architecture, ResultsError, TrainingError
 from tests.datagen.conftest import Command
 
 CAPACITY = 100
@@ -187,7 +191,8 @@ def test_without_file_locks_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_ledger_that_cannot_be_used_is_one_error(tmp_path: Path) -> None:
     path = ledger_path("card")
     path.parent.mkdir(mode=0o700)
-    far = '[{"token": "a", "owner": {"machine": "m", "pid": 99999999999, "started": null}, "bytes": 1, "held": true}]'
+    owner = '{"machine": "m", "pid": 99999999999, "started": null}'
+    far = f'[{{"token": "a", "owner": {owner}, "bytes": 1, "held": true, "idle": false}}]'
     for content in ("[{]", "[" * 100_000, "[{}]", far, far.replace("99999999999", "9").replace("1,", '"1",')):
         path.write_text(content)
         with pytest.raises(ResultsError, match="is damaged"), reserve("card", 1, CAPACITY, print):
@@ -203,6 +208,92 @@ def test_a_ledger_that_cannot_be_used_is_one_error(tmp_path: Path) -> None:
 def try_to_share() -> None:
     with reserve("card", 1, CAPACITY, print):
         pass
+
+
+# -- contexts of processes between their trainings -------------------------------------
+
+
+def idle() -> list[tuple[int, bool]]:
+    return [(one["bytes"], one["idle"]) for one in json.loads(ledger_path("card").read_text())]
+
+
+def test_a_process_keeps_its_context_until_its_next_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    with reserve("card", 90, CAPACITY, print, context_bytes=20):
+        assert idle() == [(90, False)]
+    assert idle() == [(20, True)]
+    with reserve("card", 100, CAPACITY, print, context_bytes=20):  # which has its own context in it
+        assert idle() == [(100, False)]
+    assert idle() == [(20, True)]
+    me = sharing.Process.this()
+    monkeypatch.setattr(sharing.Process, "this", lambda: replace(me, pid=os.getppid(), started=None))
+    with reserve("card", 70, CAPACITY, print):
+        leave, events = threading.Event(), []
+        thread = start(20, events, "b", leave)  # of the other process again
+        wait_until(lambda: len(tickets()) == 3)
+        time.sleep(0.05)
+        assert idle() == [(20, True), (70, False), (20, False)], "20 and 70 and 20 are more than the card has"
+    wait_until(lambda: "b in" in events)
+    leave.set()
+    thread.join()
+
+
+def test_idle_contexts_never_keep_the_first_in_the_queue_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    with reserve("card", 50, CAPACITY, print, context_bytes=20):
+        pass
+    me = sharing.Process.this()
+    monkeypatch.setattr(sharing.Process, "this", lambda: replace(me, pid=os.getppid(), started=None))
+    with reserve("card", 100, CAPACITY, print):
+        assert idle() == [(20, True), (100, False)]
+
+
+def test_who_never_had_a_part_has_no_context() -> None:
+    def stop() -> None:
+        raise InterruptedError
+
+    with (
+        reserve("card", 90, CAPACITY, print),
+        pytest.raises(InterruptedError),
+        reserve("card", 20, CAPACITY, print, context_bytes=10, check=stop),
+    ):
+        raise AssertionError("went in")
+    assert tickets() == []
+
+
+@pytest.mark.parametrize("error", [None, TrainingError, torch.cuda.OutOfMemoryError])
+def test_the_card_is_touched_only_while_a_part_is_held_and_left_empty(
+    words: list[str], command: Command, monkeypatch: pytest.MonkeyPatch, error: type[Exception] | None
+) -> None:
+    """On a processor, with a card that only the account knows."""
+    monkeypatch.setattr(sharing, "card_of", lambda device: ("card", 80 * 10**9))
+    events: list[tuple[str, int]] = []
+    tensors: list[weakref.ref[torch.Tensor]] = []
+    move, release, assess = Generator.on_device, worker._release_memory, pipeline.assess
+
+    def on_device(generator: Generator) -> Generator:
+        events.append(("moved", len([one for one in idle() if not one[1]])))
+        moved = move(generator)
+        images = moved.dataset.train.images.clone()
+        tensors.append(weakref.ref(images))
+        return replace(moved, dataset=replace(moved.dataset, train=replace(moved.dataset.train, images=images)))
+
+    def failing(*given: Any, **more: Any) -> Any:
+        batch = torch.zeros(3)
+        tensors.append(weakref.ref(batch))
+        if error is not None:
+            raise error  # a new one: it holds the frames it came through
+        return assess(*given, **more)
+
+    def releasing() -> None:
+        events.append(("released", len([one for one in idle() if not one[1]])))
+        events.append(("alive", sum(tensor() is not None for tensor in tensors)))
+        release()
+
+    monkeypatch.setattr(Generator, "on_device", on_device)
+    monkeypatch.setattr(pipeline, "assess", failing)
+    monkeypatch.setattr(worker, "_release_memory", releasing)
+    assert command(*words, "share=true")[0] == (0 if error is None else 1)
+    assert events == [("moved", 1), ("released", 1), ("alive", 0)]
+    assert idle() == [(2 * 10**9, True)]
 
 
 def test_a_folder_that_somebody_else_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,12 +348,17 @@ def test_the_folder_is_private(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_a_training_is_estimated_to_take(
     words: list[str], monkeypatch: pytest.MonkeyPatch, batch: int, precisions: tuple[str, str]
 ) -> None:
-    changes = [f"batch={batch}", f"train.precision={precisions[0]}", f"attack.precision={precisions[1]}"]
+    changes = [
+        "overhead_gb=1.5",
+        f"batch={batch}",
+        f"train.precision={precisions[0]}",
+        f"attack.precision={precisions[1]}",
+    ]
     generator = Generator.prepare(parse_command_line([*words, *changes]))
-    reserved: list[tuple[str, int, int]] = []
+    reserved: list[tuple[object, ...]] = []
     monkeypatch.setattr(sharing, "card_of", lambda device: ("card", 10**9))
     monkeypatch.setattr(
-        sharing, "reserve", lambda card, need, capacity, *rest, **more: reserved.append((card, need, capacity))
+        sharing, "reserve", lambda *given, context_bytes, **more: reserved.append((*given[:3], context_bytes))
     )
     sharing.share_card(generator, Architecture(2, 2, 1, 1), print, lambda: None)
     settings = MemorySettings(
@@ -272,10 +368,11 @@ def test_what_a_training_is_estimated_to_take(
         test_precision=precisions[1],
         images=128 + 40 + 48,
         test_images=48,
+        overhead=1_500_000_000,
     )
     space = generator.space
     need = int(estimate_memory(space, space.indices(["2-2-1-1"]), settings).total[0])
-    assert reserved == [("card", need, 10**9)]
+    assert reserved == [("card", need, 10**9, 1_500_000_000)]
 
 
 def test_a_processor_is_not_shared() -> None:
@@ -291,8 +388,8 @@ def test_the_command_shares_a_card(words: list[str], command: Command, monkeypat
     code, _, err = command(*words, "share=true", "archs=1-1-1-2")
     assert code == 0
     assert seen == [[(10**9, True)]]
-    assert "1-1-1-2 (1 of 1): needs about 1.1 GB of 1.0 GB on card; it is tried alone there" in err
-    assert tickets() == []
+    assert "1-1-1-2 (1 of 1): needs about 2.0 GB of 1.0 GB on card; it is tried alone there" in err
+    assert tickets() == [(2 * 10**9, True)], "the context of this process stays"
     # Whoever waits for a card ends when asked to.
     with reserve("card", 10**9, 10**9, print):
         code, out, err = command(*words, "share=true", "archs=1-1-2-1", "hours=0.0003")
