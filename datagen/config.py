@@ -150,7 +150,7 @@ class RunConfig:
         store: folder of entries.
         seed: seed of the trainings.
         seeds: several of them instead, such as 0-2 or 0,5; empty takes seed.
-        jobs: worker processes; each has the threads below, and all share one device.
+        jobs: worker processes, each with the threads below; null takes one, and with device=all one for each GPU.
         engine: loky or dask; what starts the workers.
         dask: address or file of a scheduler whose workers are used instead of jobs; null starts them here.
         share: begin a training only when the GPU has room for it, so that several commands or jobs may share one.
@@ -160,7 +160,7 @@ class RunConfig:
         retry: try those again that failed that often.
         wait: whether to wait for trainings that other commands are working on.
         hours: end at the last checkpoint within this time; null has no limit.
-        device: auto, cpu, cuda or cuda:1.
+        device: auto, cpu, cuda, cuda:1, or all for every visible GPU, each with one training unless share.
         threads: processor threads; null leaves PyTorch's choice.
         batch: images at once in validation and test; halved when memory runs out.
         compile: run training through torch.compile.
@@ -176,7 +176,7 @@ class RunConfig:
     store: str = "entries"
     seed: int = 0
     seeds: str = ""
-    jobs: int = 1
+    jobs: int | None = None
     engine: str = "loky"
     dask: str | None = None
     share: bool = False
@@ -202,9 +202,10 @@ class RunConfig:
             raise ConfigError("archs= is missing: give archs=5-10-5-10-5-10, a comma list, all, 1-100 or a file")
         if self.seeds and self.seed:
             raise ConfigError(f"seed={quotable(self.seed)} and seeds={quotable(self.seeds)}: give one of them")
-        _require("jobs", self.jobs, "a number of processes, or -1 for every core", self.jobs >= 1 or self.jobs == -1)
+        wanted = "null, a number of processes, or -1 for every core"
+        _require("jobs", self.jobs, wanted, self.jobs in (None, -1) or self.jobs >= 1)
         _require("engine", self.engine, f"one of {', '.join(ENGINES)}", self.engine in ENGINES)
-        if self.dask is not None and (self.engine != "dask" or self.jobs != 1):
+        if self.dask is not None and (self.engine != "dask" or self.jobs is not None):
             raise ConfigError(
                 f"dask={quotable(self.dask)}: it goes with engine=dask and without jobs=, which its workers decide"
             )

@@ -7,7 +7,7 @@
 Keys of `datagen.run` that change the work are taken: `archs` (all by default),
 `profile`, `seed`, `seeds`, `batch`, `overhead_gb`, and those of data, space, train and attack.  Its own are
 
-  gpus=1                   GPUs at work, each on one training at a time
+  gpus=1                   GPUs at work, each on one training at a time, as device=all has it
   preemptions_per_day=0    how often each is taken away, at random
   restart_minutes=10       until it is back
   checkpoint_epochs=1      epochs between checkpoints; datagen.run writes one after each

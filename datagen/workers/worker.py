@@ -11,7 +11,6 @@ import functools
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from datagen.config import RunConfig
 from datagen.planning.workload import Workload, images_of_dataset, workload
 from datagen.store.claims import Claim, Holder, LeaseLostError
 from datagen.store.folder import EntryStore, training_key
+from datagen.workers.sharing import hold_device
 from datagen.workers.stopping import Stop, StoppedError, asking_on_signal
 from nasbench_ar import Architecture, SearchSpace
 from nasbench_ar.errors import ResultsError, TrainingError, WriteError, one_line
@@ -43,12 +43,16 @@ _one_at_a_time = threading.Lock()  # a Dask worker may have several threads, but
 
 @dataclass(frozen=True)
 class Survey:
-    """What a command must know before it can give out work; `facts` are of the dataset, `lines` for the user."""
+    """What a command must know before it can give out work.
+
+    `facts` are of the dataset, `lines` for the user; `gpus` are those that one worker may choose from.
+    """
 
     space: SearchSpace
     protocol: dict[str, Any]
     facts: dict[str, Any]
     lines: list[str]
+    gpus: int
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def survey(order: Order) -> Survey:
     """Check a configuration where the work will be done; writes nothing."""
     with _one_at_a_time:
         generator = _generator(order)
-    return Survey(generator.space, generator.protocol, generator.facts, generator.describe())
+    return Survey(generator.space, generator.protocol, generator.facts, generator.describe(), generator.gpus)
 
 
 def attempt(order: Order, architecture: Architecture, seed: int, title: str) -> Outcome:
@@ -91,13 +95,17 @@ def attempt(order: Order, architecture: Architecture, seed: int, title: str) -> 
         generator = _generator(order)
         generator.claim()
 
-        def on_card() -> Outcome:
-            with _part_of_the_card(order, generator, architecture, title):  # before the claim: it may take hours
-                found = _ended(lambda: _claimed(order, generator.on_device(), outcome), store, outcome)
-                _release_memory()  # before others get this part; errors, whose frames hold tensors, are gone by now
-            return found
+        def check() -> None:
+            if reason := order.stop.reason():
+                raise StoppedError(reason)
 
-        return _ended(on_card, store, outcome)
+        def on_device() -> Outcome:
+            # Before the claim: it may take hours.
+            with hold_device(generator, architecture, functools.partial(_note_on, title), check) as device:
+                # The block ends without an error, whose frames would hold tensors while others get the card.
+                return _ended(lambda: _claimed(order, generator.on_device(device), outcome), store, outcome)
+
+        return _ended(on_device, store, outcome)
 
 
 def _claimed(order: Order, generator: Generator, outcome: functools.partial[Outcome]) -> Outcome:
@@ -127,20 +135,6 @@ def _ended(work: Callable[[], Outcome], store: EntryStore, outcome: functools.pa
         if not _is_out_of_memory(error):
             raise
         return outcome(FAILED, text=f"{type(error).__name__}: {one_line(error)}")
-
-
-def _part_of_the_card(
-    order: Order, generator: Generator, architecture: Architecture, title: str
-) -> AbstractContextManager[None]:
-    if not order.config.share:
-        return nullcontext()
-    from datagen.workers.sharing import share_card
-
-    def check() -> None:
-        if reason := order.stop.reason():
-            raise StoppedError(reason)
-
-    return share_card(generator, architecture, functools.partial(_note_on, title), check)
 
 
 def _with_claim(order: Order, generator: Generator, claim: Claim, outcome: functools.partial[Outcome]) -> Outcome:
@@ -236,12 +230,6 @@ def _is_out_of_memory(error: Exception) -> bool:
     from datagen.out_of_memory import is_out_of_memory
 
     return is_out_of_memory(error)
-
-
-def _release_memory() -> None:
-    from datagen.hardware import release_memory
-
-    release_memory()
 
 
 def _note_on(title: str, text: str) -> None:
