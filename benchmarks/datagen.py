@@ -32,13 +32,14 @@ from torch.nn import functional as F  # noqa: N812
 
 from benchmarks.environment import command_line, describe
 from datagen.attack.attacks import pgd
-from datagen.attack.evaluator import Batches, is_out_of_memory
+from datagen.attack.evaluator import Batches
 from datagen.config import AttackConfig, RunConfig, TrainConfig
 from datagen.hardware import choose_device, choose_precision, device_name
 from datagen.images.augment import crop_and_flip
 from datagen.images.splits import Dataset, Split
 from datagen.network.classifier import Classifier, float32_rule
 from datagen.network.model import as_unit_floats, build_network
+from datagen.out_of_memory import is_out_of_memory
 from datagen.seeds import generator
 from datagen.training.train import build_optimiser, train
 from nasbench_ar import SearchSpace

@@ -150,16 +150,17 @@ class RunConfig:
         store: folder of entries.
         seed: seed of the trainings.
         seeds: several of them instead, such as 0-2 or 0,5; empty takes seed.
-        jobs: worker processes; each has the threads below, and all share one device.
+        jobs: worker processes, each with the threads below; null takes one, and with device=all one for each GPU.
         engine: loky or dask; what starts the workers.
         dask: address or file of a scheduler whose workers are used instead of jobs; null starts them here.
         share: begin a training only when the GPU has room for it, so that several commands or jobs may share one.
+        overhead_gb: GPU memory that a training takes beside its tensors, for share; assumed, not measured.
         lease: seconds without a sign of life after which a worker has lost its training to others.
         attempts: how often a training may fail, over all commands, before it is left out.
         retry: try those again that failed that often.
         wait: whether to wait for trainings that other commands are working on.
         hours: end at the last checkpoint within this time; null has no limit.
-        device: auto, cpu, cuda or cuda:1.
+        device: auto, cpu, cuda, cuda:1, or all for every visible GPU, each with one training unless share.
         threads: processor threads; null leaves PyTorch's choice.
         batch: images at once in validation and test; halved when memory runs out.
         compile: run training through torch.compile.
@@ -175,10 +176,11 @@ class RunConfig:
     store: str = "entries"
     seed: int = 0
     seeds: str = ""
-    jobs: int = 1
+    jobs: int | None = None
     engine: str = "loky"
     dask: str | None = None
     share: bool = False
+    overhead_gb: float = 2.0
     lease: float = 300.0
     attempts: int = 3
     retry: bool = False
@@ -200,15 +202,17 @@ class RunConfig:
             raise ConfigError("archs= is missing: give archs=5-10-5-10-5-10, a comma list, all, 1-100 or a file")
         if self.seeds and self.seed:
             raise ConfigError(f"seed={quotable(self.seed)} and seeds={quotable(self.seeds)}: give one of them")
-        _require("jobs", self.jobs, "a number of processes, or -1 for every core", self.jobs >= 1 or self.jobs == -1)
+        wanted = "null, a number of processes, or -1 for every core"
+        _require("jobs", self.jobs, wanted, self.jobs in (None, -1) or self.jobs >= 1)
         _require("engine", self.engine, f"one of {', '.join(ENGINES)}", self.engine in ENGINES)
-        if self.dask is not None and (self.engine != "dask" or self.jobs != 1):
+        if self.dask is not None and (self.engine != "dask" or self.jobs is not None):
             raise ConfigError(
                 f"dask={quotable(self.dask)}: it goes with engine=dask and without jobs=, which its workers decide"
             )
         for key in KEYS:
             if isinstance(self[key], float):
                 _require(key, self[key], "a finite number", math.isfinite(self[key]))
+        _require("overhead_gb", self.overhead_gb, "a number of gigabytes from 0 to 1000", 0 <= self.overhead_gb <= 1000)
         _require("lease", self.lease, "a number of seconds above 0", self.lease > 0)
         _require("hours", self.hours, "null or a number above 0", self.hours is None or self.hours > 0)
         at_least = {

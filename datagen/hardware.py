@@ -17,7 +17,15 @@ from nasbench_ar.system.versions import git_commit, versions
 _LIBRARIES = ("numpy", "torch", "torchvision", "pyautoattack", "scikit-learn")
 
 
-def choose_device(wanted: str) -> torch.device:
+def choose_devices(wanted: str) -> tuple[torch.device, ...]:
+    """Those that trainings may take: with `all` every GPU that this process sees, else one."""
+    if wanted != "all":
+        return (choose_device(wanted, expected="auto, all, cpu, cuda or cuda:<number>"),)
+    _require_cuda(wanted)
+    return tuple(torch.device("cuda", number) for number in range(torch.cuda.device_count()))
+
+
+def choose_device(wanted: str, *, expected: str = "auto, cpu, cuda or cuda:<number>") -> torch.device:
     """`auto` takes CUDA where it is usable, else the processor."""
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -26,23 +34,33 @@ def choose_device(wanted: str) -> torch.device:
     except RuntimeError:
         device = torch.device("meta")
     if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index not in (None, 0)):
-        raise ConfigError(f"device={wanted}: expected auto, cpu, cuda or cuda:<number>")
-    if device.type == "cuda" and not torch.cuda.is_available():
-        built = torch.version.cuda is not None
-        why = "no usable NVIDIA device was found" if built else "this PyTorch was built without CUDA"
-        raise ConfigError(f"device={wanted}: {why}; use device=cpu or device=auto")
+        raise ConfigError(f"device={wanted}: expected {expected}")
+    if device.type == "cuda":
+        _require_cuda(wanted)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"device={wanted}: there are {torch.cuda.device_count()} CUDA devices, counted from 0")
     return device
+
+
+def _require_cuda(wanted: str) -> None:
+    if not torch.cuda.is_available():
+        built = torch.version.cuda is not None
+        why = "no usable NVIDIA device was found" if built else "this PyTorch was built without CUDA"
+        raise ConfigError(f"device={wanted}: {why}; use device=cpu or device=auto")
 
 
 def choose_precision(wanted: str, device: torch.device, *, automatic: str) -> str:
     """`auto` becomes float32 on a processor, `automatic` on CUDA."""
     if wanted == "auto":
         wanted = automatic if device.type == "cuda" else "float32"
-    if wanted == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+    if wanted == "bf16" and device.type == "cuda" and not _has_bf16(device):
         raise ConfigError(f"precision bf16: {device_name(device)} has no bfloat16; use train.precision=tf32 or float32")
     return "float32" if wanted == "tf32" and device.type == "cpu" else wanted
+
+
+def _has_bf16(device: torch.device) -> bool:
+    """As `torch.cuda.is_bf16_supported` says it of the current device."""
+    return torch.version.hip is not None or torch.cuda.get_device_properties(device).major >= 8
 
 
 def device_name(device: torch.device) -> str:

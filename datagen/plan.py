@@ -5,9 +5,9 @@
     python -m datagen.plan archs=1-100 store=entries gpus=4 json=true
 
 Keys of `datagen.run` that change the work are taken: `archs` (all by default),
-`profile`, `seed`, `seeds`, `batch`, and those of data, space, train and attack.  Its own are
+`profile`, `seed`, `seeds`, `batch`, `overhead_gb`, and those of data, space, train and attack.  Its own are
 
-  gpus=1                   GPUs at work, each on one training at a time
+  gpus=1                   GPUs at work, each on one training at a time, as device=all has it
   preemptions_per_day=0    how often each is taken away, at random
   restart_minutes=10       until it is back
   checkpoint_epochs=1      epochs between checkpoints; datagen.run writes one after each
@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from datagen.config import KEYS, RunConfig, parse_command_line
 from datagen.planning.cost_model import SECONDS_A_DAY, CostModel, from_entries, from_published, from_total, layers_of
-from datagen.planning.memory import CARD_BYTES_PER_GB, CARDS_GB, RUNTIME_BYTES, MemorySettings, estimate_memory
+from datagen.planning.memory import CARDS_GB, GB, MemorySettings, estimate_memory, gigabytes
 from datagen.planning.schedule import Jobs, Schedule, poisson, simulate
 from datagen.planning.text import render
 from datagen.planning.workload import Images, Workload, images_of_config, images_of_store, workload
@@ -59,7 +59,7 @@ OWN_KEYS: dict[str, Any] = {
     "gpu_days": 0.0,
     "json": False,
 }
-OF_RUN = ("archs", "profile", "seed", "seeds", "batch")  # keys of datagen.run that change the work
+OF_RUN = ("archs", "profile", "seed", "seeds", "batch", "overhead_gb")  # keys of datagen.run that change the work
 PROTOCOL = ("train.", "attack.", "space.", "data.")
 CALIBRATION_ENTRIES = 500
 HOPELESS = 5.0  # preemptions expected in one stretch of work between checkpoints
@@ -122,6 +122,7 @@ def prepare(config: RunConfig, store: EntryStore | None, gpu_days: float) -> Tas
         test_precision=on_cuda["attack"] if attack["precision"] == "auto" else attack["precision"],
         images=images.on_device,
         test_images=images.test,
+        overhead=gigabytes(config.overhead_gb),
     )
     title = config.profile if store is None else f"{store.folder}, profile {manifest['profile']}"
     return Task(title, space, seeds, indices, done, load, images, memory, model, measured)
@@ -158,7 +159,8 @@ def report(task: Task, config: RunConfig, own: dict[str, Any]) -> dict[str, Any]
     }
     if left.any():
         out["estimate"]["gpu_days_each"] = _spread((train + test)[left] / SECONDS_A_DAY)
-        jobs = Jobs(train[left] / task.load.epochs, test[left], task.load.epochs, own["checkpoint_epochs"])
+        shares = tuple(passes / task.load.test_passes for passes in task.load.attack_passes.values())
+        jobs = Jobs(train[left] / task.load.epochs, test[left], task.load.epochs, own["checkpoint_epochs"], shares)
         out["schedule"] = describe_schedule(jobs, own, config.seed)
     return out
 
@@ -166,14 +168,14 @@ def report(task: Task, config: RunConfig, own: dict[str, Any]) -> dict[str, Any]
 def describe_memory(task: Task) -> dict[str, Any]:
     """Memory by architecture, what fits on which card, and estimates beside measured peaks."""
     found = estimate_memory(task.space, np.unique(task.indices), task.memory)
-    total, training = found.total, found.training + RUNTIME_BYTES
+    total, training = found.total, found.training + found.overhead
     cards = {}
     for size in CARDS_GB:
-        at_once = size * CARD_BYTES_PER_GB // total
+        at_once = size * GB // total
         counts = {
             "fit": at_once >= 1,
             "could_share": at_once >= 2,
-            "training_fits": training <= size * CARD_BYTES_PER_GB,
+            "training_fits": training <= size * GB,
         }
         cards[str(size)] = {key: int(which.sum()) for key, which in counts.items()}
     out: dict[str, Any] = {
@@ -181,7 +183,7 @@ def describe_memory(task: Task) -> dict[str, Any]:
         "bytes": _spread(total.astype(np.float64)),
         "training_bytes": _spread(training.astype(np.float64)),
         "evaluation_batch": task.memory.evaluation_batch,
-        "assumed_bytes": RUNTIME_BYTES,
+        "assumed_bytes": found.overhead,
         "cards_gb": cards,
     }
     on_cuda = [e for e in task.measured if str(e.provenance["hardware"]["device"]).startswith("cuda")]

@@ -4,8 +4,8 @@
     python -m datagen.run archs=1-100 profile=digits store=entries jobs=4
     python -m datagen.run --help
 
-Stop it at any time: the same command goes on from the last finished epoch.  Any number
-of commands, on any machines, may work on one store at the same time.
+Stop it at any time: the same command goes on from the last finished epoch or attack.
+Any number of commands, on any machines, may work on one store at the same time.
 
 Exit codes: 0 when everything asked for has an entry; 1 when a training failed (the
 others are done, and the reason is in the store); 2 for anything the user can mend, one
@@ -15,6 +15,7 @@ SIGUSR1; 130 when interrupted, 143 when terminated.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 import uuid
@@ -31,7 +32,7 @@ from datagen.workers import worker
 from datagen.workers.stopping import Stop, asking_on_signal
 from datagen.workers.worker import Order, Outcome, note
 from nasbench_ar import Architecture
-from nasbench_ar.errors import ResultsError, TrainingError, WriteError
+from nasbench_ar.errors import ConfigError, ResultsError, TrainingError, WriteError
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.engine import Engine
 from nasbench_ar.system.key_values import describe_keys
@@ -83,16 +84,20 @@ class Tally:
 def run(config: RunConfig) -> int:
     """Carry out a configuration; returns the exit code."""
     config.check()
-    engine = Engine(config.engine, -1 if config.dask else config.jobs, config.dask)
     if config.dask:  # its workers may have another working directory
         config = replace(config, store=str(Path(config.store).absolute()))
     store = EntryStore(config.store, config.lease)
     command = uuid.uuid4().hex
-    deadline = None if config.hours is None else time.time() + 3600 * config.hours
-    order = Order(config, command, Stop(deadline, store.claims.folder / f".{command}.stop"))
+    hours = math.inf if config.hours is None else config.hours
+    order = Order(config, command, Stop(store.claims.folder / f".{command}.stop", time.time(), hours))
     with asking_on_signal(order.stop):
         # Workers of a scheduler know their own devices and data; workers of this machine are like this process.
-        (found,) = engine.run(worker.survey, [(order,)]) if config.dask else [worker.survey(order)]
+        if config.dask:
+            engine = Engine(config.engine, dask=config.dask)
+            (found,) = engine.run(worker.survey, [(order,)])
+        else:
+            found = worker.survey(order)
+            engine = Engine(config.engine, workers_on(found.gpus, config))
         chosen = select(config.archs, found.space)
         seeds = select_seeds(config.seeds) if config.seeds else [config.seed]
         store.claim(config.profile, found.protocol, found.facts)
@@ -108,6 +113,19 @@ def run(config: RunConfig) -> int:
         finally:
             _clean_up(store, order)
     return _report(store, tally, len(trainings), several_seeds=len(seeds) > 1)
+
+
+def workers_on(gpus: int, config: RunConfig) -> int:
+    """How many workers there are; GPUs that are not shared have one each."""
+    jobs = config.jobs or (gpus if config.device == "all" else 1)
+    number = Engine(config.engine, jobs).processes()
+    if gpus and number > gpus and not config.share:
+        where = f"one GPU, device={config.device}" if config.device != "all" else f"{gpus} visible GPUs"
+        raise ConfigError(
+            f"jobs={jobs}: {number} trainings at a time on {where}; say device=all without jobs= for one on each "
+            "visible GPU, share=true for as many as there is memory for, or fewer jobs"
+        )
+    return jobs
 
 
 def _carry_out(
@@ -194,7 +212,7 @@ def usage() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    kept = "the same command goes on from the last finished epoch"
+    kept = "the same command goes on from the last finished epoch or attack"
     return run_command(_run_words, arguments, kept=kept)
 
 

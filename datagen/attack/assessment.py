@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from datagen.attack.attacks import fgsm
+from datagen.attack.attacks import Attack, fgsm
 from datagen.attack.autoattack import COMPACT, STANDARD, run_autoattack
-from datagen.attack.evaluator import Batches, Evaluator, iterated_attacks
+from datagen.attack.evaluator import Batches, Evaluator, Found, Keep, Outcome, at_once, iterated_attacks
 from datagen.config import AttackConfig
-from datagen.images.corruptions import evaluate_corruptions
+from datagen.images.corruptions import CorruptionFiles, evaluate_corruptions
 from datagen.images.splits import Dataset
 from datagen.network.classifier import Classifier, float32_rule
 from nasbench_ar.arrays import BoolArray, FloatArray
@@ -48,18 +49,23 @@ def assess(
     *,
     seed: int,
     say: Callable[[str], None],
+    keep: Keep = at_once,
 ) -> Assessment:
-    """Test a network that has the weights of the best epoch; test images lie on its device."""
+    """Test a network that has the weights of the best epoch; test images lie on its device.
+
+    `keep(name, attack)` returns what `attack()` finds, or found in an earlier run.
+    """
     warnings: list[str] = []
     details: dict[str, float] = {}
     corruption_acc = corruption_loss = None
     with float32_rule(classifier.precision):
-        evaluator = Evaluator(classifier, dataset.test, batches)
+        clean = keep("clean", lambda: {"logits": Evaluator(classifier, dataset.test, batches).logits})
+        evaluator = Evaluator(classifier, dataset.test, batches, clean["logits"])
         correct, loss = evaluator.clean()
         masks = {"clean": correct}
         metrics = {"test_clean_acc": _percent(correct), "test_loss": float(loss.double().mean())}
         for name, attack in {"fgsm": fgsm(eps=config.eps_255 / 255), **iterated_attacks(config)}.items():
-            outcome = evaluator.attacked(attack, seed, "test", name)
+            outcome = Outcome(**keep(name, functools.partial(_attacked, evaluator, attack, seed, name)))
             masks[name] = outcome.correct
             metrics[f"test_{name}_acc"] = outcome.percent("correct")
             metrics[f"test_{name}_stable"] = outcome.percent("stable")
@@ -70,7 +76,7 @@ def assess(
             say(f"{name}: {metrics[f'test_{name}_acc']:.2f} % of {len(correct)} test images")
         if config.autoattack != "none":
             sequence = COMPACT if config.autoattack == "compact" else STANDARD
-            found = run_autoattack(evaluator, eps=config.eps_255 / 255, seed=seed, attacks=sequence, say=say)
+            found = run_autoattack(evaluator, eps=config.eps_255 / 255, seed=seed, attacks=sequence, say=say, keep=keep)
             masks |= found.masks
             metrics["test_aa_acc"] = found.percent(COMPACT[-1])
             if sequence == STANDARD:
@@ -79,11 +85,21 @@ def assess(
             warnings = found.warnings
         if dataset.corruptions is not None:
             say("corruptions: 19 x 5 cells")
-            corruption_acc, corruption_loss = evaluate_corruptions(dataset.corruptions, evaluator.measure)
+            cells = keep("corruptions", functools.partial(_corrupted, evaluator, dataset.corruptions))
+            corruption_acc, corruption_loss = cells["acc"].numpy(), cells["loss"].numpy()
             metrics["test_corrupt_acc"] = float(corruption_acc.mean())
     plain = {name: mask.numpy().astype(bool) for name, mask in masks.items()}
     sanity = sanity_checks(plain, details)
     return Assessment(metrics, corruption_acc, corruption_loss, plain, sanity, details, warnings)
+
+
+def _attacked(evaluator: Evaluator, attack: Attack, seed: int, name: str) -> Found:
+    return dict(vars(evaluator.attacked(attack, seed, "test", name)))
+
+
+def _corrupted(evaluator: Evaluator, files: CorruptionFiles) -> Found:
+    acc, loss = evaluate_corruptions(files, evaluator.measure)
+    return {"acc": torch.from_numpy(acc), "loss": torch.from_numpy(loss)}
 
 
 def sanity_checks(masks: dict[str, BoolArray], details: dict[str, float]) -> dict[str, bool]:

@@ -8,6 +8,7 @@ this module restores their state.
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datagen.attack.evaluator import Evaluator, reclip
+from datagen.attack.evaluator import Evaluator, Found, Keep, at_once, reclip
 from datagen.network.model import as_unit_floats
 from datagen.seeds import derive
 from nasbench_ar.errors import ConfigError
@@ -64,32 +65,42 @@ def run_autoattack(
     seed: int,
     attacks: tuple[str, ...] = COMPACT,
     say: Callable[[str], None] = lambda text: None,
+    keep: Keep = at_once,
 ) -> Survivors:
     """Run one attack after the other, each on the survivors only; random starts depend on the batch size too."""
-    split, classifier = evaluator.split, evaluator.classifier
     standing = evaluator.clean()[0].clone()
     masks: dict[str, Tensor] = {}
     outside = 0
-    with _untouched_globals(classifier.device), _collected_warnings() as warnings, classifier.frozen():
+    warnings: list[str] = []
+    with _untouched_globals(evaluator.classifier.device), evaluator.classifier.frozen():
         adversary = _adversary(evaluator, eps, derive(seed, "autoattack") % 2**31)
         for attack in attacks:
-            where = standing.nonzero().squeeze(1)
-            if len(where):
-                here = where.to(split.images.device)
-                images, labels = as_unit_floats(split.images[here]), split.labels[here]
-                adversary.attacks_to_run = [attack]
-
-                def run(size: int, images: Tensor = images, labels: Tensor = labels) -> Tensor:
-                    found: Tensor = adversary.run_standard_evaluation(images, labels, batch_size=size)[0]
-                    return found
-
-                raw = evaluator.batches.retry(run)
-                clipped = reclip(images, raw, eps)
-                outside += int(((raw - clipped).flatten(1).abs().amax(1) > OUTSIDE).sum())
-                standing[where] = evaluator.predictions(clipped) == labels.cpu()
-            masks[attack] = standing.clone()
+            found = keep(attack, functools.partial(_attack, evaluator, adversary, attack, eps, standing))
+            masks[attack] = standing = found["standing"]
+            outside += found["outside"]
+            warnings += [text for text in found["warnings"] if text not in warnings]
             say(f"AutoAttack: {100 * int(standing.sum()) / len(standing):.2f} % stand after {attack}")
     return Survivors(masks, outside, warnings)
+
+
+def _attack(evaluator: Evaluator, adversary: Any, attack: str, eps: float, before: Tensor) -> Found:
+    split, standing, outside = evaluator.split, before.clone(), 0
+    where = standing.nonzero().squeeze(1)
+    with _collected_warnings() as warnings:
+        if len(where):
+            here = where.to(split.images.device)
+            images, labels = as_unit_floats(split.images[here]), split.labels[here]
+            adversary.attacks_to_run = [attack]
+
+            def run(size: int) -> Tensor:
+                found: Tensor = adversary.run_standard_evaluation(images, labels, batch_size=size)[0]
+                return found
+
+            raw = evaluator.batches.retry(run)
+            clipped = reclip(images, raw, eps)
+            outside = int(((raw - clipped).flatten(1).abs().amax(1) > OUTSIDE).sum())
+            standing[where] = evaluator.predictions(clipped) == labels.cpu()
+    return {"standing": standing, "outside": outside, "warnings": warnings}
 
 
 def _adversary(evaluator: Evaluator, eps: float, seed: int) -> Any:

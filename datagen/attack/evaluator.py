@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,18 +18,19 @@ from datagen.hardware import release_memory
 from datagen.images.splits import Split
 from datagen.network.classifier import Classifier
 from datagen.network.model import as_unit_floats
+from datagen.out_of_memory import is_out_of_memory
 from datagen.seeds import generator
-from nasbench_ar.errors import TrainingError
+from nasbench_ar.errors import TrainingError, one_line
 
 Say = Callable[[str], None]
 T = TypeVar("T")
+Found = dict[str, Any]  # plain data and tensors on the CPU
+Keep = Callable[[str, Callable[[], Found]], Found]  # of an attack's name and the attack: what it finds, or found before
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device, or the machine, has no memory left."""
-    return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "allocate memory" in str(error)
-    )
+def at_once(name: str, attack: Callable[[], Found]) -> Found:
+    """The `Keep` that keeps nothing."""
+    return attack()
 
 
 class Batches:
@@ -47,10 +48,13 @@ class Batches:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
+                why = one_line(error)
                 if self.size == 1:
-                    raise TrainingError("out of memory with a single image; use another device") from error
-            self._say(f"out of memory; evaluation goes on with batches of {self.size // 2} instead of {self.size}")
-            self.size //= 2
+                    raise TrainingError(f"out of memory with a single image; use another device ({why})") from error
+            # Here the error is gone, and with it the frames that hold the tensors of the failed batch.
+            half = self.size // 2
+            self._say(f"out of memory; evaluation goes on with batches of {half} instead of {self.size} ({why})")
+            self.size = half
             release_memory()
 
     def map(self, n: int, work: Callable[[slice], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
@@ -98,11 +102,11 @@ class Outcome:
 
 
 class Evaluator:
-    """Measures one network on one split; `logits`, (n, classes) float32 of the clean images, are computed once."""
+    """Measures one network on one split; `logits`, (n, classes) float32 of clean images, are computed unless given."""
 
-    def __init__(self, classifier: Classifier, split: Split, batches: Batches) -> None:
+    def __init__(self, classifier: Classifier, split: Split, batches: Batches, logits: Tensor | None = None) -> None:
         self.classifier, self.split, self.batches = classifier, split, batches
-        self.logits = self._logits(split.images)
+        self.logits = self._logits(split.images) if logits is None else logits
 
     def predict(self, images: Tensor) -> Tensor:
         """(n, classes) logits in evaluation mode; images uint8 or in [0, 1]."""

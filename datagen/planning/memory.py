@@ -23,9 +23,11 @@ largest activations, with which backward computes.  `tests/datagen/planning/test
 compares the kept part with PyTorch's saved tensors, to the byte, and the whole with the
 peak of all allocations of a training step on a processor.
 
-RUNTIME_BYTES, for the CUDA context, cuDNN's workspaces and fragmentation, is assumed, not
-measured; `datagen.plan store=...` compares these estimates with `peak_memory_mib` of
-entries made on CUDA.
+What a card must have besides is the overhead, `overhead_gb=`: the CUDA context with its
+kernels (some hundred megabytes), cuDNN's workspaces, and what PyTorch's allocator reserves
+beyond what it has given out.  It is assumed, not measured; `datagen.plan store=...` compares
+these estimates with `peak_memory_mib` of entries made on CUDA, which has workspaces but
+neither context nor fragmentation.
 """
 
 from __future__ import annotations
@@ -41,12 +43,16 @@ if TYPE_CHECKING:
 
 Int64Array = NDArray[np.int64]
 
-RUNTIME_BYTES = 2**30
 BATCH_COPIES = 8  # clean, noise, bounds, iterate, gradient and their like, float32
 TEST_COPIES = 4  # of all test images that AutoAttack works on, float32
 WORKING_ACTIVATIONS = 4
 CARDS_GB = (16, 24, 40, 80)
-CARD_BYTES_PER_GB = 10**9
+GB = 10**9
+
+
+def gigabytes(number: float) -> int:
+    """In bytes."""
+    return int(number * GB)
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ def kept_for_backward(space: SearchSpace, vectors: Int64Array, *, precision: str
 
 @dataclass(frozen=True, kw_only=True)
 class MemorySettings:
-    """Besides the architecture: resolved precisions, images on the device, and of them the attacked test images."""
+    """Besides the architecture: resolved precisions, images on the device, of them the test's, overhead in bytes."""
 
     train_batch: int
     evaluation_batch: int
@@ -104,6 +110,7 @@ class MemorySettings:
     test_precision: str
     images: int
     test_images: int
+    overhead: int
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,7 @@ class MemoryEstimate:
     training: Int64Array
     validation: Int64Array
     test: Int64Array
+    overhead: int
 
     @property
     def allocated(self) -> Int64Array:
@@ -121,8 +129,8 @@ class MemoryEstimate:
 
     @property
     def total(self) -> Int64Array:
-        """With RUNTIME_BYTES: what a card must have."""
-        return self.allocated + RUNTIME_BYTES
+        """With the overhead: what a card must have."""
+        return self.allocated + self.overhead
 
 
 def estimate_memory(space: SearchSpace, indices: NDArray[np.integer], settings: MemorySettings) -> MemoryEstimate:
@@ -145,4 +153,5 @@ def estimate_memory(space: SearchSpace, indices: NDArray[np.integer], settings: 
         + by_image["test"].of_batch(batch)
         + batch * floats
         + settings.test_images * 4 * pixels * TEST_COPIES,
+        overhead=settings.overhead,
     )

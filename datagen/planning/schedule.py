@@ -1,8 +1,8 @@
 """A discrete-event simulation of trainings on GPUs that may be preempted.
 
 A free GPU takes the longest training that nobody has begun.  A preemption loses all work
-since the last checkpoint: the last kept epoch, or the beginning of the test, which is
-repeated whole.  After a restart the machine goes on with the same training.  All times
+since the last checkpoint: the last kept epoch, or the last finished attack of the test.
+After a restart the machine goes on with the same training.  All times
 are seconds; preemptions of a GPU that has nothing left to do do not count.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -24,13 +25,15 @@ NextPreemption = Callable[[int, float], float]  # (GPU, time) -> the first one l
 class Jobs:
     """Trainings in any order: (n,) float64 seconds of an epoch with its validation, and of the test.
 
-    Each writes a checkpoint every `checkpoint_epochs` epochs, and after the last.
+    Each writes a checkpoint every `checkpoint_epochs` epochs, after the last, and after each part of its test.
+    `test_parts` are their shares of the test.
     """
 
     epoch_seconds: FloatArray
     test_seconds: FloatArray
     epochs: int
     checkpoint_epochs: int = 1
+    test_parts: tuple[float, ...] = (1.0,)
 
     @property
     def seconds(self) -> FloatArray:
@@ -41,7 +44,7 @@ class Jobs:
     def longest_stretch(self) -> float:
         """The longest piece of work between two checkpoints."""
         epochs = min(self.checkpoint_epochs, self.epochs)
-        return float(max((epochs * self.epoch_seconds).max(), self.test_seconds.max()))
+        return float(max((epochs * self.epoch_seconds).max(), max(self.test_parts) * self.test_seconds.max()))
 
 
 @dataclass(frozen=True)
@@ -102,10 +105,11 @@ def simulate(jobs: Jobs, *, gpus: int, next_preemption: NextPreemption = never, 
     preemptions = 0
     for job in np.argsort(-totals, kind="stable").tolist():
         time, gpu = free[0]
-        epoch_seconds, test_seconds, done = float(jobs.epoch_seconds[job]), float(jobs.test_seconds[job]), 0
+        epoch_seconds, done = float(jobs.epoch_seconds[job]), 0
+        parts = deque(share * float(jobs.test_seconds[job]) for share in jobs.test_parts)
         while True:
             taken = next_preemption(gpu, time)
-            left = (epochs - done) * epoch_seconds + test_seconds
+            left = (epochs - done) * epoch_seconds + sum(parts)
             if time + left <= taken:
                 time += left
                 break
@@ -115,8 +119,11 @@ def simulate(jobs: Jobs, *, gpus: int, next_preemption: NextPreemption = never, 
             reached = done + finished
             kept = reached if reached == epochs else reached - reached % every
             gone = taken - time - (kept - done) * epoch_seconds
+            if kept == epochs:
+                while len(parts) > 1 and gone >= parts[0]:
+                    gone -= parts.popleft()
+                lost_in_tests += gone
             lost += gone
-            lost_in_tests += gone if kept == epochs else 0.0
             done, time = kept, taken + restart
             down += restart
             preemptions += 1

@@ -24,6 +24,7 @@ from nasbench_ar.system.npz import read_npz
 
 if TYPE_CHECKING:
     from datagen.config import DataConfig
+    from datagen.images.splits import Dataset
 
 STANDING = {"clean": 0.87, "apgd-ce": 0.55, "apgd-t": 0.52}  # shares of the test images, as the published median
 APGD_PASSES = 2 * 101
@@ -56,6 +57,12 @@ def images_of_store(manifest: Mapping[str, Any]) -> Images:
     train, val, test = (int(data[purpose]["images"]) for purpose in ("train", "val", "test"))
     corrupted = test * CELLS if data["corruptions"] else 0
     return Images(train, val, test, corrupted, space["image_size"], space["image_channels"], space["classes"])
+
+
+def images_of_dataset(dataset: Dataset) -> Images:
+    train, val, test = len(dataset.train), len(dataset.val), len(dataset.test)
+    corrupted = 0 if dataset.corruptions is None else test * CELLS
+    return Images(train, val, test, corrupted, dataset.image_size, dataset.image_channels, dataset.classes)
 
 
 def images_of_config(data: DataConfig) -> Images:
@@ -114,35 +121,46 @@ def _shape(member: Any) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Workload:
-    """Passes of images and calls of the network over one whole training with its validation, and over one test."""
+    """Passes of images and calls of the network over one whole training with its validation, and over one test.
+
+    `attack_passes` are those of each part of the test, after which there is a checkpoint.
+    """
 
     epochs: int
     train_passes: float
-    test_passes: float
+    attack_passes: dict[str, float]
     train_calls: float
     test_calls: float
+
+    @property
+    def test_passes(self) -> float:
+        return sum(self.attack_passes.values())
 
 
 def workload(train: Mapping[str, Any], attack: Mapping[str, Any], images: Images, batch: int) -> Workload:
     """Count a protocol: `train` and `attack` are settings of `TrainConfig` and `AttackConfig`."""
     steps = images.train // train["batch"]
     of_step = 2 * train["steps"] + 3
-    iterated = (2 * attack["pgd_steps"] + 1) + (2 * attack["cw_steps"] + 1)
-    of_val = 1 + iterated
-    of_test = 1 + 3 + iterated + _autoattack(attack["autoattack"], images.classes)
+    iterated = {"pgd": 2 * attack["pgd_steps"] + 1, "cw": 2 * attack["cw_steps"] + 1}
+    of_val = 1 + sum(iterated.values())
+    of_test = {"clean": 1, "fgsm": 3, **iterated, **_autoattack(attack["autoattack"], images.classes)}
     val_batches, test_batches = (-(-n // batch) for n in (images.val, images.test))
     return Workload(
         epochs=train["epochs"],
         train_passes=train["epochs"] * (steps * train["batch"] * of_step + images.val * of_val),
-        test_passes=images.test * of_test + images.corrupted,
+        attack_passes={name: images.test * passes for name, passes in of_test.items()}
+        | ({"corruptions": images.corrupted} if images.corrupted else {}),
         train_calls=train["epochs"] * (steps * of_step + val_batches * of_val),
-        test_calls=test_batches * of_test + -(-images.corrupted // batch),
+        test_calls=test_batches * sum(of_test.values()) + -(-images.corrupted // batch),
     )
 
 
-def _autoattack(which: str, classes: int) -> float:
+def _autoattack(which: str, classes: int) -> dict[str, float]:
     targets = min(TARGETS, classes - 1)
     if which == "none":
-        return 0.0
-    compact = STANDING["clean"] * APGD_PASSES + STANDING["apgd-ce"] * targets * APGD_PASSES
-    return compact + (STANDING["apgd-t"] * (targets * FAB_PASSES + SQUARE_PASSES) if which == "standard" else 0.0)
+        return {}
+    compact = {"apgd-ce": STANDING["clean"] * APGD_PASSES, "apgd-t": STANDING["apgd-ce"] * targets * APGD_PASSES}
+    if which == "compact":
+        return compact
+    last = STANDING["apgd-t"]
+    return compact | {"fab-t": last * targets * FAB_PASSES, "square": last * SQUARE_PASSES}

@@ -5,7 +5,7 @@
     failures/...                      why a training has no entry (`failures`)
     asked/...                         which trainings commands asked for, one a line (`datagen.status`)
     claims/...                        who is working on which (`claims`)
-    work/5-10-5-10-5-10-seed0/        its checkpoints, and progress.json while it runs
+    work/5-10-5-10-5-10-seed0/        its checkpoints, its test's attacks, progress.json
 
 The first run writes the manifest; later runs must have the same protocol and data.  Many
 workers on many machines may share a store: an entry is never replaced, and of two

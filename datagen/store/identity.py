@@ -49,6 +49,21 @@ def training_identity(
     }
 
 
+def identity_of_test(
+    protocol: Mapping[str, Any], dataset: Mapping[str, Any], seed: int, checkpoint_digest: str, batch: int
+) -> dict[str, Any]:
+    """What each attack of a test depends on; `batch`, images at once, decides AutoAttack's random starts."""
+    return {
+        "version": protocol["version"],
+        "checkpoint": checkpoint_digest,
+        "seed": seed,
+        "attack": {key: value for key, value in protocol["attack"].items() if key != "autoattack"},
+        "batch": batch,
+        "test_sha256": dataset["test"]["sha256"],
+        "corruptions": dataset["corruptions"],
+    }
+
+
 def content_hash(content: Any) -> str:
     """Hex SHA-256 of plain data, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()

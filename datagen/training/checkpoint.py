@@ -17,7 +17,7 @@ import hashlib
 import io
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,10 @@ FORMAT = "datagen-checkpoint-1"
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """Write atomically: after an error the old checkpoint is untouched."""
-    content = {"format": FORMAT, **state}
-    content["digest"] = _digest(content)
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
+    content = to_bytes({"format": FORMAT, **state})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, buffer.getvalue())
+        write_atomically(path, content)
     except OSError as error:
         raise WriteError(
             f"cannot write {path}: {error.strerror or error}; the same command goes on from the last checkpoint"
@@ -49,7 +46,24 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
 
 def load_checkpoint(path: Path, identity: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Read a checkpoint onto the CPU; it must be of `identity`, if given."""
-    remedy = "remove it to train from the start, or restore it"
+    content = read_tensors(path, FORMAT, "checkpoint", _check, "remove it to train from the start, or restore it")
+    if identity is not None and (found := differences(content["identity"], identity)):
+        raise ResultsError(f"{path} is of another training ({'; '.join(found)}); remove it or use another store=")
+    return content
+
+
+def to_bytes(content: Mapping[str, Any]) -> bytes:
+    """What `torch.save` writes of plain data and tensors, with their digest."""
+    content = {name: value for name, value in content.items() if name != "digest"}  # of what was read and changed
+    buffer = io.BytesIO()
+    torch.save({**content, "digest": _digest(content)}, buffer)
+    return buffer.getvalue()
+
+
+def read_tensors(
+    path: Path, form: str, what: str, check: Callable[[Mapping[str, Any]], None], remedy: str
+) -> dict[str, Any]:
+    """Read what `to_bytes` packed, onto the CPU; `what` names it in messages, `remedy` mends a damaged one."""
     try:
         packed = path.read_bytes()
     except OSError as error:
@@ -61,19 +75,18 @@ def load_checkpoint(path: Path, identity: Mapping[str, Any] | None = None) -> di
     except MemoryError:
         raise
     except Exception as error:  # its unpickler and archive reader may raise anything on garbage
-        raise ResultsError(f"{path} is no whole checkpoint ({one_line(error)}); {remedy}") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ResultsError(f"{path} is no checkpoint of this version; {remedy}")
-    if not _matches(content, content.pop("digest", None)):
+        raise ResultsError(f"{path} is no whole {what} ({one_line(error)}); {remedy}") from error
+    if not isinstance(content, dict) or content.get("format") != form:
+        raise ResultsError(f"{path} is no {what} of this version; {remedy}")
+    digest = content.pop("digest", None)
+    if not _matches(content, digest):
         raise ResultsError(f"{path} is damaged: its content does not match its digest; {remedy}")
     try:
-        _check(content)
+        check(content)
     except (KeyError, TypeError, ValueError) as error:
         problem = f"{type(error).__name__}: {one_line(error)}"
-        raise ResultsError(f"{path} is no whole checkpoint ({problem}); {remedy}") from error
-    if identity is not None and (found := differences(content["identity"], identity)):
-        raise ResultsError(f"{path} is of another training ({'; '.join(found)}); remove it or use another store=")
-    return content
+        raise ResultsError(f"{path} is no whole {what} ({problem}); {remedy}") from error
+    return {**content, "digest": digest}
 
 
 def _matches(content: Mapping[str, Any], stated: object) -> bool:

@@ -16,7 +16,7 @@ from datagen.attack.autoattack import require_classes
 from datagen.attack.evaluator import Batches
 from datagen.config import RunConfig
 from datagen.hardware import (
-    choose_device,
+    choose_devices,
     choose_precision,
     describe_code,
     describe_hardware,
@@ -31,7 +31,8 @@ from datagen.network.model import build_network
 from datagen.store.entry import Entry
 from datagen.store.failures import Failure, utc_time
 from datagen.store.folder import EntryStore
-from datagen.store.identity import content_hash, protocol, training_identity
+from datagen.store.identity import content_hash, identity_of_test, protocol, training_identity
+from datagen.training.finished_attacks import FinishedAttacks
 from datagen.training.train import MixedCheckpointsError, Training, Watch, discard, load_best, train
 from nasbench_ar import Architecture, SearchSpace
 from nasbench_ar.errors import TrainingError
@@ -41,9 +42,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Generator:
-    """What all architectures of one command have in common; the dataset is on the processor until `on_device`."""
+    """What all architectures of one command have in common; the dataset is on the processor until `on_device`.
+
+    `devices` are those that a training may take, `device` is the first of them or the one taken.
+    """
 
     config: RunConfig
+    devices: tuple[torch.device, ...]
     device: torch.device
     dataset: Dataset
     facts: dict[str, Any]
@@ -55,17 +60,23 @@ class Generator:
     def prepare(cls, config: RunConfig) -> Generator:
         """Check everything that can be checked before any work; writes nothing."""
         config.check()
-        device = choose_device(config.device)
+        devices = choose_devices(config.device)
         if config.threads is not None:
             torch.set_num_threads(config.threads)
-        train_precision = choose_precision(config.train.precision, device, automatic="bf16")
-        test_precision = choose_precision(config.attack.precision, device, automatic="tf32")
+        for device in devices:  # one that lacks a precision is refused
+            train_precision = choose_precision(config.train.precision, device, automatic="bf16")
+            test_precision = choose_precision(config.attack.precision, device, automatic="tf32")
         dataset = load_dataset(config.data)
         require_classes(dataset.classes, config.attack.autoattack)
         space = build_space(config, dataset)
         settings = protocol(config, space, train_precision=train_precision, test_precision=test_precision)
         facts = dataset.describe()
-        return cls(config, device, dataset, facts, space, settings, EntryStore(config.store, config.lease))
+        store = EntryStore(config.store, config.lease)
+        return cls(config, devices, devices[0], dataset, facts, space, settings, store)
+
+    @property
+    def gpus(self) -> int:
+        return sum(device.type == "cuda" for device in self.devices)
 
     def claim(self) -> None:
         self.store.claim(self.config.profile, self.protocol, self.facts)
@@ -75,14 +86,14 @@ class Generator:
         settings, dataset = self.protocol, self.dataset
         precisions = f"training in {settings['train']['precision']}, test in {settings['attack']['precision']}"
         return [
-            f"{dataset.name} on {device_name(self.device)}, {precisions}",
+            f"{dataset.name} on {' and '.join(map(device_name, self.devices))}, {precisions}",
             f"validation on {len(dataset.val)} images: {dataset.val.name}",
         ]
 
-    def on_device(self) -> Generator:
-        """A copy with its images on the device, except for corruptions."""
-        splits = {purpose: getattr(self.dataset, purpose).to(self.device) for purpose in ("train", "val", "test")}
-        return replace(self, dataset=replace(self.dataset, **splits))
+    def on_device(self, device: torch.device) -> Generator:
+        """A copy with its images on a device, except for corruptions."""
+        splits = {purpose: getattr(self.dataset, purpose).to(device) for purpose in ("train", "val", "test")}
+        return replace(self, device=device, dataset=replace(self.dataset, **splits))
 
     def classifier(self, architecture: Architecture, seed: int, *, purpose: str) -> Classifier:
         """A fresh network on the device; `purpose` is `train` or `attack`."""
@@ -111,11 +122,19 @@ class Generator:
         config = replace(self.config, seed=seed, seeds="")
         batches = Batches(config.batch, say)
         reset_peak_memory(self.device)
-        training, network = self._trained(architecture, config, batches, say, watch)
-        began = time.perf_counter()
+        watch = watch or Watch()
+        training, best = self._trained(architecture, config, batches, say, watch)
         classifier = self.classifier(architecture, seed, purpose="attack")
-        classifier.network.load_state_dict(network)
-        found = assess(classifier, self.dataset, config.attack, batches, seed=seed, say=say)
+        classifier.network.load_state_dict(best["network"])
+        attacks = FinishedAttacks(
+            self.store.work_folder(architecture, seed),
+            identity_of_test(self.protocol, self.facts, seed, best["digest"], config.batch),
+            training_seconds=training.seconds,
+            batches=batches,
+            watch=watch,
+            say=say,
+        )
+        found = assess(classifier, self.dataset, config.attack, batches, seed=seed, say=say, keep=attacks.keep)
         if wrong := [name for name, value in found.metrics.items() if not math.isfinite(value)]:
             raise TrainingError(f"the test of the best epoch is not finite: {', '.join(wrong)}")
         past = past or Failure(str(architecture), seed)
@@ -143,7 +162,7 @@ class Generator:
                 "attempts": past.attempts + 1,
                 "interruptions": past.interruptions,
                 "train_seconds": training.seconds,
-                "test_seconds": time.perf_counter() - began,
+                "test_seconds": sum(attacks.seconds.values()),
                 "peak_memory_mib": peak_memory_mib(self.device),
                 "evaluation_batch": batches.size,
                 "autoattack_warnings": found.warnings,
@@ -154,9 +173,9 @@ class Generator:
         )
 
     def _trained(
-        self, architecture: Architecture, config: RunConfig, batches: Batches, say: Say, watch: Watch | None
+        self, architecture: Architecture, config: RunConfig, batches: Batches, say: Say, watch: Watch
     ) -> tuple[Training, dict[str, Any]]:
-        """The finished training and the network of its best epoch."""
+        """The finished training and the checkpoint of its best epoch."""
         folder = self.store.work_folder(architecture, config.seed)
         identity = training_identity(self.protocol, self.facts, architecture, config.seed)
         for last_try in (False, True):

@@ -24,15 +24,16 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from datagen.attack.attacks import training_attack
-from datagen.attack.evaluator import Batches, is_out_of_memory, validate
+from datagen.attack.evaluator import Batches, validate
 from datagen.config import RunConfig, TrainConfig
 from datagen.images.augment import crop_and_flip
 from datagen.images.splits import Dataset
 from datagen.network.classifier import Classifier
 from datagen.network.model import as_unit_floats
+from datagen.out_of_memory import is_out_of_memory
 from datagen.seeds import generator
 from datagen.training.checkpoint import load_checkpoint, save_checkpoint
-from nasbench_ar.errors import ResultsError, TrainingError
+from nasbench_ar.errors import ResultsError, TrainingError, one_line
 from nasbench_ar.metrics import CURVES
 
 LAST = "last.pt"
@@ -48,11 +49,17 @@ class MixedCheckpointsError(TrainingError):
 class Watch:
     """What a training asks and tells while it runs; this one lets it run."""
 
+    def before_epoch(self, seconds: float) -> None:
+        """Called before an epoch with what it will probably take, 0 if unknown; raise to end the training."""
+
     def before_saving(self) -> None:
         """Called before checkpoints are written; raise to end the training."""
 
-    def after_epoch(self, epoch: int, seconds: float) -> None:
-        """Called after an epoch's checkpoints are written, with the epoch's seconds; raise to end the training."""
+    def after_epoch(self, epoch: int) -> None:
+        """Called after an epoch's checkpoints are written."""
+
+    def before_attack(self, name: str, training_seconds: float, finished: dict[str, float]) -> None:
+        """Called before a part of the test, with the seconds of finished ones by name; raise to end the test."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,9 @@ def train(
         history, seconds, done = state["history"], state["seconds"], plan.epochs
 
     began, first = time.perf_counter(), done
+    ahead = seconds / done if done else 0.0
     for epoch in range(done, plan.epochs):
+        watch.before_epoch(ahead)
         epoch_began = reported = time.perf_counter()
         random = generator(config.seed, "epoch", epoch, device=device)
         order = torch.randperm(total, generator=random, device=device)
@@ -194,7 +203,8 @@ def train(
                 raise
             raise TrainingError(
                 f"out of memory in training with train.batch={plan.batch}, which is part of the protocol and is not "
-                "changed silently: use a device with more memory, or another train.batch in another store"
+                "changed silently: use a device with more memory, or another train.batch in another store "
+                f"({one_line(error)})"
             ) from error
         training_seconds = time.perf_counter() - epoch_began
         found = {"train_loss": loss_sum.item() / steps, "train_acc": 100 * correct.item() / (steps * plan.batch)}
@@ -214,26 +224,26 @@ def train(
             f"{found['val_clean_acc']:.2f}, PGD {found['val_pgd_acc']:.2f}, PGD-CW {found['val_cw_acc']:.2f}; "
             f"{steps * plan.batch / training_seconds:.1f} images/s, ends {_clock(left)}"
         )
-        watch.after_epoch(epoch, time.perf_counter() - epoch_began)
+        watch.after_epoch(epoch)
+        ahead = time.perf_counter() - epoch_began
     (folder / LAST).unlink(missing_ok=True)
     return Training(history, best_epoch(history), seconds)
 
 
 def load_best(folder: Path, identity: dict[str, Any], training: Training) -> dict[str, Any]:
-    """The network of the best epoch, once all kept checkpoints are known to be of this very training.
+    """The checkpoint of the best epoch, once all kept ones are known to be of this very training.
 
     Two workers may have trained into one folder, one of them believed dead.  On a GPU their
     last digits differ, so each file must hold the beginning of this training's own history.
     """
-    network: dict[str, Any] = {}
+    state: dict[str, Any] = {}
     for path in (*sorted(folder.glob("epoch-*.pt")), folder / BEST):
         state = load_checkpoint(path, identity)
         epoch, wanted = state["epoch"], training.best_epoch if path.name == BEST else _epoch_of(path)
         beginning = {name: curve[: epoch + 1] for name, curve in training.history.items()}
         if epoch != wanted or state["history"] != beginning:
             raise MixedCheckpointsError(f"{path} is of another course of this training")
-        network = state["network"]
-    return network
+    return state
 
 
 def discard(folder: Path) -> None:

@@ -1,4 +1,7 @@
-"""Several small trainings on one GPU: a ledger of the memory that they have reserved.
+"""Which training runs on which GPU: a ledger of the memory that each has reserved.
+
+Without share=true a training takes a whole card, and is refused where another is at work;
+with device=all it takes one that is free.  With share=true it takes what it needs.
 
 The ledger of a card is a file in the machine's temporary folder,
 `nasbench-ar-<user>/<card>.json`.  That folder must belong to the user and be closed to
@@ -7,6 +10,11 @@ XDG_RUNTIME_DIR, would vanish when the user logs out.)  Processes change the led
 lock (`flock`, which the system releases when a process dies), and drop tickets of dead
 processes.  A training that does not fit waits in the order of arrival, so that small
 trainings cannot overtake a large one for ever.
+
+A process reserves before it touches the card.  Its CUDA context stays there until it ends,
+so that after a training the process keeps an idle ticket of the assumed overhead, which its
+next training takes over.  The first in the queue goes in when only idle tickets are in its
+way: otherwise processes that wait could keep each other out for ever.
 
 A training that needs more than the whole card waits until it has the card alone and then
 tries, since estimates err.  The ledger knows only the trainings of one user on one machine.
@@ -21,14 +29,14 @@ import stat
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datagen.planning.memory import MemorySettings, estimate_memory
-from nasbench_ar.errors import ResultsError, one_line
+from datagen.planning.memory import MemorySettings, estimate_memory, gigabytes
+from nasbench_ar.errors import ConfigError, ResultsError, one_line
 from nasbench_ar.system import checked_json as checked
 from nasbench_ar.system.files import write_atomically
 from nasbench_ar.system.process import Process
@@ -49,20 +57,58 @@ POLL_SECONDS = 2.0
 
 @dataclass
 class Ticket:
-    """One training that holds `bytes` of a card, or waits for them behind all that hold."""
+    """One training that holds `bytes` of a card, or waits for them; idle: a process without one holds its context."""
 
     token: str
     owner: Process
     bytes: int
     held: bool = False
+    idle: bool = False
 
 
-def share_card(
+@dataclass(frozen=True)
+class Card:
+    """A GPU: a name that is the same in all processes, its bytes, and what this process calls it."""
+
+    name: str
+    bytes: int
+    device: torch.device
+
+    def __str__(self) -> str:
+        return f"{self.device} ({self.name})"
+
+
+@contextmanager
+def hold_device(
     generator: Generator, architecture: Architecture, say: Callable[[str], None], check: Callable[[], None]
-) -> AbstractContextManager[None]:
-    """Reserve the estimated memory of a training on its GPU; nothing on a processor."""
-    if (card := card_of(generator.device)) is None:
-        return nullcontext()
+) -> Iterator[torch.device]:
+    """The device for a training: a GPU that nobody else trains on or, with share=true, that has room for it."""
+    cards = cards_of(generator.devices)
+    if not cards:
+        yield generator.device
+        return
+    from datagen.hardware import release_memory
+
+    share, overhead = generator.config.share, gigabytes(generator.config.overhead_gb)
+    need = needed_bytes(generator, architecture) if share else None
+    with reserve(cards, need, say, context_bytes=overhead, check=check) as card, as_current(card.device):
+        yield card.device
+        release_memory()
+
+
+@contextmanager
+def as_current(device: torch.device) -> Iterator[None]:
+    """Let what names no GPU use this one, and not the first."""
+    if device.type != "cuda":
+        yield
+        return
+    import torch
+
+    with torch.cuda.device(device):
+        yield
+
+
+def needed_bytes(generator: Generator, architecture: Architecture) -> int:
     config, dataset, protocol = generator.config, generator.dataset, generator.protocol
     settings = MemorySettings(
         train_batch=config.train.batch,
@@ -71,57 +117,89 @@ def share_card(
         test_precision=protocol["attack"]["precision"],
         images=len(dataset.train) + len(dataset.val) + len(dataset.test),
         test_images=len(dataset.test),
+        overhead=gigabytes(config.overhead_gb),
     )
     space = generator.space
-    need = int(estimate_memory(space, space.indices([architecture]), settings).total[0])
-    return reserve(card[0], need, card[1], say, check=check)
+    return int(estimate_memory(space, space.indices([architecture]), settings).total[0])
 
 
 @contextmanager
 def reserve(
-    card: str,
-    need_bytes: int,
-    capacity_bytes: int,
+    cards: Sequence[Card],
+    need_bytes: int | None,
     say: Callable[[str], None],
     *,
+    context_bytes: int = 0,
     check: Callable[[], None] = lambda: None,
-) -> Iterator[None]:
-    """Wait for a part of a card's memory and hold it; `check` is called while waiting and may raise."""
+) -> Iterator[Card]:
+    """Wait for a part of one of the cards and hold it, or for None take a whole one that no training is on.
+
+    `context_bytes` of it stay with this process until it ends.  `check` is called while waiting
+    and may raise.
+    """
     if fcntl is None:
-        say("this system has no file locks (flock), so that share=true has no effect")
-        yield
+        if len(cards) > 1:
+            raise ConfigError("device=all: this system has no file locks (flock); start a command for each GPU instead")
+        if need_bytes is not None:
+            say("this system has no file locks (flock), so that share=true has no effect")
+        yield cards[0]
         return
-    if need_bytes > capacity_bytes:
-        say(f"needs about {_gb(need_bytes)} of {_gb(capacity_bytes)} on {card}; it is tried alone there")
-    path = ledger_path(card)
-    ticket = Ticket(uuid.uuid4().hex, Process.this(), min(need_bytes, capacity_bytes))
+    owner = Process.this()
+    with ExitStack() as locks:
+        names = {card.name: card for card in cards}  # always in the same order, so that no two processes lock crosswise
+        ledgers = {names[name]: locks.enter_context(_locked(ledger_path(name))) for name in sorted(names)}
+        card = _choose(cards, ledgers, owner, alone=need_bytes is None)
+        tickets = ledgers[card]
+        ahead = sum(not other.idle for other in tickets)
+        ticket = Ticket(uuid.uuid4().hex, owner, card.bytes if need_bytes is None else min(need_bytes, card.bytes))
+        tickets.append(ticket)
+        _admit(tickets, card.bytes)
+        held = ticket.held
+    path = ledger_path(card.name)
     try:
-        with _locked(path) as tickets:
-            tickets.append(ticket)
-            _admit(tickets, capacity_bytes)
-            held, ahead = ticket.held, len(tickets) - 1
+        if need_bytes is not None and need_bytes > card.bytes:
+            say(f"needs about {_gb(need_bytes)} of {_gb(card.bytes)} on {card}; it is tried alone there")
         if not held:
             say(f"waits for {_gb(ticket.bytes)} on {card}, behind {ahead} others")
         while not held:
             check()
             time.sleep(POLL_SECONDS)
             with _locked(path) as tickets:
-                _admit(tickets, capacity_bytes)
+                _admit(tickets, card.bytes)
                 held = any(other.held for other in tickets if other.token == ticket.token)
-        yield
+        yield card
     finally:
         with _locked(path) as tickets:
             tickets[:] = [other for other in tickets if other.token != ticket.token]
+            if held and context_bytes:
+                tickets.insert(0, Ticket(ticket.token, owner, context_bytes, held=True, idle=True))
+
+
+def _choose(cards: Sequence[Card], ledgers: dict[Card, list[Ticket]], owner: Process, *, alone: bool) -> Card:
+    """A process stays on the card that has its context; a new one takes the card with most room."""
+    mine = [card for card in cards if any(other.idle and other.owner == owner for other in ledgers[card])]
+    if not alone:
+        return mine[0] if mine else max(cards, key=lambda card: card.bytes - sum(one.bytes for one in ledgers[card]))
+    for card in (*mine, *cards):
+        if all(other.idle for other in ledgers[card]):
+            return card
+    busy = f"all {len(cards)} GPUs have" if len(cards) > 1 else f"{cards[0]} has"
+    raise ConfigError(
+        f"{busy} a training of yours already, and another would slow it down or run out of memory: use another device, "
+        "or share=true in every command, which begins a training when the GPU's memory has room for it"
+    )
 
 
 def _admit(tickets: list[Ticket], capacity: int) -> None:
     """First come, first served: small trainings must not starve a large one."""
-    taken = 0
-    for ticket in tickets:
-        taken += ticket.bytes
-        if taken > capacity:
-            return
-        ticket.held = True
+    for ticket in list(tickets):
+        if not ticket.held:
+            own = [other for other in tickets if other.idle and other.owner == ticket.owner]
+            others = [other for other in tickets if other.held and other not in own]
+            if ticket.bytes + sum(other.bytes for other in others) > capacity and not all(o.idle for o in others):
+                return
+            ticket.held = True
+            tickets[:] = [other for other in tickets if other not in own]
 
 
 def ledger_path(card: str) -> Path:
@@ -172,20 +250,25 @@ def _ticket(content: Any) -> Ticket:
         owner=checked.process(content["owner"]),
         bytes=checked.count(content["bytes"]),
         held=checked.truth(content["held"]),
+        idle=checked.truth(content["idle"]),
     )
 
 
-def card_of(device: torch.device) -> tuple[str, int] | None:
-    """Name and bytes of a CUDA device, the same in all processes; None for a processor."""
-    if device.type != "cuda":
-        return None
+def cards_of(devices: Sequence[torch.device]) -> list[Card]:
+    """The GPUs among devices; asking for them takes no memory there."""
     import torch
 
-    facts = torch.cuda.get_device_properties(device)
-    index = torch.cuda.current_device() if device.index is None else device.index
     visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    number = visible[index] if index < len(visible) else str(index)
-    return f"cuda-{getattr(facts, 'uuid', None) or number}", int(facts.total_memory)
+    cards = []
+    for device in devices:
+        if device.type == "cuda":
+            facts = torch.cuda.get_device_properties(device)
+            index = torch.cuda.current_device() if device.index is None else device.index
+            name = visible[index] if index < len(visible) else str(index)
+            if not name.startswith("MIG-"):  # parts of a card may share its identity
+                name = str(getattr(facts, "uuid", None) or name)
+            cards.append(Card(f"cuda-{name}", int(facts.total_memory), device))
+    return cards
 
 
 def _gb(count: int) -> str:

@@ -7,6 +7,7 @@ later: the epoch under way is lost, claims are given back.
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -24,16 +25,22 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True)
 class Stop:
-    """The trainings of a command end at `deadline`, seconds since 1970, or once the file `marker` exists."""
+    """The trainings of a command end `hours` after it began, seconds since 1970, or once the file `marker` exists."""
 
-    deadline: float | None
     marker: Path
+    began: float = 0.0
+    hours: float = math.inf
 
     def reason(self, ahead: float = 0.0) -> str | None:
         """Why to end now; None to go on for another `ahead` seconds."""
         if self.marker.exists():
             return "asked to end at the next checkpoint"
-        if self.deadline is not None and time.time() + ahead > self.deadline:
+        if ahead > 3600 * self.hours:
+            return (
+                f"what comes next takes about {ahead / 3600:.2g} hours without a checkpoint, for which "
+                f"hours={self.hours:g} is never enough: give more"
+            )
+        if time.time() + ahead > self.began + 3600 * self.hours:
             return "what comes next would not end within hours="
         return None
 

@@ -10,16 +10,18 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from datagen.config import RunConfig
+from datagen.planning.workload import Workload, images_of_dataset, workload
 from datagen.store.claims import Claim, Holder, LeaseLostError
 from datagen.store.folder import EntryStore, training_key
+from datagen.workers.sharing import hold_device
 from datagen.workers.stopping import Stop, StoppedError, asking_on_signal
 from nasbench_ar import Architecture, SearchSpace
-from nasbench_ar.errors import ResultsError, TrainingError, WriteError
+from nasbench_ar.errors import ResultsError, TrainingError, WriteError, one_line
 
 if TYPE_CHECKING:
     from datagen.training.pipeline import Generator
@@ -34,19 +36,23 @@ DONE, THERE, HELD, FAILED, EXHAUSTED, STOPPED, UNWRITABLE = (
     "stopped",  # at a checkpoint, as asked for
     "unwritable",  # the disk is full, or the like
 )
-TEST_SHARE = 0.25  # of the training's time; in the paper the tests took 2.9 GPU-days to 13.1 of training
-_ready: dict[tuple[str, bool], Generator] = {}  # of the command at hand, with its images on the device or not yet
+TEST_SLOWDOWN = 1.75  # a pass of the paper's tests took so much longer than one of its trainings
+_ready: dict[str, Generator] = {}  # of the command at hand
 _one_at_a_time = threading.Lock()  # a Dask worker may have several threads, but settings of PyTorch are global
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a command must know before it can give out work; `facts` are of the dataset, `lines` for the user."""
+    """What a command must know before it can give out work.
+
+    `facts` are of the dataset, `lines` for the user; `gpus` are those that one worker may choose from.
+    """
 
     space: SearchSpace
     protocol: dict[str, Any]
     facts: dict[str, Any]
     lines: list[str]
+    gpus: int
 
 
 @dataclass(frozen=True)
@@ -73,8 +79,8 @@ class Outcome:
 def survey(order: Order) -> Survey:
     """Check a configuration where the work will be done; writes nothing."""
     with _one_at_a_time:
-        generator = _generator(order, on_device=False)
-    return Survey(generator.space, generator.protocol, generator.facts, generator.describe())
+        generator = _generator(order)
+    return Survey(generator.space, generator.protocol, generator.facts, generator.describe(), generator.gpus)
 
 
 def attempt(order: Order, architecture: Architecture, seed: int, title: str) -> Outcome:
@@ -86,38 +92,49 @@ def attempt(order: Order, architecture: Architecture, seed: int, title: str) -> 
             return outcome(THERE)
         if reason := order.stop.reason():
             return outcome(STOPPED, text=reason)
-        generator = _generator(order, on_device=True)
-        key, device = training_key(architecture, seed), str(generator.device)
-        try:
-            with _part_of_the_card(order, generator, architecture, title):  # before the claim: it may take hours
-                claim = store.claims.take(key, device=device, command=order.command)
-                if isinstance(claim, Holder):
-                    return outcome(HELD, text=str(claim), attempts=store.failure(architecture, seed).attempts)
-                with claim:
-                    return _with_claim(order, generator, claim, outcome)
-        except LeaseLostError as error:
-            note(f"{title}: {error}; it is left to the other worker")
-            return outcome(HELD, text=str(error), attempts=store.failure(architecture, seed).attempts)
-        except StoppedError as error:
-            return outcome(STOPPED, text=str(error))
-        except WriteError as error:
-            return outcome(UNWRITABLE, text=str(error))
-        except ResultsError as error:  # of its failure file: nothing of it may be overwritten
-            return outcome(FAILED, text=str(error))
+        generator = _generator(order)
+        generator.claim()
+
+        def check() -> None:
+            if reason := order.stop.reason():
+                raise StoppedError(reason)
+
+        def on_device() -> Outcome:
+            # Before the claim: it may take hours.
+            with hold_device(generator, architecture, functools.partial(_note_on, title), check) as device:
+                # The block ends without an error, whose frames would hold tensors while others get the card.
+                return _ended(lambda: _claimed(order, generator.on_device(device), outcome), store, outcome)
+
+        return _ended(on_device, store, outcome)
 
 
-def _part_of_the_card(
-    order: Order, generator: Generator, architecture: Architecture, title: str
-) -> AbstractContextManager[None]:
-    if not order.config.share:
-        return nullcontext()
-    from datagen.workers.sharing import share_card
+def _claimed(order: Order, generator: Generator, outcome: functools.partial[Outcome]) -> Outcome:
+    store, training = generator.store, (outcome.keywords["architecture"], outcome.keywords["seed"])
+    claim = store.claims.take(training_key(*training), device=str(generator.device), command=order.command)
+    if isinstance(claim, Holder):
+        return outcome(HELD, text=str(claim), attempts=store.failure(*training).attempts)
+    with claim:
+        return _with_claim(order, generator, claim, outcome)
 
-    def check() -> None:
-        if reason := order.stop.reason():
-            raise StoppedError(reason)
 
-    return share_card(generator, architecture, functools.partial(_note_on, title), check)
+def _ended(work: Callable[[], Outcome], store: EntryStore, outcome: functools.partial[Outcome]) -> Outcome:
+    """The outcome of some work, also where an error ended it that concerns this training alone."""
+    architecture, seed, title = (outcome.keywords[name] for name in ("architecture", "seed", "title"))
+    try:
+        return work()
+    except LeaseLostError as error:
+        note(f"{title}: {error}; it is left to the other worker")
+        return outcome(HELD, text=str(error), attempts=store.failure(architecture, seed).attempts)
+    except StoppedError as error:
+        return outcome(STOPPED, text=str(error))
+    except WriteError as error:
+        return outcome(UNWRITABLE, text=str(error))
+    except ResultsError as error:  # of its failure file, which must not be overwritten, or of the account of the GPU
+        return outcome(FAILED, text=str(error))
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        return outcome(FAILED, text=f"{type(error).__name__}: {one_line(error)}")
 
 
 def _with_claim(order: Order, generator: Generator, claim: Claim, outcome: functools.partial[Outcome]) -> Outcome:
@@ -145,7 +162,6 @@ def _with_claim(order: Order, generator: Generator, claim: Claim, outcome: funct
         claim.check()
         past = past.failed(str(error), str(generator.device))
         store.record_failure(past)
-        _release_memory()
         return outcome(FAILED, text=str(error), attempts=past.attempts)
     except Exception as error:
         if not isinstance(error, LeaseLostError | StoppedError):
@@ -162,45 +178,58 @@ def _with_claim(order: Order, generator: Generator, claim: Claim, outcome: funct
 def _watch(order: Order, generator: Generator, claim: Claim, outcome: functools.partial[Outcome]) -> Watch:
     from datagen.training.train import Watch
 
-    store, epochs = generator.store, order.config.train.epochs
+    store, config = generator.store, order.config
     architecture, seed = outcome.keywords["architecture"], outcome.keywords["seed"]
+    settings = generator.protocol
+    load = workload(settings["train"], settings["attack"], images_of_dataset(generator.dataset), config.batch)
+
+    def stop(ahead: float) -> None:
+        if reason := order.stop.reason(ahead):
+            raise StoppedError(reason)
 
     class Guard(Watch):
         """Writes while the claim is held, and ends at a checkpoint when asked to."""
+
+        def before_epoch(self, seconds: float) -> None:
+            stop(seconds)
 
         def before_saving(self) -> None:
             claim.check()
             if store.entry_path(architecture, seed).exists():
                 raise LeaseLostError("another worker has stored its result")
 
-        def after_epoch(self, epoch: int, seconds: float) -> None:
-            store.record_progress(architecture, seed, epoch, epochs)
-            ahead = TEST_SHARE * epochs * seconds if epoch + 1 == epochs else seconds
-            if reason := order.stop.reason(ahead):
-                raise StoppedError(reason)
+        def after_epoch(self, epoch: int) -> None:
+            store.record_progress(architecture, seed, epoch, load.epochs)
+
+        def before_attack(self, name: str, training_seconds: float, finished: dict[str, float]) -> None:
+            stop(load.attack_passes[name] * seconds_a_pass(load, training_seconds, finished))
 
     return Guard()
 
 
-def _generator(order: Order, *, on_device: bool) -> Generator:
-    """Cached per process and command; only a worker needs the device."""
+def seconds_a_pass(load: Workload, training_seconds: float, finished: dict[str, float]) -> float:
+    """Of a test, by its longer finished attacks or else by the training."""
+    longer = [name for name in finished if name not in ("clean", "fgsm")]
+    if passes := sum(load.attack_passes[name] for name in longer):
+        return sum(finished[name] for name in longer) / passes
+    return TEST_SLOWDOWN * training_seconds / load.train_passes
+
+
+def _generator(order: Order) -> Generator:
+    """Cached per process and command, with its images on the processor."""
     from datagen.training.pipeline import Generator
 
-    wanted = order.command, on_device
-    if wanted not in _ready:
-        generator = _ready.pop((order.command, False), None) or Generator.prepare(order.config)
-        if on_device:
-            generator.claim()
-            generator = generator.on_device()
+    if order.command not in _ready:
+        generator = Generator.prepare(order.config)
         _ready.clear()
-        _ready[wanted] = generator
-    return _ready[wanted]
+        _ready[order.command] = generator
+    return _ready[order.command]
 
 
-def _release_memory() -> None:
-    from datagen.hardware import release_memory
+def _is_out_of_memory(error: Exception) -> bool:
+    from datagen.out_of_memory import is_out_of_memory
 
-    release_memory()
+    return is_out_of_memory(error)
 
 
 def _note_on(title: str, text: str) -> None:

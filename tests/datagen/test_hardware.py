@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from datagen.hardware import (
     choose_device,
+    choose_devices,
     choose_precision,
     describe_code,
     describe_hardware,
@@ -47,18 +50,35 @@ def test_a_cuda_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> Non
         choose_device("cuda:2")
 
 
+def test_all_takes_every_gpu_that_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    assert choose_devices("all") == tuple(torch.device("cuda", number) for number in range(3))
+    assert choose_devices("cuda:2") == (torch.device("cuda:2"),)
+    assert choose_devices("cpu") == (CPU,)
+    with pytest.raises(ConfigError, match="device=gpus: expected auto, all, cpu, cuda or cuda:<number>"):
+        choose_devices("gpus")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="device=all: .*; use device=cpu or device=auto"):
+        choose_devices("all")
+
+
 def test_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = torch.device("cuda")
     assert choose_precision("auto", CPU, automatic="bf16") == "float32"
     assert choose_precision("bf16", CPU, automatic="tf32") == "bf16"
     assert choose_precision("tf32", CPU, automatic="bf16") == "float32"
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **more: True)
+    majors = {0: 9, 1: 7}
+
+    def properties(device: torch.device) -> SimpleNamespace:
+        return SimpleNamespace(major=majors[device.index or 0])
+
+    monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
     assert choose_precision("auto", gpu, automatic="bf16") == "bf16"
     assert choose_precision("auto", gpu, automatic="tf32") == "tf32"
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **more: False)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Old GPU")
     with pytest.raises(ConfigError, match="Old GPU has no bfloat16; use train.precision=tf32 or float32"):
-        choose_precision("auto", gpu, automatic="bf16")
+        choose_precision("auto", torch.device("cuda", 1), automatic="bf16")
 
 
 @pytest.mark.parametrize(("precision", "allowed"), [("float32", False), ("tf32", True), ("bf16", True)])

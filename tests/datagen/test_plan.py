@@ -16,7 +16,7 @@ from datagen import plan
 from datagen.config import AttackConfig, RunConfig, TrainConfig, parse_command_line
 from datagen.images.datasets import load_dataset
 from datagen.planning.cost_model import CostModel, from_entries, from_published, from_total, layers_of
-from datagen.planning.memory import RUNTIME_BYTES, MemoryEstimate, MemorySettings
+from datagen.planning.memory import MemoryEstimate, MemorySettings
 from datagen.planning.schedule import Jobs
 from datagen.planning.text import wall_time
 from datagen.planning.workload import Images, images_of_config, workload
@@ -26,6 +26,7 @@ from tests.datagen.conftest import Command, write_arrays
 from tests.datagen.synthetic_entries import SPACE, make_entry, make_store
 
 PAPER = Images(50_000, 2_000, 10_000, 950_000, 32, 3, 10)
+OVERHEAD = 2**30
 
 
 def paper_load() -> tuple[dict[str, object], dict[str, object]]:
@@ -180,7 +181,13 @@ def by_hand(done: list[bool], measured: Sequence[Entry] = ()) -> plan.Task:
     train, attack = paper_load()
     images = Images(1000, 100, 100, 0, 8, 3, 10)
     memory = MemorySettings(
-        train_batch=16, evaluation_batch=50, train_precision="bf16", test_precision="tf32", images=1200, test_images=100
+        train_batch=16,
+        evaluation_batch=50,
+        train_precision="bf16",
+        test_precision="tf32",
+        images=1200,
+        test_images=100,
+        overhead=OVERHEAD,
     )
     return plan.Task(
         "by hand",
@@ -221,8 +228,8 @@ def test_cards_and_measured_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def estimate(space: SearchSpace, indices: np.ndarray, settings: MemorySettings) -> MemoryEstimate:
         asked.append(settings.evaluation_batch)
-        total = np.array([8, 10, 16, 20, 30])[: len(indices)] * 10**9 - RUNTIME_BYTES
-        return MemoryEstimate(training=total - 5 * 10**9, validation=total, test=total)
+        total = np.array([8, 10, 16, 20, 30])[: len(indices)] * 10**9 - OVERHEAD
+        return MemoryEstimate(training=total - 5 * 10**9, validation=total, test=total, overhead=OVERHEAD)
 
     monkeypatch.setattr(plan, "estimate_memory", estimate)
     entry = make_entry(SPACE.from_index(0))
@@ -236,7 +243,7 @@ def test_cards_and_measured_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     assert asked == [50, 7], "the batch of the entry"
     ratios = found["measured_over_estimated"]
-    assert (ratios["entries"], ratios["mean"]) == (1, pytest.approx(2000 * 2**20 / (8 * 10**9 - RUNTIME_BYTES)))
+    assert (ratios["entries"], ratios["mean"]) == (1, pytest.approx(2000 * 2**20 / (8 * 10**9 - OVERHEAD)))
 
 
 def test_preemptions_in_days_and_percent() -> None:

@@ -151,6 +151,17 @@ def failing(
     monkeypatch.setattr(pipeline, where, broken)
 
 
+def test_no_room_for_the_network_is_a_failure_and_the_others_go_on(
+    words: list[str], tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, Architecture(1, 1, 1, 2), RuntimeError("CUDA error: out of memory\nand advice"))
+    code, out, _ = command(*words, "archs=1-1-1-1,1-1-1-2")
+    assert code == 1
+    assert "1 of 2 trainings have an entry" in out
+    assert "failed: 1-1-1-2: RuntimeError: CUDA error: out of memory" in out
+    assert EntryStore(tmp_path / "store").failures()["1-1-1-2-seed0"].attempts == 1
+
+
 def test_a_failure_is_recorded_and_the_others_go_on(
     words: list[str], tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,9 +276,10 @@ def test_corruptions_of_ones_own(words: list[str], tmp_path: Path, command: Comm
         ("data.corruptions=nowhere", "nowhere lacks brightness.npy"),
         ("space.depth_choices=[2,1]", "depth_choices=(2, 1): expected ascending"),
         ("train.epoch=3", "unknown key 'train.epoch'; did you mean train.epochs"),
-        ("device=tpu", "device=tpu: expected auto, cpu, cuda"),
+        ("device=tpu", "device=tpu: expected auto, all, cpu, cuda"),
         ("profile=cifar10 data.source=cifar10 data.folder=nowhere", "no intact CIFAR-10 in nowhere"),
-        ("jobs=0", "jobs=0: expected a number of processes"),
+        ("jobs=0", "jobs=0: expected null, a number of processes, or -1 for every core"),
+        ("overhead_gb=-1", "overhead_gb=-1.0: expected a number of gigabytes from 0 to 1000"),
         ("lease=0", "lease=0.0: expected a number of seconds above 0"),
         ("attempts=0", "attempts=0: expected an integer of at least 1"),
         ("hours=-1", "hours=-1.0: expected null or a number above 0"),
@@ -314,7 +326,7 @@ def test_an_interrupt_says_how_to_go_on(words: list[str], command: Command, monk
     monkeypatch.setattr(pipeline, "train", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
     code, _, err = command(*words)
     assert code == 130
-    assert "the same command goes on from the last finished epoch" in err
+    assert "the same command goes on from the last finished epoch or attack" in err
 
 
 def test_help(command: Command) -> None:

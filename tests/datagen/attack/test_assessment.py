@@ -96,7 +96,9 @@ def test_what_is_asked_of_attacks_and_taken_from_them(
         asked[purpose[-1]] = (attack.eps, attack.step, attack.steps, seed)
         return replace(whole(evaluator, attack, seed, *purpose), zero_gradient=~correct)
 
-    def autoattack(evaluator: Evaluator, *, eps: float, seed: int, attacks: tuple[str, ...], say: object) -> Survivors:
+    def autoattack(
+        evaluator: Evaluator, *, eps: float, seed: int, attacks: tuple[str, ...], **more: object
+    ) -> Survivors:
         asked["autoattack"] = (eps, seed, attacks)
         return Survivors({a: torch.arange(40) >= 10 + 2 * k for k, a in enumerate(attacks)}, 3, ["odd"])
 

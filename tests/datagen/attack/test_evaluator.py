@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from datagen.config import AttackConfig
 from datagen.images.splits import Split
 from datagen.network.classifier import Classifier
 from nasbench_ar import TrainingError
+from nasbench_ar.errors import one_line
 from tests.datagen.conftest import Linear, linear_classifier
 
 # Logits (x, 0.5) of one pixel x: class 0 above 0.5, class 1 below.
@@ -134,7 +136,7 @@ class Hungry(nn.Module):
 
 OUT_OF_MEMORY = [
     torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
-    RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried ..."),
+    RuntimeError("GET was unable to find an engine to execute this computation"),
     MemoryError(),
 ]
 
@@ -150,8 +152,8 @@ def test_batches_are_halved_when_memory_runs_out_and_it_is_said(error: Exception
     assert network.seen == 50, "no image is computed twice"
     assert batches.size == 10
     assert said == [
-        "out of memory; evaluation goes on with batches of 20 instead of 40",
-        "out of memory; evaluation goes on with batches of 10 instead of 20",
+        f"out of memory; evaluation goes on with batches of {half} instead of {2 * half} ({one_line(error)})"
+        for half in (20, 10)
     ]
 
 
@@ -164,7 +166,7 @@ def test_batches_are_halved_down_to_a_single_image() -> None:
 
 def test_a_single_image_too_many_is_an_error() -> None:
     _, split = linear_split(4)
-    with pytest.raises(TrainingError, match="out of memory with a single image"):
+    with pytest.raises(TrainingError, match=r"out of memory with a single image; .* \(CUDA out of memory\. Tried"):
         Evaluator(Classifier(Hungry(0, OUT_OF_MEMORY[0])), split, quiet())
 
 
@@ -180,6 +182,22 @@ def test_memory_is_given_back_before_the_next_try(monkeypatch: pytest.MonkeyPatc
 
     assert quiet(12).retry(work) == 3
     assert events == [12, "released", 6, "released", 3]
+
+
+def test_and_nothing_holds_the_tensors_of_the_failed_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[weakref.ref[Tensor]] = []
+    alive: list[bool] = []
+    monkeypatch.setattr(evaluator, "release_memory", lambda: alive.append(held[0]() is not None))
+
+    def work(size: int) -> int:
+        batch = torch.zeros(size)
+        held.append(weakref.ref(batch))
+        if size > 1:
+            raise MemoryError
+        return size
+
+    quiet(2).retry(work)
+    assert alive == [False]
 
 
 def test_the_iterated_attacks_of_a_configuration() -> None:

@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from datagen.network.classifier import Classifier
 from datagen.network.model import build_network
-from datagen.planning.memory import RUNTIME_BYTES, MemorySettings, estimate_memory, kept_for_backward
+from datagen.planning.memory import MemorySettings, estimate_memory, kept_for_backward
 from nasbench_ar import NARES, SearchSpace
 
 SMALL = SearchSpace((1, 2, 3), (1, 2, 3), stages=3, unit_channels=4, image_size=8, image_channels=1)
@@ -114,12 +114,13 @@ def test_the_estimate_has_all_parts() -> None:
         test_precision="tf32",
         images=62_000,
         test_images=10_000,
+        overhead=7,
     )
     found = estimate_memory(NARES, indices, settings)
     assert found.training[1] > 3 * 4 * 266_796_506 + 62_000 * 3072  # weights, gradients, momentum, images
     assert found.test[1] < found.validation[1]  # neither gradients nor momentum
     np.testing.assert_array_equal(found.allocated, found.training)
-    np.testing.assert_array_equal(found.total, found.training + RUNTIME_BYTES)
+    np.testing.assert_array_equal(found.total, found.training + 7)
     assert (np.diff(found.total) > 0).all()
 
 
@@ -133,6 +134,7 @@ def test_the_estimate_by_hand() -> None:
         test_precision="float32",
         images=100,
         test_images=50,
+        overhead=0,
     )
     found = estimate_memory(space, np.array([0]), settings)
     weights = 4 * int(space.params_many(indices=np.array([0]))[0])

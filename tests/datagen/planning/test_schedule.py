@@ -41,6 +41,24 @@ def test_preemptions_by_hand() -> None:
     assert (found.down, found.tail, found.preemptions) == (30, 50, 3)
 
 
+def test_finished_attacks_of_a_test_are_kept() -> None:
+    """An epoch of 10 and a test of 20 in parts of 4, 12 and 4; 5 to restart.
+
+    Taken at 13: 3 of the first part are lost; back at 18, it ends at 22. Taken at 22: nothing is
+    lost; back at 27, the second would end at 39. Taken at 38: its 11 are lost; back at 43, done at 59.
+    """
+    list_ = Jobs(np.array([10.0]), np.array([20.0]), 1, test_parts=(0.2, 0.6, 0.2))
+    found = simulate(list_, gpus=1, next_preemption=scripted([[13, 22, 38]]), restart=5)
+    assert (found.wall, found.lost, found.lost_in_tests, found.preemptions) == (59, 14, 14, 3)
+    assert list_.longest_stretch == 12
+
+
+def test_a_preemption_in_training_keeps_the_whole_test() -> None:
+    list_ = Jobs(np.array([10.0]), np.array([20.0]), 2, test_parts=(0.5, 0.5))
+    found = simulate(list_, gpus=1, next_preemption=scripted([[15, 38]]), restart=5)
+    assert (found.wall, found.lost, found.lost_in_tests) == (40 + 5 + 5 + 5 + 8, 13, 8)
+
+
 def test_a_preemption_while_the_gpu_is_away_does_not_count() -> None:
     found = simulate(jobs([10], [0], epochs=1), gpus=1, next_preemption=scripted([[4, 6, 9]]), restart=10)
     assert (found.wall, found.lost, found.preemptions) == (24, 4, 1)
@@ -88,12 +106,17 @@ def test_bounds(lengths: list[tuple[float, float]], gpus: int, epochs: int, ever
 
 def test_the_mean_waste_is_what_theory_says() -> None:
     """Of a stretch of length L at rate r, (exp(r L) - 1) / r - L are lost, and exp(r L) - 1 attempts."""
-    epochs, length, test, rate = 2000, 30.0, 90.0, 0.01
+    epochs, length, test, rate = 2000, 30.0, 120.0, 0.01
     rng = np.random.default_rng(7)
     found = [
-        simulate(jobs([length], [test], epochs=epochs), gpus=1, next_preemption=poisson(rate, rng)) for _ in range(20)
+        simulate(
+            Jobs(np.array([length]), np.array([test]), epochs, test_parts=(0.75, 0.25)),
+            gpus=1,
+            next_preemption=poisson(rate, rng),
+        )
+        for _ in range(20)
     ]
-    stretches = [(length, epochs), (test, 1)]
+    stretches = [(length, epochs), (0.75 * test, 1), (0.25 * test, 1)]
     lost = sum(n * ((np.exp(rate * stretch) - 1) / rate - stretch) for stretch, n in stretches)
     attempts = sum(n * (np.exp(rate * stretch) - 1) for stretch, n in stretches)
     assert np.mean([one.lost for one in found]) == pytest.approx(lost, rel=0.03)

@@ -161,8 +161,8 @@ def test_code_in_a_checkpoint_never_runs(files: Files, call: tuple[str, str], pr
 def test_the_best_of_damaged_or_mixed_files(files: Files, change: Damages, name: str, instead: str | None) -> None:
     files.write({name: change(files[name]) if instead is None else files[instead]})
 
-    def holds(network: dict[str, Any]) -> None:
-        assert all(torch.equal(network[key], tensor) for key, tensor in WHOLE["network"].items())
+    def holds(best: dict[str, Any]) -> None:
+        assert all(torch.equal(best["network"][key], tensor) for key, tensor in WHOLE["network"].items())
 
     BEST.check(lambda: load_best(files.folder, IDENTITY, TRAINING), holds, names=files.folder)
 

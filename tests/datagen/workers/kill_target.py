@@ -15,6 +15,7 @@ import torch._dynamo  # which the first optimiser would import in every process 
 
 from datagen import run
 from datagen.training import pipeline, train
+from datagen.training.finished_attacks import FinishedAttacks
 from nasbench_ar.system import files, process
 
 # Where a process can be killed: before and after any call of these.
@@ -23,6 +24,7 @@ AIMS: dict[str, tuple[Any, str]] = {
     "validation": (train, "validate"),
     "checkpoint": (train, "save_checkpoint"),
     "test": (pipeline, "assess"),
+    "result of an attack": (FinishedAttacks, "_write"),
     "flushing a file": (os, "fsync"),
     "naming an entry or a claim": (os, "link"),
     "renaming a file": (Path, "replace"),

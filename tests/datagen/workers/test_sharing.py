@@ -11,21 +11,28 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from datagen.config import parse_command_line
+from datagen import hardware, run
+from datagen.config import RunConfig, parse_command_line
 from datagen.planning.memory import MemorySettings, estimate_memory
+from datagen.training import pipeline
 from datagen.training.pipeline import Generator
 from datagen.workers import sharing, worker
-from datagen.workers.sharing import card_of, ledger_path, reserve
-from nasbench_ar import Architecture, ResultsError
+from datagen.workers.sharing import Card, cards_of, ledger_path, reserve
+from nasbench_ar import Architecture, ConfigError, ResultsError, TrainingError
 from tests.datagen.conftest import Command
 
-CAPACITY = 100
+CPU = torch.device("cpu")
+CARD = Card("card", 100, CPU)
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +59,7 @@ def wait_until(condition: object, seconds: float = 20.0) -> None:
 
 def start(need: int, events: list[str], name: str, leave: threading.Event) -> threading.Thread:
     def work() -> None:
-        with reserve("card", need, CAPACITY, lambda text: events.append(f"{name}: {text}")):
+        with reserve([CARD], need, lambda text: events.append(f"{name}: {text}")):
             events.append(f"{name} in")
             leave.wait(20)
 
@@ -81,14 +88,14 @@ def test_what_fits_goes_in_and_the_rest_waits_in_the_order_of_coming() -> None:
     for thread in threads:
         thread.join()
     assert tickets() == []
-    assert "c: waits for 0.0 GB on card, behind 2 others" in events
+    assert "c: waits for 0.0 GB on cpu (card), behind 2 others" in events
     assert [event for event in events if event.endswith(" in")][:2] == ["a in", "b in"]
 
 
 HOLDER = """
 import sys, time
-from datagen.workers.sharing import reserve
-with reserve("card", int(sys.argv[1]), 100, print):
+from datagen.workers.sharing import Card, reserve
+with reserve([Card("card", 100, None)], int(sys.argv[1]), print):
     print("in", flush=True)
     time.sleep(60)
 """
@@ -123,7 +130,7 @@ folder, name = Path(sys.argv[1]), sys.argv[2]
 rng = random.Random(name)
 for turn in range(12):
     need = rng.randint(10, 70)
-    with sharing.reserve("card", need, 100, lambda text: None):
+    with sharing.reserve([sharing.Card("card", 100, None)], need, lambda text: None):
         mine = folder / f"{name}-{turn}-{need}"
         mine.touch()
         inside = sum(int(path.name.split("-")[2]) for path in folder.iterdir())
@@ -154,7 +161,7 @@ def test_one_larger_than_the_card_goes_in_alone_with_a_note() -> None:
     leave["b"].set()
     small.join()
     large.join()
-    assert "b: needs about 1000.0 GB of 0.0 GB on card; it is tried alone there" in events
+    assert "b: needs about 1000.0 GB of 0.0 GB on cpu (card); it is tried alone there" in events
 
 
 def test_waiting_can_be_ended_from_outside() -> None:
@@ -162,16 +169,16 @@ def test_waiting_can_be_ended_from_outside() -> None:
         raise InterruptedError("enough")
 
     with (
-        reserve("card", 90, CAPACITY, print),
+        reserve([CARD], 90, print),
         pytest.raises(InterruptedError, match="enough"),
-        reserve("card", 20, CAPACITY, print, check=stop),
+        reserve([CARD], 20, print, check=stop),
     ):
         raise AssertionError("went in")
     assert tickets() == []
 
 
 def test_an_error_inside_gives_the_part_back() -> None:
-    with pytest.raises(ZeroDivisionError), reserve("card", 90, CAPACITY, print):
+    with pytest.raises(ZeroDivisionError), reserve([CARD], 90, print):
         raise ZeroDivisionError
     assert tickets() == []
 
@@ -179,7 +186,7 @@ def test_an_error_inside_gives_the_part_back() -> None:
 def test_without_file_locks_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "fcntl", None)
     said: list[str] = []
-    with reserve("card", 90, CAPACITY, said.append), reserve("card", 90, CAPACITY, said.append):
+    with reserve([CARD], 90, said.append), reserve([CARD], 90, said.append):
         pass
     assert said == ["this system has no file locks (flock), so that share=true has no effect"] * 2
 
@@ -187,22 +194,109 @@ def test_without_file_locks_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_ledger_that_cannot_be_used_is_one_error(tmp_path: Path) -> None:
     path = ledger_path("card")
     path.parent.mkdir(mode=0o700)
-    far = '[{"token": "a", "owner": {"machine": "m", "pid": 99999999999, "started": null}, "bytes": 1, "held": true}]'
+    owner = '{"machine": "m", "pid": 99999999999, "started": null}'
+    far = f'[{{"token": "a", "owner": {owner}, "bytes": 1, "held": true, "idle": false}}]'
     for content in ("[{]", "[" * 100_000, "[{}]", far, far.replace("99999999999", "9").replace("1,", '"1",')):
         path.write_text(content)
-        with pytest.raises(ResultsError, match="is damaged"), reserve("card", 1, CAPACITY, print):
+        with pytest.raises(ResultsError, match="is damaged"), reserve([CARD], 1, print):
             pass
     path.unlink()
     (path.parent / "card.lock").unlink()
     path.parent.rmdir()
     path.parent.write_text("")
-    with pytest.raises(ResultsError, match="cannot keep account of the GPU"), reserve("card", 1, CAPACITY, print):
+    with pytest.raises(ResultsError, match="cannot keep account of the GPU"), reserve([CARD], 1, print):
         pass
 
 
 def try_to_share() -> None:
-    with reserve("card", 1, CAPACITY, print):
+    with reserve([CARD], 1, print):
         pass
+
+
+# -- contexts of processes between their trainings -------------------------------------
+
+
+def idle() -> list[tuple[int, bool]]:
+    return [(one["bytes"], one["idle"]) for one in json.loads(ledger_path("card").read_text())]
+
+
+def test_a_process_keeps_its_context_until_its_next_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    with reserve([CARD], 90, print, context_bytes=20):
+        assert idle() == [(90, False)]
+    assert idle() == [(20, True)]
+    with reserve([CARD], 100, print, context_bytes=20):  # which has its own context in it
+        assert idle() == [(100, False)]
+    assert idle() == [(20, True)]
+    me = sharing.Process.this()
+    monkeypatch.setattr(sharing.Process, "this", lambda: replace(me, pid=os.getppid(), started=None))
+    with reserve([CARD], 70, print):
+        leave, events = threading.Event(), []
+        thread = start(20, events, "b", leave)  # of the other process again
+        wait_until(lambda: len(tickets()) == 3)
+        time.sleep(0.05)
+        assert idle() == [(20, True), (70, False), (20, False)], "20 and 70 and 20 are more than the card has"
+    wait_until(lambda: "b in" in events)
+    leave.set()
+    thread.join()
+
+
+def test_idle_contexts_never_keep_the_first_in_the_queue_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    with reserve([CARD], 50, print, context_bytes=20):
+        pass
+    me = sharing.Process.this()
+    monkeypatch.setattr(sharing.Process, "this", lambda: replace(me, pid=os.getppid(), started=None))
+    with reserve([CARD], 100, print):
+        assert idle() == [(20, True), (100, False)]
+
+
+def test_who_never_had_a_part_has_no_context() -> None:
+    def stop() -> None:
+        raise InterruptedError
+
+    with (
+        reserve([CARD], 90, print),
+        pytest.raises(InterruptedError),
+        reserve([CARD], 20, print, context_bytes=10, check=stop),
+    ):
+        raise AssertionError("went in")
+    assert tickets() == []
+
+
+@pytest.mark.parametrize("error", [None, TrainingError, torch.cuda.OutOfMemoryError])
+def test_the_card_is_touched_only_while_a_part_is_held_and_left_empty(
+    words: list[str], command: Command, monkeypatch: pytest.MonkeyPatch, error: type[Exception] | None
+) -> None:
+    """On a processor, with a card that only the account knows."""
+    monkeypatch.setattr(sharing, "cards_of", lambda devices: [Card("card", 80 * 10**9, CPU)])
+    events: list[tuple[str, int]] = []
+    tensors: list[weakref.ref[torch.Tensor]] = []
+    move, release, assess = Generator.on_device, hardware.release_memory, pipeline.assess
+
+    def on_device(generator: Generator, device: torch.device) -> Generator:
+        events.append(("moved", len([one for one in idle() if not one[1]])))
+        moved = move(generator, device)
+        images = moved.dataset.train.images.clone()
+        tensors.append(weakref.ref(images))
+        return replace(moved, dataset=replace(moved.dataset, train=replace(moved.dataset.train, images=images)))
+
+    def failing(*given: Any, **more: Any) -> Any:
+        batch = torch.zeros(3)
+        tensors.append(weakref.ref(batch))
+        if error is not None:
+            raise error  # a new one: it holds the frames it came through
+        return assess(*given, **more)
+
+    def releasing() -> None:
+        events.append(("released", len([one for one in idle() if not one[1]])))
+        events.append(("alive", sum(tensor() is not None for tensor in tensors)))
+        release()
+
+    monkeypatch.setattr(Generator, "on_device", on_device)
+    monkeypatch.setattr(pipeline, "assess", failing)
+    monkeypatch.setattr(hardware, "release_memory", releasing)
+    assert command(*words, "share=true")[0] == (0 if error is None else 1)
+    assert events == [("moved", 1), ("released", 1), ("alive", 0)]
+    assert idle() == [(2 * 10**9, True)]
 
 
 def test_a_folder_that_somebody_else_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,17 +348,14 @@ def test_the_folder_is_private(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("batch", "precisions"), [(10, ("bf16", "float32")), (500, ("float32", "bf16"))])
-def test_what_a_training_is_estimated_to_take(
-    words: list[str], monkeypatch: pytest.MonkeyPatch, batch: int, precisions: tuple[str, str]
-) -> None:
-    changes = [f"batch={batch}", f"train.precision={precisions[0]}", f"attack.precision={precisions[1]}"]
+def test_what_a_training_is_estimated_to_take(words: list[str], batch: int, precisions: tuple[str, str]) -> None:
+    changes = [
+        "overhead_gb=1.5",
+        f"batch={batch}",
+        f"train.precision={precisions[0]}",
+        f"attack.precision={precisions[1]}",
+    ]
     generator = Generator.prepare(parse_command_line([*words, *changes]))
-    reserved: list[tuple[str, int, int]] = []
-    monkeypatch.setattr(sharing, "card_of", lambda device: ("card", 10**9))
-    monkeypatch.setattr(
-        sharing, "reserve", lambda card, need, capacity, *rest, **more: reserved.append((card, need, capacity))
-    )
-    sharing.share_card(generator, Architecture(2, 2, 1, 1), print, lambda: None)
     settings = MemorySettings(
         train_batch=16,
         evaluation_batch=min(batch, 48),  # there are 40 images to validate on and 48 to test
@@ -272,29 +363,30 @@ def test_what_a_training_is_estimated_to_take(
         test_precision=precisions[1],
         images=128 + 40 + 48,
         test_images=48,
+        overhead=1_500_000_000,
     )
     space = generator.space
     need = int(estimate_memory(space, space.indices(["2-2-1-1"]), settings).total[0])
-    assert reserved == [("card", need, 10**9)]
+    assert sharing.needed_bytes(generator, Architecture(2, 2, 1, 1)) == need
 
 
 def test_a_processor_is_not_shared() -> None:
-    assert card_of(torch.device("cpu")) is None
+    assert cards_of([CPU]) == []
 
 
 def test_the_command_shares_a_card(words: list[str], command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     code, _, err = command(*words, "share=true", "archs=1-1-1-1")
     assert (code, "card" in err) == (0, False)  # a processor is not shared
-    monkeypatch.setattr(sharing, "card_of", lambda device: ("card", 10**9))
+    monkeypatch.setattr(sharing, "cards_of", lambda devices: [Card("card", 10**9, CPU)])
     seen: list[list[tuple[int, bool]]] = []
     monkeypatch.setattr(worker, "_with_claim", lambda *given: (seen.append(tickets()), real(*given))[1])
     code, _, err = command(*words, "share=true", "archs=1-1-1-2")
     assert code == 0
     assert seen == [[(10**9, True)]]
-    assert "1-1-1-2 (1 of 1): needs about 1.1 GB of 1.0 GB on card; it is tried alone there" in err
-    assert tickets() == []
+    assert "1-1-1-2 (1 of 1): needs about 2.0 GB of 1.0 GB on cpu (card); it is tried alone there" in err
+    assert tickets() == [(2 * 10**9, True)], "the context of this process stays"
     # Whoever waits for a card ends when asked to.
-    with reserve("card", 10**9, 10**9, print):
+    with reserve([Card("card", 10**9, CPU)], 10**9, print):
         code, out, err = command(*words, "share=true", "archs=1-1-2-1", "hours=0.0003")
     assert code == 3
     assert "ended early" in out
@@ -303,13 +395,184 @@ def test_the_command_shares_a_card(words: list[str], command: Command, monkeypat
 real = worker._with_claim
 
 
-def test_cards_have_the_same_name_in_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Facts:
-        total_memory = 80
-        uuid = "3f1c"
+class Facts:
+    """Of a GPU, as far as anybody asks."""
 
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: Facts)
-    assert card_of(torch.device("cuda", 0)) == ("cuda-3f1c", 80)
-    del Facts.uuid
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
-    assert card_of(torch.device("cuda", 1)) == ("cuda-7", 80)
+    total_memory = 80
+    major = 9
+
+    def __init__(self, uuid: str | None) -> None:
+        if uuid:
+            self.uuid = uuid
+
+
+def test_cards_have_the_same_name_in_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = torch.device("cuda", 0), torch.device("cuda", 1)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: Facts("3f1c"))
+    assert cards_of([first]) == [Card("cuda-3f1c", 80, first)]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,MIG-7a")
+    assert [card.name for card in cards_of([first, second])] == ["cuda-3f1c", "cuda-MIG-7a"]
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: Facts(None))
+    assert [card.name for card in cards_of([first, second])] == ["cuda-5", "cuda-MIG-7a"]
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    assert cards_of([torch.device("cuda")]) == [Card("cuda-5", 80, torch.device("cuda"))]
+
+
+# -- several cards, none of which is there ------------------------------------------------
+
+CARDS = [Card("b", 80, torch.device("cuda", 0)), Card("a", 80, torch.device("cuda", 1))]
+
+
+def test_whole_cards_are_taken_one_by_one_and_then_refused() -> None:
+    with reserve(CARDS, None, print) as first, reserve(CARDS, None, print) as second:
+        assert [first, second] == CARDS
+        with (
+            pytest.raises(
+                ConfigError, match="all 2 GPUs have a training of yours already.*share=true in every command"
+            ),
+            reserve(CARDS, None, print),
+        ):
+            raise AssertionError("went in")
+        with (
+            pytest.raises(ConfigError, match=r"cuda:1 \(a\) has a training of yours already"),
+            reserve([second], None, print),
+        ):
+            raise AssertionError("went in")
+    assert tickets("a") == tickets("b") == []
+
+
+def test_a_process_stays_on_the_card_that_has_its_context() -> None:
+    with reserve(CARDS, None, print), reserve(CARDS, None, print, context_bytes=10) as mine:
+        assert mine == CARDS[1]
+    with reserve(CARDS, None, print, context_bytes=10) as again:
+        assert again == mine
+    with reserve(CARDS, 70, print, context_bytes=10) as again:
+        assert again == mine
+    with reserve([CARDS[0]], 10, print) as other:
+        assert other == CARDS[0], "it may be told to go elsewhere"
+
+
+def test_those_who_share_take_the_card_with_most_room() -> None:
+    with reserve(CARDS, 50, print) as one, reserve(CARDS, 20, print) as two, reserve(CARDS, 40, print) as three:
+        assert [one, two, three] == [CARDS[0], CARDS[1], CARDS[1]]
+
+
+def test_whoever_shares_waits_for_a_card_that_was_taken_whole() -> None:
+    events: list[str] = []
+    with reserve([CARD], None, print):
+        leave = threading.Event()
+        thread = start(1, events, "b", leave)
+        wait_until(lambda: tickets() == [(100, True), (1, False)])
+    wait_until(lambda: "b in" in events)
+    leave.set()
+    thread.join()
+
+
+def test_without_file_locks_nobody_can_share_out_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "fcntl", None)
+    said: list[str] = []
+    with reserve([CARD], None, said.append) as card:
+        assert card == CARD
+    assert said == []
+    with pytest.raises(ConfigError, match="start a command for each GPU instead"), reserve(CARDS, None, print):
+        raise AssertionError("went in")
+
+
+MANY = """
+import sys, time
+from pathlib import Path
+from datagen.workers import sharing
+cards = [sharing.Card(name, 10, name) for name in "dbca"]
+folder = Path(sys.argv[1])
+for turn in range(10):
+    with sharing.reserve(cards, None, print, context_bytes=1) as card:
+        (folder / card.name).touch(exist_ok=False)
+        time.sleep(0.003)
+        (folder / card.name).unlink()
+"""
+
+
+def test_processes_never_meet_on_a_card(tmp_path: Path) -> None:
+    folder = tmp_path / "cards"
+    folder.mkdir()
+    crowd = [subprocess.Popen([sys.executable, "-c", MANY, str(folder)]) for _ in range(4)]
+    assert [one.wait(120) for one in crowd] == [0] * 4
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's answers about two GPUs; whatever is moved there stays on the processor."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index or 0}")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: Facts(f"id{device.index or 0}"))
+    monkeypatch.setattr(sharing, "as_current", lambda device: nullcontext())
+    move = Generator.on_device
+    monkeypatch.setattr(Generator, "on_device", lambda generator, device: move(generator, CPU))
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (
+            ["device=cuda", "jobs=8"],
+            "jobs=8: 8 trainings at a time on one GPU, device=cuda; say device=all without jobs=",
+        ),
+        (["device=auto", "jobs=2"], "jobs=2: 2 trainings at a time on one GPU, device=auto; say device=all"),
+        (["device=cuda:1", "jobs=2", "engine=dask"], "jobs=2: 2 trainings at a time on one GPU, device=cuda:1"),
+        (["device=all", "jobs=3"], "jobs=3: 3 trainings at a time on 2 visible GPUs; say device=all without jobs="),
+    ],
+)
+def test_several_trainings_on_a_gpu_are_refused(
+    words: list[str], command: Command, two_gpus: None, more: list[str], line: str
+) -> None:
+    code, out, err = command(*words, *more)
+    assert (code, out) == (2, "")
+    assert line in err
+    assert err.splitlines()[-1].endswith("share=true for as many as there is memory for, or fewer jobs")
+
+
+def test_how_many_workers_there_are(config: RunConfig) -> None:
+    for changes, gpus, workers in (
+        ({}, 0, 1),
+        ({}, 1, 1),
+        ({"jobs": 8}, 0, 8),
+        ({"device": "all"}, 4, 4),
+        ({"device": "all", "jobs": 2}, 4, 2),
+        ({"device": "all", "jobs": 8, "share": True}, 4, 8),
+        ({"device": "cuda", "jobs": 8, "share": True}, 1, 8),
+    ):
+        assert run.workers_on(gpus, replace(config, **changes)) == workers
+
+
+def test_a_command_takes_the_gpu_that_is_free(
+    words: list[str], command: Command, two_gpus: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[list[tuple[int, bool]]] = []
+    monkeypatch.setattr(worker, "_with_claim", lambda *given: (taken.append(tickets("cuda-id1")), real(*given))[1])
+    with reserve(cards_of([torch.device("cuda", 0)]), None, print):
+        code, _, err = command(*words, "device=all", "jobs=1")
+        assert code == 0, err
+        assert "GPU 0 and GPU 1" in err
+        assert taken == [[(80, True)]]
+        code, _, err = command(*words, "device=cuda", "archs=1-1-1-2")
+        assert code == 2
+        assert "cuda (cuda-id0) has a training of yours already" in err
+
+
+def test_what_names_no_gpu_uses_the_one_that_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    current: list[torch.device] = []
+
+    @contextmanager
+    def device(chosen: torch.device) -> Iterator[None]:
+        current.append(chosen)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "device", device)
+    with sharing.as_current(torch.device("cuda", 1)):
+        assert current == [torch.device("cuda", 1)]
+    assert current == []
+    with sharing.as_current(CPU):
+        assert current == []

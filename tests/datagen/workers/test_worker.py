@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from datagen.config import RunConfig
+from datagen.images.splits import Dataset, Split
+from datagen.planning.cost_model import from_published
+from datagen.planning.workload import Images, workload
 from datagen.store.claims import Claim, LeaseLostError
 from datagen.store.folder import EntryStore
 from datagen.training.train import Watch
 from datagen.workers import worker
 from datagen.workers.stopping import Stop, StoppedError
-from datagen.workers.worker import TEST_SHARE, Order, Outcome
-from nasbench_ar import Architecture
+from datagen.workers.worker import TEST_SLOWDOWN, Order, Outcome, seconds_a_pass
+from nasbench_ar import NARES, Architecture
 from tests.datagen.synthetic_entries import make_entry, make_store
 
 A = Architecture(1, 1, 2, 2)
+LOAD = workload(asdict(RunConfig().train), asdict(RunConfig().attack), Images(256, 40, 20, 0, 8, 1, 3), 10)
 EPOCHS = 10
+
+
+def split(n: int) -> Split:
+    return Split("toy", torch.zeros(n, 1, 8, 8, dtype=torch.uint8), torch.zeros(n, dtype=torch.long))
 
 
 class Asked(Stop):
@@ -38,9 +48,9 @@ def watch(tmp_path: Path) -> tuple[Watch, EntryStore, Asked]:
     store = make_store(tmp_path / "store")
     claim = store.claims.take(f"{A}-seed0", device="cpu", command="c")
     assert isinstance(claim, Claim)
-    stop = Asked(None, tmp_path / "marker")
+    stop = Asked(tmp_path / "marker")
     object.__setattr__(stop, "ahead", [])
-    config = RunConfig()
+    config = RunConfig(batch=10)
     config.train.epochs = EPOCHS
 
     class Generator:
@@ -48,20 +58,34 @@ def watch(tmp_path: Path) -> tuple[Watch, EntryStore, Asked]:
 
     generator: Any = Generator()
     generator.store = store
+    generator.protocol = {"train": asdict(config.train), "attack": asdict(config.attack)}
+    generator.dataset = Dataset("toy", *(split(n) for n in (256, 40, 20)), classes=3)
     outcome = functools.partial(Outcome, architecture=A, seed=0, title="t")
     return worker._watch(Order(config, "c", stop), generator, claim, outcome), store, stop
 
 
-def test_an_epoch_is_followed_by_one_as_long_and_the_last_by_the_test(watch: Any) -> None:
+def test_before_every_epoch_and_every_attack_it_looks_ahead(watch: Any) -> None:
     guard, store, stop = watch
-    guard.after_epoch(0, 7.0)
-    guard.after_epoch(8, 9.0)
+    guard.before_epoch(7.0)
+    guard.after_epoch(8)
     assert (store.work_folder(A, 0) / "progress.json").read_text() == '{"epoch": 8, "epochs": 10}'
-    guard.after_epoch(9, 8.0)
-    assert stop.ahead == [7.0, 9.0, 0.25 * EPOCHS * 8.0]
-    assert TEST_SHARE == 0.25
+    # An epoch is 256 images x 17 passes and 40 images x 123 passes; below, a pass takes a hundredth of a second.
+    training_seconds = 10.0 * (256 * 17 + 40 * 123)
+    guard.before_attack("pgd", training_seconds / 100, {"clean": 9.0, "fgsm": 9.0})
+    assert stop.ahead == [7.0, pytest.approx(1.75 * 20 * 41 / 100)]
+    # From the first longer attack on, the test's own pace counts.
+    guard.before_attack("apgd-ce", training_seconds / 100, {"clean": 9.0, "fgsm": 9.0, "pgd": 0.01 * 20 * 41})
+    assert stop.ahead[2] == pytest.approx(0.01 * 20 * 0.87 * 202)
     with pytest.raises(StoppedError, match="enough"):
-        guard.after_epoch(3, 1001.0)
+        guard.before_epoch(1001.0)
+    with pytest.raises(StoppedError, match="enough"):
+        guard.before_attack("apgd-t", 1000 * training_seconds, {})
+
+
+def test_a_pass_of_the_test_is_as_slow_as_in_the_paper() -> None:
+    published = from_published(NARES)
+    assert published.test[0] / published.train[0] == pytest.approx(TEST_SLOWDOWN, rel=0.03)
+    assert seconds_a_pass(LOAD, LOAD.train_passes, {}) == TEST_SLOWDOWN
 
 
 def test_nothing_is_saved_once_another_has_the_training_or_its_entry(watch: Any) -> None:
