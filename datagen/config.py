@@ -91,7 +91,9 @@ class TrainConfig:
         lr_drops: shares of the epochs after which the rate falls; an epoch before each is kept as a checkpoint.
         lr_factor: by which it falls.
         momentum: of SGD.
-        weight_decay: on weights of convolutions and of the linear layer only.
+        weight_decay: on weights of convolutions and of the linear layer, and on what the next key says.
+        decay_head_norm: whether the weight of the last batch norm decays too, as in the authors' code; false is the
+            paper's wording, no decay on batch norms.
         clip_norm: largest norm of the gradient.
         crop_padding: black pixels around an image before the random crop.
         flip: mirror half of the images.
@@ -109,6 +111,7 @@ class TrainConfig:
     lr_factor: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    decay_head_norm: bool = True
     clip_norm: float = 5.0
     crop_padding: int = 4
     flip: bool = True
@@ -268,13 +271,21 @@ _KINDS: dict[type, Callable[[Any], Any]] = {
 }
 
 
+def train_settings(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """The training of a stored protocol; version 1 let no batch norm decay and had no key for it."""
+    return {**({"decay_head_norm": False} if protocol["version"] == 1 else {}), **protocol["train"]}
+
+
 def check_protocol(content: Mapping[str, Any]) -> None:
     """Refuse a stored protocol that lacks a setting or has a value that no run can have."""
     settings: dict[str, Any] = {}
-    for part, schema in (("train", TrainConfig), ("attack", AttackConfig)):
+    for part, schema, stored in (
+        ("train", TrainConfig, train_settings(content)),
+        ("attack", AttackConfig, content["attack"]),
+    ):
         found: dict[str, Any] = {}
         for key, default in asdict(schema()).items():
-            value = content[part][key]
+            value = stored[key]
             try:
                 if isinstance(default, list):
                     found[key] = list(map(checked.number, value))

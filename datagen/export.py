@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.config import AttackConfig, TrainConfig
+from datagen.config import AttackConfig, TrainConfig, train_settings
 from datagen.store.folder import EntryStore
 from datagen.store.merge import SHOWN, Merged, merge
 from datagen.store.rows import ENTRY_LABEL, Facts, Row, row_of_entry, unknown_metrics
@@ -189,7 +189,7 @@ def definitions(manifest: Mapping[str, Any]) -> dict[str, str]:
     data, attack = manifest["dataset"], manifest["protocol"]["attack"]
     common = [] if data["name"] == OFFICIAL_DATA else [data["name"]]
     changed = _changed(asdict(AttackConfig()), attack)
-    if _changed(asdict(TrainConfig()), manifest["protocol"]["train"]):
+    if _changed(asdict(TrainConfig()), train_settings(manifest["protocol"])):
         common.append("other training")
     held_out = [] if common[:1] == [data["name"]] or data["val"]["from"] == OFFICIAL_VALIDATION else ["held-out images"]
     out = {}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nasbench_ar import Architecture, SearchSpace
 
 # Raised when the code changes what a protocol of the same settings computes.
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 def protocol(config: RunConfig, space: SearchSpace, *, train_precision: str, test_precision: str) -> dict[str, Any]:

@@ -89,9 +89,15 @@ def best_epoch(history: dict[str, list[float]]) -> int:
     return values.index(max(values))
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights of convolutions and linear layers, which decay; BN parameters and biases, which do not."""
+def parameter_groups(network: nn.Module, weight_decay: float, *, head_norm: bool) -> list[dict[str, Any]]:
+    """Weights of convolutions and linear layers, which decay; biases and batch norms, which do not.
+
+    The authors' code tells batch norms by `bn` in their names, and calls the head's `norm1`: its weight decays
+    there, and here with `head_norm`.
+    """
     decaying = {id(m.weight) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)}
+    if head_norm:
+        decaying.add(id(network.get_parameter("norm.weight")))
     weights = list(network.parameters())
     return [
         {"params": [w for w in weights if id(w) in decaying], "weight_decay": weight_decay},
@@ -100,7 +106,7 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
 
 
 def build_optimiser(network: nn.Module, plan: TrainConfig, device: torch.device) -> torch.optim.SGD:
-    groups = parameter_groups(network, plan.weight_decay)
+    groups = parameter_groups(network, plan.weight_decay, head_norm=plan.decay_head_norm)
     return torch.optim.SGD(groups, lr=plan.lr, momentum=plan.momentum, fused=device.type == "cuda")
 
 
