@@ -125,8 +125,8 @@ def _refuse_loss(old: Table, merged: Merged) -> None:
 
 
 def _write(merged: Merged, out: Path, name: str, masks: bool, stores: Sequence[EntryStore]) -> Facts:
-    manifest = merged.manifest
-    facts = Facts(known=len({listed.architecture for listed in merged.listed}), size=merged.space.size)
+    manifest, version = merged.manifest, merged.manifest["protocol"]["version"]
+    facts = Facts(known=len({listed.architecture for listed in merged.listed}), size=merged.space.size, version=version)
     data = manifest["dataset"]
     bits: dict[str, list[NDArray[np.uint8]]] = {}
     with TableWriter(
@@ -153,7 +153,7 @@ def _write(merged: Merged, out: Path, name: str, masks: bool, stores: Sequence[E
     ) as writer:
         for listed in merged.listed:
             entry = merged.read(listed)
-            row = row_of_entry(entry, listed.sha256)
+            row = row_of_entry(entry, listed.sha256, version=version)
             facts.left_out |= unknown_metrics(entry)
             facts.count(row)
             writer.add(
@@ -199,6 +199,8 @@ def definitions(manifest: Mapping[str, Any]) -> dict[str, str]:
         words = list(common) + (held_out if metric.split == "val" else [])
         attacked = any(f"_{a}_" in f"{metric.name}_" for a in ("pgd", "cw", "fgsm", "aa"))
         words += changed if attacked else []
+        if manifest["protocol"]["version"] == 1 and metric.name in ("val_pgd_loss", "val_cw_loss"):
+            words.append("after the last step")
         if words:
             out[metric.name] = ", ".join(words)
     return out

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from nasbench_ar import Architecture, SearchSpace
 
 # Raised when the code changes what a protocol of the same settings computes.
+# 1: the last batch norm did not decay; attacks of the validation began clipped; their losses were taken after the last
+#    step, and val_cw_loss was the mean margin.
 PROTOCOL_VERSION = 2
 
 

@@ -105,7 +105,9 @@ def test_definitions_say_what_is_not_the_papers() -> None:
     first = manifest()
     first["protocol"]["version"] = 1  # the head's batch norm did not decay, and there was no key for it
     del first["protocol"]["train"]["decay_head_norm"]
-    assert definitions(first)["test_clean_acc"] == "other training"
+    differs = definitions(first)
+    assert differs["test_clean_acc"] == differs["val_pgd_acc"] == "other training"
+    assert differs["val_cw_loss"] == differs["val_pgd_loss"] == "other training, after the last step"
 
 
 def test_the_authors_format(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -104,15 +106,17 @@ def test_the_training_start_is_normal_and_not_clipped() -> None:
     assert found.max() > 1
 
 
-def test_the_uniform_start_is_clipped() -> None:
-    attack = Attack(eps=EPS, step=EPS, steps=0, start="uniform")
+@pytest.mark.parametrize("start", ["clipped", "uniform"])
+def test_the_uniform_start_is_clipped_or_not(start: Literal["clipped", "uniform"]) -> None:
+    attack = Attack(eps=EPS, step=EPS, steps=0, start=start)
     images = random_images(64)
     assert images.min() < EPS / 10
     assert images.max() > 1 - EPS / 10
     found = attack.perturb(
         linear_classifier(), images, torch.zeros(64, dtype=torch.long), attack.noise(images.shape, generator(0))
     )
-    assert (found.min(), found.max()) == (0, 1)
+    assert (found.min() == 0, found.max() == 1) == (start == "clipped",) * 2
+    assert (found.min() < 0, found.max() > 1) == (start == "uniform",) * 2
     assert (found - images).abs().max() <= EPS + 1e-6
 
 
@@ -186,8 +190,9 @@ def test_watching_sees_every_gradient() -> None:
     attack = pgd(eps=EPS, step=EPS, steps=3)
     images = random_images(2)
 
-    def watch(step: int, gradient: Tensor) -> None:
+    def watch(step: int, gradient: Tensor, loss: Tensor) -> None:
         assert (gradient == 0).all()
+        torch.testing.assert_close(loss, torch.full((2,), 3.0).log())
         seen.append(step)
 
     attack.perturb(zero, images, torch.zeros(2, dtype=torch.long), attack.noise(images.shape, generator(0)), watch)
