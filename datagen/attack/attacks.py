@@ -73,8 +73,10 @@ class Attack:
 
         `watch` is told the number of each step, and the gradient and the (batch,) loss from which it is taken.
         """
+        # In the network's layout a step needs no copy, and what the gradient is of stays a leaf, as torch.compile asks.
+        images = classifier.laid_out(images)
         lowest, highest = (images - self.eps).clamp_(min=0), (images + self.eps).clamp_(max=1)
-        found = self._start(images, noise)
+        found = classifier.laid_out(self._start(images, noise))
         with classifier.frozen():
             for number in range(self.steps):
                 found.requires_grad_()

@@ -34,9 +34,13 @@ class Classifier:
     def device(self) -> torch.device:
         return next((p.device for p in self.network.parameters()), torch.device("cpu"))
 
+    def laid_out(self, images: Tensor) -> Tensor:
+        """The images in the network's memory layout; the very tensor where it has it already."""
+        return images.contiguous(memory_format=self.layout)
+
     def __call__(self, images: Tensor) -> Tensor:
         """(n, classes) float32 logits."""
-        images = images.contiguous(memory_format=self.layout)
+        images = self.laid_out(images)
         if self.precision != "bf16":
             logits: Tensor = self._run(images)
             return logits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Literal
 
 import pytest
@@ -197,6 +198,34 @@ def test_watching_sees_every_gradient() -> None:
 
     attack.perturb(zero, images, torch.zeros(2, dtype=torch.long), attack.noise(images.shape, generator(0)), watch)
     assert seen == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["fgsm", "pgd", "training"])
+def test_attacked_images_are_leaves_in_the_networks_layout_and_never_copied(name: str) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(16, 3))
+    given: list[Tensor] = []
+    network.register_forward_pre_hook(lambda layer, inputs: given.append(inputs[0]))
+    images, labels = random_images(8, (3, 4, 4)), torch.arange(8) % 3
+    attack = attacks()[name]
+    noise = attack.noise(images.shape, generator(0))
+    plain = attack.perturb(Classifier(network), images, labels, noise)
+    given.clear()
+    found = attack.perturb(Classifier(network, channels_last=True), images, labels, noise)
+    assert len(given) == attack.steps
+    assert all(one.is_leaf and one.requires_grad for one in given)
+    assert all(one.is_contiguous(memory_format=torch.channels_last) for one in (*given, found))
+    torch.testing.assert_close(found, plain)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_compiled_network_is_attacked_without_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))  # no C++ compiler
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(16, 3))
+    images, labels, attack = random_images(8, (3, 4, 4)), torch.arange(8) % 3, attacks()["pgd"]
+    noise = attack.noise(images.shape, generator(0))
+    plain = attack.perturb(Classifier(network, channels_last=True), images, labels, noise)
+    found = attack.perturb(Classifier(network, channels_last=True, compiled=True), images, labels, noise)
+    torch.testing.assert_close(found, plain)
 
 
 @pytest.mark.parametrize("name", ["fgsm", "pgd", "cw"])
