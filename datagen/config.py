@@ -25,6 +25,7 @@ from nasbench_ar.system.key_values import check_keys, known_keys, read_words, sp
 SOURCES = ("cifar10", "digits", "arrays")
 VALIDATIONS = ("cifar10.1", "held_out", "file")
 PRECISIONS = ("auto", "bf16", "tf32", "float32")
+TRAIN_PRECISIONS = (*PRECISIONS, "fp16")
 AUTOATTACKS = ("none", "compact", "standard")
 MOST_COUNT = 10**9  # of epochs, images, steps
 
@@ -101,7 +102,7 @@ class TrainConfig:
         step_255: its step.
         steps: its number of steps; 0 trains on clean images.
         start_std_255: standard deviation of its normal start, which is not clipped.
-        precision: of training and validation; auto is bf16 on CUDA and float32 on a CPU.
+        precision: of training and validation; auto is bf16 on CUDA, fp16 on cards without it, float32 on a CPU.
     """
 
     epochs: int = 100
@@ -132,7 +133,7 @@ class AttackConfig:
         pgd_steps: steps of PGD.
         cw_steps: steps of PGD-CW.
         autoattack: none, compact (APGD-CE, then targeted APGD-DLR), or standard, which includes compact.
-        precision: of the test; auto is tf32 on CUDA and float32 on a CPU.
+        precision: of the test; auto is tf32 on CUDA, float32 on cards without it and on a CPU.
     """
 
     eps_255: float = 8.0
@@ -242,7 +243,7 @@ class RunConfig:
         for key, allowed in (
             ("data.source", SOURCES),
             ("data.validation", VALIDATIONS),
-            ("train.precision", PRECISIONS),
+            ("train.precision", TRAIN_PRECISIONS),
             ("attack.precision", PRECISIONS),
             ("attack.autoattack", AUTOATTACKS),
         ):

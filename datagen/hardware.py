@@ -14,6 +14,7 @@ import torch
 from nasbench_ar.errors import ConfigError
 from nasbench_ar.system.versions import git_commit, versions
 
+AMPERE = (8, 0)  # compute capability of the first cards with bfloat16 and TF32
 _LIBRARIES = ("numpy", "torch", "torchvision", "pyautoattack", "scikit-learn")
 
 
@@ -37,12 +38,17 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def choose_precision(wanted: str, device: torch.device, *, automatic: str) -> str:
-    """`auto` becomes float32 on a processor, `automatic` on CUDA."""
-    if wanted == "auto":
-        wanted = automatic if device.type == "cuda" else "float32"
-    if wanted == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        raise ConfigError(f"precision bf16: {device_name(device)} has no bfloat16; use train.precision=tf32 or float32")
-    return "float32" if wanted == "tf32" and device.type == "cpu" else wanted
+    """`auto` becomes float32 on a processor, `automatic` on CUDA; cards before Ampere have fp16 and float32 only."""
+    if device.type == "cpu":
+        return "float32" if wanted in ("auto", "tf32") else wanted
+    modern = torch.cuda.get_device_capability(device) >= AMPERE
+    if wanted == "bf16" and not modern:
+        raise ConfigError(
+            f"precision bf16: {device_name(device)} has no bfloat16; use train.precision=fp16, or float32 (also for "
+            "attack.precision)"
+        )
+    wanted = automatic if wanted == "auto" else wanted
+    return wanted if modern else {"bf16": "fp16", "tf32": "float32"}.get(wanted, wanted)
 
 
 def device_name(device: torch.device) -> str:

@@ -71,7 +71,7 @@ class Attack:
     ) -> Tensor:
         """(batch, channels, side, side) adversarial examples, inside the ball and [0, 1] after every step.
 
-        `watch` is told the number of each step, and the gradient and the (batch,) loss from which it is taken.
+        `watch` is told the number of each step, the gradient (times `loss_scale`) and the (batch,) loss that it is of.
         """
         # In the network's layout a step needs no copy, and what the gradient is of stays a leaf, as torch.compile asks.
         images = classifier.laid_out(images)
@@ -82,7 +82,7 @@ class Attack:
                 found.requires_grad_()
                 with torch.enable_grad():
                     loss = self.climb(classifier(found), labels)
-                    (gradient,) = torch.autograd.grad(loss.sum(), found)
+                    (gradient,) = torch.autograd.grad(loss.sum() * classifier.loss_scale, found)
                 if watch is not None:
                     watch(number, gradient, loss.detach())
                 found = found.detach().add(gradient.sign(), alpha=self.step)

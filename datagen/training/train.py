@@ -130,6 +130,7 @@ def train(
         raise TrainingError(f"train.batch={plan.batch}: there are only {total} training images; use a smaller batch")
     weights = list(network.parameters())
     optimiser = build_optimiser(network, plan, device)
+    scaler = torch.amp.GradScaler(device.type, enabled=classifier.precision == "fp16")
     attack = training_attack(
         eps=plan.eps_255 / 255, step=plan.step_255 / 255, steps=plan.steps, start_std=plan.start_std_255 / 255
     )
@@ -151,6 +152,8 @@ def train(
         optimiser.load_state_dict(state["optimiser"])
         for weight, kept in optimiser.state.items():  # the fused step wants the weight's own memory layout
             kept["momentum_buffer"] = torch.empty_like(weight).copy_(kept["momentum_buffer"])
+        if scaler.is_enabled():
+            scaler.load_state_dict(state["scaler"])
         history, seconds, done = state["history"], state["seconds"], state["epoch"] + 1
         say(f"goes on after epoch {state['epoch']} from {folder / LAST}")
         keep(state["epoch"])  # a kill between two files may have left these behind
@@ -180,14 +183,16 @@ def train(
                 optimiser.zero_grad(set_to_none=True)
                 logits = classifier(adversarial)
                 loss = F.cross_entropy(logits, wanted)
-                loss.backward()  # type: ignore[no-untyped-call]
-                # These are the true gradients, since the loss is not scaled.
+                scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                scaler.unscale_(optimiser)  # it is the true gradients that are clipped
                 norm = nn.utils.clip_grad_norm_(weights, plan.clip_norm)
-                optimiser.step()
-                loss_sum += loss.detach() + 0 * norm  # a norm that is not finite shows in the sum
+                scaler.step(optimiser)
+                scaler.update()
+                # A norm that is not finite shows in the sum; with fp16 it is a step left out, and the scale falls.
+                loss_sum += loss.detach() + (0 if scaler.is_enabled() else 0 * norm)
                 correct += (logits.detach().argmax(1) == wanted).sum()
                 if (step + 1) % CHECK_EVERY == 0 or step + 1 == steps:
-                    if not torch.isfinite(loss_sum):
+                    if not torch.isfinite(loss_sum) or scaler.get_scale() < 1:
                         where = f"epoch {epoch} by step {step + 1}"
                         raise TrainingError(f"diverged in {where}: loss or gradient is not finite")
                     now = time.perf_counter()
@@ -212,7 +217,8 @@ def train(
         seconds += time.perf_counter() - epoch_began
         state = {"identity": identity, "epoch": epoch, "network": network.state_dict(), "history": history}
         watch.before_saving()
-        save_checkpoint(folder / LAST, {**state, "seconds": seconds, "optimiser": optimiser.state_dict()})
+        extra = {"optimiser": optimiser.state_dict()} | ({"scaler": scaler.state_dict()} if scaler.is_enabled() else {})
+        save_checkpoint(folder / LAST, {**state, "seconds": seconds, **extra})
         keep(epoch)
         left = (time.perf_counter() - began) / (epoch + 1 - first) * (plan.epochs - epoch - 1)
         say(

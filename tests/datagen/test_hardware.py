@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -52,21 +54,67 @@ def test_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_precision("auto", CPU, automatic="bf16") == "float32"
     assert choose_precision("bf16", CPU, automatic="tf32") == "bf16"
     assert choose_precision("tf32", CPU, automatic="bf16") == "float32"
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **more: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0) if device.index else (7, 0))
+    old, gpu = gpu, torch.device("cuda:1")  # the second card is asked, not the current one
     assert choose_precision("auto", gpu, automatic="bf16") == "bf16"
     assert choose_precision("auto", gpu, automatic="tf32") == "tf32"
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **more: False)
+    assert choose_precision("tf32", gpu, automatic="bf16") == "tf32"
+    assert choose_precision("auto", old, automatic="bf16") == "fp16"
+    assert choose_precision("auto", old, automatic="tf32") == "float32"
+    assert choose_precision("tf32", old, automatic="bf16") == "float32"
+    assert choose_precision("fp16", old, automatic="bf16") == choose_precision("fp16", CPU, automatic="bf16") == "fp16"
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Old GPU")
-    with pytest.raises(ConfigError, match="Old GPU has no bfloat16; use train.precision=tf32 or float32"):
-        choose_precision("auto", gpu, automatic="bf16")
+    with pytest.raises(ConfigError, match="Old GPU has no bfloat16; use train.precision=fp16, or float32"):
+        choose_precision("bf16", old, automatic="bf16")
 
 
-@pytest.mark.parametrize(("precision", "allowed"), [("float32", False), ("tf32", True), ("bf16", True)])
+NEW = hasattr(torch.backends.cudnn, "conv")
+
+
+def switches() -> dict[str, object]:
+    """Both kinds of PyTorch's switches, None where one cannot be read."""
+    found: dict[str, object] = {}
+    for name, backend in (("cudnn", torch.backends.cudnn), ("matmul", torch.backends.cuda.matmul)):
+        try:
+            found[name] = backend.allow_tf32
+        except RuntimeError:
+            found[name] = None
+    for name in ("conv", "rnn") if NEW else ():
+        found[f"new {name}"] = getattr(torch.backends.cudnn, name).fp32_precision
+    return found | ({"new matmul": torch.backends.cuda.matmul.fp32_precision} if NEW else {})
+
+
+@pytest.fixture(params=["as they are", "old", "all", "apart"])
+def process(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A process that has set some of them before."""
+    if request.param in ("all", "apart") and not NEW:
+        pytest.skip("this PyTorch has the older switches only")
+    if request.param == "old":
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = False, True
+    elif request.param == "all":
+        torch.backends.fp32_precision = "tf32"
+    elif request.param == "apart":
+        torch.backends.cudnn.conv.fp32_precision = "ieee"
+        torch.backends.cuda.matmul.fp32_precision = "tf32"
+    yield
+    if NEW:
+        torch.backends.fp32_precision = "none"
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = True, False
+
+
+@pytest.mark.usefixtures("process")
+@pytest.mark.parametrize(("precision", "allowed"), [("float32", False), ("tf32", True), ("bf16", True), ("fp16", True)])
 def test_float32_rule_holds_inside_only(precision: str, allowed: bool) -> None:
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    before = switches()
     with float32_rule(precision):
-        assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (allowed, allowed)
-    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == before
+        found = switches()
+        assert (found["cudnn"], found["matmul"]) == (allowed, False), "convolutions only"
+        if NEW:
+            assert (found["new conv"], found["new matmul"]) == ("tf32" if allowed else "ieee", "ieee")
+        with float32_rule("float32"):
+            assert switches()["cudnn"] is False
+        assert switches() == found
+    assert switches() == before
 
 
 def test_descriptions() -> None:
