@@ -168,6 +168,7 @@ class RunConfig:
         batch: images at once in validation and test; halved when memory runs out.
         compile: run training through torch.compile.
         channels_last: memory layout; null takes it on CUDA only.
+        deterministic: on CUDA, the same bits in every run on the same card, which takes longer.
         data: where images come from.
         space: the search space.
         train: the training protocol.
@@ -193,6 +194,7 @@ class RunConfig:
     batch: int = 500
     compile: bool = False
     channels_last: bool | None = None
+    deterministic: bool = False
     data: DataConfig = field(default_factory=DataConfig)
     space: SpaceConfig = field(default_factory=SpaceConfig)
     train: TrainConfig = field(default_factory=TrainConfig)

@@ -17,11 +17,11 @@ output is float32: while the identity carries it on (stage 1, if its width equal
 stem's), input and activated input stay float32, and every convolution keeps a 16-bit
 copy of its own.  16-bit copies of the stages' convolution weights are kept as well.
 
-In addition: 4 bytes a parameter for weights, gradients and momentum each (weights alone in
-the test), the images on the device, a batch of images in some copies, and four of the
-largest activations, with which backward computes.  `tests/datagen/planning/test_memory.py`
-compares the kept part with PyTorch's saved tensors, to the byte, and the whole with the
-peak of all allocations of a training step on a processor.
+In addition: 4 bytes a parameter for weights, gradients and momentum each (no gradients in the
+validation, weights alone in the test), the images on the device, a batch of images in some
+copies, and four of the largest activations, with which backward computes.
+`tests/datagen/planning/test_memory.py` compares the kept part with PyTorch's saved tensors,
+to the byte, and the whole with the peak of all allocations of a training step on a processor.
 
 RUNTIME_BYTES, for the CUDA context, cuDNN's workspaces and fragmentation, is assumed, not
 measured; `datagen.plan store=...` compares these estimates with `peak_memory_mib` of
@@ -139,7 +139,7 @@ def estimate_memory(space: SearchSpace, indices: NDArray[np.integer], settings: 
     batch = settings.evaluation_batch
     return MemoryEstimate(
         training=3 * weights + on_device + step.of_batch(settings.train_batch) + settings.train_batch * floats,
-        validation=3 * weights + on_device + by_image["validation"].of_batch(batch) + batch * floats,
+        validation=2 * weights + on_device + by_image["validation"].of_batch(batch) + batch * floats,
         test=weights
         + on_device
         + by_image["test"].of_batch(batch)

@@ -57,7 +57,10 @@ class Watch:
 
 @dataclass(frozen=True)
 class Training:
-    """A finished training: one value an epoch by names of `CURVES`, and seconds in all runs that it took."""
+    """A finished training: one value an epoch by names of `CURVES`, and seconds in all runs that it took.
+
+    Seconds include the writing of checkpoints, except for the last ones of each run.
+    """
 
     history: dict[str, list[float]]
     best_epoch: int
@@ -135,14 +138,16 @@ def train(
         eps=plan.eps_255 / 255, step=plan.step_255 / 255, steps=plan.steps, start_std=plan.start_std_255 / 255
     )
     history: dict[str, list[float]] = {name: [] for name in CURVES}
-    seconds, done = 0.0, 0
+    spent, done, began = 0.0, 0, time.perf_counter()
 
-    def keep(epoch: int) -> None:
+    def keep(epoch: int) -> float:
+        spent = time.perf_counter() - began
         state = {"identity": identity, "epoch": epoch, "network": network.state_dict(), "history": history}
         names = [epoch_file(epoch)] if epoch in kept_epochs(plan) else []
         names += [BEST] if epoch == best_epoch(history) else []
         for name in names:
-            save_checkpoint(folder / name, {**state, "seconds": seconds})
+            save_checkpoint(folder / name, {**state, "seconds": spent})
+        return spent
 
     if (folder / LAST).exists():
         state = load_checkpoint(folder / LAST, identity)
@@ -154,14 +159,14 @@ def train(
             kept["momentum_buffer"] = torch.empty_like(weight).copy_(kept["momentum_buffer"])
         if scaler.is_enabled():
             scaler.load_state_dict(state["scaler"])
-        history, seconds, done = state["history"], state["seconds"], state["epoch"] + 1
+        history, done, began = state["history"], state["epoch"] + 1, time.perf_counter() - state["seconds"]
         say(f"goes on after epoch {state['epoch']} from {folder / LAST}")
-        keep(state["epoch"])  # a kill between two files may have left these behind
+        spent = keep(state["epoch"])  # a kill between two files may have left these behind
     elif (final := folder / epoch_file(plan.epochs - 1)).exists():
         state = load_checkpoint(final, identity)
-        history, seconds, done = state["history"], state["seconds"], plan.epochs
+        history, spent, done = state["history"], state["seconds"], plan.epochs
 
-    began, first = time.perf_counter(), done
+    started, first = time.perf_counter(), done
     for epoch in range(done, plan.epochs):
         epoch_began = reported = time.perf_counter()
         random = generator(config.seed, "epoch", epoch, device=device)
@@ -180,7 +185,6 @@ def train(
                 else:
                     adversarial = clean
                 network.train()
-                optimiser.zero_grad(set_to_none=True)
                 logits = classifier(adversarial)
                 loss = F.cross_entropy(logits, wanted)
                 scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
@@ -188,6 +192,7 @@ def train(
                 norm = nn.utils.clip_grad_norm_(weights, plan.clip_norm)
                 scaler.step(optimiser)
                 scaler.update()
+                optimiser.zero_grad(set_to_none=True)  # the next attack and the validation have their memory
                 # A norm that is not finite shows in the sum; with fp16 it is a step left out, and the scale falls.
                 loss_sum += loss.detach() + (0 if scaler.is_enabled() else 0 * norm)
                 correct += (logits.detach().argmax(1) == wanted).sum()
@@ -214,21 +219,20 @@ def train(
             raise TrainingError(f"diverged in epoch {epoch}: {', '.join(wrong)} not finite")
         for name in CURVES:
             history[name].append(found[name])
-        seconds += time.perf_counter() - epoch_began
         state = {"identity": identity, "epoch": epoch, "network": network.state_dict(), "history": history}
         watch.before_saving()
         extra = {"optimiser": optimiser.state_dict()} | ({"scaler": scaler.state_dict()} if scaler.is_enabled() else {})
-        save_checkpoint(folder / LAST, {**state, "seconds": seconds, **extra})
-        keep(epoch)
-        left = (time.perf_counter() - began) / (epoch + 1 - first) * (plan.epochs - epoch - 1)
+        save_checkpoint(folder / LAST, {**state, "seconds": time.perf_counter() - began, **extra})
+        spent = keep(epoch)
+        left = (time.perf_counter() - started) / (epoch + 1 - first) * (plan.epochs - epoch - 1)
         say(
-            f"epoch {epoch + 1} of {plan.epochs}: train {found['train_acc']:.2f} %, val clean "
+            f"epoch {epoch} ({epoch + 1} of {plan.epochs}): train {found['train_acc']:.2f} %, val clean "
             f"{found['val_clean_acc']:.2f}, PGD {found['val_pgd_acc']:.2f}, PGD-CW {found['val_cw_acc']:.2f}; "
             f"{steps * plan.batch / training_seconds:.1f} images/s, ends {_clock(left)}"
         )
         watch.after_epoch(epoch, time.perf_counter() - epoch_began)
     (folder / LAST).unlink(missing_ok=True)
-    return Training(history, best_epoch(history), seconds)
+    return Training(history, best_epoch(history), spent)
 
 
 def load_best(folder: Path, identity: dict[str, Any], training: Training) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +14,9 @@ from datagen.hardware import (
     choose_precision,
     describe_code,
     describe_hardware,
+    determinism,
     device_name,
+    driver_version,
     peak_memory_mib,
     reset_peak_memory,
 )
@@ -125,5 +129,43 @@ def test_descriptions() -> None:
     facts = describe_hardware(CPU)
     assert facts["device"] == "cpu"
     assert facts["threads"] >= 1
+    assert (facts["driver"], facts["gpus"], facts["cudnn"], facts["deterministic"]) == (None, None, None, False)
     code = describe_code()
     assert {"python", "torch", "pyautoattack", "numpy", "nasbench-ar"} <= set(code["versions"])
+
+
+def test_a_gpu_is_described_with_its_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index}")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.backends.cudnn.m, "version", lambda: 91002)
+    facts = describe_hardware(torch.device("cuda:1"))
+    assert (facts["name"], facts["gpus"], facts["cudnn"], facts["cuda"]) == ("GPU 1", 4, 91002, torch.version.cuda)
+    assert facts["cudnn_benchmark"] is facts["cudnn_deterministic"] is False
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.129.03  Thu Oct 19 18:56:32 UTC 2023",
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  535.129.03  Release Build  (user@host)",
+    ],
+)
+def test_the_driver(line: str, tmp_path: Path) -> None:
+    (tmp_path / "version").write_text(f"{line}\nGCC version:  gcc version 12.2.0 (Debian 12.2.0-14)\n")
+    assert driver_version(tmp_path / "version") == "535.129.03"
+    (tmp_path / "version").write_text("something else")
+    assert driver_version(tmp_path / "version") is driver_version(tmp_path / "absent") is None
+
+
+def test_determinism_holds_inside_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    with determinism(False):
+        assert not torch.are_deterministic_algorithms_enabled()
+    with determinism(True):
+        facts = describe_hardware(CPU)
+        assert (facts["deterministic"], facts["cudnn_benchmark"]) == (True, False)
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.backends.cudnn.benchmark
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")

@@ -40,7 +40,7 @@ def test_one_architecture_from_images_to_entry(words: list[str], tmp_path: Path,
     assert code == 0, err
     assert "stripes.npz on CPU" in err
     assert "validation on 40 images: stripes.npz, val" in err
-    assert "epoch 2 of 2" in err
+    assert "epoch 1 (2 of 2): train" in err
     assert "images/s, ends" in err
     assert "1-1-1-1: best epoch" in out
     assert "AA-Compact" in out
