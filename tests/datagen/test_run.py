@@ -65,6 +65,17 @@ def test_one_architecture_from_images_to_entry(words: list[str], tmp_path: Path,
     assert not list(tmp_path.rglob("*.partial"))
 
 
+def test_a_deterministic_run_allows_no_other_operation_and_says_so(
+    words: list[str], tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    code, _, err = command(*words, "attack.autoattack=compact", "deterministic=true")
+    assert code == 0, err
+    (entry,) = EntryStore(tmp_path / "store").entries()
+    assert entry.provenance["hardware"]["deterministic"] is True
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_the_entry_is_of_the_best_epoch(words: list[str], tmp_path: Path, command: Command) -> None:
     assert command(*words, "train.epochs=3", "train.lr=0.01")[0] == 0
     store = EntryStore(tmp_path / "store")
