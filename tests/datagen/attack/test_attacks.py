@@ -8,10 +8,13 @@ from typing import Literal
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from datagen.attack.attacks import Attack, cross_entropy, cw_margin, fgsm, lipschitz, pgd, pgd_cw, training_attack
 from datagen.network.classifier import Classifier
+from datagen.network.model import WideResNet
 from datagen.seeds import generator
+from nasbench_ar import SearchSpace
 from tests.datagen.conftest import Linear, linear_classifier, random_images
 
 EPS = 0.1
@@ -215,6 +218,30 @@ def test_attacked_images_are_leaves_in_the_networks_layout_and_never_copied(name
     assert all(one.is_leaf and one.requires_grad for one in given)
     assert all(one.is_contiguous(memory_format=torch.channels_last) for one in (*given, found))
     torch.testing.assert_close(found, plain)
+
+
+def test_on_a_fake_gpu_they_are_leaves_in_that_layout_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fake CUDA tensors have shapes and layouts as PyTorch works them out, and no values; backward needs a true GPU."""
+
+    def gradient(loss: Tensor, images: Tensor) -> tuple[Tensor]:
+        return (torch.zeros_like(images, memory_format=torch.contiguous_format),)  # the layout is another
+
+    monkeypatch.setattr(torch.autograd, "grad", gradient)
+    space = SearchSpace(unit_channels=2, image_size=8)
+    given: list[Tensor] = []
+    with FakeTensorMode(), torch.device("cuda"):
+        network = WideResNet(space, space.parse("4-8-4-8-4-8"))
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.weight = nn.Parameter(layer.weight.detach().contiguous(memory_format=torch.channels_last))
+        network.register_forward_pre_hook(lambda layer, inputs: given.append(inputs[0]))
+        classifier = Classifier(network, precision="tf32")
+        classifier.layout = torch.channels_last  # fake weights cannot be moved in place
+        images, labels, noise = torch.rand(4, 3, 8, 8), torch.zeros(4, dtype=torch.long), torch.rand(4, 3, 8, 8)
+        found = attacks()["pgd"].perturb(classifier, images, labels, noise)
+    assert len(given) == 20
+    assert all(one.is_leaf and one.is_contiguous(memory_format=torch.channels_last) for one in given)
+    assert (found.device.type, found.dtype) == ("cuda", torch.float32)
 
 
 @pytest.mark.filterwarnings("error")
