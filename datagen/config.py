@@ -25,6 +25,7 @@ from nasbench_ar.system.key_values import check_keys, known_keys, read_words, sp
 SOURCES = ("cifar10", "digits", "arrays")
 VALIDATIONS = ("cifar10.1", "held_out", "file")
 PRECISIONS = ("auto", "bf16", "tf32", "float32")
+TRAIN_PRECISIONS = (*PRECISIONS, "fp16")
 AUTOATTACKS = ("none", "compact", "standard")
 MOST_COUNT = 10**9  # of epochs, images, steps
 
@@ -91,7 +92,9 @@ class TrainConfig:
         lr_drops: shares of the epochs after which the rate falls; an epoch before each is kept as a checkpoint.
         lr_factor: by which it falls.
         momentum: of SGD.
-        weight_decay: on weights of convolutions and of the linear layer only.
+        weight_decay: on weights of convolutions and of the linear layer, and on what the next key says.
+        decay_head_norm: whether the weight of the last batch norm decays too, as in the authors' code; false is the
+            paper's wording, no decay on batch norms.
         clip_norm: largest norm of the gradient.
         crop_padding: black pixels around an image before the random crop.
         flip: mirror half of the images.
@@ -99,7 +102,7 @@ class TrainConfig:
         step_255: its step.
         steps: its number of steps; 0 trains on clean images.
         start_std_255: standard deviation of its normal start, which is not clipped.
-        precision: of training and validation; auto is bf16 on CUDA and float32 on a CPU.
+        precision: of training and validation; auto is bf16 on CUDA, fp16 on cards without it, float32 on a CPU.
     """
 
     epochs: int = 100
@@ -109,6 +112,7 @@ class TrainConfig:
     lr_factor: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    decay_head_norm: bool = True
     clip_norm: float = 5.0
     crop_padding: int = 4
     flip: bool = True
@@ -129,7 +133,7 @@ class AttackConfig:
         pgd_steps: steps of PGD.
         cw_steps: steps of PGD-CW.
         autoattack: none, compact (APGD-CE, then targeted APGD-DLR), or standard, which includes compact.
-        precision: of the test; auto is tf32 on CUDA and float32 on a CPU.
+        precision: of the test; auto is tf32 on CUDA, float32 on cards without it and on a CPU.
     """
 
     eps_255: float = 8.0
@@ -165,6 +169,7 @@ class RunConfig:
         batch: images at once in validation and test; halved when memory runs out.
         compile: run training through torch.compile.
         channels_last: memory layout; null takes it on CUDA only.
+        deterministic: on CUDA, the same bits in every run on the same card, which takes longer.
         data: where images come from.
         space: the search space.
         train: the training protocol.
@@ -191,6 +196,7 @@ class RunConfig:
     batch: int = 500
     compile: bool = False
     channels_last: bool | None = None
+    deterministic: bool = False
     data: DataConfig = field(default_factory=DataConfig)
     space: SpaceConfig = field(default_factory=SpaceConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -243,7 +249,7 @@ class RunConfig:
         for key, allowed in (
             ("data.source", SOURCES),
             ("data.validation", VALIDATIONS),
-            ("train.precision", PRECISIONS),
+            ("train.precision", TRAIN_PRECISIONS),
             ("attack.precision", PRECISIONS),
             ("attack.autoattack", AUTOATTACKS),
         ):
@@ -272,13 +278,21 @@ _KINDS: dict[type, Callable[[Any], Any]] = {
 }
 
 
+def train_settings(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """The training of a stored protocol; version 1 let no batch norm decay and had no key for it."""
+    return {**({"decay_head_norm": False} if protocol["version"] == 1 else {}), **protocol["train"]}
+
+
 def check_protocol(content: Mapping[str, Any]) -> None:
     """Refuse a stored protocol that lacks a setting or has a value that no run can have."""
     settings: dict[str, Any] = {}
-    for part, schema in (("train", TrainConfig), ("attack", AttackConfig)):
+    for part, schema, stored in (
+        ("train", TrainConfig, train_settings(content)),
+        ("attack", AttackConfig, content["attack"]),
+    ):
         found: dict[str, Any] = {}
         for key, default in asdict(schema()).items():
-            value = content[part][key]
+            value = stored[key]
             try:
                 if isinstance(default, list):
                     found[key] = list(map(checked.number, value))

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.config import AttackConfig, TrainConfig
+from datagen.config import AttackConfig, TrainConfig, train_settings
 from datagen.store.folder import EntryStore
 from datagen.store.merge import SHOWN, Merged, merge
 from datagen.store.rows import ENTRY_LABEL, Facts, Row, row_of_entry, unknown_metrics
@@ -125,8 +125,8 @@ def _refuse_loss(old: Table, merged: Merged) -> None:
 
 
 def _write(merged: Merged, out: Path, name: str, masks: bool, stores: Sequence[EntryStore]) -> Facts:
-    manifest = merged.manifest
-    facts = Facts(known=len({listed.architecture for listed in merged.listed}), size=merged.space.size)
+    manifest, version = merged.manifest, merged.manifest["protocol"]["version"]
+    facts = Facts(known=len({listed.architecture for listed in merged.listed}), size=merged.space.size, version=version)
     data = manifest["dataset"]
     bits: dict[str, list[NDArray[np.uint8]]] = {}
     with TableWriter(
@@ -153,7 +153,7 @@ def _write(merged: Merged, out: Path, name: str, masks: bool, stores: Sequence[E
     ) as writer:
         for listed in merged.listed:
             entry = merged.read(listed)
-            row = row_of_entry(entry, listed.sha256)
+            row = row_of_entry(entry, listed.sha256, version=version)
             facts.left_out |= unknown_metrics(entry)
             facts.count(row)
             writer.add(
@@ -189,7 +189,7 @@ def definitions(manifest: Mapping[str, Any]) -> dict[str, str]:
     data, attack = manifest["dataset"], manifest["protocol"]["attack"]
     common = [] if data["name"] == OFFICIAL_DATA else [data["name"]]
     changed = _changed(asdict(AttackConfig()), attack)
-    if _changed(asdict(TrainConfig()), manifest["protocol"]["train"]):
+    if _changed(asdict(TrainConfig()), train_settings(manifest["protocol"])):
         common.append("other training")
     held_out = [] if common[:1] == [data["name"]] or data["val"]["from"] == OFFICIAL_VALIDATION else ["held-out images"]
     out = {}
@@ -199,6 +199,8 @@ def definitions(manifest: Mapping[str, Any]) -> dict[str, str]:
         words = list(common) + (held_out if metric.split == "val" else [])
         attacked = any(f"_{a}_" in f"{metric.name}_" for a in ("pgd", "cw", "fgsm", "aa"))
         words += changed if attacked else []
+        if manifest["protocol"]["version"] == 1 and metric.name in ("val_pgd_loss", "val_cw_loss"):
+            words.append("after the last step")
         if words:
             out[metric.name] = ", ".join(words)
     return out

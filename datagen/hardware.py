@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import platform
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import torch
 from nasbench_ar.errors import ConfigError
 from nasbench_ar.system.versions import git_commit, versions
 
+AMPERE = (8, 0)  # compute capability of the first cards with bfloat16 and TF32
 _LIBRARIES = ("numpy", "torch", "torchvision", "pyautoattack", "scikit-learn")
 
 
@@ -50,17 +54,17 @@ def _require_cuda(wanted: str) -> None:
 
 
 def choose_precision(wanted: str, device: torch.device, *, automatic: str) -> str:
-    """`auto` becomes float32 on a processor, `automatic` on CUDA."""
-    if wanted == "auto":
-        wanted = automatic if device.type == "cuda" else "float32"
-    if wanted == "bf16" and device.type == "cuda" and not _has_bf16(device):
-        raise ConfigError(f"precision bf16: {device_name(device)} has no bfloat16; use train.precision=tf32 or float32")
-    return "float32" if wanted == "tf32" and device.type == "cpu" else wanted
-
-
-def _has_bf16(device: torch.device) -> bool:
-    """As `torch.cuda.is_bf16_supported` says it of the current device."""
-    return torch.version.hip is not None or torch.cuda.get_device_properties(device).major >= 8
+    """`auto` becomes float32 on a processor, `automatic` on CUDA; cards before Ampere have fp16 and float32 only."""
+    if device.type == "cpu":
+        return "float32" if wanted in ("auto", "tf32") else wanted
+    modern = torch.cuda.get_device_capability(device) >= AMPERE
+    if wanted == "bf16" and not modern:
+        raise ConfigError(
+            f"precision bf16: {device_name(device)} has no bfloat16; use train.precision=fp16, or float32 (also for "
+            "attack.precision)"
+        )
+    wanted = automatic if wanted == "auto" else wanted
+    return wanted if modern else {"bf16": "fp16", "tf32": "float32"}.get(wanted, wanted)
 
 
 def device_name(device: torch.device) -> str:
@@ -100,6 +104,42 @@ def peak_memory_mib(device: torch.device) -> float | None:
     return None
 
 
+@contextmanager
+def determinism(wanted: bool) -> Iterator[None]:
+    """Let CUDA compute the same bits in every run on the same card, if wanted; an operation that cannot is an error."""
+    if not wanted:
+        yield
+        return
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    before, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for it, read at its first call
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warns)
+        torch.backends.cudnn.benchmark = benchmark
+
+
+def driver_version(path: Path = Path("/proc/driver/nvidia/version")) -> str | None:
+    """Version of NVIDIA's kernel module; None where unknown."""
+    try:
+        found = re.search(r"Module.*?\s(\d+\.[\d.]+)\s", path.read_text(encoding="utf-8"))
+    except OSError:  # not Linux, or hidden in a container
+        return None
+    return found.group(1) if found else None
+
+
+def _cuda_facts() -> dict[str, Any]:
+    return {
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
+        "driver": driver_version(),
+        "gpus": torch.cuda.device_count(),
+    }
+
+
 def describe_code() -> dict[str, Any]:
     return {"git_commit": git_commit(), "versions": versions(_LIBRARIES)}
 
@@ -111,6 +151,9 @@ def describe_hardware(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "cpus": os.cpu_count(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cuda": torch.version.cuda if device.type == "cuda" else None,
+        **(_cuda_facts() if device.type == "cuda" else dict.fromkeys(("cuda", "cudnn", "driver", "gpus"))),
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
         "byteorder": sys.byteorder,
     }

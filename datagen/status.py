@@ -112,8 +112,10 @@ def as_text(status: Status) -> str:
 
 
 def _running_line(one: Running) -> str:
-    epoch = "before its first checkpoint" if one.epoch is None else f"epoch {one.epoch + 1} of {one.epochs} stored"
-    return f"  {one.arch} seed {one.seed}: {epoch}; {one.holder}; last sign of life {one.holder.age:.0f} s ago"
+    stored = "before its first checkpoint"
+    if one.epoch is not None:
+        stored = f"epoch {one.epoch} ({one.epoch + 1} of {one.epochs}) stored"
+    return f"  {one.arch} seed {one.seed}: {stored}; {one.holder}; last sign of life {one.holder.age:.0f} s ago"
 
 
 def _failed_line(one: Failure) -> str:

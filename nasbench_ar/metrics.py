@@ -46,6 +46,7 @@ CORRUPTIONS = (
     "zoom_blur",
 )
 SEVERITIES = (1, 2, 3, 4, 5)
+CW_LOSS_IMAGES = 100  # the batch over which the authors' cw_loss adds up margins
 CELLS_LIKE = {"acc": "test_corrupt_acc", "loss": "test_loss"}  # kind of corruption cells -> a metric of the same range
 
 
@@ -108,6 +109,13 @@ _KINDS = {  # suffix: (unit, maximize, what it is)
     "lip": ("", False, "empirical Lipschitz constant of the logits"),
     "loss": ("", False, "loss"),
 }
+_ATTACKED_LOSSES = {
+    "val_pgd_loss": "validation loss (PGD20 inputs) before the attack's last step",
+    "val_cw_loss": (
+        f"minus the sum of the margins max(Z_y - max Z_i, 0) of {CW_LOSS_IMAGES} validation images, averaged "
+        "(PGD-CW40 inputs, before the last step): never above 0"
+    ),
+}
 _INPUTS = {"clean": "Clean", "pgd": "PGD20", "cw": "PGD-CW40", "fgsm": "FGSM", "aa": "AA-Compact"}
 
 
@@ -120,7 +128,8 @@ def _val_metrics() -> Iterable[Metric]:
         word = "" if kind == "acc" else f" {kind}"
         label = f"Train {kind}" if split == "train" else f"Val {attack}{word}"
         table2 = label if split == "val" and kind == "acc" else None
-        text = f"{'training' if split == 'train' else 'validation'} {what} ({attack} inputs), at the best epoch"
+        text = f"{'training' if split == 'train' else 'validation'} {what} ({attack} inputs)"
+        text = f"{_ATTACKED_LOSSES.get(curve, text)}, at the best epoch"
         yield Metric(curve, label, split, unit, maximize, text, True, table2, curve)
     for attack in ("clean", "pgd", "cw"):
         label, curve = f"Val {_INPUTS[attack]}", f"val_{attack}_acc"

@@ -5,8 +5,8 @@
     python scripts/build_digits_729.py --store entries     # packs them into sources/digits-729.tar.xz
     python scripts/build_digits_729.py                     # the table, from that archive
 
-The archive holds the store without checkpoints, and without the paths it stood at.  Unpack it to go on from there:
-trainings that have an entry are not repeated.
+The archive holds the store without checkpoints, and without the paths it stood at.  Its entries are of protocol
+version 1: `datagen.run` refuses to add to them, and the table says how they differ.
 """
 
 import argparse

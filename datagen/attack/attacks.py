@@ -7,7 +7,7 @@ in [0, 1].  The network runs in evaluation mode, and no gradient reaches a weigh
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -44,21 +44,21 @@ class Attack:
         eps: radius of the ball.
         steps: how many; the last iterate is the adversarial example.
         climb: (logits, labels) -> (batch,), the loss to climb.
-        start: `image`, `uniform` in the ball and clipped to [0, 1], or `normal`, unclipped.
+        start: `image`, `uniform` in the ball, `clipped` (the same, clipped to [0, 1]), or `normal`.
     """
 
     eps: float
     step: float
     steps: int
     climb: Loss = cross_entropy
-    start: Literal["image", "uniform", "normal"] = "image"
+    start: Literal["image", "uniform", "clipped", "normal"] = "image"
     start_std: float = 0.0
 
     def noise(self, shape: torch.Size, random: torch.Generator) -> Tensor | None:
         """Random start for images of this shape; drawn for a whole split, it does not depend on the batch size."""
         if self.start == "image":
             return None
-        draw = torch.rand if self.start == "uniform" else torch.randn
+        draw = torch.randn if self.start == "normal" else torch.rand
         return draw(shape, generator=random, device=random.device)
 
     def perturb(
@@ -67,19 +67,24 @@ class Attack:
         images: Tensor,
         labels: Tensor,
         noise: Tensor | None = None,
-        watch: Callable[[int, Tensor], None] | None = None,
+        watch: Callable[[int, Tensor, Tensor], None] | None = None,
     ) -> Tensor:
-        """(batch, channels, side, side) adversarial examples, inside the ball and [0, 1] after every step."""
+        """(batch, channels, side, side) adversarial examples, inside the ball and [0, 1] after every step.
+
+        `watch` is told the number of each step, the gradient (times `loss_scale`) and the (batch,) loss that it is of.
+        """
+        # In the network's layout a step needs no copy, and what the gradient is of stays a leaf, as torch.compile asks.
+        images = classifier.laid_out(images)
         lowest, highest = (images - self.eps).clamp_(min=0), (images + self.eps).clamp_(max=1)
-        found = self._start(images, noise)
+        found = classifier.laid_out(self._start(images, noise))
         with classifier.frozen():
             for number in range(self.steps):
                 found.requires_grad_()
                 with torch.enable_grad():
-                    loss = self.climb(classifier(found), labels).sum()
-                (gradient,) = torch.autograd.grad(loss, found)
+                    loss = self.climb(classifier(found), labels)
+                    (gradient,) = torch.autograd.grad(loss.sum() * classifier.loss_scale, found)
                 if watch is not None:
-                    watch(number, gradient)
+                    watch(number, gradient, loss.detach())
                 found = found.detach().add(gradient.sign(), alpha=self.step)
                 found = torch.clamp(found, lowest, highest)
         return found
@@ -89,22 +94,23 @@ class Attack:
             return images.clone()
         if noise is None:
             raise ValueError(f"start {self.start!r} needs noise; draw it with Attack.noise")
-        if self.start == "uniform":
-            return (images + (noise * 2 - 1) * self.eps).clamp_(0, 1)
-        return images + noise * self.start_std
+        if self.start == "normal":
+            return images + noise * self.start_std
+        found = images + (noise * 2 - 1) * self.eps
+        return found.clamp_(0, 1) if self.start == "clipped" else found
 
 
 def fgsm(*, eps: float) -> Attack:
     return Attack(eps=eps, step=eps, steps=1)
 
 
-def pgd(*, eps: float, step: float, steps: int) -> Attack:
-    return Attack(eps=eps, step=step, steps=steps, start="uniform")
+def pgd(*, eps: float, step: float, steps: int, clipped: bool = True) -> Attack:
+    return Attack(eps=eps, step=step, steps=steps, start="clipped" if clipped else "uniform")
 
 
-def pgd_cw(*, eps: float, step: float, steps: int) -> Attack:
+def pgd_cw(*, eps: float, step: float, steps: int, clipped: bool = True) -> Attack:
     """PGD on the Carlini-Wagner margin."""
-    return Attack(eps=eps, step=step, steps=steps, start="uniform", climb=negative_cw_margin)
+    return replace(pgd(eps=eps, step=step, steps=steps, clipped=clipped), climb=negative_cw_margin)
 
 
 def training_attack(*, eps: float, step: float, steps: int, start_std: float) -> Attack:

@@ -21,6 +21,7 @@ from datagen.network.model import as_unit_floats
 from datagen.out_of_memory import is_out_of_memory
 from datagen.seeds import generator
 from nasbench_ar.errors import TrainingError, one_line
+from nasbench_ar.metrics import CW_LOSS_IMAGES
 
 Say = Callable[[str], None]
 T = TypeVar("T")
@@ -79,7 +80,7 @@ class Outcome:
 
     Attributes:
         correct: (n,) bool, classified correctly.
-        loss: (n,) float32, cross-entropy, or the margin for PGD-CW.
+        loss: (n,) float32, what the attack climbs, before its last step.
         stable: (n,) bool, the prediction equals that on the clean image.
         lip: (n,) float32, empirical Lipschitz constant.
         zero_gradient: (n,) bool, the first gradient of the attack is zero everywhere.
@@ -135,15 +136,16 @@ class Evaluator:
         images = as_unit_floats(self.split.images[part])
         labels = self.split.labels[part]
         zero = torch.zeros(len(labels), dtype=torch.bool, device=labels.device)
+        loss = torch.zeros(len(labels), device=labels.device)
 
-        def watch(step: int, gradient: Tensor) -> None:
+        def watch(step: int, gradient: Tensor, climbed: Tensor) -> None:
+            loss.copy_(climbed)
             if step == 0:
                 zero.copy_(gradient.flatten(1).abs().amax(1) == 0)
 
         own = None if noise is None else noise[part].to(images.device)
         adversarial = reclip(images, attack.perturb(self.classifier, images, labels, own, watch), attack.eps)
         logits, clean = self.predict(adversarial), self.logits[part].to(images.device)
-        loss = cross_entropy(logits, labels) if attack.climb is cross_entropy else -attack.climb(logits, labels)
         stable = logits.argmax(1) == clean.argmax(1)
         return logits.argmax(1) == labels, loss, stable, lipschitz(clean, logits, images, adversarial), zero
 
@@ -158,26 +160,30 @@ def reclip(images: Tensor, adversarial: Tensor, eps: float) -> Tensor:
     return torch.clamp(adversarial, (images - eps).clamp(min=0), (images + eps).clamp(max=1))
 
 
-def iterated_attacks(config: AttackConfig) -> dict[str, Attack]:
-    """PGD and PGD-CW under the names of the metrics."""
+def iterated_attacks(config: AttackConfig, *, clipped: bool = True) -> dict[str, Attack]:
+    """PGD and PGD-CW under the names of the metrics; the authors clip the random start in the test only."""
     eps, step = config.eps_255 / 255, config.step_255 / 255
     return {
-        "pgd": pgd(eps=eps, step=step, steps=config.pgd_steps),
-        "cw": pgd_cw(eps=eps, step=step, steps=config.cw_steps),
+        "pgd": pgd(eps=eps, step=step, steps=config.pgd_steps, clipped=clipped),
+        "cw": pgd_cw(eps=eps, step=step, steps=config.cw_steps, clipped=clipped),
     }
 
 
 def validate(
     classifier: Classifier, split: Split, config: AttackConfig, batches: Batches, *, seed: int, epoch: int
 ) -> dict[str, float]:
-    """The ten validation values of one epoch (NARes, Table 1), by the names of `CURVES`."""
+    """The ten validation values of one epoch (NARes, Table 1), by the names of `CURVES`.
+
+    Losses of attacks are the authors': before the last step, and for PGD-CW the mean of minus the sum of the margins
+    of CW_LOSS_IMAGES images.
+    """
     evaluator = Evaluator(classifier, split, batches)
     correct, loss = evaluator.clean()
     found = {"val_loss": float(loss.double().mean()), "val_clean_acc": 100.0 * int(correct.sum()) / len(split)}
-    for name, attack in iterated_attacks(config).items():
+    for name, attack in iterated_attacks(config, clipped=False).items():
         outcome = evaluator.attacked(attack, seed, "validation", epoch, name)
         found[f"val_{name}_acc"] = outcome.percent("correct")
         found[f"val_{name}_stable"] = outcome.percent("stable")
         found[f"val_{name}_lip"] = outcome.mean("lip")
-        found[f"val_{name}_loss"] = outcome.mean("loss")
+        found[f"val_{name}_loss"] = outcome.mean("loss") * (CW_LOSS_IMAGES if name == "cw" else 1)
     return found

@@ -5,15 +5,29 @@ Training, attacks and evaluation all take a `Classifier`, so they cannot disagre
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+FP16_LOSS_SCALE = 2.0**10  # of attacks: small gradients do not vanish in float16, and their signs stay
+
+# What PyTorch has since 2.9; it refuses to read the older switches where the two kinds disagree.
+_SWITCHES = (
+    (torch.backends.cudnn.conv, torch.backends.cudnn.rnn, torch.backends.cuda.matmul)
+    if hasattr(torch.backends.cudnn, "conv")
+    else ()
+)
+
 
 class Classifier:
-    """Float32 logits of (n, channels, side, side) images in [0, 1]; the state of the plain `network` is saved."""
+    """Float32 logits of (n, channels, side, side) images in [0, 1]; the state of the plain `network` is saved.
+
+    `loss_scale` multiplies losses whose gradient by an image is taken.
+    """
 
     def __init__(
         self,
@@ -25,6 +39,7 @@ class Classifier:
     ) -> None:
         self.network = network
         self.precision = precision
+        self.loss_scale = FP16_LOSS_SCALE if precision == "fp16" else 1.0
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         if channels_last:
             network.to(memory_format=torch.channels_last)
@@ -34,13 +49,17 @@ class Classifier:
     def device(self) -> torch.device:
         return next((p.device for p in self.network.parameters()), torch.device("cpu"))
 
+    def laid_out(self, images: Tensor) -> Tensor:
+        """The images in the network's memory layout; the very tensor where it has it already."""
+        return images.contiguous(memory_format=self.layout)
+
     def __call__(self, images: Tensor) -> Tensor:
         """(n, classes) float32 logits."""
-        images = images.contiguous(memory_format=self.layout)
-        if self.precision != "bf16":
+        images = self.laid_out(images)
+        if self.precision not in AUTOCAST:
             logits: Tensor = self._run(images)
             return logits
-        with torch.autocast(images.device.type, torch.bfloat16):
+        with torch.autocast(images.device.type, AUTOCAST[self.precision]):
             logits = self._run(images)
         return logits.float()
 
@@ -61,11 +80,26 @@ class Classifier:
 
 @contextmanager
 def float32_rule(precision: str) -> Iterator[None]:
-    """Let float32 convolutions on CUDA round to TF32 with `tf32` and `bf16`, not with `float32`."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    """Let float32 convolutions on CUDA round to TF32, except with `float32`; matrix products never do."""
+    new = [switch.fp32_precision for switch in _SWITCHES]
+    old = _older_switch(torch.backends.cudnn, new[:1]), _older_switch(torch.backends.cuda.matmul, new[2:])
     allowed = precision != "float32"
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
+    convolution = "tf32" if allowed else "ieee"
+    _set_switches((allowed, False), (convolution, convolution, "ieee"))
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+        _set_switches(old, new)
+
+
+def _older_switch(backend: Any, new: Sequence[str]) -> bool:
+    try:
+        return bool(backend.allow_tf32)
+    except RuntimeError:  # it disagrees with the new one
+        return new[0] != "tf32"
+
+
+def _set_switches(old: tuple[bool, bool], new: Sequence[str]) -> None:
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = old  # these change the new ones too
+    for switch, value in zip(_SWITCHES, new, strict=False):
+        switch.fp32_precision = value

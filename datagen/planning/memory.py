@@ -12,16 +12,16 @@ Its sum is the next block's input.  The stem adds its image, the head its input,
 activated input, C for the linear layer and the log-probabilities.  Attacks differentiate
 by the image alone and keep the same, less the C of the linear layer.
 
-In float32 all of these have 4 bytes, under the bfloat16 autocast 2, except that the stem's
+In float32 all of these have 4 bytes, under a 16-bit autocast 2, except that the stem's
 output is float32: while the identity carries it on (stage 1, if its width equals the
-stem's), input and activated input stay float32, and every convolution keeps a bfloat16
-copy of its own.  bfloat16 copies of the stages' convolution weights are kept as well.
+stem's), input and activated input stay float32, and every convolution keeps a 16-bit
+copy of its own.  16-bit copies of the stages' convolution weights are kept as well.
 
-In addition: 4 bytes a parameter for weights, gradients and momentum each (weights alone in
-the test), the images on the device, a batch of images in some copies, and four of the
-largest activations, with which backward computes.  `tests/datagen/planning/test_memory.py`
-compares the kept part with PyTorch's saved tensors, to the byte, and the whole with the
-peak of all allocations of a training step on a processor.
+In addition: 4 bytes a parameter for weights, gradients and momentum each (no gradients in the
+validation, weights alone in the test), the images on the device, a batch of images in some
+copies, and four of the largest activations, with which backward computes.
+`tests/datagen/planning/test_memory.py` compares the kept part with PyTorch's saved tensors,
+to the byte, and the whole with the peak of all allocations of a training step on a processor.
 
 What a card must have besides is the overhead, `overhead_gb=`: the CUDA context with its
 kernels (some hundred megabytes), cuDNN's workspaces, and what PyTorch's allocator reserves
@@ -70,7 +70,7 @@ class Kept:
 
 def kept_for_backward(space: SearchSpace, vectors: Int64Array, *, precision: str, attack: bool = False) -> Kept:
     """For (n, dimensions) int64 vectors; an `attack` differentiates by the image, in evaluation mode."""
-    half = precision == "bf16"
+    half = precision in ("bf16", "fp16")
     inner = 2 if half else 4
     ones = np.ones(len(vectors), dtype=np.int64)
     channels, side = space.unit_channels * ones, space.image_size
@@ -147,7 +147,7 @@ def estimate_memory(space: SearchSpace, indices: NDArray[np.integer], settings: 
     batch = settings.evaluation_batch
     return MemoryEstimate(
         training=3 * weights + on_device + step.of_batch(settings.train_batch) + settings.train_batch * floats,
-        validation=3 * weights + on_device + by_image["validation"].of_batch(batch) + batch * floats,
+        validation=2 * weights + on_device + by_image["validation"].of_batch(batch) + batch * floats,
         test=weights
         + on_device
         + by_image["test"].of_batch(batch)

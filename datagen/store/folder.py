@@ -74,9 +74,10 @@ class EntryStore:
         stored = self.manifest()  # of an earlier command, or of one that began in the same instant
         old = {"protocol": stored["protocol"], "dataset": stored["dataset"]}
         if found := differences(old, {"protocol": protocol, "dataset": dataset}):
+            same = stored["protocol"]["version"] == protocol["version"]
             raise ResultsError(
-                f"{self.folder} holds entries of another protocol or dataset ({'; '.join(found)}); use another "
-                "store=, or the settings it was made with"
+                f"{self.folder} holds entries of another protocol or dataset ({'; '.join(found)}); use another store="
+                + (", or the settings it was made with" if same else "; this release cannot add to it, only export it")
             )
 
     def _holds_something_else(self) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from datagen.store.entry import Entry
 from nasbench_ar import METRICS
 from nasbench_ar.arrays import FloatArray
-from nasbench_ar.metrics import CURVES
+from nasbench_ar.metrics import CURVES, CW_LOSS_IMAGES
 
 SECONDS_A_DAY = 86_400
 ENTRY_LABEL = "entry_sha256"  # which entry a row was made from
@@ -30,8 +30,12 @@ class Row:
     bits: dict[str, NDArray[np.uint8]]
 
 
-def row_of_entry(entry: Entry, sha256: str) -> Row:
-    at_best = {name: curve[entry.best_epoch] for name, curve in entry.curves.items()}
+def row_of_entry(entry: Entry, sha256: str, *, version: int) -> Row:
+    """The row of an entry; one of protocol version 1 has mean margins for `val_cw_loss`."""
+    curves = {name: np.array(entry.curves[name]) for name in CURVES}
+    if version == 1:
+        curves["val_cw_loss"] *= -CW_LOSS_IMAGES
+    at_best = {name: float(curve[entry.best_epoch]) for name, curve in curves.items()}
     maxima = {f"val_best_{a}_acc": max(entry.curves[f"val_{a}_acc"]) for a in ("clean", "pgd", "cw")}
     scalars = {"best_epoch": float(entry.best_epoch), **at_best, **maxima}
     scalars |= {name: value for name, value in entry.test.items() if name in METRICS}
@@ -39,7 +43,7 @@ def row_of_entry(entry: Entry, sha256: str) -> Row:
         scalars["training_time_gpu_days"] = entry.provenance["train_seconds"] / SECONDS_A_DAY
     return Row(
         scalars=scalars,
-        curves={name: np.array(entry.curves[name]) for name in CURVES},
+        curves=curves,
         corruption_acc=entry.corruption_acc,
         corruption_loss=entry.corruption_loss,
         flags={FLAG_PREFIX + name: failed for name, failed in entry.sanity.items()},
@@ -66,10 +70,12 @@ class Facts:
         cells: rows with corruption cells.
         failed: rows with a failed check.
         left_out: test values that the catalogue has no metric for.
+        version: of the protocol.
     """
 
     known: int
     size: int
+    version: int
     rows: int = 0
     slow: int = 0
     cells: int = 0
@@ -89,6 +95,11 @@ class Facts:
             notes.append(f"Partial: {self.known} of the {self.size:,} architectures of the space have been trained.")
         if self.slow:
             notes.append(f"{self.slow} of {self.rows} trainings ran on a processor and have no time in GPU-days.")
+        if self.version == 1:
+            notes.append(
+                "Made by protocol version 1: attacks of the validation began clipped to [0, 1], and their losses are "
+                f"those after the last step; val_cw_loss is the mean margin, times -{CW_LOSS_IMAGES}."
+            )
         if not self.cells:
             notes.append("There are no corrupted images, hence no corruption metrics.")
         if self.left_out:

@@ -20,6 +20,7 @@ from datagen.hardware import (
     choose_precision,
     describe_code,
     describe_hardware,
+    determinism,
     device_name,
     peak_memory_mib,
     reset_peak_memory,
@@ -119,6 +120,10 @@ class Generator:
         past: Failure | None = None,
     ) -> Entry:
         """Train and test one architecture, from where an earlier run left it; `past` failures go to the provenance."""
+        with determinism(self.config.deterministic):
+            return self._generate(architecture, seed, say, watch, past or Failure(str(architecture), seed))
+
+    def _generate(self, architecture: Architecture, seed: int, say: Say, watch: Watch | None, past: Failure) -> Entry:
         config = replace(self.config, seed=seed, seeds="")
         batches = Batches(config.batch, say)
         reset_peak_memory(self.device)
@@ -137,7 +142,6 @@ class Generator:
         found = assess(classifier, self.dataset, config.attack, batches, seed=seed, say=say, keep=attacks.keep)
         if wrong := [name for name, value in found.metrics.items() if not math.isfinite(value)]:
             raise TrainingError(f"the test of the best epoch is not finite: {', '.join(wrong)}")
-        past = past or Failure(str(architecture), seed)
         return Entry(
             architecture=architecture,
             arch_id=self.space.arch_id(architecture),

@@ -64,7 +64,10 @@ class Watch:
 
 @dataclass(frozen=True)
 class Training:
-    """A finished training: one value an epoch by names of `CURVES`, and seconds in all runs that it took."""
+    """A finished training: one value an epoch by names of `CURVES`, and seconds in all runs that it took.
+
+    Seconds include the writing of checkpoints, except for the last ones of each run.
+    """
 
     history: dict[str, list[float]]
     best_epoch: int
@@ -96,9 +99,15 @@ def best_epoch(history: dict[str, list[float]]) -> int:
     return values.index(max(values))
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights of convolutions and linear layers, which decay; BN parameters and biases, which do not."""
+def parameter_groups(network: nn.Module, weight_decay: float, *, head_norm: bool) -> list[dict[str, Any]]:
+    """Weights of convolutions and linear layers, which decay; biases and batch norms, which do not.
+
+    The authors' code tells batch norms by `bn` in their names, and calls the head's `norm1`: its weight decays
+    there, and here with `head_norm`.
+    """
     decaying = {id(m.weight) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)}
+    if head_norm:
+        decaying.add(id(network.get_parameter("norm.weight")))
     weights = list(network.parameters())
     return [
         {"params": [w for w in weights if id(w) in decaying], "weight_decay": weight_decay},
@@ -107,7 +116,7 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
 
 
 def build_optimiser(network: nn.Module, plan: TrainConfig, device: torch.device) -> torch.optim.SGD:
-    groups = parameter_groups(network, plan.weight_decay)
+    groups = parameter_groups(network, plan.weight_decay, head_norm=plan.decay_head_norm)
     return torch.optim.SGD(groups, lr=plan.lr, momentum=plan.momentum, fused=device.type == "cuda")
 
 
@@ -131,18 +140,21 @@ def train(
         raise TrainingError(f"train.batch={plan.batch}: there are only {total} training images; use a smaller batch")
     weights = list(network.parameters())
     optimiser = build_optimiser(network, plan, device)
+    scaler = torch.amp.GradScaler(device.type, enabled=classifier.precision == "fp16")
     attack = training_attack(
         eps=plan.eps_255 / 255, step=plan.step_255 / 255, steps=plan.steps, start_std=plan.start_std_255 / 255
     )
     history: dict[str, list[float]] = {name: [] for name in CURVES}
-    seconds, done = 0.0, 0
+    spent, done, began = 0.0, 0, time.perf_counter()
 
-    def keep(epoch: int) -> None:
+    def keep(epoch: int) -> float:
+        spent = time.perf_counter() - began
         state = {"identity": identity, "epoch": epoch, "network": network.state_dict(), "history": history}
         names = [epoch_file(epoch)] if epoch in kept_epochs(plan) else []
         names += [BEST] if epoch == best_epoch(history) else []
         for name in names:
-            save_checkpoint(folder / name, {**state, "seconds": seconds})
+            save_checkpoint(folder / name, {**state, "seconds": spent})
+        return spent
 
     if (folder / LAST).exists():
         state = load_checkpoint(folder / LAST, identity)
@@ -152,15 +164,17 @@ def train(
         optimiser.load_state_dict(state["optimiser"])
         for weight, kept in optimiser.state.items():  # the fused step wants the weight's own memory layout
             kept["momentum_buffer"] = torch.empty_like(weight).copy_(kept["momentum_buffer"])
-        history, seconds, done = state["history"], state["seconds"], state["epoch"] + 1
+        if scaler.is_enabled():
+            scaler.load_state_dict(state["scaler"])
+        history, done, began = state["history"], state["epoch"] + 1, time.perf_counter() - state["seconds"]
         say(f"goes on after epoch {state['epoch']} from {folder / LAST}")
-        keep(state["epoch"])  # a kill between two files may have left these behind
+        spent = keep(state["epoch"])  # a kill between two files may have left these behind
     elif (final := folder / epoch_file(plan.epochs - 1)).exists():
         state = load_checkpoint(final, identity)
-        history, seconds, done = state["history"], state["seconds"], plan.epochs
+        history, spent, done = state["history"], state["seconds"], plan.epochs
 
-    began, first = time.perf_counter(), done
-    ahead = seconds / done if done else 0.0
+    started, first = time.perf_counter(), done
+    ahead = spent / done if done else 0.0
     for epoch in range(done, plan.epochs):
         watch.before_epoch(ahead)
         epoch_began = reported = time.perf_counter()
@@ -180,17 +194,19 @@ def train(
                 else:
                     adversarial = clean
                 network.train()
-                optimiser.zero_grad(set_to_none=True)
                 logits = classifier(adversarial)
                 loss = F.cross_entropy(logits, wanted)
-                loss.backward()  # type: ignore[no-untyped-call]
-                # These are the true gradients, since the loss is not scaled.
+                scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                scaler.unscale_(optimiser)  # it is the true gradients that are clipped
                 norm = nn.utils.clip_grad_norm_(weights, plan.clip_norm)
-                optimiser.step()
-                loss_sum += loss.detach() + 0 * norm  # a norm that is not finite shows in the sum
+                scaler.step(optimiser)
+                scaler.update()
+                optimiser.zero_grad(set_to_none=True)  # the next attack and the validation have their memory
+                # A norm that is not finite shows in the sum; with fp16 it is a step left out, and the scale falls.
+                loss_sum += loss.detach() + (0 if scaler.is_enabled() else 0 * norm)
                 correct += (logits.detach().argmax(1) == wanted).sum()
                 if (step + 1) % CHECK_EVERY == 0 or step + 1 == steps:
-                    if not torch.isfinite(loss_sum):
+                    if not torch.isfinite(loss_sum) or scaler.get_scale() < 1:
                         where = f"epoch {epoch} by step {step + 1}"
                         raise TrainingError(f"diverged in {where}: loss or gradient is not finite")
                     now = time.perf_counter()
@@ -213,21 +229,21 @@ def train(
             raise TrainingError(f"diverged in epoch {epoch}: {', '.join(wrong)} not finite")
         for name in CURVES:
             history[name].append(found[name])
-        seconds += time.perf_counter() - epoch_began
         state = {"identity": identity, "epoch": epoch, "network": network.state_dict(), "history": history}
         watch.before_saving()
-        save_checkpoint(folder / LAST, {**state, "seconds": seconds, "optimiser": optimiser.state_dict()})
-        keep(epoch)
-        left = (time.perf_counter() - began) / (epoch + 1 - first) * (plan.epochs - epoch - 1)
+        extra = {"optimiser": optimiser.state_dict()} | ({"scaler": scaler.state_dict()} if scaler.is_enabled() else {})
+        save_checkpoint(folder / LAST, {**state, "seconds": time.perf_counter() - began, **extra})
+        spent = keep(epoch)
+        left = (time.perf_counter() - started) / (epoch + 1 - first) * (plan.epochs - epoch - 1)
         say(
-            f"epoch {epoch + 1} of {plan.epochs}: train {found['train_acc']:.2f} %, val clean "
+            f"epoch {epoch} ({epoch + 1} of {plan.epochs}): train {found['train_acc']:.2f} %, val clean "
             f"{found['val_clean_acc']:.2f}, PGD {found['val_pgd_acc']:.2f}, PGD-CW {found['val_cw_acc']:.2f}; "
             f"{steps * plan.batch / training_seconds:.1f} images/s, ends {_clock(left)}"
         )
         watch.after_epoch(epoch)
         ahead = time.perf_counter() - epoch_began
     (folder / LAST).unlink(missing_ok=True)
-    return Training(history, best_epoch(history), seconds)
+    return Training(history, best_epoch(history), spent)
 
 
 def load_best(folder: Path, identity: dict[str, Any], training: Training) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from nasbench_ar.table_writer import TableWriter
 
 DEFAULT_OBJECTIVE = "val_pgd_acc"
 BEST_EPOCH_FLAG = "best_epoch_not_first_maximum"
+CW_LOSS_FLAG = "cw_loss_above_0"
 
 _PROVENANCE = (
     "Imported from a file in the format of the NARes authors' release, which the user supplied. Every record was "
@@ -125,9 +126,15 @@ def _write(writer: TableWriter, architecture: Architecture, training: Training) 
         curves=dict(zip(CURVES, training.curves, strict=True)),
         corruption_acc=training.corruptions.get("acc"),
         corruption_loss=training.corruptions.get("loss"),
-        flags={} if training.first_best else {BEST_EPOCH_FLAG: True},
+        flags=_flags(training),
         labels=training.labels,
     )
+
+
+def _flags(training: Training) -> dict[str, bool]:
+    above = bool(training.curves[list(CURVES).index("val_cw_loss")].max() > 0)
+    marks = {BEST_EPOCH_FLAG: not training.first_best, CW_LOSS_FLAG: above}
+    return {name: True for name, holds in marks.items() if holds}
 
 
 @dataclass
@@ -136,7 +143,7 @@ class _Seen:
 
     records: int = 0
     trainings: int = 0
-    odd_best: int = 0
+    marked: Counter[str] = field(default_factory=Counter)
     line_of: dict[tuple[Architecture, int], int] = field(default_factory=dict)
     architectures: set[Architecture] = field(default_factory=set)
     present: Counter[str] = field(default_factory=Counter)
@@ -146,7 +153,7 @@ class _Seen:
             first = self.line_of.setdefault((architecture, training.seed), number)
             if first != number:
                 raise RecordError(f"architecture {architecture} with seed {training.seed} was on line {first} already")
-            self.odd_best += not training.first_best
+            self.marked.update(_flags(training).keys())
             self.present.update(training.scalars.keys())
             self.present.update(training.labels.keys())
         self.architectures.add(architecture)
@@ -155,11 +162,15 @@ class _Seen:
 
     def warnings(self) -> tuple[str, ...]:
         """Lines that concern the numbers themselves."""
-        if not self.odd_best:
-            return ()
-        return (
-            f"{self.odd_best} of {self.trainings} trainings name a best_epoch that is not the first epoch of highest "
-            f"validation PGD-CW40 accuracy; it was imported as given (flag {BEST_EPOCH_FLAG})",
+        said = {
+            BEST_EPOCH_FLAG: "name a best_epoch that is not the first epoch of highest validation PGD-CW40 accuracy;",
+            CW_LOSS_FLAG: "have a cw_loss above 0, which the authors' (minus a sum of margins) never is; if it is a "
+            "margin, higher is better there, and no search may take val_cw_loss;",
+        }
+        return tuple(
+            f"{self.marked[flag]} of {self.trainings} trainings {text} it was imported as given (flag {flag})"
+            for flag, text in said.items()
+            if self.marked[flag]
         )
 
     def notes(self, space: SearchSpace) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from datagen.config import AttackConfig, TrainConfig
 from datagen.store.entry import Entry
 from datagen.store.folder import EntryStore
-from datagen.store.identity import content_hash
+from datagen.store.identity import PROTOCOL_VERSION, content_hash
 from nasbench_ar import Architecture, SearchSpace
 from nasbench_ar.metrics import CURVES, METRICS
 
@@ -20,7 +20,7 @@ SPACE = SearchSpace((1, 2), (1, 2), stages=2, unit_channels=2, image_size=8)
 EPOCHS = 3
 IMAGES = 40
 PROTOCOL: dict[str, Any] = {
-    "version": 1,
+    "version": PROTOCOL_VERSION,
     "space": json.loads(json.dumps(SPACE.to_dict())),
     "train": {**asdict(TrainConfig(epochs=EPOCHS)), "precision": "float32"},
     "attack": {**asdict(AttackConfig(pgd_steps=2)), "precision": "float32"},
@@ -39,6 +39,7 @@ def make_entry(
     """One entry; the same arguments give the same numbers."""
     rng = np.random.default_rng([SPACE.index(architecture), seed])
     curves = {name: np.round(rng.uniform(10, 90, EPOCHS), 3).tolist() for name in CURVES}
+    curves["val_cw_loss"] = [-value for value in curves["val_cw_loss"]]
     measured = {
         name: round(rng.uniform(10, 90), 2)
         for name, metric in METRICS.items()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +15,9 @@ from datagen.hardware import (
     choose_precision,
     describe_code,
     describe_hardware,
+    determinism,
     device_name,
+    driver_version,
     peak_memory_mib,
     reset_peak_memory,
 )
@@ -68,25 +72,67 @@ def test_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_precision("auto", CPU, automatic="bf16") == "float32"
     assert choose_precision("bf16", CPU, automatic="tf32") == "bf16"
     assert choose_precision("tf32", CPU, automatic="bf16") == "float32"
-    majors = {0: 9, 1: 7}
-
-    def properties(device: torch.device) -> SimpleNamespace:
-        return SimpleNamespace(major=majors[device.index or 0])
-
-    monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0) if device.index else (7, 0))
+    old, gpu = gpu, torch.device("cuda:1")  # the second card is asked, not the current one
     assert choose_precision("auto", gpu, automatic="bf16") == "bf16"
     assert choose_precision("auto", gpu, automatic="tf32") == "tf32"
+    assert choose_precision("tf32", gpu, automatic="bf16") == "tf32"
+    assert choose_precision("auto", old, automatic="bf16") == "fp16"
+    assert choose_precision("auto", old, automatic="tf32") == "float32"
+    assert choose_precision("tf32", old, automatic="bf16") == "float32"
+    assert choose_precision("fp16", old, automatic="bf16") == choose_precision("fp16", CPU, automatic="bf16") == "fp16"
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Old GPU")
-    with pytest.raises(ConfigError, match="Old GPU has no bfloat16; use train.precision=tf32 or float32"):
-        choose_precision("auto", torch.device("cuda", 1), automatic="bf16")
+    with pytest.raises(ConfigError, match="Old GPU has no bfloat16; use train.precision=fp16, or float32"):
+        choose_precision("bf16", old, automatic="bf16")
 
 
-@pytest.mark.parametrize(("precision", "allowed"), [("float32", False), ("tf32", True), ("bf16", True)])
+NEW = hasattr(torch.backends.cudnn, "conv")
+
+
+def switches() -> dict[str, object]:
+    """Both kinds of PyTorch's switches, None where one cannot be read."""
+    found: dict[str, object] = {}
+    for name, backend in (("cudnn", torch.backends.cudnn), ("matmul", torch.backends.cuda.matmul)):
+        try:
+            found[name] = backend.allow_tf32
+        except RuntimeError:
+            found[name] = None
+    for name in ("conv", "rnn") if NEW else ():
+        found[f"new {name}"] = getattr(torch.backends.cudnn, name).fp32_precision
+    return found | ({"new matmul": torch.backends.cuda.matmul.fp32_precision} if NEW else {})
+
+
+@pytest.fixture(params=["as they are", "old", "all", "apart"])
+def process(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A process that has set some of them before."""
+    if request.param in ("all", "apart") and not NEW:
+        pytest.skip("this PyTorch has the older switches only")
+    if request.param == "old":
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = False, True
+    elif request.param == "all":
+        torch.backends.fp32_precision = "tf32"
+    elif request.param == "apart":
+        torch.backends.cudnn.conv.fp32_precision = "ieee"
+        torch.backends.cuda.matmul.fp32_precision = "tf32"
+    yield
+    if NEW:
+        torch.backends.fp32_precision = "none"
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = True, False
+
+
+@pytest.mark.usefixtures("process")
+@pytest.mark.parametrize(("precision", "allowed"), [("float32", False), ("tf32", True), ("bf16", True), ("fp16", True)])
 def test_float32_rule_holds_inside_only(precision: str, allowed: bool) -> None:
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    before = switches()
     with float32_rule(precision):
-        assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (allowed, allowed)
-    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == before
+        found = switches()
+        assert (found["cudnn"], found["matmul"]) == (allowed, False), "convolutions only"
+        if NEW:
+            assert (found["new conv"], found["new matmul"]) == ("tf32" if allowed else "ieee", "ieee")
+        with float32_rule("float32"):
+            assert switches()["cudnn"] is False
+        assert switches() == found
+    assert switches() == before
 
 
 def test_descriptions() -> None:
@@ -97,5 +143,43 @@ def test_descriptions() -> None:
     facts = describe_hardware(CPU)
     assert facts["device"] == "cpu"
     assert facts["threads"] >= 1
+    assert (facts["driver"], facts["gpus"], facts["cudnn"], facts["deterministic"]) == (None, None, None, False)
     code = describe_code()
     assert {"python", "torch", "pyautoattack", "numpy", "nasbench-ar"} <= set(code["versions"])
+
+
+def test_a_gpu_is_described_with_its_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index}")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.backends.cudnn.m, "version", lambda: 91002)
+    facts = describe_hardware(torch.device("cuda:1"))
+    assert (facts["name"], facts["gpus"], facts["cudnn"], facts["cuda"]) == ("GPU 1", 4, 91002, torch.version.cuda)
+    assert facts["cudnn_benchmark"] is facts["cudnn_deterministic"] is False
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.129.03  Thu Oct 19 18:56:32 UTC 2023",
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  535.129.03  Release Build  (user@host)",
+    ],
+)
+def test_the_driver(line: str, tmp_path: Path) -> None:
+    (tmp_path / "version").write_text(f"{line}\nGCC version:  gcc version 12.2.0 (Debian 12.2.0-14)\n")
+    assert driver_version(tmp_path / "version") == "535.129.03"
+    (tmp_path / "version").write_text("something else")
+    assert driver_version(tmp_path / "version") is driver_version(tmp_path / "absent") is None
+
+
+def test_determinism_holds_inside_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    with determinism(False):
+        assert not torch.are_deterministic_algorithms_enabled()
+    with determinism(True):
+        facts = describe_hardware(CPU)
+        assert (facts["deterministic"], facts["cudnn_benchmark"]) == (True, False)
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.backends.cudnn.benchmark
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")

@@ -40,7 +40,7 @@ def test_one_architecture_from_images_to_entry(words: list[str], tmp_path: Path,
     assert code == 0, err
     assert "stripes.npz on CPU" in err
     assert "validation on 40 images: stripes.npz, val" in err
-    assert "epoch 2 of 2" in err
+    assert "epoch 1 (2 of 2): train" in err
     assert "images/s, ends" in err
     assert "1-1-1-1: best epoch" in out
     assert "AA-Compact" in out
@@ -63,6 +63,17 @@ def test_one_architecture_from_images_to_entry(words: list[str], tmp_path: Path,
     assert {"best.pt", "epoch-001.pt"} <= {p.name for p in work.iterdir()}
     assert not (work / "last.pt").exists()
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_deterministic_run_allows_no_other_operation_and_says_so(
+    words: list[str], tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    code, _, err = command(*words, "attack.autoattack=compact", "deterministic=true")
+    assert code == 0, err
+    (entry,) = EntryStore(tmp_path / "store").entries()
+    assert entry.provenance["hardware"]["deterministic"] is True
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_the_entry_is_of_the_best_epoch(words: list[str], tmp_path: Path, command: Command) -> None:

@@ -131,7 +131,9 @@ def test_the_table(store: EntryStore, command: Command) -> None:
     assert lines[0][-4:-2] == ["profile", "toy,"]
     assert lines[2] == ["seed", "asked", "done", "running", "failed", "missing"]
     assert lines[3] == ["0", "8", "4", "1", "1", "2", "(1", "of", "the", "missing", "begun)"]
-    assert f"{architecture(5)} seed 0: epoch 42 of 100 stored; node7, process {os.getpid()}, on cuda:1 since" in out
+    assert (
+        f"{architecture(5)} seed 0: epoch 41 (42 of 100) stored; node7, process {os.getpid()}, on cuda:1 since" in out
+    )
     assert f"{architecture(6)} seed 0: failed attempts 2, interruptions 1; again" in out
     assert "last hour: 3 trainings in 60 min" in out
     assert "overall:   3 trainings in 85 min" in out

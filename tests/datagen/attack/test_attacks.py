@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Literal
+
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from datagen.attack.attacks import Attack, cross_entropy, cw_margin, fgsm, lipschitz, pgd, pgd_cw, training_attack
 from datagen.network.classifier import Classifier
+from datagen.network.model import WideResNet
 from datagen.seeds import generator
+from nasbench_ar import SearchSpace
 from tests.datagen.conftest import Linear, linear_classifier, random_images
 
 EPS = 0.1
@@ -104,15 +110,17 @@ def test_the_training_start_is_normal_and_not_clipped() -> None:
     assert found.max() > 1
 
 
-def test_the_uniform_start_is_clipped() -> None:
-    attack = Attack(eps=EPS, step=EPS, steps=0, start="uniform")
+@pytest.mark.parametrize("start", ["clipped", "uniform"])
+def test_the_uniform_start_is_clipped_or_not(start: Literal["clipped", "uniform"]) -> None:
+    attack = Attack(eps=EPS, step=EPS, steps=0, start=start)
     images = random_images(64)
     assert images.min() < EPS / 10
     assert images.max() > 1 - EPS / 10
     found = attack.perturb(
         linear_classifier(), images, torch.zeros(64, dtype=torch.long), attack.noise(images.shape, generator(0))
     )
-    assert (found.min(), found.max()) == (0, 1)
+    assert (found.min() == 0, found.max() == 1) == (start == "clipped",) * 2
+    assert (found.min() < 0, found.max() > 1) == (start == "uniform",) * 2
     assert (found - images).abs().max() <= EPS + 1e-6
 
 
@@ -186,12 +194,65 @@ def test_watching_sees_every_gradient() -> None:
     attack = pgd(eps=EPS, step=EPS, steps=3)
     images = random_images(2)
 
-    def watch(step: int, gradient: Tensor) -> None:
+    def watch(step: int, gradient: Tensor, loss: Tensor) -> None:
         assert (gradient == 0).all()
+        torch.testing.assert_close(loss, torch.full((2,), 3.0).log())
         seen.append(step)
 
     attack.perturb(zero, images, torch.zeros(2, dtype=torch.long), attack.noise(images.shape, generator(0)), watch)
     assert seen == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["fgsm", "pgd", "training"])
+def test_attacked_images_are_leaves_in_the_networks_layout_and_never_copied(name: str) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(16, 3))
+    given: list[Tensor] = []
+    network.register_forward_pre_hook(lambda layer, inputs: given.append(inputs[0]))
+    images, labels = random_images(8, (3, 4, 4)), torch.arange(8) % 3
+    attack = attacks()[name]
+    noise = attack.noise(images.shape, generator(0))
+    plain = attack.perturb(Classifier(network), images, labels, noise)
+    given.clear()
+    found = attack.perturb(Classifier(network, channels_last=True), images, labels, noise)
+    assert len(given) == attack.steps
+    assert all(one.is_leaf and one.requires_grad for one in given)
+    assert all(one.is_contiguous(memory_format=torch.channels_last) for one in (*given, found))
+    torch.testing.assert_close(found, plain)
+
+
+def test_on_a_fake_gpu_they_are_leaves_in_that_layout_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fake CUDA tensors have shapes and layouts as PyTorch works them out, and no values; backward needs a true GPU."""
+
+    def gradient(loss: Tensor, images: Tensor) -> tuple[Tensor]:
+        return (torch.zeros_like(images, memory_format=torch.contiguous_format),)  # the layout is another
+
+    monkeypatch.setattr(torch.autograd, "grad", gradient)
+    space = SearchSpace(unit_channels=2, image_size=8)
+    given: list[Tensor] = []
+    with FakeTensorMode(), torch.device("cuda"):
+        network = WideResNet(space, space.parse("4-8-4-8-4-8"))
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.weight = nn.Parameter(layer.weight.detach().contiguous(memory_format=torch.channels_last))
+        network.register_forward_pre_hook(lambda layer, inputs: given.append(inputs[0]))
+        classifier = Classifier(network, precision="tf32")
+        classifier.layout = torch.channels_last  # fake weights cannot be moved in place
+        images, labels, noise = torch.rand(4, 3, 8, 8), torch.zeros(4, dtype=torch.long), torch.rand(4, 3, 8, 8)
+        found = attacks()["pgd"].perturb(classifier, images, labels, noise)
+    assert len(given) == 20
+    assert all(one.is_leaf and one.is_contiguous(memory_format=torch.channels_last) for one in given)
+    assert (found.device.type, found.dtype) == ("cuda", torch.float32)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_compiled_network_is_attacked_without_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))  # no C++ compiler
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(16, 3))
+    images, labels, attack = random_images(8, (3, 4, 4)), torch.arange(8) % 3, attacks()["pgd"]
+    noise = attack.noise(images.shape, generator(0))
+    plain = attack.perturb(Classifier(network, channels_last=True), images, labels, noise)
+    found = attack.perturb(Classifier(network, channels_last=True, compiled=True), images, labels, noise)
+    torch.testing.assert_close(found, plain)
 
 
 @pytest.mark.parametrize("name", ["fgsm", "pgd", "cw"])

@@ -15,6 +15,7 @@ from datagen.attack.evaluator import Batches, Evaluator, iterated_attacks, recli
 from datagen.config import AttackConfig
 from datagen.images.splits import Split
 from datagen.network.classifier import Classifier
+from datagen.seeds import generator
 from nasbench_ar import TrainingError
 from nasbench_ar.errors import one_line
 from tests.datagen.conftest import Linear, linear_classifier
@@ -44,9 +45,7 @@ def test_fgsm_on_four_pixels_by_hand() -> None:
     assert (outcome.percent("correct"), outcome.percent("stable")) == (50.0, 75.0)
     # |x - x'| is both the change of the logits and of the input, up to the 1e-6 added to x - x'.
     assert outcome.mean("lip") == pytest.approx(1.0, abs=1e-5)
-    expected = [torch.log1p(torch.exp(torch.tensor(z))) for z in (0.5 - 0.8, 0.5 - 0.4, 0.5 - 0.2, 0.2 - 0.5)]
-    torch.testing.assert_close(outcome.loss, torch.stack(expected), atol=1e-6, rtol=0)
-    assert outcome.mean("loss") > loss.double().mean()
+    torch.testing.assert_close(outcome.loss, loss)  # before the only step
     assert not outcome.zero_gradient.any()
 
 
@@ -58,9 +57,45 @@ def test_validation_by_hand() -> None:
     assert (found["val_pgd_stable"], found["val_cw_stable"]) == (75.0, 75.0)
     # PGD-CW leaves the third pixel wherever it started, since it is wrong from the outset, and
     # the second where it crossed 0.5; the margins left are 0.3 for the first and the last.
-    assert found["val_cw_loss"] == pytest.approx(0.15, abs=1e-5)
+    # A hundred such images have -15, as the authors count.
+    assert found["val_cw_loss"] == pytest.approx(-15, abs=1e-3)
     assert found["val_pgd_loss"] > found["val_loss"]
     assert found["val_pgd_lip"] == pytest.approx(1.0, abs=1e-4)
+
+
+def test_validation_by_the_book() -> None:
+    """The authors' loop, in batches of 100: a start that is not clipped, and losses before the last step."""
+    classifier, split = linear_split(200)
+    config, seed, epoch = AttackConfig(eps_255=25, step_255=4, pgd_steps=3, cw_steps=4), 3, 2
+    found = validate(classifier, split, config, quiet(70), seed=seed, epoch=epoch)
+    network, images, eps = classifier.network, split.images / 255, 25 / 255
+    for name, steps in (("pgd", 3), ("cw", 4)):
+        noise = torch.rand(images.shape, generator=generator(seed, "validation", epoch, name))
+        losses, right, kept, lips = [], 0, 0, []
+        for start in (0, 100):
+            x, y = images[start : start + 100], split.labels[start : start + 100]
+            moved = x + (2 * noise[start : start + 100] - 1) * eps
+            for _ in range(steps):
+                moved = moved.detach().requires_grad_()
+                logits = network(moved)
+                if name == "pgd":
+                    loss = nn.functional.cross_entropy(logits, y)
+                else:
+                    others = logits.masked_fill(nn.functional.one_hot(y, 3).bool(), -torch.inf).max(1).values
+                    loss = -torch.clamp(logits[torch.arange(100), y] - others, min=0).sum()
+                (gradient,) = torch.autograd.grad(loss, moved)
+                moved = moved.detach() + 4 / 255 * gradient.sign()
+                moved = torch.min(torch.max(moved, x - eps), x + eps).clamp(0, 1)
+            losses.append(loss.item())
+            with torch.no_grad():
+                clean, logits = network(x), network(moved)
+            right += int((logits.argmax(1) == y).sum())
+            kept += int((logits.argmax(1) == clean.argmax(1)).sum())
+            lips.append((clean - logits).abs().sum(1) / (x - moved + 1e-6).flatten(1).abs().max(1).values)
+        assert found[f"val_{name}_loss"] == pytest.approx(sum(losses) / 2, rel=1e-5)
+        assert (found[f"val_{name}_acc"], found[f"val_{name}_stable"]) == (right / 2, kept / 2)
+        assert found[f"val_{name}_lip"] == pytest.approx(float(torch.cat(lips).mean()), rel=1e-5)
+        assert abs(found[f"val_{name}_loss"]) > 0.1
 
 
 def test_zero_gradients_are_seen() -> None:
@@ -74,8 +109,8 @@ def test_only_the_first_gradient_counts() -> None:
         def perturb(self, classifier: Any, images: Tensor, labels: Tensor, noise: Any = None, watch: Any = None) -> Any:
             first = torch.ones_like(images)
             first[0] = 0
-            watch(0, first)
-            watch(1, torch.zeros_like(images))
+            watch(0, first, torch.zeros(len(images)))
+            watch(1, torch.zeros_like(images), torch.zeros(len(images)))
             return images
 
     evaluator = Evaluator(Classifier(ONE_PIXEL), one_pixel_split(), quiet())
@@ -206,6 +241,12 @@ def test_the_iterated_attacks_of_a_configuration() -> None:
         "pgd": pgd(eps=51 / 255, step=5.1 / 255, steps=20),
         "cw": pgd_cw(eps=51 / 255, step=5.1 / 255, steps=40),
     }
+    assert {name: attack.start for name, attack in iterated_attacks(config).items()} == {
+        "pgd": "clipped",
+        "cw": "clipped",
+    }
+    unclipped = iterated_attacks(config, clipped=False)
+    assert {name: attack.start for name, attack in unclipped.items()} == {"pgd": "uniform", "cw": "uniform"}
 
 
 def test_other_errors_pass() -> None:

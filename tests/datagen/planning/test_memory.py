@@ -142,7 +142,7 @@ def test_the_estimate_by_hand() -> None:
     floats = 8 * 4 * 4  # copies of an image in a step
     attacked = 132 - 4 + 4 * 16  # nothing for the linear layer's weights, no batch norm's deviations
     assert found.training.tolist() == [3 * weights + images + 24 + 3 * (132 + 4 * 16) + 3 * floats]
-    assert found.validation.tolist() == [3 * weights + images + 2 * attacked + 2 * floats]
+    assert found.validation.tolist() == [2 * weights + images + 2 * attacked + 2 * floats]
     assert found.test.tolist() == [weights + images + 2 * attacked + 2 * floats + 50 * 4 * 4 * 4]
     assert found.allocated.tolist() == [max(*found.training, *found.validation, *found.test)]
     assert found.allocated.tolist() == found.test.tolist()

@@ -130,7 +130,9 @@ def test_another_protocol_is_refused_with_what_differs(tmp_path: Path) -> None:
     text = str(caught.value)
     assert "protocol.train.epochs was 3, is 7; dataset.corruptions was None, is {'folder'" in text
     assert "batch" not in text, "only what differs"
-    assert "use another store=" in text
+    assert text.endswith("use another store=, or the settings it was made with")
+    with pytest.raises(ResultsError, match=r"version was 2, is 3\); use another store=; this release cannot add to it"):
+        store.claim("toy", {**PROTOCOL, "version": 3}, DATASET)
     assert (store.folder / "manifest.json").read_bytes() == before
 
 

@@ -32,7 +32,7 @@ def changed(content: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("version", 2),
+        ("version", 3),
         ("space.unit_channels", 3),
         ("space.classes", 4),
         *((f"train.{key}", 0.77) for key in PROTOCOL["train"]),

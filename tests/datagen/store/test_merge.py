@@ -144,7 +144,7 @@ def test_at_most_ten_conflicts_are_listed(tmp_path: Path) -> None:
 def test_other_protocols_and_images_are_refused(part: str, tmp_path: Path) -> None:
     first, second = store_of(tmp_path / "a", make_entry(ARCHS[0])), EntryStore(tmp_path / "b")
     contents = {"protocol": PROTOCOL, "dataset": DATASET}
-    contents[part] = {**contents[part], "version": 2, "name": "toy.npz"}
+    contents[part] = {**contents[part], "version": 3, "name": "toy.npz"}
     second.claim("toy", contents["protocol"], contents["dataset"])
     with pytest.raises(ResultsError, match=rf"b has another protocol or dataset than .*a \({part}\.") as error:
         merge([first, second])

@@ -20,7 +20,7 @@ from nasbench_ar import NARES, Oracle, SearchSpace, Table, TableError, table_wri
 from nasbench_ar.metrics import CORRUPTIONS, CURVES, METRICS
 from nasbench_ar.release import archive
 from nasbench_ar.release import record as release_record
-from nasbench_ar.release.importer import BEST_EPOCH_FLAG, import_release
+from nasbench_ar.release.importer import BEST_EPOCH_FLAG, CW_LOSS_FLAG, import_release
 from nasbench_ar.system import files
 from tests.nasbench_ar.conftest import FULL, raising
 from tests.nasbench_ar.release.synthetic_release import (
@@ -462,6 +462,18 @@ def test_unknown_fields_are_left_out_and_said(source: Path) -> None:
     notes = bring(write_jsonl(source, [odd])).meta["notes"]
     assert "does not know and left out" in notes[-1]
     assert all(f"'{name}' (1)" in notes[-1] for name in ("comment", "host", "Linf_new_acc"))
+
+
+def test_a_cw_loss_that_is_a_margin_is_said(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = record(1)
+    odd["train"][0]["cw_loss"][3] = 0.0648
+    table = bring(write_jsonl(source, [odd, record(2)]))
+    assert table.curve("val_cw_loss")[0, 3] == 0.0648
+    assert table.flag(CW_LOSS_FLAG).tolist() == [True, False]
+    said = "1 of 2 trainings have a cw_loss above 0, which the authors' (minus a sum of margins) never is"
+    assert said in capsys.readouterr().err
+    assert table.meta["notes"][0].startswith(said)
+    assert CW_LOSS_FLAG not in bring(write_jsonl(source, [record(1)]), replace=True).flag_names
 
 
 def test_a_best_epoch_that_is_not_the_first_maximum(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
