@@ -49,7 +49,7 @@ def scheduler(folder: Path) -> Iterator[Cluster]:
     words += ["127.0.0.1:0", "--scheduler-file", str(cluster.scheduler_file)]
     with _process(words, folder / "scheduler.log") as process:
         until = time.monotonic() + PATIENCE
-        while not cluster.scheduler_file.exists():
+        while not (cluster.scheduler_file.exists() and cluster.scheduler_file.stat().st_size):
             assert process.poll() is None, (folder / "scheduler.log").read_text()
             assert time.monotonic() < until
             time.sleep(0.05)

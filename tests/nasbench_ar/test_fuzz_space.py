@@ -26,7 +26,7 @@ VECTOR = Reader("nasbench_ar: SearchSpace.parse, of a vector", SpaceError)
 CONSTRAINTS = Reader("nasbench_ar: parse_constraints", ConfigError, MetricError)
 
 
-@SPACE.fuzz(change=document_damage(), whole=st.sampled_from([NARES, TOY]))
+@SPACE.fuzz(change=document_damage() | st.just(Damages(())), whole=st.sampled_from([NARES, TOY]))
 def test_any_description_of_a_space(change: Damages, whole: SearchSpace) -> None:
     given = change(whole.to_dict() | {"depth_choices": list(whole.depth_choices)})
 

@@ -20,6 +20,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         | {"learning_rate": 0.01, "weight_decay": 10.0, "loss": "mse", "encoding": "one_hot", "acquisition": "its"}
         | {"exploration": 1.0, "candidates": "mutation", "parents": 50, "mutations": 10, "pool": 100}
     ),
+    "largest": {"by": "macs"},
     "published_random_search": {},
     "published_local_search": {"starts": 10},
     "published_regularized_evolution": {"population": 30, "tournament": 10},

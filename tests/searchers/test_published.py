@@ -139,7 +139,7 @@ def test_a_proposal_is_repeated_until_it_is_told(name: str) -> None:
 
 def test_registry() -> None:
     assert list(PUBLISHED) == [f"published_{name}" for name in searchers.SEARCHERS]
-    assert searchers.ALL_SEARCHERS == {**searchers.SEARCHERS, **PUBLISHED, **searchers.FURTHER}
+    assert searchers.ALL_SEARCHERS == {**searchers.SEARCHERS, **searchers.BASELINES, **PUBLISHED, **searchers.FURTHER}
     for cls in PUBLISHED.values():
         assert cls.stops_itself
         assert "queries" not in searchers.hyperparameters(cls)

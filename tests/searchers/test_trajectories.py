@@ -22,6 +22,8 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("local_search", {"improvement": "best", "starts": 3}),
     ("regularized_evolution", {}),
     ("regularized_evolution", {"population": 4, "tournament": 2, "patience": 3}),
+    ("largest", {}),
+    ("largest", {"by": "params"}),
     ("nsga2", {}),
     ("nsga2", {"population": 5, "crossover": 0.5, "mutation": 0.7, "patience": 2}),
     ("published_random_search", {}),
