@@ -399,7 +399,7 @@ class Facts:
     """Of a GPU, as far as anybody asks."""
 
     total_memory = 80
-    major = 9
+    major, minor = 9, 0
 
     def __init__(self, uuid: str | None) -> None:
         if uuid:
