@@ -82,7 +82,8 @@ def marked(text: str, p_value: float, *, best: bool) -> str:
 
 def as_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """A table in Markdown, with aligned columns that read well as plain text too."""
-    widths = [max(len(line[k]) for line in (header, *lines)) for k in range(len(header))]
+    # At least 2, for the ruler's "-:".
+    widths = [max(2, *(len(line[k]) for line in (header, *lines))) for k in range(len(header))]
 
     def joined(line: Sequence[str]) -> str:
         padded = [

@@ -85,7 +85,7 @@ def race_data(race: Race, signs: Mapping[str, dict[str, Any]]) -> dict[str, Any]
         "maximize": bool(metric.maximize),
         "optimum": lines["optimum"],
         "random": _packed(lines["random_expectation"]),  # type: ignore[arg-type]
-        "noSearch": lines["no_search"],
+        "noSearch": lines.get("no_search"),
         "searchers": [
             {
                 "name": experiment.name,

@@ -131,9 +131,8 @@ def lines_of(oracle: Oracle, race: Race, judged: Judged | None, queries: int) ->
         "optimum": float(known.max() if maximize else known.min()),
         "random_expectation": expected_best_of_n(known, queries, maximize=maximize),
     }
-    baseline = no_search(oracle, race)
-    return (
-        lines
-        | {"no_search": (baseline.name, baseline.spread(column).mean)}
-        | ({} if judged is None else judged.reference_lines(queries))
-    )
+    if METRICS[race.objective].split != "cost":  # by which the largest are the worst
+        baseline = no_search(oracle, race)
+        counted = column if judged is None else judged.counted
+        lines["no_search"] = baseline.name, baseline.spread(counted).mean
+    return lines | ({} if judged is None else judged.reference_lines(queries))

@@ -16,8 +16,6 @@ from experiments.races.race import Race
 from experiments.statistics.intervals import Spread
 from nasbench_ar import Oracle, SearchSpace, parse_constraints
 from nasbench_ar.arrays import FloatArray
-from nasbench_ar.constraints import ConstraintsLike
-from nasbench_ar.values import SeedChoice
 
 LARGEST = 50  # in Table 2 and in pictures
 
@@ -59,14 +57,6 @@ class Baseline:
         return float(self.probability[~np.isnan(column)].sum())
 
 
-def reportable(
-    oracle: Oracle, objective: str, *, table_seed: SeedChoice = "mean", constraints: ConstraintsLike = ()
-) -> NDArray[np.int32]:
-    """Indices of the architectures that a search with this objective may report."""
-    space = oracle.searchable_space(objective, seed=table_seed, constraints=constraints)
-    return space.member_indices[oracle.feasible(constraints, seed=table_seed)[space.member_indices]]
-
-
 def one_of_the_largest(space: SearchSpace, members: NDArray[np.int32], n: int) -> Baseline:
     """Any of the `n` members of most MACs, with equal probability; all, where there are fewer.
 
@@ -83,10 +73,9 @@ def one_of_the_largest(space: SearchSpace, members: NDArray[np.int32], n: int) -
 
 
 def no_search(oracle: Oracle, race: Race) -> Baseline:
-    """The baseline that stands beside a race."""
-    members = reportable(
-        oracle, race.objective, table_seed=race.table_seed, constraints=parse_constraints(race.constraints)
-    )
+    """The baseline that stands beside a race.  It keeps limits on costs; others cannot be kept without a query."""
+    limits = parse_constraints(race.constraints)
+    members = oracle.searchable_space(race.objective, seed=race.table_seed, constraints=limits).member_indices
     return one_of_the_largest(oracle.space, members, LARGEST)
 
 
@@ -103,4 +92,4 @@ def random_search(column: FloatArray, members: NDArray[np.int32], queries: int, 
         within *= np.maximum(no_better - drawn, 0) / (total - drawn)
     probability = np.zeros(len(column))
     probability[members] = (np.diff(within, prepend=0.0) / counts)[level]
-    return Baseline("random search, exact", queries, probability)
+    return Baseline("random search, exact", min(queries, total), probability)

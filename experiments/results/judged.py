@@ -30,7 +30,7 @@ class Judged:
         true: (runs, queries) true value of the incumbent.
         observed: (runs, queries) what the searcher saw of it.
         feasible: (runs, queries) whether a feasible architecture was found yet.
-        counted: (n,) what every architecture of the space counts for.
+        counted: (product_size,) what every architecture counts for, NaN for what may not be queried.
         true_scores: (runs, queries) true value of every query, NaN after a run's end.
     """
 
@@ -67,7 +67,9 @@ class Judged:
         if self.constraints:
             lines["optimum_name"] = "best that keeps the limits"
         if self.noise == "none":
-            lines["random_expectation"] = expected_best_of_n(self.counted, queries, maximize=self.maximize)
+            lines["random_expectation"] = expected_best_of_n(
+                self.counted[~np.isnan(self.counted)], queries, maximize=self.maximize
+            )
         return lines
 
     def regrets(self) -> dict[str, FloatArray]:
@@ -129,7 +131,7 @@ def judge(oracle: Oracle, race: Race, runs: Runs) -> Judged:
         true=sign * counted[runs.incumbent],
         observed=np.where(feasible, seen, sign * worst),
         feasible=feasible,
-        counted=sign * counted[members],
+        counted=sign * np.where(np.isin(np.arange(len(column)), members), counted, np.nan),
         optimum=float(sign * known.max()),
         maximize=maximize,
         noise=race.noise,

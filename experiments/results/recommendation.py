@@ -5,12 +5,16 @@ model `fit_additive` sees all scores at once.  What it expects of an architectur
 
     f + w (y - f),    w = 1 - measurement variance / residual variance, at least 0
 
-where the measurement variance is p (1 - p) / images for an accuracy p.  A metric that is no accuracy on a known number
-of images counts as exact: w is 1, and the model recommends what was observed to be best.
+where the measurement variance is p (1 - p) / images for an accuracy p, and the residual variance is that of the core
+alone (`AdditiveFit.residual_variance`), without the tails: for normal residuals about two thirds of theirs.
+
+A metric that is no accuracy on a known number of images counts as exact: w is 1, and the model recommends what was
+observed to be best.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -21,7 +25,6 @@ from numpy.typing import NDArray
 from experiments.races.noise import images_of
 from experiments.races.race import Race
 from experiments.races.store import Runs
-from experiments.results.baselines import reportable
 from experiments.results.summary import table2_metrics
 from experiments.statistics.additive import fit_additive
 from experiments.statistics.intervals import Spread, spread
@@ -47,35 +50,30 @@ class RunsOf(Protocol):
     def runs(self) -> Runs: ...
 
 
-def by_model(
-    oracle: Oracle, race: Race, runs: Runs, queries: int | None = None, *, anywhere: bool = False
-) -> NDArray[np.int32]:
-    """(runs,) indices that the model recommends.
-
-    Args:
-        queries: how many of each run's scores it sees; all by default.
-        anywhere: among the whole space that may be searched, by the fit alone where nothing was scored; otherwise
-            among what was queried.
-    """
+def by_model(oracle: Oracle, race: Race, runs: Runs) -> NDArray[np.int32]:
+    """(runs,) indices that the model recommends, among what was queried within the budget."""
     sign = 1.0 if METRICS[race.objective].maximize else -1.0
-    limits = parse_constraints(race.constraints)
-    one_hot = oracle.space.one_hot(indices=np.arange(oracle.space.product_size)).astype(np.float64)
-    members = reportable(oracle, race.objective, table_seed=race.table_seed, constraints=limits)
-    allowed = oracle.feasible(limits, seed=race.table_seed)
+    allowed = oracle.feasible(parse_constraints(race.constraints), seed=race.table_seed)
     images = _images(oracle, race)
-    out = runs.incumbent[:, (queries or runs.incumbent.shape[1]) - 1].copy()
-    for row, (queried, scores) in enumerate(zip(runs.arch_index[:, :queries], runs.scores[:, :queries], strict=True)):
+    out = _observed(race, runs).copy()
+    within = slice(race.queries)
+    for row, (queried, scores) in enumerate(zip(runs.arch_index[:, within], runs.scores[:, within], strict=True)):
         seen = (queried >= 0) & allowed[queried]
         index, values = queried[seen], scores[seen].astype(np.float64)
         if len(index) < LEAST:
             continue
+        one_hot = oracle.space.one_hot(indices=index).astype(np.float64)
         with single_threaded():
-            fit = fit_additive(one_hot[index], values)
+            fit = fit_additive(one_hot, values)
         expected = fit.predict(one_hot)
-        expected[index] += _trust(fit.residual_variance, expected[index], images) * (values - expected[index])
-        among = members if anywhere else index
-        out[row] = among[np.argmax(sign * expected[among])]
+        expected += _trust(fit.residual_variance, expected, images) * (values - expected)
+        out[row] = index[np.argmax(sign * expected)]
     return out
+
+
+def _observed(race: Race, runs: Runs) -> NDArray[np.int32]:
+    """(runs,) indices that the searcher recommended when its budget was spent."""
+    return runs.incumbent[:, race.queries - 1]
 
 
 def _images(oracle: Oracle, race: Race) -> int | None:
@@ -104,7 +102,7 @@ class Choice:
     Attributes:
         observed: (runs,) of the best observed, NaN where the table has no value; `model` likewise.
         difference: model minus observed, over the runs that have both.
-        p_value: of the paired Wilcoxon test.
+        p_value: of the paired Wilcoxon test; NaN where all differences are equal.
     """
 
     searcher: str
@@ -123,9 +121,10 @@ def choices(contestants: Sequence[RunsOf]) -> list[Choice]:
         chosen = by_model(one.oracle, one.race, one.runs)
         for name in [metric.name for metric in table2_metrics(one.oracle, one.race.objective)[0]]:
             column = one.oracle.column(name, seed=one.race.table_seed)
-            observed, model = column[one.runs.reported], column[chosen]
+            observed, model = column[_observed(one.race, one.runs)], column[chosen]
             difference = spread(model - observed)
-            label, p_value = short_label(one.oracle, name), paired_wilcoxon(model, observed)
+            alike = difference.std < 1e-9  # copies of one run, as of `largest`, are no sample
+            label, p_value = short_label(one.oracle, name), math.nan if alike else paired_wilcoxon(model, observed)
             out.append(Choice(one.name, name, label, observed, model, difference, p_value))
     return out
 

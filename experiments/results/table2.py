@@ -114,8 +114,8 @@ def legend(experiments: Sequence[Experiment]) -> list[str]:
 
 def no_search_legend(first: Experiment) -> str:
     return (
-        f"{_baseline(first)[0].name}: no search; exact mean and standard deviation over the networks of most MACs, of "
-        "which one is drawn."
+        f"{_baseline(first)[0].name}: no search; exact mean and standard deviation over the networks of most MACs; "
+        "[n]: how many of them have a value."
     )
 
 

@@ -106,12 +106,12 @@ class Cell:
 
 
 def compared(results: Sequence[Results], share: float) -> list[Cell]:
-    """One cell per searcher, at a share of the budget; one searcher alone is not the best."""
+    """One cell per searcher, at a share of the budget."""
     values = [r.true_scores("spent", np.array([share * r.budget]))[:, 0] for r in results]
     samples = [(r.seeds, column) for r, column in zip(results, values, strict=True)]
     best, p_values = against_best(samples, maximize=bool(METRICS[results[0].objective].maximize))
     return [
-        Cell(column, spread(column), k == best and len(results) > 1, p_value)
+        Cell(column, spread(column), k == best, p_value)
         for k, (column, p_value) in enumerate(zip(values, p_values, strict=True))
     ]
 

@@ -46,11 +46,11 @@ def against_best(samples: Sequence[Sample], *, maximize: bool) -> tuple[int | No
     """The best of several samples by its mean, and the p-value of each other one against it.
 
     Equal seeds start from the same random numbers, so pairs are of equal seeds; p-values are of `paired_wilcoxon`,
-    Holm-adjusted, NaN for the best itself.  Where one sample has values of fewer than half of its runs, nothing is
-    compared: such means are over different, few runs.
+    Holm-adjusted, NaN for the best itself.  One sample alone is not the best.  Where one has values of fewer than half
+    of its runs, nothing is compared: such means are over different, few runs.
     """
     sign = 1.0 if maximize else -1.0
-    if any(2 * np.count_nonzero(np.isnan(values)) > len(values) for _, values in samples):
+    if len(samples) < 2 or any(2 * np.count_nonzero(np.isnan(values)) > len(values) for _, values in samples):
         return None, [math.nan] * len(samples)
     best = int(np.argmax([sign * np.nanmean(values) for _, values in samples]))
     pairs = [on_common_seeds(sample, samples[best]) for sample in samples]

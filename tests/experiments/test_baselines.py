@@ -40,6 +40,7 @@ def test_baselines_of_a_table(table: Table, tmp_path: Path, command: Command) ->
         ("n=many", "n='many': expected whole numbers"),
         ("objective=test_pgd_acc", "test_pgd_acc is a test metric and may not guide a search"),
         ("constraint=macs<=1", "keeps macs<=1"),
+        ("constraint=macs<=9e9,val_loss<=2", "constraint=val_loss<=2: only a query tells what keeps it; limit macs or"),
         ("queries=0", "queries='0': expected a whole number from 1"),
     ],
 )

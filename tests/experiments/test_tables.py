@@ -9,9 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.tables import csv_text, definitions, interval, marked, short_label
+from experiments.tables import as_markdown, csv_text, definitions, interval, marked, short_label
 from nasbench_ar import Oracle, Table
 from tests.experiments.conftest import SPACE, table_writer
+
+
+def test_the_narrowest_column_has_a_ruler_that_markdown_takes() -> None:
+    assert as_markdown(["a", "p"], [["b", "1"]]).splitlines()[1] == "| -- | -: |"
 
 
 def test_numbers_of_a_csv_file() -> None:

@@ -53,11 +53,12 @@ const Trajectories = (() => {
         });
       }
       const soft = Theme.value("soft");
-      const [baseline, level] = race.noSearch;
-      for (const [name, dash, values] of [
-        ["random search, exact mean", "dot", Array.from(random, asShown)],
-        [`no search: ${baseline}, mean`, "dashdot", Array.from(random, () => asShown(level))],
-      ]) {
+      const references = [["random search, exact mean", "dot", Array.from(random, asShown)]];
+      if (race.noSearch) {
+        const [baseline, level] = race.noSearch;
+        references.push([`no search: ${baseline}, mean`, "dashdot", Array.from(random, () => asShown(level))]);
+      }
+      for (const [name, dash, values] of references) {
         traces.push({
           type: "scatter",
           mode: "lines",
@@ -94,7 +95,7 @@ const Trajectories = (() => {
       }
       const all = seen.flatMap(([, [, low, high]]) => [...low.slice(FROM), ...high.slice(FROM)]);
       if (all.length) {
-        const flat = [race.optimum, race.noSearch[1]];
+        const flat = race.noSearch ? [race.optimum, race.noSearch[1]] : [race.optimum];
         const [least, most] = [Math.min(...all, ...flat), Math.max(...all, ...flat)];
         const margin = 0.05 * (most - least) || 0.5;
         out.yaxis.range = [least - margin, most + margin];

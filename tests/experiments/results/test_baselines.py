@@ -9,9 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.results.baselines import Baseline, one_of_the_largest, random_search, reportable
+from experiments.plots.trajectories import lines_of
+from experiments.races.race import Race
+from experiments.races.store import Runs
+from experiments.results.baselines import LARGEST, Baseline, no_search, one_of_the_largest, random_search
 from experiments.results.incumbents import expected_best_of_n
-from nasbench_ar import NARES, SearchSpace, load
+from experiments.results.judged import judge
+from nasbench_ar import NARES, load
 from searchers.testing import TINY
 
 
@@ -66,17 +70,29 @@ def test_spread_is_over_what_has_a_value() -> None:
 
 def test_the_50_largest_of_the_embedded_table() -> None:
     oracle = load("nares-figures", quiet=True)
-    law = one_of_the_largest(oracle.space, reportable(oracle, "val_best_pgd_acc"), 50)
+    law = one_of_the_largest(oracle.space, oracle.space.member_indices, 50)
     by_macs = np.argsort(-oracle.column("macs"), kind="stable")[:50]
     for metric in ("val_best_pgd_acc", "test_clean_acc", "test_pgd_acc", "test_aa_acc"):
         column = oracle.column(metric)[by_macs]
         assert law.spread(oracle.column(metric)).mean == pytest.approx(np.nanmean(column))
 
 
-def test_limits_leave_out_what_a_search_may_not_report() -> None:
+def test_a_limit_that_needs_queries_is_not_kept_without_one() -> None:
+    """The picture counts what breaks it as the worst, as for every searcher."""
     oracle = load("nares-figures", quiet=True)
-    members = reportable(oracle, "val_best_pgd_acc", constraints="macs<=10e9,val_best_clean_acc>=75")
-    assert len(members) > 0
-    assert oracle.column("macs")[members].max() <= 10e9
-    assert oracle.column("val_best_clean_acc")[members].min() >= 75
-    assert isinstance(oracle.space, SearchSpace)
+    limits = "macs<=10e9", "val_best_clean_acc>=77"
+    race = Race(str(oracle.table.folder), "val_best_pgd_acc", 5, "x.Y", constraints=limits)
+    within = oracle.available("val_best_clean_acc") & oracle.feasible(limits[0])
+    largest = np.argsort(-np.where(within, oracle.column("macs"), 0), kind="stable")[:LARGEST]
+    np.testing.assert_array_equal(np.flatnonzero(no_search(oracle, race).probability), np.sort(largest))
+    column = oracle.column("val_best_pgd_acc")
+    worst = column[oracle.feasible(limits)].min()
+    counted = np.where(oracle.feasible(limits), column, worst)
+    runs = Runs(*(np.zeros((1, 5), dtype=np.int32) for _ in range(6)))  # type: ignore[arg-type]
+    lines = lines_of(oracle, race, judge(oracle, race, runs), 5)
+    assert lines["no_search"] == ("one of the 50 largest", pytest.approx(counted[largest].mean()))
+
+
+def test_no_line_where_the_largest_are_the_worst() -> None:
+    oracle = load("nares-figures", quiet=True)
+    assert "no_search" not in lines_of(oracle, Race(str(oracle.table.folder), "macs", 5, "x.Y"), None, 5)

@@ -42,6 +42,7 @@ def test_the_best_is_compared_with_every_other() -> None:
     expected = holm([paired_wilcoxon(columns[k], columns[1]) for k in (0, 2)])
     assert [p_values[0], p_values[2]] == expected
     assert against_best(samples, maximize=False)[0] == 0
+    assert against_best(samples[:1], maximize=True)[0] is None, "nobody to be better than"
 
 
 def test_nothing_is_compared_where_a_sample_has_few_values() -> None:
