@@ -6,7 +6,7 @@ model `fit_additive` sees all scores at once.  What it expects of an architectur
     f + w (y - f),    w = 1 - measurement variance / residual variance, at least 0
 
 where the measurement variance is p (1 - p) / images for an accuracy p, and the residual variance is that of the core
-alone (`AdditiveFit.residual_variance`), without the tails: for normal residuals about two thirds of theirs.
+alone (`AdditiveFit.residual_variance`), without failed trainings.
 
 A metric that is no accuracy on a known number of images counts as exact: w is 1, and the model recommends what was
 observed to be best.

@@ -10,6 +10,7 @@ t distribution as a mixture of normal ones (Lange, Little and Taylor 1989), the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class AdditiveFit:
     intercept: m.
     effects: (p,) posterior means of b.
     effect_variance: of b before the data.
-    residual_variance: squared scale of the residuals' core, in the metric's unit squared.
+    residual_variance: of normal residuals that would have the same scale, in the metric's unit squared.
     """
 
     intercept: float
@@ -65,4 +66,14 @@ def fit_additive(one_hot: FloatArray, values: FloatArray) -> AdditiveFit:
         scale = max(float(np.mean(weight * (residual**2 + leverage))), tiny)
         if (np.abs([effect, scale] - before) <= TOLERANCE * before).all():
             break
-    return AdditiveFit(float(mean[0]), mean[1:], effect, scale)
+    return AdditiveFit(float(mean[0]), mean[1:], effect, scale / _scale_of_normal(FREEDOM))
+
+
+@lru_cache
+def _scale_of_normal(freedom: float) -> float:
+    """Squared scale that the t distribution has when it is fitted to a normal one of variance 1; 0.69 for 4."""
+    x, weights = np.polynomial.hermite_e.hermegauss(60)
+    weights, scale = weights / weights.sum(), 1.0
+    for _ in range(100):
+        scale = float(weights @ ((freedom + 1) / (freedom + x**2 / scale) * x**2))
+    return scale

@@ -44,6 +44,11 @@ def test_failed_trainings_do_not_bend_the_effects() -> None:
     assert np.sqrt(np.mean(plain**2)) > 0.7
 
 
+def test_the_variance_of_normal_residuals_is_theirs() -> None:
+    found = [fit_additive(*sample(500, seed)[:2]).residual_variance for seed in range(20)]
+    assert np.mean(found) == pytest.approx(0.7**2, rel=0.04)
+
+
 def test_little_data_shrinks_and_constant_data_is_constant() -> None:
     one_hot, values, _ = sample(12, 1)
     fit = fit_additive(one_hot, values)
