@@ -102,7 +102,7 @@ def main(arguments: Sequence[str]) -> None:
     given = parse_words(arguments, defaults, {"queries": (1, MOST_QUERIES)})
     oracle = load(given["table"] or None)
     objective = given["objective"] or oracle.table.default_objective
-    counts = whole_numbers("n", given["n"])
+    counts = sorted(set(whole_numbers("n", given["n"])))
     if min(counts) < 1:
         raise ConfigError(f"n={given['n']}: expected counts of at least 1")
     baselines = of(oracle, objective, n=counts, queries=given["queries"], constraints=given["constraint"] or ())

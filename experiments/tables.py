@@ -31,7 +31,8 @@ SEARCHER_NAMES = (*_PROPER_NAMES, *(f"{PUBLISHED}{name}" for name in _PROPER_NAM
 OTHERWISE = "†"
 MARKS = (
     "Bold: best mean; ≈: not significantly different from it (Wilcoxon signed-rank, paired by seed, Holm-adjusted, "
-    f"p >= {SIGNIFICANCE}). Where a searcher has values in fewer than half of its runs, nothing is compared."
+    f"p >= {SIGNIFICANCE}); ?: no seed in common with it. Where a searcher has values in fewer than half of its runs, "
+    "nothing is compared."
 )
 _MINUS = re.compile(r"(?<![\w.])-(?=\d)")
 _POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]\d+)(?!\w)")  # 6.68e+09
@@ -73,11 +74,12 @@ def interval(ends: tuple[float, float], digits: int = 3) -> str:
     return "–" if math.isnan(ends[0]) else f"{number(ends[0], digits)} to {number(ends[1], digits)}"
 
 
-def marked(text: str, p_value: float, *, best: bool) -> str:
-    """A cell of a row whose searchers are compared with the best one (`MARKS` is the legend)."""
-    if best:
-        return f"**{text}**"
-    return f"≈ {text}" if p_value >= SIGNIFICANCE else text
+def marked(texts: Sequence[str], best: int | None, p_values: Sequence[float]) -> list[str]:
+    """The cells of a row whose searchers are compared with the best one (`MARKS` is the legend)."""
+    if best is None:
+        return list(texts)
+    marks = ["≈ " if p >= SIGNIFICANCE else "? " if math.isnan(p) else "" for p in p_values]
+    return [f"**{text}**" if k == best else marks[k] + text for k, text in enumerate(texts)]
 
 
 def as_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

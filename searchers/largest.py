@@ -7,11 +7,10 @@ import itertools
 import numpy as np
 
 from nasbench_ar.architecture import Architecture
+from nasbench_ar.constraints import KNOWN_COSTS
 from nasbench_ar.errors import SearchError
 from nasbench_ar.space import SearchSpace
 from searchers.base import Searcher
-
-COSTS = ("macs", "params")
 
 
 class Largest(Searcher):
@@ -28,8 +27,8 @@ class Largest(Searcher):
 
     def __init__(self, space: SearchSpace, seed: int, by: str = "macs") -> None:
         super().__init__(space, seed)
-        if by not in COSTS:
-            raise SearchError(f"by={by!r}: expected one of {', '.join(COSTS)}")
+        if by not in KNOWN_COSTS:
+            raise SearchError(f"by={by!r}: expected one of {', '.join(KNOWN_COSTS)}")
         self.by = by
         members = space.member_indices
         cost = space.macs_many(indices=members) if by == "macs" else space.params_many(indices=members)

@@ -115,7 +115,9 @@ class DocumentStep:
     value: Any
 
     def __call__(self, whole: Any) -> Any:
-        parent, key, here = None, None, whole
+        parent: Any = None
+        key: Any = None
+        here = whole
         for pick in self.picks:
             if not (keys := _keys(here)):
                 break

@@ -50,13 +50,14 @@ def as_text(results: Sequence[Results]) -> str:
 
 
 def _lines(results: Sequence[Results]) -> list[list[str]]:
-    columns = [compared(results, share) for share in SHARES]
+    columns = []
+    for share in SHARES:
+        cells, best = compared(results, share)
+        texts = [mean_text(cell.spread, len(cell.values)) for cell in cells]
+        columns.append(marked(texts, best, [cell.p_value for cell in cells]))
     lines = []
     for k, r in enumerate(results):
-        line = [label(results, r)]
-        for cells in columns:
-            cell = cells[k]
-            line.append(marked(mean_text(cell.spread, len(cell.values)), cell.p_value, best=cell.best))
+        line = [label(results, r), *(column[k] for column in columns)]
         counts = (number(r.started().mean(), 1), number(r.finished().mean(), 1), f"{r.clock().mean():.4g}")
         lines.append([*line, *counts])
     return lines
@@ -72,7 +73,7 @@ def table_csv(results: Sequence[Results]) -> str:
     """One line per searcher and share of the budget."""
     rows = []
     for share in SHARES:
-        for r, cell in zip(results, compared(results, share), strict=True):
+        for r, cell in zip(results, compared(results, share)[0], strict=True):
             numbers = (cell.spread.mean, cell.spread.std, *cell.spread.interval, cell.p_value)
             rows.append([r.name, r.workers, len(r.traces), r.budget, r.config["cost"], share, *numbers])
     return csv_text(TABLE_CSV, rows)

@@ -48,10 +48,9 @@ def table_lines(experiments: Sequence[Experiment]) -> tuple[list[str], list[list
     lines = []
     for position, row in enumerate(experiments[0].rows):
         best, p_values = compare(experiments, position)
-        line = [_plain_label(experiments, position), number(row.optimum)]
-        for k, experiment in enumerate(experiments):
-            cell = experiment.rows[position]
-            line.append(marked(mean_text(cell.spread, len(cell.values)), p_values[k], best=k == best))
+        cells = [experiment.rows[position] for experiment in experiments]
+        texts = marked([mean_text(cell.spread, len(cell.values)) for cell in cells], best, p_values)
+        line = [_plain_label(experiments, position), number(row.optimum), *texts]
         lines.append([*line, mean_text(baseline.spread(column_of(row.metric)), baseline.candidates)])
         printed = [e.rows[position].published for e in experiments]
         if any(printed):

@@ -94,26 +94,22 @@ class Results:
 
 @dataclass(frozen=True)
 class Cell:
-    """True scores of one searcher after one share of the budget, and how it stands against the best (`against_best`).
+    """True scores of one searcher after one share of the budget, and its p-value against the best (`against_best`).
 
     `values` are (runs,), NaN where a run had no incumbent.
     """
 
     values: FloatArray
     spread: Spread
-    best: bool
     p_value: float
 
 
-def compared(results: Sequence[Results], share: float) -> list[Cell]:
-    """One cell per searcher, at a share of the budget."""
+def compared(results: Sequence[Results], share: float) -> tuple[list[Cell], int | None]:
+    """One cell per searcher, at a share of the budget, and which one is the best."""
     values = [r.true_scores("spent", np.array([share * r.budget]))[:, 0] for r in results]
     samples = [(r.seeds, column) for r, column in zip(results, values, strict=True)]
     best, p_values = against_best(samples, maximize=bool(METRICS[results[0].objective].maximize))
-    return [
-        Cell(column, spread(column), k == best, p_value)
-        for k, (column, p_value) in enumerate(zip(values, p_values, strict=True))
-    ]
+    return [Cell(column, spread(column), p) for column, p in zip(values, p_values, strict=True)], best
 
 
 def read_results(folder: Path, seeds: Sequence[int] | None = None, oracle: Oracle | None = None) -> Results:

@@ -24,8 +24,9 @@ def test_numbers_of_a_csv_file() -> None:
 
 
 def test_marks_of_a_compared_row() -> None:
-    assert marked("1.0", math.nan, best=True) == "**1.0**"
-    assert [marked("1.0", p, best=False) for p in (0.05, 0.049, math.nan)] == ["≈ 1.0", "1.0", "1.0"]
+    p_values = [0.05, math.nan, 0.049, math.nan]
+    assert marked(["a", "b", "c", "d"], 1, p_values) == ["≈ a", "**b**", "c", "? d"]
+    assert marked(["a", "b"], None, [math.nan] * 2) == ["a", "b"]
     assert [interval((1.0, 2.5)), interval((math.nan, math.nan))] == ["1.000 to 2.500", "–"]
 
 
