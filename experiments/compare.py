@@ -16,7 +16,7 @@ keys and defaults:
   out=                         folder to write to; <results>/<table>/comparison by default, and
                                comparison-<metric> for another metric
 
-Writes comparison.md, .csv and .tex, pairs.csv, recommendation.csv, and anytime, profile and ranks as .png,
+Writes comparison.md, .csv and .tex, pairs.csv, targets.csv, recommendation.csv, and anytime, profile and ranks as .png,
 .pdf and .csv.  From Python, `compare` gives the numbers and `compare_figures` draws them.
 """
 
@@ -29,7 +29,7 @@ from pathlib import Path
 
 from experiments.plots.comparison import draw_anytime, draw_profile, draw_ranks, note
 from experiments.plots.style import save_figure
-from experiments.results import comparison_text, recommendation
+from experiments.results import comparison_text, recommendation, targets
 from experiments.results.comparison import CLIQUES, OBJECTIVE, Comparison, compare
 from experiments.results.read import experiments_among
 from nasbench_ar import ConfigError
@@ -59,6 +59,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[str]:
         "anytime.csv": comparison_text.anytime_csv(comparison),
         "profile.csv": comparison_text.profile_csv(comparison),
         "ranks.csv": comparison_text.ranks_csv(comparison),
+        "targets.csv": targets.as_csv(comparison.targets),
         "recommendation.csv": recommendation.as_csv(comparison.choices),
     }
     make_folder(folder)

@@ -11,7 +11,7 @@ from experiments.page.pictures import Picture, picture
 from experiments.page.stored import Race
 from experiments.plots.comparison import column_style, draw_anytime, draw_profile, draw_ranks
 from experiments.plots.style import print_style
-from experiments.results import comparison_text, recommendation
+from experiments.results import comparison_text, recommendation, targets
 from experiments.results.comparison import compare
 from experiments.tables import PUBLISHED
 from nasbench_ar import MissingEntryError, Oracle
@@ -64,11 +64,13 @@ def _comparison(key: str, title: str, folders: Sequence[str]) -> Section:
         tables=(
             ("Searchers", comparison_text.STANDING_HEADER, comparison_text.standing_lines(comparison, budget)),
             ("Pairs of searchers", comparison_text.PAIR_HEADER, comparison_text.pair_lines(comparison, budget)),
+            *([("Running times", *targets.table_lines(comparison.targets))] if comparison.targets else []),
             ("What runs end with", *recommendation.table_lines(comparison.choices)),
         ),
         outro=(
             comparison_text.ranking_text(comparison, budget),
             comparison_text.legend(comparison),
+            *([targets.LEGEND] if comparison.targets else []),
             recommendation.LEGEND,
         ),
         pictures=tuple(pictures),

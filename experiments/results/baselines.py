@@ -17,6 +17,7 @@ from experiments.statistics.intervals import Spread
 from nasbench_ar import Oracle, SearchSpace, parse_constraints
 from nasbench_ar.arrays import FloatArray
 
+RANDOM_SEARCH = "random search, exact"
 LARGEST = 50  # in Table 2 and in pictures
 
 
@@ -92,4 +93,4 @@ def random_search(column: FloatArray, members: NDArray[np.int32], queries: int, 
         within *= np.maximum(no_better - drawn, 0) / (total - drawn)
     probability = np.zeros(len(column))
     probability[members] = (np.diff(within, prepend=0.0) / counts)[level]
-    return Baseline("random search, exact", min(queries, total), probability)
+    return Baseline(RANDOM_SEARCH, min(queries, total), probability)

@@ -24,6 +24,7 @@ from experiments.results.standings import (
     ranking,
     standing,
 )
+from experiments.results.targets import Reached, reached
 from nasbench_ar import METRICS, ConfigError, MetricError
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.metrics import metric as metric_of
@@ -49,6 +50,7 @@ class Comparison:
         courses: one per searcher, in the order of the folders, as `profiles`.
         standings: one per budget and searcher; `pairs` and `rankings` likewise.
         choices: what runs end with, by both rules, on the metrics of Table 2.
+        targets: how long the searchers take to the best ranks of the table, within the last budget.
         notes: what a reader has to know, one sentence each.
     """
 
@@ -69,6 +71,7 @@ class Comparison:
     rankings: tuple[Ranking, ...]
     profiles: tuple[Profile, ...]
     choices: tuple[Choice, ...]
+    targets: tuple[Reached, ...]
     notes: tuple[str, ...]
 
 
@@ -140,6 +143,7 @@ def compare(
         rankings=tuple(rankings),
         profiles=tuple(profiles(courses, budgets[-1])),
         choices=tuple(choices(contestants)),
+        targets=tuple(reached(courses, column, budgets[-1], maximize=maximize)),
         notes=tuple(notes),
     )
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import fields
 from typing import Any
 
-from experiments.results import recommendation
+from experiments.results import recommendation, targets
 from experiments.results.comparison import Comparison
 from experiments.results.standings import Pair, Standing
 from experiments.statistics.power import MOST_PAIRS, MOST_SIMULATED
@@ -50,6 +50,7 @@ def as_text(comparison: Comparison) -> str:
         as_markdown(STANDING_HEADER, standing_lines(comparison, budget)),
         as_markdown(PAIR_HEADER, pair_lines(comparison, budget)),
         ranking_text(comparison, budget),
+        targets.as_text(comparison.targets),
         *comparison.notes,
         legend(comparison),
     ]
@@ -81,8 +82,13 @@ def as_report(comparison: Comparison) -> str:
     shifted = comparison.difference is not None
     definitions = DEFINITIONS.format(target=_target(comparison), shift=", shifted to that mean" if shifted else "")
     if len(comparison.budgets) > 1:
-        parts.append("## What runs end with")
-    parts += [recommendation.as_text(comparison.choices), *comparison.notes, definitions]
+        parts.append(f"## Within {comparison.budgets[-1]} queries")
+    parts += [
+        targets.as_text(comparison.targets),
+        recommendation.as_text(comparison.choices),
+        *comparison.notes,
+        definitions,
+    ]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 

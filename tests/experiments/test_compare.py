@@ -22,7 +22,7 @@ from nasbench_ar import ConfigError, MetricError, Oracle, ResultsError, Table
 from tests.experiments.conftest import Command, store_runs
 
 QUERIES = 12
-FILES = {"comparison.md", "comparison.csv", "comparison.tex", "pairs.csv", "recommendation.csv"} | {
+FILES = {"comparison.md", "comparison.csv", "comparison.tex", "pairs.csv", "recommendation.csv", "targets.csv"} | {
     f"{name}.{kind}" for name in ("anytime", "profile", "ranks") for kind in ("csv", "png", "pdf")
 }
 
