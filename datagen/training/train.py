@@ -141,6 +141,9 @@ def train(
     weights = list(network.parameters())
     optimiser = build_optimiser(network, plan, device)
     scaler = torch.amp.GradScaler(device.type, enabled=classifier.precision == "fp16")
+    if scaler.is_enabled():  # a fused first step that is left out would leave its momentum uninitialised
+        for moved in weights:
+            optimiser.state[moved]["momentum_buffer"] = torch.zeros_like(moved)
     attack = training_attack(
         eps=plan.eps_255 / 255, step=plan.step_255 / 255, steps=plan.steps, start_std=plan.start_std_255 / 255
     )

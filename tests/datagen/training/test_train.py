@@ -6,11 +6,13 @@ import functools
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim import sgd
 
 from datagen.attack.attacks import Attack
 from datagen.attack.evaluator import Batches, Evaluator, iterated_attacks, validate
@@ -281,6 +283,22 @@ def test_a_training_in_float16_by_the_book(config: RunConfig, tmp_path: Path, mo
         assert done.history[name] == pytest.approx(curve, rel=0.02), name
     for name, weight in weights(tmp_path / "epoch-002.pt").items():
         torch.testing.assert_close(weight, wanted[name], atol=1e-3, rtol=0.02, msg=name)
+
+
+def test_a_fused_first_step_that_is_left_out_leaves_no_momentum(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.train.precision = "fp16"
+    small_scale(monkeypatch, 2.0**22)
+    run_training(config, tmp_path / "plain")
+    fused = functools.partial(train_module.build_optimiser, device=torch.device("cuda"))
+    monkeypatch.setattr(train_module, "build_optimiser", lambda network, plan, device: fused(network, plan))
+    empty = functools.partial(torch.full_like, fill_value=torch.nan)  # as memory may be that others have used
+    monkeypatch.setattr(sgd, "torch", SimpleNamespace(**{**vars(torch), "empty_like": empty}))
+    run_training(config, tmp_path / "fused")
+    plain = weights(tmp_path / "plain/best.pt")
+    for name, weight in weights(tmp_path / "fused/best.pt").items():
+        torch.testing.assert_close(weight, plain[name], atol=1e-3, rtol=0.02, msg=name)
 
 
 def test_a_training_in_float16_goes_on_to_the_same_bits(
