@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ DONE, THERE, HELD, FAILED, EXHAUSTED, STOPPED, UNWRITABLE = (
 )
 TEST_SLOWDOWN = 1.75  # a pass of the paper's tests took so much longer than one of its trainings
 _ready: dict[str, Generator] = {}  # of the command at hand
+_pace: dict[str, float] = {}  # seconds of the last epoch of this process by MACs of its network, of the command at hand
 _one_at_a_time = threading.Lock()  # a Dask worker may have several threads, but settings of PyTorch are global
 
 
@@ -126,6 +128,7 @@ def _ended(work: Callable[[], Outcome], store: EntryStore, outcome: functools.pa
         note(f"{title}: {error}; it is left to the other worker")
         return outcome(HELD, text=str(error), attempts=store.failure(architecture, seed).attempts)
     except StoppedError as error:
+        note(f"{title}: {error}")
         return outcome(STOPPED, text=str(error))
     except WriteError as error:
         return outcome(UNWRITABLE, text=str(error))
@@ -182,6 +185,7 @@ def _watch(order: Order, generator: Generator, claim: Claim, outcome: functools.
     architecture, seed = outcome.keywords["architecture"], outcome.keywords["seed"]
     settings = generator.protocol
     load = workload(settings["train"], settings["attack"], images_of_dataset(generator.dataset), config.batch)
+    macs = generator.space.macs(architecture)
 
     def stop(ahead: float) -> None:
         if reason := order.stop.reason(ahead):
@@ -191,7 +195,8 @@ def _watch(order: Order, generator: Generator, claim: Claim, outcome: functools.
         """Writes while the claim is held, and ends at a checkpoint when asked to."""
 
         def before_epoch(self, seconds: float) -> None:
-            stop(seconds)
+            stop(seconds or macs * _pace.get(order.command, 0.0))
+            self.began = time.perf_counter()
 
         def before_saving(self) -> None:
             claim.check()
@@ -199,6 +204,7 @@ def _watch(order: Order, generator: Generator, claim: Claim, outcome: functools.
                 raise LeaseLostError("another worker has stored its result")
 
         def after_epoch(self, epoch: int) -> None:
+            _pace[order.command] = (time.perf_counter() - self.began) / macs
             store.record_progress(architecture, seed, epoch, load.epochs)
 
         def before_attack(self, name: str, training_seconds: float, finished: dict[str, float]) -> None:
@@ -222,6 +228,7 @@ def _generator(order: Order) -> Generator:
     if order.command not in _ready:
         generator = Generator.prepare(order.config)
         _ready.clear()
+        _pace.clear()
         _ready[order.command] = generator
     return _ready[order.command]
 

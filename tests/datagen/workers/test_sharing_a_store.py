@@ -445,9 +445,12 @@ def test_a_finished_training_does_not_begin_a_test_that_would_not_end_in_time(
         before(patch, pipeline, "assess", 1, interrupt)
         assert command(*words)[0] == 130
     monkeypatch.setattr(worker, "TEST_SLOWDOWN", 1e9)
-    code, out, _ = command(*words, "hours=1")
+    code, out, err = command(*words, "hours=1")
     assert code == 3
     assert "hours=1 is never enough: give more" in out
+    assert "1-1-1-1 (1 of 1): what comes next takes" in err, (
+        "of several trainings the last one's reason ends the command"
+    )
     assert not store.entries()
     assert command(*words)[0] == 0
 

@@ -57,7 +57,7 @@ def watch(tmp_path: Path) -> tuple[Watch, EntryStore, Asked]:
         pass
 
     generator: Any = Generator()
-    generator.store = store
+    generator.store, generator.space = store, store.space()
     generator.protocol = {"train": asdict(config.train), "attack": asdict(config.attack)}
     generator.dataset = Dataset("toy", *(split(n) for n in (256, 40, 20)), classes=3)
     outcome = functools.partial(Outcome, architecture=A, seed=0, title="t")
@@ -80,6 +80,20 @@ def test_before_every_epoch_and_every_attack_it_looks_ahead(watch: Any) -> None:
         guard.before_epoch(1001.0)
     with pytest.raises(StoppedError, match="enough"):
         guard.before_attack("apgd-t", 1000 * training_seconds, {})
+
+
+def test_the_first_epoch_of_a_training_is_taken_to_last_as_that_of_the_training_before(
+    watch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard, store, stop = watch
+    monkeypatch.setattr(worker, "_pace", {})
+    clock = iter((10.0, 40.0, 50.0))
+    monkeypatch.setattr(worker.time, "perf_counter", lambda: next(clock))
+    guard.before_epoch(0.0)
+    guard.after_epoch(0)
+    assert worker._pace == {"c": pytest.approx(30.0 / store.space().macs(A))}
+    guard.before_epoch(0.0)
+    assert stop.ahead == [0.0, pytest.approx(30.0)]
 
 
 def test_a_pass_of_the_test_is_as_slow_as_in_the_paper() -> None:
