@@ -197,7 +197,7 @@ def _report(store: EntryStore, tally: Tally, asked: int, *, several_seeds: bool)
     if tally.held:
         print(f"others are working on {len(tally.held)} of them")
     if tally.stopped:
-        print(f"ended early: {tally.stopped}; the same command goes on from there")
+        print(f"ended early: {tally.stopped}; what is done is kept, and a command of the same store goes on from there")
     if tally.failed:
         return 1
     return 0 if len(tally.done) == asked else 3
