@@ -24,7 +24,7 @@ from pathlib import Path
 
 from experiments.results.baselines import Baseline, one_of_the_largest, random_search
 from experiments.results.summary import table2_metrics
-from experiments.tables import as_markdown, csv_text, definitions, plus_minus, short_label
+from experiments.tables import as_markdown, csv_text, plus_minus, row_label, table_notes
 from nasbench_ar import ConfigError, Oracle, load
 from nasbench_ar.constraints import KNOWN_COSTS, ConstraintsLike, parse_constraints
 from nasbench_ar.metrics import objective as objective_metric
@@ -65,17 +65,14 @@ def as_text(baselines: Sequence[Baseline], oracle: Oracle, objective: str) -> st
             missing = f" [{100 * share:.1f} %]" if share < 0.9995 else ""
             line.append(plus_minus(found.mean, found.std) + missing)
         lines.append(line)
-    labels = [
-        short_label(oracle, metric.name) + (" (objective)" if metric.name == objective else "") for metric in metrics
-    ]
-    notes = [
+    names = [metric.name for metric in metrics]
+    table = as_markdown(["Baseline", "Queries", *(row_label(oracle, name, objective) for name in names)], lines)
+    what = (
         "Exact means and standard deviations of what is reported; [%]: how often it has a value in this table, mean "
         "and deviation are over those."
-    ]
-    notes += [f"{daggers}." for daggers in [definitions(oracle, [metric.name for metric in metrics])] if daggers]
-    notes += [f"Not in this table: {', '.join(lacking)}."] if lacking else []
-    table = as_markdown(["Baseline", "Queries", *labels], lines)
-    return "\n".join([f"Table {oracle.name}: {oracle.title}", "", table, *notes]) + "\n"
+    )
+    notes = table_notes(oracle, names, lacking)
+    return "\n".join([f"Table {oracle.name}: {oracle.title}", "", table, what, *notes]) + "\n"
 
 
 def as_csv(baselines: Sequence[Baseline], oracle: Oracle, objective: str) -> str:

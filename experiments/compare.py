@@ -16,8 +16,8 @@ keys and defaults:
   out=                         folder to write to; <results>/<table>/comparison by default, and
                                comparison-<metric> for another metric
 
-Writes comparison.md, .csv and .tex, pairs.csv, targets.csv, recommendation.csv, and anytime, profile and ranks as .png,
-.pdf and .csv.  From Python, `compare` gives the numbers and `compare_figures` draws them.
+Writes comparison.md, .csv and .tex, pairs.csv, targets.csv, recommendation.csv, and
+anytime, profile and ranks as .png, .pdf and .csv.
 """
 
 from __future__ import annotations

@@ -176,6 +176,17 @@ def short_label(oracle: Oracle, name: str) -> str:
     return METRICS[name].label + (OTHERWISE if name in oracle.table.meta["differs"] else "")
 
 
+def row_label(oracle: Oracle, name: str, objective: str) -> str:
+    return short_label(oracle, name) + (" (objective)" if name == objective else "")
+
+
+def table_notes(oracle: Oracle, names: Iterable[str], lacking: Sequence[str]) -> list[str]:
+    """Under a table of metrics: what its daggers mean, and which rows of the published one are not there."""
+    daggers = definitions(oracle, names)
+    absent = f"Not in this table: {', '.join(lacking)}" if lacking else ""
+    return [f"{note}." for note in (daggers, absent) if note]
+
+
 def definitions(oracle: Oracle, names: Iterable[str]) -> str:
     """What the daggers on these metrics mean, in one line; empty where there is none."""
     differs = oracle.table.meta["differs"]

@@ -12,7 +12,7 @@ from experiments.races.store import Runs
 from experiments.results import summary
 from experiments.results.incumbents import Curve
 from experiments.results.judged import Judged, judge
-from experiments.tables import as_markdown, definitions, origin
+from experiments.tables import as_markdown, origin, table_notes
 from nasbench_ar import Oracle, parse_constraints
 from searchers import ALL_SEARCHERS
 
@@ -76,6 +76,10 @@ def header_of(race: Race) -> tuple[str, ...]:
     return summary.LIMITED_HEADER if race.constraints else summary.HEADER
 
 
+def notes_under(experiment: Experiment) -> list[str]:
+    return table_notes(experiment.oracle, (row.metric for row in experiment.rows), experiment.lacking)
+
+
 def as_text(experiment: Experiment) -> str:
     runs, queries = experiment.runs, experiment.race.queries
     lines = [
@@ -86,10 +90,7 @@ def as_text(experiment: Experiment) -> str:
         "",
         as_markdown(header_of(experiment.race), list(map(summary.cells, experiment.rows))),
     ]
-    if daggers := definitions(experiment.oracle, (row.metric for row in experiment.rows)):
-        lines.append(f"{daggers}.")
-    if experiment.lacking:
-        lines.append(f"Not in this table: {', '.join(experiment.lacking)}.")
+    lines += notes_under(experiment)
     if any(row.published for row in experiment.rows):
         lines.append("Published: Table 2 of the NARes paper, on the authors' own data (val metrics at the best epoch).")
     if experiment.judged is not None:

@@ -118,7 +118,8 @@ def judge(oracle: Oracle, race: Race, runs: Runs) -> Judged:
     members = oracle.searchable_space(race.objective, seed=race.table_seed, constraints=limits).member_indices
     known = column[members][allowed[members]]
     worst = known.min()
-    counted = np.where(allowed, column, worst)
+    counted = np.full(len(column), np.nan)
+    counted[members] = np.where(allowed, column, worst)[members]
 
     queried = runs.arch_index >= 0
     seen = np.full(runs.scores.shape, np.nan)
@@ -131,7 +132,7 @@ def judge(oracle: Oracle, race: Race, runs: Runs) -> Judged:
         true=sign * counted[runs.incumbent],
         observed=np.where(feasible, seen, sign * worst),
         feasible=feasible,
-        counted=sign * np.where(np.isin(np.arange(len(column)), members), counted, np.nan),
+        counted=sign * counted,
         optimum=float(sign * known.max()),
         maximize=maximize,
         noise=race.noise,

@@ -9,18 +9,17 @@ import numpy as np
 
 from experiments.results import published, summary
 from experiments.results.baselines import Baseline, no_search
-from experiments.results.experiment import Experiment
+from experiments.results.experiment import Experiment, notes_under
 from experiments.statistics.significance import Sample, against_best, on_common_seeds
 from experiments.tables import (
     MARKS,
     as_markdown,
     csv_text,
-    definitions,
     marked,
     mean_text,
     number,
     plus_minus,
-    short_label,
+    row_label,
 )
 from nasbench_ar import METRICS
 from nasbench_ar.arrays import FloatArray
@@ -67,8 +66,8 @@ def _baseline(experiment: Experiment) -> tuple[Baseline, Callable[[str], FloatAr
 
 
 def _plain_label(experiments: Sequence[Experiment], row: int) -> str:
-    first = experiments[0].rows[row]
-    return short_label(experiments[0].oracle, first.metric) + (" (objective)" if first.is_objective else "")
+    first = experiments[0]
+    return row_label(first.oracle, first.rows[row].metric, first.race.objective)
 
 
 def as_text(experiments: Sequence[Experiment]) -> str:
@@ -102,10 +101,7 @@ def legend(experiments: Sequence[Experiment]) -> list[str]:
     if any(np.isnan(row.values).any() for e in experiments for row in e.rows):
         out.append("[n]: runs whose reported architecture has a value in this table; the mean is over those.")
     out += [f"{e.name}: {e.runs.early}" for e in experiments if e.runs.early]
-    if daggers := definitions(experiments[0].oracle, (row.metric for row in experiments[0].rows)):
-        out.append(f"{daggers}.")
-    if experiments[0].lacking:
-        out.append(f"Not in this table: {', '.join(experiments[0].lacking)}.")
+    out += notes_under(experiments[0])
     if any(row.published for e in experiments for row in e.rows):
         out.append(f"{PUBLISHED_LINE}: the paper's Table 2, on the authors' own data (val metrics at the best epoch).")
     return out
@@ -121,6 +117,7 @@ def no_search_legend(first: Experiment) -> str:
 def as_csv(experiments: Sequence[Experiment]) -> str:
     """One line per searcher and metric: the columns of `summary.csv`, and the test against the best of the row."""
     lines = []
+    baseline, column_of = _baseline(experiments[0])
     for position in range(len(experiments[0].rows)):
         best, p_values = compare(experiments, position)
         for k, experiment in enumerate(experiments):
@@ -129,7 +126,6 @@ def as_csv(experiments: Sequence[Experiment]) -> str:
                 one, other = on_common_seeds(_sample(experiment, position), _sample(experiments[best], position))
                 pairs = np.count_nonzero(~np.isnan(one - other))
             lines.append([experiment.name, *summary.csv_cells(row), row.spread.known, pairs, p_values[k]])
-        baseline, column_of = _baseline(experiments[0])
         row = experiments[0].rows[position]
         found = baseline.spread(column_of(row.metric))
         drawn = replace(row, label=experiments[0].oracle.label(row.metric), spread=found, published=None)
@@ -161,7 +157,7 @@ def variant_lines(corrected: Column, as_published: Column, names: list[str]) -> 
     header = ["Metric", "Optimum", *names, baseline.name]
     lines = []
     for position, row in enumerate(any_column.rows):
-        label = short_label(any_column.oracle, row.metric) + (" (objective)" if row.is_objective else "")
+        label = _plain_label([any_column], position)
         drawn = mean_text(baseline.spread(column_of(row.metric)), baseline.candidates)
         lines.append([label, number(row.optimum), *([""] * len(names)), drawn])
         paper_row = METRICS[row.metric].table2 or ""
@@ -183,11 +179,7 @@ def variant_legend(first: Experiment) -> list[str]:
         + "[n]: runs whose reported architecture has a value in this table.",
         no_search_legend(first),
     ]
-    if daggers := definitions(first.oracle, (row.metric for row in first.rows)):
-        out.append(f"{daggers}.")
-    if first.lacking:
-        out.append(f"Not in this table: {', '.join(first.lacking)}.")
-    return out
+    return out + notes_under(first)
 
 
 def _any_published(experiment: Experiment) -> bool:
