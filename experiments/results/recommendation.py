@@ -35,6 +35,7 @@ from nasbench_ar.arrays import FloatArray
 from nasbench_ar.system.threads import single_threaded
 
 LEAST = 10  # scores that a model needs; a run with fewer recommends the best observed
+RULES = ("observed", "model", "space")
 
 
 class RunsOf(Protocol):
@@ -50,30 +51,36 @@ class RunsOf(Protocol):
     def runs(self) -> Runs: ...
 
 
-def by_model(oracle: Oracle, race: Race, runs: Runs) -> NDArray[np.int32]:
-    """(runs,) indices that the model recommends, among what was queried within the budget."""
+def recommended(oracle: Oracle, race: Race, runs: Runs) -> dict[str, NDArray[np.int32]]:
+    """(runs,) indices that each of `RULES` recommends when the budget is spent.
+
+    `observed` is what the searcher recommends, by default its best score; `model` the best expectation among what was
+    queried; `space` the best among all that may be queried, whose expectation is the fit alone where no score is known.
+    """
     sign = 1.0 if METRICS[race.objective].maximize else -1.0
-    allowed = oracle.feasible(parse_constraints(race.constraints), seed=race.table_seed)
+    limits = parse_constraints(race.constraints)
+    allowed = oracle.feasible(limits, seed=race.table_seed)
+    members = oracle.searchable_space(race.objective, seed=race.table_seed, constraints=limits).member_indices
+    one_hot = oracle.space.one_hot(indices=members).astype(np.float64)
+    place = np.full(oracle.space.product_size, -1)
+    place[members] = np.arange(len(members))
     images = _images(oracle, race)
-    out = _observed(race, runs).copy()
+    observed = runs.incumbent[:, race.queries - 1]
+    out = {rule: observed.copy() for rule in RULES}
     within = slice(race.queries)
     for row, (queried, scores) in enumerate(zip(runs.arch_index[:, within], runs.scores[:, within], strict=True)):
         seen = (queried >= 0) & allowed[queried]
         index, values = queried[seen], scores[seen].astype(np.float64)
         if len(index) < LEAST:
             continue
-        one_hot = oracle.space.one_hot(indices=index).astype(np.float64)
+        at = place[index]
         with single_threaded():
-            fit = fit_additive(one_hot, values)
-        expected = fit.predict(one_hot)
-        expected += _trust(fit.residual_variance, expected, images) * (values - expected)
-        out[row] = index[np.argmax(sign * expected)]
+            fit = fit_additive(one_hot[at], values)
+            expected = fit.predict(one_hot)
+        expected[at] += _trust(fit.residual_variance, expected[at], images) * (values - expected[at])
+        out["model"][row] = index[np.argmax(sign * expected[at])]
+        out["space"][row] = members[np.argmax(np.where(allowed[members], sign * expected, -np.inf))]
     return out
-
-
-def _observed(race: Race, runs: Runs) -> NDArray[np.int32]:
-    """(runs,) indices that the searcher recommended when its budget was spent."""
-    return runs.incumbent[:, race.queries - 1]
 
 
 def _images(oracle: Oracle, race: Race) -> int | None:
@@ -97,48 +104,55 @@ def _trust(residual_variance: float, expected: FloatArray, images: int | None) -
 
 @dataclass(frozen=True)
 class Choice:
-    """One metric of what one searcher's runs end with, under both rules.
+    """One metric of what one searcher's runs end with, under another rule than `observed`.
 
     Attributes:
-        observed: (runs,) of the best observed, NaN where the table has no value; `model` likewise.
-        difference: model minus observed, over the runs that have both.
+        observed: (runs,) of what the searcher recommended, NaN where the table has no value; `chosen` likewise, of what
+            the rule recommends.
+        difference: chosen minus observed, over the runs that have both.
         p_value: of the paired Wilcoxon test; NaN where all differences are equal.
     """
 
     searcher: str
     metric: str
     label: str
+    rule: str
     observed: FloatArray
-    model: FloatArray
+    chosen: FloatArray
     difference: Spread
     p_value: float
 
 
-def choices(contestants: Sequence[RunsOf]) -> list[Choice]:
-    """Every metric of Table 2 of every searcher's runs, under both rules."""
+def choices(contestants: Sequence[RunsOf], metrics: Sequence[str] | None = None) -> list[Choice]:
+    """Metrics of what every searcher's runs end with, under each rule; those of Table 2 by default."""
     out = []
     for one in contestants:
-        chosen = by_model(one.oracle, one.race, one.runs)
-        for name in [metric.name for metric in table2_metrics(one.oracle, one.race.objective)[0]]:
+        found = recommended(one.oracle, one.race, one.runs)
+        for name in metrics or [metric.name for metric in table2_metrics(one.oracle, one.race.objective)[0]]:
             column = one.oracle.column(name, seed=one.race.table_seed)
-            observed, model = column[_observed(one.race, one.runs)], column[chosen]
-            difference = spread(model - observed)
-            alike = difference.std < 1e-9  # copies of one run, as of `largest`, are no sample
-            label, p_value = short_label(one.oracle, name), math.nan if alike else paired_wilcoxon(model, observed)
-            out.append(Choice(one.name, name, label, observed, model, difference, p_value))
+            observed, label = column[found["observed"]], short_label(one.oracle, name)
+            for rule in RULES[1:]:
+                chosen = column[found[rule]]
+                difference = spread(chosen - observed)
+                alike = difference.std < 1e-9  # copies of one run, as of `largest`, are no sample
+                p_value = math.nan if alike else paired_wilcoxon(chosen, observed)
+                out.append(Choice(one.name, name, label, rule, observed, chosen, difference, p_value))
     return out
 
 
 def table_lines(found: Sequence[Choice]) -> tuple[list[str], list[list[str]]]:
-    """Header and lines: each rule and their difference by searcher, a column per metric."""
+    """Header and lines: each rule and its difference by searcher, a column per metric."""
     lines = []
     for searcher in dict.fromkeys(choice.searcher for choice in found):
-        row = [choice for choice in found if choice.searcher == searcher]
+        own = [choice for choice in found if choice.searcher == searcher]
+        row = [choice for choice in own if choice.rule == RULES[1]]
         runs = len(row[0].observed)
         lines.append([searcher, *[""] * len(row)])
         lines.append(["  observed", *(mean_text(spread(choice.observed), runs) for choice in row)])
-        lines.append(["  model", *(mean_text(spread(choice.model), runs) for choice in row)])
-        lines.append(["  difference", *(_difference(choice) for choice in row)])
+        for rule in RULES[1:]:
+            row = [choice for choice in own if choice.rule == rule]
+            lines.append([f"  {rule}", *(mean_text(spread(choice.chosen), runs) for choice in row)])
+            lines.append(["  difference", *(difference_text(choice) for choice in row)])
     return ["What runs end with", *dict.fromkeys(choice.label for choice in found)], lines
 
 
@@ -148,13 +162,13 @@ def as_text(found: Sequence[Choice]) -> str:
 
 LEGEND = (
     "observed: the architecture that the searcher recommends, by default the best it observed; model: the best by a "
-    "robust additive model of all scores of the run, shrunk by the noise of the validation images. Mean ± standard "
-    "deviation over runs; difference: paired by run, with its 95 % interval, in bold where Wilcoxon's test says "
-    f"p < {SIGNIFICANCE}."
+    "robust additive model of all scores of the run, shrunk by the noise of the validation images; space: the best by "
+    "that model of all architectures, queried or not. Mean ± standard deviation over runs; difference from observed: "
+    f"paired by run, with its 95 % interval, in bold where Wilcoxon's test says p < {SIGNIFICANCE}."
 )
 
 
-def _difference(choice: Choice) -> str:
+def difference_text(choice: Choice) -> str:
     found = choice.difference
     if not found.known:
         return "–"
@@ -165,13 +179,13 @@ def _difference(choice: Choice) -> str:
 def as_csv(found: Sequence[Choice]) -> str:
     lines: list[list[Any]] = []
     for choice in found:
-        observed, model, gap = spread(choice.observed), spread(choice.model), choice.difference
-        numbers = (observed.mean, observed.std, model.mean, model.std, gap.known, gap.mean, *gap.interval)
-        lines.append([choice.searcher, choice.metric, *numbers, choice.p_value])
+        observed, chosen, gap = spread(choice.observed), spread(choice.chosen), choice.difference
+        numbers = (observed.mean, observed.std, chosen.mean, chosen.std, gap.known, gap.mean, *gap.interval)
+        lines.append([choice.searcher, choice.metric, choice.rule, *numbers, choice.p_value])
     return csv_text(CSV, lines)
 
 
 CSV = (
-    *("searcher", "metric", "observed_mean", "observed_std", "model_mean", "model_std"),
+    *("searcher", "metric", "rule", "observed_mean", "observed_std", "mean", "std"),
     *("pairs", "difference", "ci_low", "ci_high", "p_value"),
 )

@@ -12,7 +12,7 @@ import pytest
 from experiments import compare, run
 from experiments.results import recommendation
 from experiments.results.read import Stored, read
-from experiments.results.recommendation import by_model, choices
+from experiments.results.recommendation import RULES, choices, recommended
 from experiments.statistics.additive import fit_additive
 from nasbench_ar import SearchSpace, Table
 from tests.experiments.conftest import SPACE, Command, table_writer
@@ -41,7 +41,7 @@ def test_the_rule_by_hand(tmp_path: Path, command: Command) -> None:
     stored = runs_of(
         command, additive_table(tmp_path / "t"), tmp_path, "noise=run", "images=400", "queries=40", "runs=3"
     )
-    chosen = by_model(stored.oracle, stored.race, stored.runs)
+    chosen = recommended(stored.oracle, stored.race, stored.runs)["model"]
     for row, index in enumerate(stored.runs.arch_index):
         one_hot = SPACE.one_hot(indices=index).astype(np.float64)
         fit = fit_additive(one_hot, stored.runs.scores[row].astype(np.float64))
@@ -52,7 +52,8 @@ def test_the_rule_by_hand(tmp_path: Path, command: Command) -> None:
         assert trust < 0.5
         assert chosen[row] == index[np.argmax(expected + trust * (stored.runs.scores[row] - expected))]
     few = replace(stored.race, queries=9)
-    assert by_model(stored.oracle, few, stored.runs).tolist() == stored.runs.incumbent[:, 8].tolist()
+    for found in recommended(stored.oracle, few, stored.runs).values():
+        assert found.tolist() == stored.runs.incumbent[:, 8].tolist()
 
 
 def test_what_was_queried_beyond_the_budget_does_not_count(tmp_path: Path, command: Command) -> None:
@@ -60,12 +61,13 @@ def test_what_was_queried_beyond_the_budget_does_not_count(tmp_path: Path, comma
     stored = runs_of(command, additive_table(tmp_path / "t"), tmp_path, "queries=60")
     race = replace(stored.race, queries=30)
     cut = {name: getattr(stored.runs, name)[:, :30] for name in ("arch_index", "scores", "incumbent")}
-    over, within = choices([replace(stored, race=race), replace(stored, race=race, runs=replace(stored.runs, **cut))])[
-        ::2
-    ]
-    np.testing.assert_array_equal(over.observed, within.observed)
-    np.testing.assert_array_equal(over.model, within.model)
-    assert (over.observed != stored.oracle.column("val_pgd_acc")[stored.runs.reported]).any()
+    short = replace(stored.runs, **cut)
+    over, within = (choices([replace(stored, race=race, runs=runs)], ["val_pgd_acc"]) for runs in (stored.runs, short))
+    assert [choice.rule for choice in over] == ["model", "space"]
+    for one, other in zip(over, within, strict=True):
+        np.testing.assert_array_equal(one.observed, other.observed)
+        np.testing.assert_array_equal(one.chosen, other.chosen)
+    assert (over[0].observed != stored.oracle.column("val_pgd_acc")[stored.runs.reported]).any()
 
 
 def test_copies_of_one_run_are_no_sample(tmp_path: Path, command: Command) -> None:
@@ -81,25 +83,38 @@ def test_copies_of_one_run_are_no_sample(tmp_path: Path, command: Command) -> No
 def test_under_noise_the_model_recommends_better(tmp_path: Path, command: Command) -> None:
     table = additive_table(tmp_path / "t")
     stored = runs_of(command, table, tmp_path, "noise=run", "images=300", "queries=60", "runs=40")
-    by_metric = {choice.metric: choice for choice in choices([stored])}
-    for metric in ("val_pgd_acc", "test_pgd_acc"):
-        found = by_metric[metric]
-        assert found.difference.interval[0] > 0.5, "points of true accuracy"
-        assert found.p_value < 1e-4
+    found = choices([stored])
+    assert {(choice.metric, choice.rule) for choice in found} == {
+        (metric, rule) for metric in ("val_pgd_acc", "test_pgd_acc") for rule in ("model", "space")
+    }
+    for choice in found:
+        assert choice.difference.interval[0] > 0.5, "points of true accuracy"
+        assert choice.p_value < 1e-4
+
+
+def test_the_whole_space_may_be_recommended(tmp_path: Path, command: Command) -> None:
+    """An additive table is known from a part of it."""
+    table = additive_table(tmp_path / "t")
+    stored = runs_of(command, table, tmp_path, "queries=40", "runs=10")
+    best, _ = stored.oracle.optimum("val_pgd_acc")
+    chosen = recommended(stored.oracle, stored.race, stored.runs)
+    assert (chosen["space"] == SPACE.index(best)).all()
+    assert not (chosen["observed"] == SPACE.index(best)).all()
 
 
 def test_an_exact_score_is_believed(tmp_path: Path, command: Command) -> None:
     """Without noise and with so many images, the best observed is the best."""
     stored = runs_of(command, additive_table(tmp_path / "t"), tmp_path, "noise=run", "images=1000000000", "runs=3")
-    assert by_model(stored.oracle, stored.race, stored.runs).tolist() == stored.runs.reported.tolist()
+    found = recommended(stored.oracle, stored.race, stored.runs)
+    assert found["model"].tolist() == stored.runs.reported.tolist()
 
 
 def test_limits_hold_for_recommendations(tmp_path: Path, command: Command) -> None:
     table = additive_table(tmp_path / "t")
     more = ("constraint=val_pgd_acc>=40", "runs=3", "queries=40")
     stored = runs_of(command, table, tmp_path, *more)
-    chosen = by_model(stored.oracle, stored.race, stored.runs)
-    assert stored.oracle.column("val_pgd_acc")[chosen].min() >= 40
+    for chosen in recommended(stored.oracle, stored.race, stored.runs).values():
+        assert stored.oracle.column("val_pgd_acc")[chosen].min() >= 40
 
 
 def test_compare_shows_both_rules(tmp_path: Path, command: Command, table: Table) -> None:
@@ -110,8 +125,9 @@ def test_compare_shows_both_rules(tmp_path: Path, command: Command, table: Table
     assert code == 0, err
     assert recommendation.LEGEND in (tmp_path / "c/comparison.md").read_text()
     lines = list(csv.DictReader((tmp_path / "c/recommendation.csv").read_text().splitlines()))
-    assert [line["searcher"] for line in lines if line["metric"] == "val_pgd_acc"] == ["random_search", "local_search"]
+    shown = [(line["searcher"], line["rule"]) for line in lines if line["metric"] == "val_pgd_acc"]
+    assert shown == [(name, rule) for name in ("random_search", "local_search") for rule in RULES[1:]]
     for line in lines:
         if line["metric"] == "val_pgd_acc":
-            gap = float(line["model_mean"]) - float(line["observed_mean"])
+            gap = float(line["mean"]) - float(line["observed_mean"])
             assert float(line["difference"]) == pytest.approx(gap, abs=1e-9)
