@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from experiments.races.noise import images_of
 from experiments.races.race import Race
 from experiments.races.store import Runs
+from experiments.races.track import RULES
 from experiments.results.summary import table2_metrics
 from experiments.statistics.additive import fit_additive
 from experiments.statistics.intervals import Spread, spread
@@ -35,7 +36,6 @@ from nasbench_ar.arrays import FloatArray
 from nasbench_ar.system.threads import single_threaded
 
 LEAST = 10  # scores that a model needs; a run with fewer recommends the best observed
-RULES = ("observed", "model", "space")
 
 
 class RunsOf(Protocol):
@@ -74,13 +74,19 @@ def recommended(oracle: Oracle, race: Race, runs: Runs) -> dict[str, NDArray[np.
         if len(index) < LEAST:
             continue
         at = place[index]
-        with single_threaded():
-            fit = fit_additive(one_hot[at], values)
-            expected = fit.predict(one_hot)
-        expected[at] += _trust(fit.residual_variance, expected[at], images) * (values - expected[at])
+        expected = expectation(one_hot, at, values, images)
         out["model"][row] = index[np.argmax(sign * expected[at])]
         out["space"][row] = members[np.argmax(np.where(allowed[members], sign * expected, -np.inf))]
     return out
+
+
+def expectation(one_hot: FloatArray, at: NDArray[np.int64], values: FloatArray, images: int | None) -> FloatArray:
+    """(n,) what the model expects of (n, p) architectures, of which those `at` (k,) places scored (k,) values."""
+    with single_threaded():
+        fit = fit_additive(one_hot[at], values)
+        expected = fit.predict(one_hot)
+    expected[at] += _trust(fit.residual_variance, expected[at], images) * (values - expected[at])
+    return expected
 
 
 def _images(oracle: Oracle, race: Race) -> int | None:

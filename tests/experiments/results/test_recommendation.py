@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from experiments import compare, run
+from experiments.races.track import RULES
 from experiments.results import recommendation
 from experiments.results.read import Stored, read
-from experiments.results.recommendation import RULES, choices, recommended
+from experiments.results.recommendation import choices, recommended
 from experiments.statistics.additive import fit_additive
 from nasbench_ar import SearchSpace, Table
 from tests.experiments.conftest import SPACE, Command, table_writer

@@ -1,0 +1,213 @@
+"""What runs are worth to the judge of a track, who is told apart, and what no search needs to be worth."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.races.noise import images_of, redraw
+from experiments.races.race import Race
+from experiments.races.store import Runs
+from experiments.races.track import HYPERVOLUME, OBJECTIVE, Track
+from experiments.results.baselines import LARGEST, one_of_the_largest, random_search
+from experiments.results.fronts import Cloud, measure
+from experiments.results.recommendation import expectation, recommended
+from experiments.results.traces import Results
+from experiments.statistics.intervals import Spread, spread
+from experiments.statistics.significance import SIGNIFICANCE, holm, on_common_seeds, paired_wilcoxon
+from nasbench_ar import METRICS, ConfigError, MetricError, Oracle, parse_constraints
+from nasbench_ar.arrays import FloatArray
+from nasbench_ar.metrics import metric as metric_of
+
+DRAWS = 100  # of the validation images, for the noise ceiling
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One searcher in a track.
+
+    Attributes:
+        seeds: (runs,) int64, ascending.
+        values: (runs,) the judge's value of what each run recommends; NaN where the table has none.
+        early: how many runs ended early, and why the first did; empty for none.
+    """
+
+    name: str
+    seeds: NDArray[np.int64]
+    values: FloatArray
+    early: str = ""
+
+    @property
+    def spread(self) -> Spread:
+        return spread(self.values)
+
+
+@dataclass(frozen=True)
+class Place:
+    """An entrant's rank: 1 + the number of entrants that are told apart from it and better.
+
+    `rank` is None where the judge has no value of more than half of the runs.
+    """
+
+    entrant: Entrant
+    rank: int | None
+    better: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A value that stands beside the entrants', with its standard deviation; NaN for a value without any."""
+
+    name: str
+    mean: float
+    std: float = math.nan
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A track, run.
+
+    Attributes:
+        judge: metric that decides, or `hypervolume`.
+        places: best mean first.
+        told_apart: pairs of entrants that differ significantly, of `pairs` that were compared.
+    """
+
+    track: Track
+    oracle: Oracle
+    objective: str
+    judge: str
+    maximize: bool
+    places: tuple[Place, ...]
+    told_apart: int
+    pairs: int
+    references: tuple[Reference, ...]
+
+
+def judge_of(track: Track, oracle: Oracle) -> str:
+    """The metric that decides, or `hypervolume`; MetricError where the table lacks it."""
+    if track.judge == HYPERVOLUME:
+        return HYPERVOLUME
+    name = track.objective or oracle.table.default_objective if track.judge == OBJECTIVE else track.judge
+    found = metric_of(name, oracle.metrics)
+    if found.maximize is None or name not in oracle.metrics:
+        what = "has no better or worse" if found.maximize is None else f"is not in table {oracle.name}"
+        raise MetricError(f"track {track.name} is judged by {name}, which {what}")
+    return name
+
+
+def entrant(track: Track, name: str, oracle: Oracle, race: Race, runs: Runs) -> Entrant:
+    """What the runs of one searcher are worth; not for multi-fidelity races."""
+    judge = judge_of(track, oracle)
+    if judge == HYPERVOLUME:
+        cloud = Cloud.of(oracle, race.objectives, race.constraints, race.table_seed)
+        within = measure(name, cloud, runs).volumes[:, : race.queries]
+        return Entrant(name, runs.seeds, within[:, -1], runs.early)
+    if track.recommend == "observed":
+        chosen = runs.incumbent[:, race.queries - 1]
+    else:
+        chosen = recommended(oracle, race, runs)[track.recommend]
+    return Entrant(name, runs.seeds, oracle.column(judge, seed=race.table_seed)[chosen], runs.early)
+
+
+def entrant_of_traces(track: Track, results: Results) -> Entrant:
+    """What multi-fidelity runs are worth."""
+    column = results.oracle.column(judge_of(track, results.oracle), seed=results.race.table_seed)
+    return Entrant(results.name, results.seeds, column[results.reported])
+
+
+def outcome(track: Track, oracle: Oracle, entrants: Sequence[Entrant]) -> Outcome:
+    judge = judge_of(track, oracle)
+    maximize = judge == HYPERVOLUME or bool(METRICS[judge].maximize)
+    found, told_apart, pairs = places(entrants, maximize=maximize)
+    objective = track.objective or oracle.table.default_objective
+    beside = () if judge == HYPERVOLUME else references(track, oracle, objective, judge)
+    return Outcome(track, oracle, objective, judge, maximize, tuple(found), told_apart, pairs, tuple(beside))
+
+
+def places(entrants: Sequence[Entrant], *, maximize: bool, level: float = SIGNIFICANCE) -> tuple[list[Place], int, int]:
+    """Entrants from the best mean to the worst with their ranks, and how many pairs are told apart, of how many.
+
+    Every pair with values of at least half of the runs is tested by Wilcoxon on equal seeds; p-values are
+    Holm-adjusted over all pairs.
+    """
+    sign = 1.0 if maximize else -1.0
+    known = [2 * one.spread.known >= len(one.values) > 0 for one in entrants]
+    pairs = [(a, b) for a, b in itertools.combinations(range(len(entrants)), 2) if known[a] and known[b]]
+    samples = [(one.seeds, one.values) for one in entrants]
+    p_values, gaps = [], []
+    for a, b in pairs:
+        one, other = on_common_seeds(samples[a], samples[b])
+        p_values.append(paired_wilcoxon(one, other))
+        gaps.append(sign * float(np.nanmean(one - other)) if not math.isnan(p_values[-1]) else math.nan)
+    better: list[list[str]] = [[] for _ in entrants]
+    told_apart = 0
+    for (a, b), p, gap in zip(pairs, holm(p_values), gaps, strict=True):
+        if p < level:
+            told_apart += 1
+            winner, loser = (a, b) if gap > 0 else (b, a)
+            better[loser].append(entrants[winner].name)
+    out = [
+        Place(one, 1 + len(names) if known[k] else None, tuple(names))
+        for k, (one, names) in enumerate(zip(entrants, better, strict=True))
+    ]
+    out.sort(key=lambda place: (place.rank is None, -sign * place.entrant.spread.mean))
+    return out, told_apart, len(pairs)
+
+
+def references(track: Track, oracle: Oracle, objective: str, judge: str) -> list[Reference]:
+    """What the best and what no search are worth to the judge, within the track's limits."""
+    limits = parse_constraints(track.constraint)
+    members = oracle.searchable_space(objective, constraints=limits).member_indices
+    column, guide = oracle.column(judge), oracle.column(objective)
+    sign = 1.0 if METRICS[judge].maximize else -1.0
+    guided = 1.0 if METRICS[objective].maximize else -1.0
+    if np.isnan(column[members]).all():
+        raise MetricError(f"track {track.name} is judged by {judge}, of which the table has no value within the limits")
+    out = [Reference("best possible", float(sign * np.nanmax(sign * column[members])))]
+    if judge != objective:
+        out.append(Reference("best by the objective", float(column[members[np.argmax(guided * guide[members])]])))
+    if judge != objective or track.noise != "none":  # otherwise searches see what decides
+        anew = scored_anew(oracle, objective, members, column, track.images)
+        if anew:
+            rule = max(anew, key=lambda rule: sign * anew[rule].mean)
+            out.append(Reference(f"noise ceiling ({rule})", anew[rule].mean, anew[rule].std))
+    largest = one_of_the_largest(oracle.space, members, LARGEST)
+    laws = [largest]
+    if not track.fidelity and track.noise == "none" and track.recommend == "observed":
+        laws.append(random_search(guide, members, track.queries, maximize=guided > 0))
+    for law in laws:
+        found = law.spread(column)
+        out.append(Reference(law.name, found.mean, found.std))
+    return out
+
+
+def scored_anew(
+    oracle: Oracle, objective: str, members: NDArray[np.int32], judged: FloatArray, images: int | None = None
+) -> dict[str, Spread]:
+    """What each rule chooses when every member is scored, on images drawn anew; the better one is the noise ceiling.
+
+    The table's values are taken for the true rates. Empty where the objective is no validation accuracy on a known
+    number of images.
+    """
+    guide = METRICS[objective]
+    if guide.unit != "%" or guide.split != "val":
+        return {}
+    try:
+        count = images_of(oracle, images)
+    except ConfigError:
+        return {}
+    rng = np.random.default_rng(0)
+    rates, one_hot = oracle.column(objective)[members], oracle.space.one_hot(indices=members).astype(np.float64)
+    everyone = np.arange(len(members))
+    chosen: dict[str, list[int]] = {"observed": [], "model": []}
+    for _ in range(DRAWS):
+        scores = redraw(rates, count, rng)
+        chosen["observed"].append(members[np.argmax(scores)])
+        chosen["model"].append(members[np.argmax(expectation(one_hot, everyone, scores, count))])
+    return {rule: spread(judged[indices]) for rule, indices in chosen.items()}
