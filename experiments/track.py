@@ -116,7 +116,7 @@ def write_all(found: Sequence[tuple[Outcome, Sequence[Choice]]], out: Path) -> N
     study = [
         (outcome, [choice for choice in chosen if choice.searcher not in BASELINES])
         for outcome, chosen in found
-        if chosen and METRICS[outcome.judge].split == "test"
+        if chosen
     ]
     text = f"{overview(outcomes)}\n{rules_study(study)}"
     print(text)

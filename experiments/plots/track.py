@@ -17,7 +17,7 @@ from experiments.tables import objective_axis
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LINES = ("-", "--", ":", "-.", (0, (6, 1.4, 1.2, 1.4)))
+_LINES = ("-", "--", ":", "-.", (0, (10, 3)))
 
 
 @plain_text()
@@ -39,8 +39,8 @@ def draw_outcome(outcome: Outcome) -> Axes:
         label = f"{reference.name} ({reference.mean:.2f})"
         axes.axvline(reference.mean, color=MUTED, linewidth=1.2, linestyle=line, zorder=1, label=label)
     names = [wrapped_name(place.entrant.name, LEGEND_CHARACTERS) for place in shown]
-    ranks = ["–" if place.rank is None else str(place.rank) for place in shown]
-    axes.set_yticks(range(0, -len(shown), -1), [f"{name}  {rank}" for name, rank in zip(names, ranks, strict=True)])
+    ranks = ["" if place.rank is None else f"{place.rank}. " for place in shown]
+    axes.set_yticks(range(0, -len(shown), -1), [rank + name for rank, name in zip(ranks, names, strict=True)])
     axes.set_ylim(0.6 - max(len(shown), 1), 0.6)
     hypervolume = outcome.judge == HYPERVOLUME
     label = judge_label(outcome) if hypervolume else objective_axis(outcome.oracle, outcome.judge)
