@@ -36,7 +36,7 @@ from experiments.results.traces import check_comparable, read_results
 from experiments.results.track import Outcome, entrant, entrant_of_traces, judge_of, outcome
 from experiments.results.track_text import as_csv, as_text, overview, rules_study
 from experiments.tables import origin
-from nasbench_ar import METRICS, ConfigError, load, parse_constraints
+from nasbench_ar import METRICS, ConfigError, ResultsError, load, parse_constraints
 from nasbench_ar.errors import shown
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import note, write_file
@@ -56,8 +56,11 @@ def carry_out(track: Track, words: Sequence[str], entry: str | None) -> Path:
     oracle = load(config.table, quiet=True)
     judge_of(track, oracle)  # before hours of runs
     folder = Path(config.out) / oracle.name / f"track-{track.name}"
-    with complete(config, oracle, folder):
-        pass
+    try:
+        with complete(config, oracle, folder):
+            pass
+    except ResultsError as error:
+        raise ResultsError(str(error).replace("name=", "entry=")) from error
     return folder
 
 

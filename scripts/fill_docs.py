@@ -12,9 +12,10 @@
     python -m experiments.run searcher=regularized_evolution noise=run name=regularized_evolution-noisy runs=100
     python -m experiments.run searcher=random_search noise=run name=random_search-noisy runs=100
     python -m experiments.proxy searcher=regularized_evolution runs=50
+    python -m experiments.track name=all
     python -m experiments.fidelity table=digits-729
     python -m experiments.fidelity table=digits-729 workers=8 unit=gpu_days out=results/workers
-    python scripts/fill_docs.py [results] [--only races|published|analyses|objectives|fidelity]
+    python scripts/fill_docs.py [results] [--only races|tracks|published|analyses|objectives|fidelity]
 
 Whatever stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced, and the
 pictures in `docs/` are copied or drawn; the analyses need no results.
@@ -147,6 +148,14 @@ def fill_races(results: Path) -> None:
     shutil.copyfile(folder / "table2.png", ROOT / "docs/table2.png")
 
 
+def fill_tracks(results: Path) -> None:
+    """docs/tracks.md."""
+    overview, mark, rules = (results / "tracks.md").read_text().partition("| Rule, against observed")
+    fill(ROOT / "docs/tracks.md", "tracks", overview)
+    fill(ROOT / "docs/tracks.md", "rules", mark + rules)
+    shutil.copyfile(results / "nares-figures/track-macs-10g/track.png", ROOT / "docs/track.png")
+
+
 def fill_published(results: Path) -> None:
     """The authors' searchers in docs/audit.md, of which the published BANANAS takes CPU hours."""
     both = (results / "nares-figures" / "table2-both.md").read_text()
@@ -169,6 +178,7 @@ def fill_fidelity(results: Path) -> None:
 
 PARTS = {
     "races": fill_races,
+    "tracks": fill_tracks,
     "published": fill_published,
     "analyses": fill_analyses,
     "objectives": fill_objectives,

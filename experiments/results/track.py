@@ -171,7 +171,9 @@ def references(track: Track, oracle: Oracle, objective: str, judge: str) -> list
         raise MetricError(f"track {track.name} is judged by {judge}, of which the table has no value within the limits")
     out = [Reference("best possible", float(sign * np.nanmax(sign * column[members])))]
     if judge != objective:
-        out.append(Reference("best by the objective", float(column[members[np.argmax(guided * guide[members])]])))
+        best = guided * guide[members] == np.max(guided * guide[members])
+        found = spread(column[members[best]])  # several may tie
+        out.append(Reference("best by the objective", found.mean, found.std))
     if judge != objective or track.noise != "none":  # otherwise searches see what decides
         anew = scored_anew(oracle, objective, members, column, track.images)
         if anew:

@@ -41,9 +41,9 @@ LINES = {
 def title_of(outcome: Outcome) -> str:
     track = outcome.track
     judged = "the hypervolume" if outcome.judge == HYPERVOLUME else judge_label(outcome)
-    spent = "epochs" if track.fidelity else f"{track.queries} queries"
-    if track.fidelity and track.budget is not None:
-        spent = f"{track.budget:.6g} {track.unit}"
+    spent = f"{track.queries} queries"
+    if track.fidelity:
+        spent = track.unit if track.budget is None else f"{track.budget:.6g} {track.unit}"
     said = [spent, f"objective {outcome.objective}"]
     said += [track.constraint] if track.constraint else []
     said += [f"noise {track.noise}"] if track.noise != "none" else []
