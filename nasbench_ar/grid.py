@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +18,7 @@ from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SpaceError, shown
 
 _MAX_STAGES = 30
+MOST_KEPT = 100_000  # architectures, of those that were made or looked up
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,12 @@ class Grid:
                 f"in {_MAX_STAGES} stages can be indexed: use fewer choices or stages"
             )
 
-    @property
+    @cached_property
     def dimensions(self) -> int:
         """Length of a vector: two numbers per stage."""
         return 2 * self.stages
 
-    @property
+    @cached_property
     def product_size(self) -> int:
         """Number of vectors, members or not; indices run from 0 to this minus 1."""
         return (len(self.depth_choices) * len(self.width_choices)) ** self.stages
@@ -58,13 +60,37 @@ class Grid:
         """Values that entry `position` of a vector may take."""
         return self.width_choices if position % 2 else self.depth_choices
 
+    @cached_property
+    def others(self) -> tuple[dict[int, tuple[int, ...]], ...]:
+        """By position and value of an entry, the other values that it may take, ascending."""
+        every = [self.choices(position) for position in range(self.dimensions)]
+        return tuple({value: tuple(v for v in values if v != value) for value in values} for values in every)
+
+    def changed(self, architecture: Architecture, position: int, value: int) -> Architecture:
+        """The architecture with another value of one entry, which is not checked."""
+        return tuple.__new__(Architecture, (*architecture[:position], value, *architecture[position + 1 :]))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # without what can be computed again
+
+    @cached_property
+    def _made(self) -> dict[int, Architecture]:
+        """Architectures by index that were made before."""
+        return {}
+
     def _unchecked(self, index: int) -> Architecture:
+        if (made := self._made.get(index)) is not None:
+            return made
+        rest = index
         vector = [0] * self.dimensions
         for position in range(self.dimensions - 1, -1, -1):
             choices = self.width_choices if position % 2 else self.depth_choices
-            index, digit = divmod(index, len(choices))
+            rest, digit = divmod(rest, len(choices))
             vector[position] = choices[digit]
-        return tuple.__new__(Architecture, vector)
+        architecture = tuple.__new__(Architecture, vector)
+        if len(self._made) < MOST_KEPT:
+            self._made[index] = architecture
+        return architecture
 
     def digits(self, *, indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """(n, dimensions) int64: position of each entry among its choices."""

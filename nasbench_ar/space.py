@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.cost import network_cost
 from nasbench_ar.errors import SpaceError, shown
-from nasbench_ar.grid import Grid, is_int, require_positive
+from nasbench_ar.grid import MOST_KEPT, Grid, is_int, require_positive
 
 Many = Iterable[ArchitectureLike] | None
 Numbers = Iterable[int] | NDArray[np.integer[Any]] | None
@@ -106,7 +106,7 @@ class SearchSpace(Grid):
 
     # -- size and membership -------------------------------------------------
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of architectures in the space."""
         return self.product_size if self.members is None else len(self.members)
@@ -157,8 +157,15 @@ class SearchSpace(Grid):
         width = {value: digit for digit, value in enumerate(self.width_choices)}
         return depth, width
 
+    @cached_property
+    def _known(self) -> dict[Architecture, int]:
+        """Indices of members that were looked up before, so that a search need not check them again and again."""
+        return {}
+
     def parse(self, architecture: ArchitectureLike) -> Architecture:
         """Turn a string or a sequence into a member of this space."""
+        if type(architecture) is Architecture and architecture in self._known:
+            return architecture
         parsed = Architecture.of(architecture)
         self.index(parsed)
         return parsed
@@ -167,6 +174,8 @@ class SearchSpace(Grid):
         """Rank of an architecture in lexicographic order of its vector, from 0."""
         if type(architecture) is not Architecture:
             architecture = Architecture.of(architecture)
+        elif (known := self._known.get(architecture)) is not None:
+            return known
         depth_digit, width_digit = self._digit_of
         index = 0
         try:
@@ -181,6 +190,8 @@ class SearchSpace(Grid):
                 f"architecture {architecture} is left out of this space, which was restricted "
                 f"to {self.size} of {self.product_size} architectures"
             )
+        if len(self._known) < MOST_KEPT:
+            self._known[architecture] = index
         return index
 
     def _outside(self, architecture: Architecture) -> SpaceError:
@@ -303,12 +314,10 @@ class SearchSpace(Grid):
         members = self._member_set
         out = []
         for position, current in enumerate(center):
-            head, tail = center[:position], center[position + 1 :]
-            for value in self.choices(position):
-                if value != current:
-                    neighbour = tuple.__new__(Architecture, (*head, value, *tail))
-                    if members is None or neighbour in self:
-                        out.append(neighbour)
+            for value in self.others[position][current]:
+                neighbour = self.changed(center, position, value)
+                if members is None or neighbour in self:
+                    out.append(neighbour)
         return out
 
     # -- costs ---------------------------------------------------------------

@@ -29,6 +29,7 @@ class Values:
         self.name = table.name
         self.title = table.title
         self._columns: dict[tuple[str, SeedChoice], FloatArray] = {}
+        self._spaces: dict[tuple[Any, ...], SearchSpace] = {}
 
     def __repr__(self) -> str:
         return f"Oracle({self.name!r}: {self.title})"
@@ -227,6 +228,9 @@ class Values:
             ConfigError: when none keeps the limits on known costs.
         """
         parsed = parse_constraints(constraints, self.metrics)
+        key = (objectives, seed, parsed)
+        if key in self._spaces:
+            return self._spaces[key]
         names = [*objectives, *(c.metric for c in parsed)]
         present = self.available(*names, seed=seed)
         if not present.any():
@@ -237,7 +241,8 @@ class Values:
             ranges = {c.metric: self.column(c.metric)[present] for c in limits}
             told = ", ".join(f"{name} is {v.min():.6g} to {v.max():.6g}" for name, v in ranges.items())
             raise ConfigError(f"no architecture of table {self.name} keeps {', '.join(map(str, limits))}: {told}")
-        return self.space.restricted_to(indices=np.flatnonzero(within))
+        self._spaces[key] = self.space.restricted_to(indices=np.flatnonzero(within))
+        return self._spaces[key]
 
     # -- rows ----------------------------------------------------------------
 

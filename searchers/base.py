@@ -173,10 +173,8 @@ class Searcher(ABC):
         space = self.space
         for _ in range(64):
             position = int(self.rng.integers(len(architecture)))
-            others = [v for v in space.choices(position) if v != architecture[position]]
-            if others:
-                value = others[int(self.rng.integers(len(others)))]
-                neighbour = Architecture(*architecture[:position], value, *architecture[position + 1 :])
+            if others := space.others[position][architecture[position]]:
+                neighbour = space.changed(architecture, position, others[self.rng.integers(len(others))])
                 if space.members is None or neighbour in space:
                     return neighbour
         neighbours = space.neighbours(architecture)
@@ -190,9 +188,12 @@ class Searcher(ABC):
         if len(self.history) >= self.space.size:
             raise self._exhausted()
         proposed = self._ask()
-        if not isinstance(proposed, Iterable):
+        if isinstance(proposed, (Architecture, str)):
+            batch = [proposed]
+        elif isinstance(proposed, Iterable):
+            batch = list(proposed)
+        else:
             raise SearchError(f"{type(self).__name__}._ask returned {proposed!r}: expected an Architecture or several")
-        batch = [proposed] if isinstance(proposed, (Architecture, str)) else list(proposed)
         if not batch:
             raise SearchError(f"{type(self).__name__}._ask returned no proposal")
         for architecture in batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from operator import itemgetter
 
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.space import SearchSpace
@@ -39,7 +40,7 @@ class RegularizedEvolution(Searcher):
             self._known_in_a_row = 0
             return self.sample_unseen()
         drawn = self.rng.integers(len(self._alive), size=self.tournament).tolist()
-        parent, _ = max((self._alive[k] for k in drawn), key=lambda member: member[1])
+        parent, _ = max(map(self._alive.__getitem__, drawn), key=itemgetter(1))
         child = self.random_neighbour(parent)
         self._known_in_a_row = self._known_in_a_row + 1 if child in self.history else 0
         return child

@@ -122,12 +122,13 @@ class Search:
         )
 
     def _tell(self, architecture: Architecture) -> None:
-        spent = self.session.spent
+        history = self.session.history
+        spent = len(history)
         self.searcher.tell(architecture, self.session.score(architecture))
-        if self.session.spent > spent:
+        if len(history) > spent:
             self._incumbent.append(self.searcher.recommend())
-        if not self.session.remaining:
-            self.ended = ""
+            if len(history) >= self.session.budget:
+                self.ended = ""
 
     def _stalled(self, known: bool, unit: str) -> bool:
         self._known_in_a_row = self._known_in_a_row + 1 if known else 0

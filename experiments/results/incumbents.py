@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from nasbench_ar.arrays import FloatArray
 
+NOTHING = 1e-30  # a probability that no sum of doubles sees
+
 
 def expected_best_of_n(values: FloatArray, queries: int, *, maximize: bool = True) -> FloatArray:
     """(queries,) exact expectation of the best of n draws without replacement from all (N,) values, n = 1..queries.
@@ -27,7 +29,9 @@ def expected_best_of_n(values: FloatArray, queries: int, *, maximize: bool = Tru
     out = np.full(queries, worst_first[-1])
     for n in range(1, min(queries, total) + 1):
         within *= np.maximum(rank - n + 1, 0.0) / (total - n + 1)
-        out[n - 1] = np.diff(within, prepend=0.0) @ worst_first
+        out[n - 1] = (np.diff(within, prepend=0.0) * worst_first).sum()
+        gone = int(np.searchsorted(within, NOTHING))  # the worst are as good as never the best of so many
+        within, rank, worst_first = within[gone:], rank[gone:], worst_first[gone:]
     return out
 
 
