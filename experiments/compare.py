@@ -17,7 +17,7 @@ keys and defaults:
                                comparison-<metric> for another metric
 
 Writes comparison.md, .csv and .tex, pairs.csv, targets.csv, recommendation.csv, and
-anytime, profile and ranks as .png, .pdf and .csv.
+anytime, ecdf, profile and ranks as .png, .pdf and .csv.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.plots.comparison import draw_anytime, draw_profile, draw_ranks, note
+from experiments.plots.comparison import draw_anytime, draw_ecdf, draw_profile, draw_ranks, note
 from experiments.plots.style import save_figure
 from experiments.results import comparison_text, recommendation, targets
 from experiments.results.comparison import CLIQUES, OBJECTIVE, Comparison, compare
@@ -57,6 +57,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[str]:
         "comparison.tex": comparison_text.as_tex(comparison),
         "pairs.csv": comparison_text.pairs_csv(comparison),
         "anytime.csv": comparison_text.anytime_csv(comparison),
+        "ecdf.csv": targets.ecdf_csv(comparison.ecdfs),
         "profile.csv": comparison_text.profile_csv(comparison),
         "ranks.csv": comparison_text.ranks_csv(comparison),
         "targets.csv": targets.as_csv(comparison.targets),
@@ -67,6 +68,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[str]:
         write_file(folder / name, text.encode())
     pictures = {
         "anytime": draw_anytime(comparison).axes[0],
+        "ecdf": draw_ecdf(comparison),
         "profile": draw_profile(comparison),
         "ranks": draw_ranks(comparison),
     }

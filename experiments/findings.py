@@ -17,8 +17,8 @@ import numpy as np
 
 from experiments.analysis import anova, correlations, costs, landscape, learning_curves, levels, pareto, ratios
 from experiments.analysis.figure import Figure, Numbers, label
-from experiments.analysis.resampling import standard_error
 from experiments.analysis.table_data import DEFAULT_FLAGS, TableData
+from experiments.races.noise import standard_error
 from experiments.tables import as_markdown
 from nasbench_ar import MissingEntryError, Oracle, load
 from nasbench_ar.system.command import run_command

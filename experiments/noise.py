@@ -22,11 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.analysis.resampling import (
-    report,
-    tied_with_best,
-)
-from experiments.races.noise import IMAGES
+from experiments.analysis.resampling import report
+from experiments.races.noise import IMAGES, tied_with_best
 from nasbench_ar import Oracle, load
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file

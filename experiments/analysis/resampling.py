@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from experiments.races.noise import IMAGES, redraw
+from experiments.races.noise import IMAGES, redraw, standard_error, tied_with_best
 from experiments.results.incumbents import expected_best_of_n
 from experiments.statistics.ranks import kendall
 from experiments.tables import as_markdown, definitions, number, short_label
 from nasbench_ar import METRICS, Architecture, MetricError, Oracle
 from nasbench_ar.arrays import FloatArray
-
-_ONE_SIDED_5_PERCENT = 1.6448536269514722  # standard normal quantile
 
 
 @dataclass(frozen=True)
@@ -31,19 +28,6 @@ class Resampling:
     same_winner: float
     winners: int
     mean_regret: float
-
-
-def standard_error(percent: FloatArray | float, images: int = IMAGES) -> FloatArray:
-    """Binomial standard error of an accuracy, both in percent."""
-    rate = np.asarray(percent, dtype=np.float64) / 100
-    return 100 * np.sqrt(rate * (1 - rate) / images)
-
-
-def tied_with_best(percent: FloatArray, images: int = IMAGES) -> NDArray[np.bool_]:
-    """(n,) bool: not significantly below the best, one-sided 5 %, unpaired two-proportion z-test; NaN is never tied."""
-    best = np.nanmax(percent)
-    limit = _ONE_SIDED_5_PERCENT * np.hypot(standard_error(best, images), standard_error(percent, images))
-    return np.nan_to_num(best - percent, nan=np.inf) <= limit
 
 
 def resample(percent: FloatArray, *, images: int = IMAGES, draws: int = 1000, seed: int = 0) -> Resampling:

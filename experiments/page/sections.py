@@ -9,7 +9,7 @@ from experiments.analysis.figure import Figure
 from experiments.analysis.table_data import TableData
 from experiments.page.pictures import Picture, picture
 from experiments.page.stored import Race
-from experiments.plots.comparison import column_style, draw_anytime, draw_profile, draw_ranks
+from experiments.plots.comparison import column_style, draw_anytime, draw_ecdf, draw_profile, draw_ranks
 from experiments.plots.style import print_style
 from experiments.results import comparison_text, recommendation, targets
 from experiments.results.comparison import compare
@@ -49,10 +49,16 @@ def comparison_sections(races: Sequence[Race]) -> list[Section]:
 def _comparison(key: str, title: str, folders: Sequence[str]) -> Section:
     comparison = compare(folders)
     budget = comparison.budgets[-1]
-    heading = "Regret against queries", "Share of the runs within a regret", "Mean ranks"
+    heading = (
+        "Regret against queries",
+        "Share of the targets reached",
+        "Share of the runs within a regret",
+        "Mean ranks",
+    )
     with column_style():
         drawings = (
             draw_anytime(comparison),
+            draw_ecdf(comparison).get_figure(root=True),
             draw_profile(comparison).get_figure(root=True),
             draw_ranks(comparison).get_figure(root=True),
         )
@@ -70,7 +76,7 @@ def _comparison(key: str, title: str, folders: Sequence[str]) -> Section:
         outro=(
             comparison_text.ranking_text(comparison, budget),
             comparison_text.legend(comparison),
-            *([targets.LEGEND] if comparison.targets else []),
+            *([targets.legend(comparison.targets)] if comparison.targets else []),
             recommendation.LEGEND,
         ),
         pictures=tuple(pictures),

@@ -16,6 +16,7 @@ import numpy as np
 from experiments.plots.looks import looks, wrapped_name
 from experiments.plots.style import PLAIN, canvas
 from experiments.plots.trajectories import marker_spots
+from experiments.results.baselines import RANDOM_SEARCH
 from experiments.results.comparison import Comparison
 from experiments.tables import proper_name
 
@@ -37,6 +38,9 @@ STYLE: dict[Any, Any] = PLAIN | {
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
 }
+
+
+EXACT: dict[str, Any] = {"color": "0.35", "linestyle": ":", "linewidth": 1.2, "label": RANDOM_SEARCH, "zorder": 2.5}
 
 
 @contextmanager
@@ -86,6 +90,8 @@ def draw_regret(comparison: Comparison, kind: str, *, axes: Axes | None = None) 
         label = wrapped_name(course.name, LEGEND_CHARACTERS) + ("" if runs == most else f" ({runs}\u00a0runs)")
         axes.plot(x, line, **look, markevery=marker_spots(comparison.queries, k, count), label=label, zorder=3)
         axes.fill_between(x, *np.maximum(band, 0).T, color=look["color"], alpha=alpha, linewidth=0, zorder=2)
+    law = comparison.random_search
+    axes.plot(x, law.mean if kind == "mean" else law.median, **EXACT)
     _regret_axis(axes, comparison)
     axes.set_xlim(1, max(comparison.queries, 2))
     axes.set_xlabel("architectures queried")
@@ -101,7 +107,9 @@ def _regret_axis(axes: Axes, comparison: Comparison) -> None:
     from matplotlib.ticker import FuncFormatter
 
     start = min(9, comparison.queries - 1)
+    law = comparison.random_search
     lines = np.concatenate([[c.mean[start:], c.median[start:]] for c in comparison.courses], axis=None)
+    lines = np.concatenate([lines, law.mean[start:], law.median[start:]])
     tops = np.concatenate([c.median_band[start:, 1] for c in comparison.courses])
     drawn = lines[~np.isnan(lines)]
     positive = drawn[drawn > 0]
@@ -122,6 +130,34 @@ def _regret_axis(axes: Axes, comparison: Comparison) -> None:
         axes.set_ylim(-0.1 * threshold, top)  # a line at 0 is not cut
     axes.tick_params(which="minor", labelsize=7, width=0.4)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+@column_style()
+def draw_ecdf(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
+    """Share of the pairs of a run and a target that are reached, with its 95 % t interval over runs."""
+    alone = axes is None
+    axes = axes or _new_axes(2.9 + _legend_room(comparison))
+    x = np.arange(1, comparison.queries + 1)
+    spots = np.unique(np.geomspace(1, comparison.queries, 9).astype(int) - 1).tolist()
+    courses = [found for found in comparison.ecdfs if found.name != RANDOM_SEARCH]
+    for found, look in zip(courses, _line_styles(comparison), strict=False):  # none where the table is too small
+        axes.plot(x, found.share, **look, markevery=spots, label=wrapped_name(found.name, LEGEND_CHARACTERS), zorder=3)
+        low, high = found.band.T
+        axes.fill_between(x, low, high, color=look["color"], alpha=_band_alpha(comparison), linewidth=0, zorder=2)
+    for found in comparison.ecdfs[len(courses) :]:
+        axes.plot(x, found.share, **EXACT)
+    if not courses:
+        axes.text(0.5, 0.5, "too few architectures", ha="center", transform=axes.transAxes)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_xlim(1, max(comparison.queries, 2))
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("architectures queried")
+    axes.set_ylabel("share of runs and targets")
+    _plain(axes)
+    if alone:
+        _legend(axes)
+    return axes
 
 
 @column_style()
@@ -148,6 +184,8 @@ def draw_profile(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
             linewidth=0,
             zorder=2,
         )
+    law = comparison.random_search.profile
+    axes.step(law.tau, law.share, where="post", **EXACT)
     end = max((profile.tau[-1] for profile in comparison.profiles), default=1.0)
     axes.set_xlim(0, end or 1.0)
     axes.set_ylim(0, 1.02)
@@ -232,8 +270,8 @@ def _new_axes(height: float) -> Axes:
 
 
 def _legend_room(comparison: Comparison) -> float:
-    """Inches that a legend of more than four names takes from the panels below it."""
-    return 0.18 * max(0, math.ceil(len(comparison.courses) / 2) - 2)
+    """Inches that a legend of more than four names, random search included, takes from the panels below it."""
+    return 0.18 * max(0, math.ceil((len(comparison.courses) + 1) / 2) - 2)
 
 
 def _legend(axes: Axes) -> None:

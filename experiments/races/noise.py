@@ -1,4 +1,4 @@
-"""What a search sees of an accuracy that was measured on finitely many images.
+"""What an accuracy that was measured on finitely many images tells, and what a search sees of it.
 
 `noise=run` and `noise=query` show the searcher Binomial(images, rate) draws in place of the table's values, which are
 taken for the true rates: a search can then be seen to over-fit the validation set.  Queries are unique, and a repeated
@@ -13,12 +13,27 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nasbench_ar import METRICS, ConfigError, MetricError, Oracle, SearchSpace
 from nasbench_ar.arrays import FloatArray
 
 IMAGES = 2000  # CIFAR-10.1 v6 (NARes, section 3.2)
 _STREAM = 0x6E6F6973  # keeps the draws apart from a searcher's own, which have the same seed
+_ONE_SIDED_5_PERCENT = 1.6448536269514722  # standard normal quantile
+
+
+def standard_error(percent: FloatArray | float, images: int = IMAGES) -> FloatArray:
+    """Binomial standard error of an accuracy, both in percent."""
+    rate = np.asarray(percent, dtype=np.float64) / 100
+    return 100 * np.sqrt(rate * (1 - rate) / images)
+
+
+def tied_with_best(percent: FloatArray, images: int = IMAGES) -> NDArray[np.bool_]:
+    """(n,) bool: not significantly below the best, one-sided 5 %, unpaired two-proportion z-test; NaN is never tied."""
+    best = np.nanmax(percent)
+    limit = _ONE_SIDED_5_PERCENT * np.hypot(standard_error(best, images), standard_error(percent, images))
+    return np.nan_to_num(best - percent, nan=np.inf) <= limit
 
 
 def redraw(percent: FloatArray, images: int, rng: np.random.Generator) -> FloatArray:

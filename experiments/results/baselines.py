@@ -7,6 +7,7 @@ every metric of what is reported, without a run.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +50,15 @@ class Baseline:
         std = math.sqrt(np.average((values - mean) ** 2, weights=weights))
         return Spread(len(values), mean, std if len(values) > 1 else math.nan, nothing)
 
+    def median(self, column: FloatArray) -> float:
+        """Least value that at least half of what is reported and has a value does not exceed; NaN for none."""
+        counted = np.flatnonzero((self.probability > 0) & ~np.isnan(column))
+        if not len(counted):
+            return math.nan
+        upwards = counted[np.argsort(column[counted], kind="stable")]
+        weight = np.cumsum(self.probability[upwards])
+        return float(column[upwards[np.searchsorted(weight, weight[-1] / 2 * (1 - 1e-12))]])  # but for rounding
+
     @property
     def candidates(self) -> int:
         return int((self.probability > 0).sum())
@@ -81,7 +91,15 @@ def no_search(oracle: Oracle, race: Race) -> Baseline:
 
 
 def random_search(column: FloatArray, members: NDArray[np.int32], queries: int, *, maximize: bool) -> Baseline:
-    """The best by a (product_size,) column of uniform draws without replacement from the members.
+    """The best by a (product_size,) column of uniform draws without replacement from the members."""
+    *_, law = random_search_laws(column, members, queries, maximize=maximize)
+    return law
+
+
+def random_search_laws(
+    column: FloatArray, members: NDArray[np.int32], queries: int, *, maximize: bool
+) -> Iterator[Baseline]:
+    """`random_search` after 1, 2, ... queries, until there is no member left.
 
     The best of n draws is among the i worst with probability C(i, n) / C(N, n) (see `expected_best_of_n`);
     architectures of equal value are reported equally often.
@@ -91,6 +109,6 @@ def random_search(column: FloatArray, members: NDArray[np.int32], queries: int, 
     within = np.ones(len(counts))
     for drawn in range(min(queries, total)):
         within *= np.maximum(no_better - drawn, 0) / (total - drawn)
-    probability = np.zeros(len(column))
-    probability[members] = (np.diff(within, prepend=0.0) / counts)[level]
-    return Baseline(RANDOM_SEARCH, min(queries, total), probability)
+        probability = np.zeros(len(column))
+        probability[members] = (np.diff(within, prepend=0.0) / counts)[level]
+        yield Baseline(RANDOM_SEARCH, drawn + 1, probability)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.races.noise import images_of
+from experiments.results.random_search import RandomSearch, exact
 from experiments.results.read import SHARED, Stored, read_all, refuse_special, reported_after
 from experiments.results.recommendation import Choice, choices
 from experiments.results.standings import (
@@ -22,10 +24,11 @@ from experiments.results.standings import (
     pairs_at,
     profiles,
     ranking,
+    regret_of_median,
     standing,
 )
-from experiments.results.targets import Reached, reached
-from nasbench_ar import METRICS, ConfigError, MetricError
+from experiments.results.targets import Ecdf, Reached, ecdfs, reached
+from nasbench_ar import METRICS, ConfigError, MetricError, Oracle
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.metrics import metric as metric_of
 
@@ -44,13 +47,15 @@ class Comparison:
         objective: what guided the searches.
         metric: what is compared.
         optimum: best value in the table.
+        unit_of_area: regret of the median architecture.
         queries: budget of a run.
         budgets: compared at, ascending.
         difference: what the numbers of seeds are about; None for the observed one of each pair.
         courses: one per searcher, in the order of the folders, as `profiles`.
         standings: one per budget and searcher; `pairs` and `rankings` likewise.
         choices: what runs end with, by both rules, on the metrics of Table 2.
-        targets: how long the searchers take to the best ranks of the table, within the last budget.
+        targets: how long the searchers take to the best ranks of the table, within the last budget; `ecdfs` likewise.
+        random_search: its exact law.
         notes: what a reader has to know, one sentence each.
     """
 
@@ -62,6 +67,7 @@ class Comparison:
     unit: str
     maximize: bool
     optimum: float
+    unit_of_area: float
     queries: int
     budgets: tuple[int, ...]
     difference: float | None
@@ -72,6 +78,8 @@ class Comparison:
     profiles: tuple[Profile, ...]
     choices: tuple[Choice, ...]
     targets: tuple[Reached, ...]
+    ecdfs: tuple[Ecdf, ...]
+    random_search: RandomSearch
     notes: tuple[str, ...]
 
 
@@ -112,12 +120,31 @@ def compare(
     budgets = _budgets(at, race.queries)
     _check(difference, joined_by, resamples)
     optimum = float(np.nanmax(column) if maximize else np.nanmin(column))
+    unit_of_area = regret_of_median(column, optimum)
     notes = _notes(contestants)
     courses = []
     for contestant in contestants:
         found = reported_after(contestant.runs, race.queries)
         courses.append(course(contestant.name, contestant.runs.seeds, column[found], optimum))
     notes += _missing(courses, budgets[-1])
+    guided = name == race.objective
+    if not guided:
+        notes.append(
+            f"The law of random search has no line in targets: {race.objective}, not {name}, decides what it reports."
+        )
+    objective, guided_up = _column(contestants[0], race.objective)
+    beside = exact(
+        *(
+            objective,
+            column,
+            np.flatnonzero(~np.isnan(objective)).astype(np.int32),
+            race.queries,
+            budgets,
+            unit_of_area,
+        ),
+        guided_up=guided_up,
+        maximize=maximize,
+    )
     sign = 1.0 if maximize else -1.0
     pairs: list[Pair] = []
     rankings = []
@@ -134,16 +161,21 @@ def compare(
         unit=METRICS[name].unit,
         maximize=maximize,
         optimum=optimum,
+        unit_of_area=unit_of_area,
         queries=race.queries,
         budgets=budgets,
         difference=difference,
         courses=tuple(courses),
-        standings=tuple(standing(c, budget) for budget in budgets for c in courses),
+        standings=tuple(standing(c, budget, unit_of_area) for budget in budgets for c in courses),
         pairs=tuple(pairs),
         rankings=tuple(rankings),
         profiles=tuple(profiles(courses, budgets[-1])),
         choices=tuple(choices(contestants)),
-        targets=tuple(reached(courses, column, budgets[-1], maximize=maximize)),
+        targets=tuple(
+            reached(courses, column, budgets[-1], maximize=maximize, images=_images(oracle, name), guided=guided)
+        ),
+        ecdfs=tuple(ecdfs(courses, column, race.queries, maximize=maximize, guided=guided)),
+        random_search=beside,
         notes=tuple(notes),
     )
 
@@ -156,6 +188,16 @@ def _column(contestant: Stored, name: str) -> tuple[FloatArray, bool]:
         what = "has no better or worse" if name in oracle.metrics else f"is not in table {oracle.name}"
         raise MetricError(f"{name} {what}; metrics to compare on: objective, {', '.join(directed)}")
     return oracle.column(name, seed=contestant.race.table_seed), bool(found.maximize)
+
+
+def _images(oracle: Oracle, metric: str) -> int | None:
+    """Number of images behind a validation accuracy, if it is known."""
+    if METRICS[metric].split != "val" or METRICS[metric].unit != "%":
+        return None
+    try:
+        return images_of(oracle, None)
+    except ConfigError:
+        return None
 
 
 def _budgets(at: Sequence[int], queries: int) -> tuple[int, ...]:

@@ -29,9 +29,14 @@ FULL_PAIR_HEADER = (
     ),
     *("Cohen's d", "95 % interval", "Correlation", "Seeds, t", "Seeds, Wilcoxon"),
 )
-STANDING_LEGEND = "Regret: distance from the table's best; Area: mean regret over the queries."
+STANDING_LEGEND = (
+    "Regret: distance from the table's best; Area: its mean over the queries, 0 being the best and 1 the median "
+    "architecture."
+)
 DEFINITIONS = """Regret: distance from the table's best value. Area: mean regret over all queries of a run, then over
-runs. Intervals of means are Student's t. Optimum found: share of the runs that reach the table's best value.
+runs, over the regret of the median architecture ({unit}): 0 is the best, 1 the median. Intervals of means are
+Student's t. Optimum found: share of the runs that reach the table's best value. The last line is the exact law of
+uniform draws without replacement, of which the best by {objective} is reported.
 
 By: mean advantage of the better searcher over the seeds that both have. p: two-sided Wilcoxon signed-rank test,
 paired by seed (Pratt's zeros), Holm-adjusted over all pairs of this budget. A (Vargha and Delaney): how often a run
@@ -80,7 +85,12 @@ def as_report(comparison: Comparison) -> str:
             ranking_text(comparison, budget),
         ]
     shifted = comparison.difference is not None
-    definitions = DEFINITIONS.format(target=_target(comparison), shift=", shifted to that mean" if shifted else "")
+    definitions = DEFINITIONS.format(
+        unit=number(comparison.unit_of_area, 3),
+        objective=comparison.objective,
+        target=_target(comparison),
+        shift=", shifted to that mean" if shifted else "",
+    )
     if len(comparison.budgets) > 1:
         parts.append(f"## Within {comparison.budgets[-1]} queries")
     parts += [
@@ -125,23 +135,23 @@ def _target(comparison: Comparison) -> str:
 
 
 def standing_lines(comparison: Comparison, budget: int) -> list[tuple[str, ...]]:
-    """One line per searcher in the order of `STANDING_HEADER`, least regret first."""
+    """One line per searcher in the order of `STANDING_HEADER`, least regret first, and one of random search."""
     average = next(r.average for r in comparison.rankings if r.budget == budget)
-    areas = {course.name: course.area for course in comparison.courses}
     standings = [s for s in comparison.standings if s.budget == budget]
     standings.sort(key=lambda s: (math.isnan(s.regret), s.regret))
-    return [_standing(s, areas[s.name], average[s.name]) for s in standings]
+    standings += [s for s in comparison.random_search.standings if s.budget == budget]
+    return [_standing(s, average.get(s.name, math.nan)) for s in standings]
 
 
-def _standing(standing: Standing, area: float, rank: float) -> tuple[str, ...]:
+def _standing(standing: Standing, rank: float) -> tuple[str, ...]:
     return (
         standing.name,
-        str(standing.runs),
+        "–" if standing.runs is None else str(standing.runs),
         plus_minus(standing.mean, standing.std),
         number(standing.regret, 3),
         interval(standing.regret_interval, 3),
         "–" if math.isnan(standing.solved) else f"{100 * standing.solved:.1f} %",
-        number(area, 3),
+        number(standing.area, 3),
         number(rank),
     )
 
@@ -215,14 +225,11 @@ def ranking_text(comparison: Comparison, budget: int) -> str:
 
 
 def standings_csv(comparison: Comparison) -> str:
-    """`comparison.csv`: one line per budget and searcher; `area` is of whole runs."""
-    header = _columns(Standing)
-    lines = []
-    for s in comparison.standings:
-        course = next(c for c in comparison.courses if c.name == s.name)
-        rank = next(r.average[s.name] for r in comparison.rankings if r.budget == s.budget)
-        lines.append([*_cells(s), course.area, *course.area_interval, rank])
-    return csv_text([*header, "area", "area_low", "area_high", "mean_rank"], lines)
+    """`comparison.csv`: one line per budget and searcher, then random search."""
+    average = {r.budget: r.average for r in comparison.rankings}
+    standings = [*comparison.standings, *comparison.random_search.standings]
+    lines = [[*_cells(s), average[s.budget].get(s.name)] for s in standings]
+    return csv_text([*_columns(Standing), "mean_rank"], lines)
 
 
 def pairs_csv(comparison: Comparison) -> str:
@@ -237,6 +244,9 @@ def anytime_csv(comparison: Comparison) -> str:
         columns = zip(c.known, c.mean, c.mean_band, c.median, c.median_band, strict=True)
         for query, (runs, mean, mean_band, median, median_band) in enumerate(columns, start=1):
             lines.append([c.name, query, int(runs), mean, *mean_band, median, *median_band])
+    law = comparison.random_search
+    for query, (mean, median) in enumerate(zip(law.mean, law.median, strict=True), start=1):
+        lines.append([law.profile.name, query, None, mean, None, None, median, None, None])
     return csv_text(header, lines)
 
 
@@ -244,7 +254,7 @@ def profile_csv(comparison: Comparison) -> str:
     """Numbers behind `profile`: one line per searcher and regret that occurs."""
     lines = [
         [p.name, tau, share, *band]
-        for p in comparison.profiles
+        for p in (*comparison.profiles, comparison.random_search.profile)
         for tau, share, band in zip(p.tau, p.share, p.band, strict=True)
     ]
     return csv_text(["searcher", "regret", *_ends("share")], lines)

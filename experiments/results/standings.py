@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from experiments.statistics import effects, power, ranks
 from experiments.statistics.intervals import (
-    area_under,
     binomial_interval,
     bootstrap_interval,
     mean_interval,
+    normalised_area,
     quantile_interval,
     share_within,
     spread,
@@ -37,8 +37,6 @@ class Course:
         known: (queries,) runs that have a value; the means and medians are over those.
         mean_band: (queries, 2) 95 % t interval of the mean regret.
         median_band: (queries, 2) the middle half of the runs.
-        areas: (runs,) area under the regret curve, over the number of queries.
-        area_interval: 95 % t interval of their mean.
     """
 
     name: str
@@ -50,21 +48,20 @@ class Course:
     mean_band: FloatArray
     median: FloatArray
     median_band: FloatArray
-    areas: FloatArray
-    area: float
-    area_interval: Interval
 
 
 @dataclass(frozen=True)
 class Standing:
     """One searcher at one budget: the metric's own values, regrets, and the share of runs that found the optimum.
 
-    `std` is the sample standard deviation; intervals are 95 %, those of means by t, that of `solved` exact.
+    `std` is the sample standard deviation; intervals are 95 %, those of means by t, that of `solved` exact.  `area` is
+    the mean regret over queries 1 to `budget`, 0 being the best and 1 the median architecture.  `runs` is None for the
+    exact law of random search, which has no intervals.
     """
 
     budget: int
     name: str
-    runs: int
+    runs: int | None
     mean: float
     std: float
     interval: Interval
@@ -73,6 +70,8 @@ class Standing:
     regret_interval: Interval
     solved: float
     solved_interval: Interval
+    area: float
+    area_interval: Interval
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,6 @@ MIDDLE = 0.5  # share of the runs in the band around a median
 def course(name: str, seeds: NDArray[np.int64], values: FloatArray, optimum: float) -> Course:
     regret = np.abs(values - optimum)
     columns = [_known(column) for column in regret.T]
-    areas = area_under(regret)
     return Course(
         name=name,
         seeds=seeds,
@@ -162,10 +160,12 @@ def course(name: str, seeds: NDArray[np.int64], values: FloatArray, optimum: flo
         mean_band=np.array([mean_interval(column) for column in columns]),
         median=np.array([_median(column) for column in columns]),
         median_band=np.array([quantile_interval(column, MIDDLE) for column in columns]),
-        areas=areas,
-        area=_mean(_known(areas)),
-        area_interval=mean_interval(_known(areas)),
     )
+
+
+def regret_of_median(column: FloatArray, optimum: float) -> float:
+    """Distance of the median architecture from the best: the unit of areas."""
+    return abs(float(np.nanmedian(column)) - optimum)
 
 
 def _known(values: FloatArray) -> FloatArray:
@@ -180,7 +180,9 @@ def _median(values: FloatArray) -> float:
     return float(np.median(values)) if len(values) else math.nan
 
 
-def standing(course: Course, budget: int) -> Standing:
+def standing(course: Course, budget: int, unit: float) -> Standing:
+    """`unit` is the regret of the median architecture."""
+    areas = _known(normalised_area(course.regret[:, :budget], unit))
     values, regret = _known(course.values[:, budget - 1]), _known(course.regret[:, budget - 1])
     found, solved = spread(values), int((regret == 0).sum())
     return Standing(
@@ -195,6 +197,8 @@ def standing(course: Course, budget: int) -> Standing:
         regret_interval=mean_interval(regret),
         solved=solved / len(values) if len(values) else math.nan,
         solved_interval=binomial_interval(solved, len(values)),
+        area=_mean(areas),
+        area_interval=mean_interval(areas),
     )
 
 

@@ -113,12 +113,15 @@ def bootstrap_interval(
     return quantile_interval(found, confidence)
 
 
-def area_under(curve: FloatArray) -> FloatArray:
-    """(runs,) mean height of (runs, queries) curves: the area over the number of known queries; NaN for none."""
-    known = ~np.isnan(curve)
+def normalised_area(regret: FloatArray, unit: float) -> FloatArray:
+    """(runs,) mean of (runs, queries) regrets over the known queries, `unit` being 1; NaN for none, or without a unit.
+
+    With the regret of the median architecture as the unit, 0 is the best and 1 the median of a table at every query.
+    """
+    known = ~np.isnan(regret)
     count = known.sum(axis=1)
-    total = np.where(known, curve, 0.0).sum(axis=1)
-    return np.divide(total, count, out=np.full(len(curve), np.nan), where=count > 0)
+    total = np.where(known, regret, 0.0).sum(axis=1)
+    return np.divide(total, count * unit, out=np.full(len(regret), np.nan), where=count * unit > 0)
 
 
 def share_within(regrets: FloatArray, tau: FloatArray) -> FloatArray:

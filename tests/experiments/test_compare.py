@@ -23,7 +23,7 @@ from tests.experiments.conftest import Command, store_runs
 
 QUERIES = 12
 FILES = {"comparison.md", "comparison.csv", "comparison.tex", "pairs.csv", "recommendation.csv", "targets.csv"} | {
-    f"{name}.{kind}" for name in ("anytime", "profile", "ranks") for kind in ("csv", "png", "pdf")
+    f"{name}.{kind}" for name in ("anytime", "ecdf", "profile", "ranks") for kind in ("csv", "png", "pdf")
 }
 
 
@@ -65,7 +65,6 @@ def test_courses_by_definition(comparison: Comparison, table: Table) -> None:
     order = queried(Oracle(table), 0.0, range(25))
     for row, seed in enumerate(poor.seeds.tolist()):
         assert poor.values[row].tolist() == np.maximum.accumulate(column[order[seed]]).tolist()
-        assert poor.areas[row] == pytest.approx(column.max() - poor.values[row].mean())
     assert (np.diff(poor.mean) <= 1e-12).all()
     assert poor.known.tolist() == [25] * QUERIES
     assert tuple(poor.mean_band[3]) == pytest.approx(mean_interval(poor.regret[:, 3]))
@@ -73,7 +72,7 @@ def test_courses_by_definition(comparison: Comparison, table: Table) -> None:
     assert comparison.optimum == column.max()
 
 
-def test_standings_by_definition(comparison: Comparison) -> None:
+def test_standings_by_definition(comparison: Comparison, table: Table) -> None:
     assert [(s.budget, s.name) for s in comparison.standings[3:]] == [(12, "poor"), (12, "fair"), (12, "good")]
     good = comparison.standings[-1]
     ends = comparison.courses[2].values[:, 11]
@@ -83,6 +82,11 @@ def test_standings_by_definition(comparison: Comparison) -> None:
     found = int((ends == comparison.optimum).sum())
     assert 0 < found < 25
     assert (good.solved, good.solved_interval) == (found / 25, binomial_interval(found, 25))
+    column = Oracle(table).column("val_pgd_acc")
+    areas = (column.max() - comparison.courses[2].values.mean(axis=1)) / (column.max() - np.median(column))
+    assert (good.area, *good.area_interval) == pytest.approx((areas.mean(), *mean_interval(areas)))
+    early = (column.max() - comparison.courses[2].values[:, :6]).mean() / (column.max() - np.median(column))
+    assert comparison.standings[2].area == pytest.approx(early), "within its budget"
 
 
 def test_pairs_by_definition(comparison: Comparison) -> None:
@@ -129,7 +133,12 @@ def test_a_loss_is_better_when_it_is_lower(stored: list[Path]) -> None:
     assert loss.pairs[0].advantage == pytest.approx(accuracy.pairs[0].advantage / 20)
     assert loss.pairs[0].superiority == accuracy.pairs[0].superiority
     assert loss.rankings[0].average == accuracy.rankings[0].average
-    assert loss.courses[0].area == pytest.approx(accuracy.courses[0].area / 20)
+    assert loss.standings[0].area == pytest.approx(accuracy.standings[0].area), "without a unit"
+    assert loss.random_search.mean == pytest.approx(accuracy.random_search.mean / 20)
+    assert [r.successes for r in loss.targets] == [r.successes for r in accuracy.targets if r.runs]
+    assert {r.runs for r in loss.targets} == {25}, "the accuracy guides random search, not the loss"
+    assert any("has no line in targets: val_pgd_acc, not val_loss" in note for note in loss.notes)
+    assert loss.ecdfs[0].share.tolist() == accuracy.ecdfs[0].share.tolist()
 
 
 def test_a_test_metric_is_read_at_the_reported_architecture(stored: list[Path], table: Table) -> None:
@@ -176,7 +185,7 @@ def test_searchers_that_end_alike(table: Table, tmp_path: Path) -> None:
     command_line.write_comparison(comparison, tmp_path / "out")
     assert {path.name: path.read_bytes()[:5] for path in (tmp_path / "out").glob("*.p*")} == {
         f"{name}.{kind}": start
-        for name in ("anytime", "profile", "ranks")
+        for name in ("anytime", "ecdf", "profile", "ranks")
         for kind, start in (("png", b"\x89PNG\r"), ("pdf", b"%PDF-"))
     }
 
@@ -228,11 +237,14 @@ def test_pictures_carry_the_numbers(comparison: Comparison) -> None:
     figure = pictures.draw_anytime(comparison)
     above, below = figure.axes
     for axes, kind in ((above, "mean"), (below, "median")):
-        for line, course in zip(axes.get_lines(), comparison.courses, strict=True):
+        for line, course in zip(axes.get_lines(), [*comparison.courses, comparison.random_search], strict=True):
             np.testing.assert_array_equal(line.get_ydata(), getattr(course, kind))
     axes = pictures.draw_profile(comparison)
-    for line, profile in zip(axes.get_lines(), comparison.profiles, strict=True):
+    drawn = [*comparison.profiles, comparison.random_search.profile]
+    for line, profile in zip(axes.get_lines(), drawn, strict=True):
         np.testing.assert_array_equal(line.get_ydata(), profile.share)
+    for line, found in zip(pictures.draw_ecdf(comparison).get_lines(), comparison.ecdfs, strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), found.share)
     texts = {text.get_text() for text in pictures.draw_ranks(comparison).texts}
     for name, rank in comparison.rankings[-1].average.items():
         assert f"{name} {rank:.2f}" in texts
@@ -242,7 +254,11 @@ def test_pictures_carry_the_numbers(comparison: Comparison) -> None:
 
 
 def test_no_letter_is_smaller_than_seven_points(comparison: Comparison) -> None:
-    for axes in (pictures.draw_anytime(comparison).axes[0], pictures.draw_profile(comparison)):
+    for axes in (
+        pictures.draw_anytime(comparison).axes[0],
+        pictures.draw_ecdf(comparison),
+        pictures.draw_profile(comparison),
+    ):
         figure = axes.get_figure(root=True)
         assert figure is not None
         assert figure.get_figwidth() == pictures.WIDTH
@@ -260,11 +276,12 @@ def test_command(folders: list[Path], command: Command, tmp_path: Path) -> None:
     assert "## After 6 queries" in (folder / "comparison.md").read_text()
     standings = list(csv.DictReader((folder / "comparison.csv").read_text().splitlines()))
     assert [(line["budget"], line["name"]) for line in standings[:2]] == [("6", "poor"), ("6", "fair")]
+    assert [line["runs"] for line in standings[6:]] == ["", ""], "random search at both budgets"
     assert float(standings[0]["mean_low"]) < float(standings[0]["mean"]) < float(standings[0]["mean_high"])
     pairs = list(csv.DictReader((folder / "pairs.csv").read_text().splitlines()))
     assert len(pairs) == 6
     assert float(pairs[0]["advantage_low"]) < float(pairs[0]["advantage"]) < float(pairs[0]["advantage_high"])
-    assert len((folder / "anytime.csv").read_text().splitlines()) == 1 + 3 * 12
+    assert len((folder / "anytime.csv").read_text().splitlines()) == 1 + 4 * 12, "and random search"
     assert (folder / "comparison.tex").read_text().count(r"\begin{tabular}") == 2
     ranks = list(csv.DictReader((folder / "ranks.csv").read_text().splitlines()))
     assert [line["budget"] for line in ranks] == ["6"] * 3 + ["12"] * 3

@@ -9,20 +9,10 @@ import pytest
 
 from experiments import noise
 from experiments.analysis import resampling
+from experiments.races.noise import tied_with_best
 from experiments.statistics.ranks import kendall
 from nasbench_ar import MetricError, Oracle, Table, load
 from tests.experiments.conftest import Command
-
-
-def test_standard_error_by_hand() -> None:
-    assert float(resampling.standard_error(38.8)) == pytest.approx(1.0896, abs=1e-4)  # 100 sqrt(.388 .612 / 2000)
-    assert float(resampling.standard_error(50.0, images=100)) == pytest.approx(5.0)
-
-
-def test_ties_by_hand() -> None:
-    # against 50 % of 100 images: limit 1.645 * 5 * sqrt(2) = 11.6 points, a little less further down
-    tied = resampling.tied_with_best(np.array([50.0, 39.0, 38.0, np.nan]), images=100)
-    assert tied.tolist() == [True, True, False, False]
 
 
 def test_resampling_keeps_a_clear_winner_and_shuffles_equals() -> None:
@@ -76,7 +66,7 @@ def test_tied_architectures_go_to_a_file(table: Table, tmp_path: Path, command: 
     oracle = Oracle(table)
     assert lines[0] == "arch_id,arch,value,points_below"
     assert lines[1].split(",")[1] == str(oracle.optimum("val_pgd_acc")[0])
-    assert len(lines) - 1 == resampling.tied_with_best(oracle.column("val_pgd_acc")).sum()
+    assert len(lines) - 1 == tied_with_best(oracle.column("val_pgd_acc")).sum()
     for wrong in (tmp_path / "no/where.csv", tmp_path / ("x" * 256), "."):
         err = command.fails(noise.main, f"table={table.folder}", f"out={wrong}")
         assert err.startswith(f"error: cannot write {wrong}: ")

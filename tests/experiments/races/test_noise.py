@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from experiments import run
-from experiments.races.noise import images_of, observer, redraw
+from experiments.races.noise import images_of, observer, redraw, standard_error, tied_with_best
 from experiments.races.race import Race
 from experiments.races.runner import run_once
 from experiments.results.judged import judge
@@ -18,6 +18,17 @@ from experiments.results.read import read
 from nasbench_ar import ConfigError, Oracle, Table, load
 from tests.experiments.conftest import Command
 from tests.experiments.test_run import words
+
+
+def test_standard_error_by_hand() -> None:
+    assert float(standard_error(38.8)) == pytest.approx(1.0896, abs=1e-4)  # 100 sqrt(.388 .612 / 2000)
+    assert float(standard_error(50.0, images=100)) == pytest.approx(5.0)
+
+
+def test_ties_by_hand() -> None:
+    # against 50 % of 100 images: limit 1.645 * 5 * sqrt(2) = 11.6 points, a little less further down
+    tied = tied_with_best(np.array([50.0, 39.0, 38.0, np.nan]), images=100)
+    assert tied.tolist() == [True, True, False, False]
 
 
 def test_draws_are_binomial() -> None:

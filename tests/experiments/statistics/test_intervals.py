@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments.statistics.intervals import (
-    area_under,
     binomial_interval,
     bootstrap_interval,
     mean_band,
     mean_interval,
+    normalised_area,
     quantile_interval,
     share_within,
     spread,
@@ -113,9 +113,10 @@ def test_bootstrap_has_one_seed_and_leaves_global_states_alone() -> None:
 
 
 def test_area_by_hand() -> None:
-    areas = area_under(np.array([[4.0, 2.0, 0.0], [1.0, np.nan, 3.0], [np.nan] * 3]))
-    assert areas[:2] == pytest.approx([2.0, 2.0])
+    areas = normalised_area(np.array([[4.0, 2.0, 0.0], [1.0, np.nan, 3.0], [np.nan] * 3]), 4.0)
+    assert areas[:2] == pytest.approx([0.5, 0.5])
     assert math.isnan(areas[2])
+    assert np.isnan(normalised_area(np.zeros((2, 3)), 0.0)).all(), "the median is as good as the best"
 
 
 def test_share_within_by_hand() -> None:
