@@ -15,6 +15,7 @@ keys and defaults:
   seed=0                       of the bootstrap and of the simulated experiments
   out=                         folder to write to; <results>/<table>/comparison by default, and
                                comparison-<metric> for another metric
+  ioh=                         folder to write the trajectories to for IOHinspector; none by default
 
 Writes comparison.md, .csv and .tex, pairs.csv, targets.csv, recommendation.csv, and
 anytime, ecdf, profile and ranks as .png, .pdf and .csv.
@@ -31,7 +32,8 @@ from experiments.plots.comparison import draw_anytime, draw_ecdf, draw_profile, 
 from experiments.plots.style import save_figure
 from experiments.results import comparison_text, recommendation, targets
 from experiments.results.comparison import CLIQUES, OBJECTIVE, Comparison, compare
-from experiments.results.read import experiments_among
+from experiments.results.ioh import write_ioh
+from experiments.results.read import experiments_among, read_all
 from nasbench_ar import ConfigError
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import make_folder, write_file
@@ -46,6 +48,7 @@ DEFAULTS: dict[str, str | int] = {
     "resamples": 2000,
     "seed": 0,
     "out": "",
+    "ioh": "",
 }
 
 
@@ -96,6 +99,8 @@ def main(arguments: Sequence[str]) -> None:
     words = [word for word in arguments if "=" in word and not os.path.isdir(word)]
     folders = experiments_among([word for word in arguments if word not in words])
     given = parse_words(words, DEFAULTS, {"resamples": (1, MOST_RESAMPLES)})
+    if given["ioh"] and given["metric"] != OBJECTIVE:
+        raise ConfigError(f"ioh= writes the scores that guided the runs, not {given['metric']}; leave one of them out")
     comparison = compare(
         folders,
         metric=given["metric"],
@@ -109,6 +114,9 @@ def main(arguments: Sequence[str]) -> None:
     print(comparison_text.as_text(comparison))  # first, since the folder may be read-only
     names = write_comparison(comparison, folder)
     print(f"{folder}: {' '.join(names)}")
+    if given["ioh"]:
+        write_ioh(read_all([Path(path) for path in folders]), Path(given["ioh"]))
+        print(f"{given['ioh']}: trajectories of {len(folders)} searchers for IOHinspector")
 
 
 if __name__ == "__main__":
