@@ -12,6 +12,7 @@ from experiments.page.columns import pack, present
 from experiments.page.stored import Race
 from experiments.plots.looks import COLOURS, looks
 from experiments.plots.trajectories import lines_of
+from experiments.results.baselines import RANDOM_SEARCH
 from experiments.results.experiment import Experiment
 from experiments.statistics.intervals import mean_band
 from experiments.tables import PUBLISHED, objective_axis
@@ -106,9 +107,8 @@ def _packed(values: FloatArray) -> dict[str, Any]:
 def curve_lines(race: Race) -> tuple[list[str], list[list[str]]]:
     """Header and lines of mean incumbents after some numbers of queries: the picture in words."""
     marks = [n for n in MARKS if n < race.queries] + [race.queries]
-    lines = []
-    for experiment in race.experiments:
-        best = experiment.curve.best.mean(axis=0)
-        values = [f"{best[min(n, len(best)) - 1]:.3f}" for n in marks]
-        lines.append([experiment.name, *values])
+    first = race.experiments[0]
+    means = {experiment.name: experiment.curve.best.mean(axis=0) for experiment in race.experiments}
+    means[RANDOM_SEARCH] = lines_of(first.oracle, first.race, None, race.queries)["random_expectation"]
+    lines = [[name, *(f"{best[min(n, len(best)) - 1]:.3f}" for n in marks)] for name, best in means.items()]
     return ["Mean incumbent after", *(f"{n} {'query' if n == 1 else 'queries'}" for n in marks)], lines

@@ -25,6 +25,7 @@ from experiments.page import columns, document, series
 from experiments.page.stored import read_races
 from experiments.plots.looks import COLOURS
 from experiments.results.comparison import compare as compare_folders
+from experiments.results.incumbents import expected_best_of_n
 from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError, Table, load
 from searchers import ALL_SEARCHERS
 from tests.experiments.conftest import Command, store_runs, write_table
@@ -230,6 +231,15 @@ def test_bands_by_hand() -> None:
     np.testing.assert_allclose([found["run_low"][0], found["run_high"][0]], [1.4, 4.6])
     alone = series.bands(best[:1])
     np.testing.assert_array_equal(alone["mean_low"], alone["mean_high"])
+
+
+def test_the_curves_in_words_end_with_random_search(results: Path, table: Table) -> None:
+    (race,), _ = read_races(results, Oracle(table))
+    header, lines = series.curve_lines(race)
+    exact = expected_best_of_n(Oracle(table).column("val_pgd_acc"), race.queries)
+    assert header[1:] == ["1 query", f"{race.queries} queries"]
+    assert lines[-1] == ["random search, exact", f"{exact[0]:.3f}", f"{exact[-1]:.3f}"]
+    assert [line[0] for line in lines[:-1]] == ["random_search"]
 
 
 @pytest.mark.usefixtures("real_pictures")
