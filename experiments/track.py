@@ -26,6 +26,7 @@ from experiments.plots.style import save_figure
 from experiments.plots.track import draw_outcome
 from experiments.races.complete import complete
 from experiments.races.config import KEPT, RunConfig, help_text, parse_command_line
+from experiments.races.noise import images_behind
 from experiments.races.store import CONFIG
 from experiments.races.track import ENDING, OPEN, Track, load_track, tracks
 from experiments.results import recommendation, targets
@@ -110,7 +111,8 @@ def running_times(found: Outcome, stored: Sequence[Stored]) -> list[targets.Reac
     maximize = bool(METRICS[found.objective].maximize)
     best = float(np.nanmax(column) if maximize else np.nanmin(column))
     courses = [course(s.name, s.runs.seeds, column[reported_after(s.runs, queries)], best) for s in stored]
-    return targets.reached(courses, column, queries, maximize=maximize)
+    images = images_behind(oracle, found.objective)
+    return targets.reached(courses, column, queries, maximize=maximize, images=images)
 
 
 def write_all(found: Sequence[tuple[Outcome, Sequence[Choice]]], out: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.races.noise import images_of
+from experiments.races.noise import images_behind
 from experiments.results.random_search import RandomSearch, exact
 from experiments.results.read import SHARED, Stored, read_all, refuse_special, reported_after
 from experiments.results.recommendation import Choice, choices
@@ -28,7 +28,7 @@ from experiments.results.standings import (
     standing,
 )
 from experiments.results.targets import Ecdf, Reached, ecdfs, reached
-from nasbench_ar import METRICS, ConfigError, MetricError, Oracle
+from nasbench_ar import METRICS, ConfigError, MetricError
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.metrics import metric as metric_of
 
@@ -54,7 +54,8 @@ class Comparison:
         courses: one per searcher, in the order of the folders, as `profiles`.
         standings: one per budget and searcher; `pairs` and `rankings` likewise.
         choices: what runs end with, by both rules, on the metrics of Table 2.
-        targets: how long the searchers take to the best ranks of the table, within the last budget; `ecdfs` likewise.
+        targets: how long the searchers take to the best ranks of the table, within the last budget.
+        ecdfs: the share of such ranks that they have reached after each query.
         random_search: its exact law.
         notes: what a reader has to know, one sentence each.
     """
@@ -133,17 +134,9 @@ def compare(
             f"The law of random search has no line in targets: {race.objective}, not {name}, decides what it reports."
         )
     objective, guided_up = _column(contestants[0], race.objective)
+    members = np.flatnonzero(~np.isnan(objective)).astype(np.int32)
     beside = exact(
-        *(
-            objective,
-            column,
-            np.flatnonzero(~np.isnan(objective)).astype(np.int32),
-            race.queries,
-            budgets,
-            unit_of_area,
-        ),
-        guided_up=guided_up,
-        maximize=maximize,
+        objective, column, members, race.queries, budgets, unit_of_area, guided_up=guided_up, maximize=maximize
     )
     sign = 1.0 if maximize else -1.0
     pairs: list[Pair] = []
@@ -172,7 +165,7 @@ def compare(
         profiles=tuple(profiles(courses, budgets[-1])),
         choices=tuple(choices(contestants)),
         targets=tuple(
-            reached(courses, column, budgets[-1], maximize=maximize, images=_images(oracle, name), guided=guided)
+            reached(courses, column, budgets[-1], maximize=maximize, images=images_behind(oracle, name), guided=guided)
         ),
         ecdfs=tuple(ecdfs(courses, column, race.queries, maximize=maximize, guided=guided)),
         random_search=beside,
@@ -188,16 +181,6 @@ def _column(contestant: Stored, name: str) -> tuple[FloatArray, bool]:
         what = "has no better or worse" if name in oracle.metrics else f"is not in table {oracle.name}"
         raise MetricError(f"{name} {what}; metrics to compare on: objective, {', '.join(directed)}")
     return oracle.column(name, seed=contestant.race.table_seed), bool(found.maximize)
-
-
-def _images(oracle: Oracle, metric: str) -> int | None:
-    """Number of images behind a validation accuracy, if it is known."""
-    if METRICS[metric].split != "val" or METRICS[metric].unit != "%":
-        return None
-    try:
-        return images_of(oracle, None)
-    except ConfigError:
-        return None
 
 
 def _budgets(at: Sequence[int], queries: int) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from experiments import run
-from experiments.races.noise import images_of, observer, redraw, standard_error, tied_with_best
+from experiments.races.noise import images_behind, images_of, observer, redraw, standard_error, tied_with_best
 from experiments.races.race import Race
 from experiments.races.runner import run_once
 from experiments.results.judged import judge
@@ -144,3 +144,11 @@ def _other_space() -> Table:
     table = load("nares-figures", quiet=True).table
     table.space = dataclasses.replace(table.space, unit_channels=4)
     return table
+
+
+def test_images_behind_a_metric(table: Table) -> None:
+    nares = load("nares-figures", quiet=True)
+    assert images_behind(nares, "val_best_pgd_acc") == images_behind(nares, "val_best_clean_acc") == 2000
+    assert images_behind(nares, "test_pgd_acc") is None
+    assert images_behind(Oracle(table), "val_loss") is None
+    assert images_behind(Oracle(table), "val_pgd_acc") is None, "the table does not tell"
