@@ -15,6 +15,7 @@ from typing import TextIO
 import pytest
 
 from nasbench_ar.system.command import PACKAGES
+from nasbench_ar.version import __version__
 from tests.processes import ROOT, python
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -52,6 +53,13 @@ def test_none_is_forgotten() -> None:
     known = ["nasbench_ar", "experiments.run", "experiments.fidelity", "experiments.fidelity.compare", "datagen.run"]
     assert set(known) <= set(commands())
     assert len(commands()) >= 18
+
+
+@each
+def test_the_version_of_the_toolkit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stdout = io.StringIO()
+    assert call(monkeypatch, name, "--version", stdout) == (0, "")
+    assert stdout.getvalue() == f"nasbench-ar {__version__}\n"
 
 
 @each

@@ -23,6 +23,7 @@ from typing import TextIO
 
 from nasbench_ar.errors import NasbenchError
 from nasbench_ar.system.extras import missing_line
+from nasbench_ar.version import __version__
 
 PACKAGES = ("nasbench_ar", "searchers", "experiments", "datagen")
 PLAIN = {
@@ -67,7 +68,10 @@ def _leave(number: int, frame: FrameType | None) -> None:
 def carry_out(
     work: Callable[[list[str]], int | None], arguments: Sequence[str] | None = None, *, kept: str = ""
 ) -> int:
-    """Run `work` on a command's words; returns the exit code. `kept` tells a user who interrupts what stays."""
+    """Run `work` on a command's words, or say the version; returns the exit code.
+
+    `kept` tells a user who interrupts what stays.
+    """
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -125,9 +129,14 @@ def run_command(
     return carry_out(main, arguments, kept=kept)
 
 
+def _say_version() -> int:
+    print(f"nasbench-ar {__version__}")
+    return 0
+
+
 def _printed(work: Callable[[list[str]], int | None], words: list[str]) -> int:
     try:
-        code = work(words) or 0
+        code = _say_version() if "--version" in words else work(words) or 0
     except SystemExit:  # of argparse, which has printed something
         sys.stdout.flush()
         raise
