@@ -15,7 +15,7 @@
     python -m experiments.track name=all
     python -m experiments.fidelity table=digits-729
     python -m experiments.fidelity table=digits-729 workers=8 unit=gpu_days out=results/workers
-    python scripts/fill_docs.py [results] [--only races|tracks|published|analyses|objectives|fidelity]
+    python scripts/fill_docs.py [results] [--only races|tracks|glossary|published|analyses|objectives|fidelity]
 
 Whatever stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced, and the
 pictures in `docs/` are copied or drawn; the analyses need no results.
@@ -43,7 +43,7 @@ from experiments.results.comparison import compare
 from experiments.results.traces import read_results
 from experiments.statistics.intervals import mean_interval
 from experiments.tables import as_markdown
-from nasbench_ar import load
+from nasbench_ar import METRICS, load
 from searchers import SEARCHERS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -148,6 +148,19 @@ def fill_races(results: Path) -> None:
     shutil.copyfile(folder / "table2.png", ROOT / "docs/table2.png")
 
 
+def metrics_table() -> str:
+    lines = []
+    for metric in METRICS.values():
+        better = {True: "more", False: "less", None: "–"}[metric.maximize]
+        lines.append([f"`{metric.name}`", metric.label, metric.unit or "–", better, metric.description])
+    return as_markdown(("metric", "label", "unit", "better", "meaning"), lines)
+
+
+def fill_glossary(_results: Path) -> None:
+    """The metrics in docs/glossary.md."""
+    fill(ROOT / "docs/glossary.md", "metrics", metrics_table())
+
+
 def fill_tracks(results: Path) -> None:
     """docs/tracks.md."""
     overview, mark, rules = (results / "tracks.md").read_text().partition("| Rule, against observed")
@@ -179,6 +192,7 @@ def fill_fidelity(results: Path) -> None:
 PARTS = {
     "races": fill_races,
     "tracks": fill_tracks,
+    "glossary": fill_glossary,
     "published": fill_published,
     "analyses": fill_analyses,
     "objectives": fill_objectives,

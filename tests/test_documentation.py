@@ -13,6 +13,7 @@ import nasbench_ar.metrics
 import nasbench_ar.space
 from experiments.races.config import RunConfig, parse_command_line
 from experiments.results.baselines import LARGEST
+from nasbench_ar import METRICS
 from nasbench_ar.library import HOME_VARIABLE
 from searchers import BASELINES, SEARCHERS
 from tests.processes import ROOT
@@ -26,6 +27,21 @@ def test_python_blocks_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.Mon
     assert blocks
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
+
+
+def test_the_glossary_has_every_metric() -> None:
+    text = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    found = {row[0]: row[1:] for row in rows if row[0].startswith("`")}
+    assert found == {
+        f"`{metric.name}`": [
+            metric.label,
+            metric.unit or "–",
+            {True: "more", False: "less", None: "–"}[metric.maximize],
+            metric.description,
+        ]
+        for metric in METRICS.values()
+    }
 
 
 def races(document: Path) -> Iterator[tuple[str, RunConfig]]:
