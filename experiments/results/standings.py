@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from experiments.statistics import effects, power, ranks
 from experiments.statistics.intervals import (
+    binomial_band,
     binomial_interval,
     bootstrap_interval,
     mean_interval,
@@ -307,7 +308,7 @@ def profiles(courses: Sequence[Course], budget: int) -> list[Profile]:
         if len(regrets):
             share = share_within(regrets, tau)
             counts = np.rint(share * len(regrets)).astype(int)
-            band = np.array([binomial_interval(int(count), len(regrets)) for count in counts])
+            band = binomial_band(counts, np.full(len(counts), len(regrets)))
         else:
             share, band = np.full(len(tau), np.nan), np.full((len(tau), 2), np.nan)
         out.append(Profile(c.name, tau, share, band))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nasbench_ar.arrays import FloatArray
 
@@ -72,12 +73,18 @@ def quantile_interval(values: FloatArray, share: float = 0.5) -> tuple[float, fl
 
 def binomial_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Exact interval of a share (Clopper and Pearson 1934); NaN for no trials."""
-    from scipy import stats
+    low, high = binomial_band(np.array([successes]), np.array([n]), confidence)[0]
+    return float(low), float(high)
 
-    if n == 0:
-        return math.nan, math.nan
-    interval = stats.binomtest(successes, n).proportion_ci(confidence, method="exact")
-    return float(interval.low), float(interval.high)
+
+def binomial_band(successes: NDArray[np.int64], n: NDArray[np.int64], confidence: float = 0.95) -> FloatArray:
+    """(points, 2) exact intervals of shares, from quantiles of the beta distribution."""
+    from scipy.special import betaincinv
+
+    failures, tail = n - successes, (1 - confidence) / 2
+    low = np.where(successes > 0, betaincinv(np.maximum(successes, 1), failures + 1, tail), 0.0)
+    high = np.where(failures > 0, betaincinv(successes + 1, np.maximum(failures, 1), 1 - tail), 1.0)
+    return np.where(n[:, None] > 0, np.column_stack([low, high]), np.nan)
 
 
 def bootstrap_interval(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments.statistics.intervals import (
+    binomial_band,
     binomial_interval,
     bootstrap_interval,
     mean_band,
@@ -65,6 +66,14 @@ def test_binomial_interval_by_hand() -> None:
     assert stats.binom.sf(2, 10, low) == pytest.approx(0.025)
     assert stats.binom.cdf(3, 10, high) == pytest.approx(0.025)
     assert all(math.isnan(end) for end in binomial_interval(0, 0))
+
+
+def test_binomial_band_equals_the_test_of_scipy() -> None:
+    counts = [(k, n) for n in (1, 2, 7, 60) for k in range(n + 1)]
+    band = binomial_band(*np.array(counts).T, 0.9)
+    for (low, high), (k, n) in zip(band, counts, strict=True):
+        exact = stats.binomtest(k, n).proportion_ci(0.9, method="exact")
+        assert (low, high) == pytest.approx((exact.low, exact.high), abs=1e-9)
 
 
 def test_bootstrap_takes_any_statistic() -> None:
