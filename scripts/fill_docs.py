@@ -13,10 +13,13 @@
     python -m experiments.run searcher=random_search noise=run name=random_search-noisy runs=100
     python -m experiments.proxy searcher=regularized_evolution runs=50
     python -m experiments.track name=all
+    python -m experiments.table2 runs=400 table=digits-729 queries=200 out=results/overtuning
+    python -m benchmarks.overtuning_blur > benchmarks/results/overtuning_blur.txt
     python -m experiments.fidelity table=digits-729
     python -m experiments.fidelity table=digits-729 workers=8 unit=gpu_days out=results/workers
-    python scripts/fill_docs.py [results] [--only races|tracks|glossary|published|analyses|objectives|fidelity]
+    python scripts/fill_docs.py [results] [--only PART]
 
+PART is races, tracks, overtuning, glossary, published, analyses, objectives or fidelity.
 Whatever stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced, and the
 pictures in `docs/` are copied or drawn; the analyses need no results.
 """
@@ -37,14 +40,15 @@ from experiments.analysis.table_data import TableData
 from experiments.fidelity import ranks
 from experiments.findings import FINDINGS, finding, samples
 from experiments.plots import comparison as pictures
+from experiments.plots.overtuning import draw_overtuning
 from experiments.plots.style import print_style, save_figure
-from experiments.results import comparison_text
+from experiments.results import comparison_text, overtuning, overtuning_text
 from experiments.results.comparison import compare
 from experiments.results.traces import read_results
 from experiments.statistics.intervals import mean_interval
-from experiments.tables import as_markdown
+from experiments.tables import as_markdown, origin
 from nasbench_ar import METRICS, load
-from searchers import SEARCHERS
+from searchers import BASELINES, SEARCHERS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -169,6 +173,28 @@ def fill_tracks(results: Path) -> None:
     shutil.copyfile(results / "nares-figures/track-macs-10g/track.png", ROOT / "docs/track.png")
 
 
+def fill_overtuning(results: Path) -> None:
+    """docs/overtuning.md."""
+    document = ROOT / "docs/overtuning.md"
+    figures, digits = results / "nares-figures", results / "overtuning/digits-729"
+    for name, folder, metric in (
+        ("nares-figures", figures, overtuning.DEFAULT_METRIC),
+        ("clean", figures, "test_clean_acc"),
+        ("digits-729", digits, overtuning.DEFAULT_METRIC),
+    ):
+        found = overtuning.overtuning([folder / searcher for searcher in (*SEARCHERS, *BASELINES)], metric)
+        text = overtuning_text.as_text(found)
+        short = f"{tables(text)}\n\n{overtuning_text.verdict(found)}"
+        fill(document, name, text if name == "nares-figures" else short)
+        if name != "clean":
+            picture = ROOT / f"docs/overtuning{'' if folder == figures else f'-{name}'}.png"
+            note = origin(found.oracle, found.objective, found.metric)
+            save_figure(draw_overtuning(found), picture, note=note)
+            picture.with_suffix(".pdf").unlink()
+    text = (ROOT / "benchmarks/results/overtuning_blur.txt").read_text()
+    fill(document, "blur", text[text.index("Table nares-figures") :])
+
+
 def fill_published(results: Path) -> None:
     """The authors' searchers in docs/audit.md, of which the published BANANAS takes CPU hours."""
     both = (results / "nares-figures" / "table2-both.md").read_text()
@@ -192,6 +218,7 @@ def fill_fidelity(results: Path) -> None:
 PARTS = {
     "races": fill_races,
     "tracks": fill_tracks,
+    "overtuning": fill_overtuning,
     "glossary": fill_glossary,
     "published": fill_published,
     "analyses": fill_analyses,

@@ -58,6 +58,7 @@ class Ledger:
     """One searcher's runs.
 
     Attributes:
+        ends: (runs,) index of the last incumbents.
         validation: regret by the objective.
         test: regret by the test metric; NaN where the table has no value.
         overtuning: (runs, queries), over the incumbents that have a test value; NaN where the last has none.
@@ -67,6 +68,7 @@ class Ledger:
     """
 
     name: str
+    ends: NDArray[np.int32]
     validation: Course
     test: Course
     overtuning: FloatArray
@@ -128,8 +130,8 @@ def overtuning(folders: Sequence[str | os.PathLike[str]], metric: str = DEFAULT_
     ledgers = []
     for one in stored:
         found = reported_after(one.runs, race.queries)
-        validation, test = (course(one.name, one.runs.seeds, c[found], b) for c, b in zip(columns, best, strict=True))
-        ledgers.append(ledger(validation, test, maximize=signs[1] > 0, unit=METRICS[metric].unit))
+        seen, tested = (course(one.name, one.runs.seeds, c[found], b) for c, b in zip(columns, best, strict=True))
+        ledgers.append(ledger(found[:, -1], seen, tested, maximize=signs[1] > 0, unit=METRICS[metric].unit))
     random = None
     if race.noise == "none":
         laws = random_search_laws(columns[0], members, race.queries, maximize=signs[0] > 0)
@@ -147,11 +149,11 @@ def overtuning(folders: Sequence[str | os.PathLike[str]], metric: str = DEFAULT_
         ledgers=tuple(ledgers),
         random=random,
         largest=(baseline.name, largest[0], largest[1]),
-        notes=tuple(_notes(stored[0], ledgers, columns[1][members])),
+        notes=tuple(_notes(stored[0], ledgers, metric, columns[1][members])),
     )
 
 
-def ledger(validation: Course, test: Course, *, maximize: bool, unit: str = "") -> Ledger:
+def ledger(ends: NDArray[np.int32], validation: Course, test: Course, *, maximize: bool, unit: str = "") -> Ledger:
     """One searcher's numbers from the courses of its runs; `maximize` and `unit` are the test metric's."""
     value = test.values if maximize else -test.values
     best = np.fmax.accumulate(value, axis=1)
@@ -163,6 +165,7 @@ def ledger(validation: Course, test: Course, *, maximize: bool, unit: str = "") 
     relative = np.divide(overtuning[:, -1], gain, out=np.full(len(gain), np.nan), where=enough)
     return Ledger(
         name=validation.name,
+        ends=ends,
         validation=validation,
         test=test,
         overtuning=overtuning,
@@ -212,7 +215,7 @@ def _check(stored: Stored, metric: str) -> None:
         )
 
 
-def _notes(stored: Stored, ledgers: Sequence[Ledger], tested: FloatArray) -> list[str]:
+def _notes(stored: Stored, ledgers: Sequence[Ledger], metric: str, tested: FloatArray) -> list[str]:
     notes = []
     if stored.race.noise != "none":
         notes.append(
@@ -229,4 +232,13 @@ def _notes(stored: Stored, ledgers: Sequence[Ledger], tested: FloatArray) -> lis
             f"The table has no test value for {missing:,} of {len(tested):,} architectures. Runs without one, at most "
             f"and in the end: {counts}. Means are over the others, and are left out where fewer than half have one."
         )
+    counts = ", ".join(f"{one.name} {len(np.unique(one.ends))}" for one in ledgers)
+    notes.append(
+        f"Networks that the runs end on: {counts}. An error of a network's test value is common to all runs that end "
+        "on it, and no interval over runs knows of it."
+    )
+    if (mark := f"{metric}_agree") in stored.oracle.table.flag_names:
+        agree = stored.oracle.flag(mark)
+        shares = ", ".join(f"{one.name} {100 * agree[one.ends].mean():.0f} %" for one in ledgers)
+        notes.append(f"Runs that end with a test value on which independent recoveries agree: {shares}.")
     return notes

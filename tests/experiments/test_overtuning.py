@@ -15,7 +15,7 @@ from experiments.races.config import RunConfig
 from experiments.results.baselines import one_of_the_largest, random_search
 from experiments.results.overtuning import overtuning
 from experiments.results.overtuning_text import as_text
-from nasbench_ar import Oracle, Table
+from nasbench_ar import Oracle, Table, load
 from tests.experiments.conftest import SPACE, Command, store_runs, table_writer
 
 QUERIES = 12
@@ -83,6 +83,18 @@ def test_more_search_hurts_where_validation_misleads(stored: list[Path]) -> None
     text = as_text(found)
     assert "More search hurt on average: one after " in text
     assert "no test value for 8 of 81 architectures" in text
+    ends = [len(np.unique(one.ends)) for one in found.ledgers]
+    assert f"Networks that the runs end on: one {ends[0]}, two {ends[1]}." in text
+    assert "recoveries" not in text
+
+
+def test_values_that_recoveries_do_not_agree_on_are_counted(tmp_path: Path) -> None:
+    oracle = load("nares-figures", quiet=True)
+    agree, known = oracle.flag("test_pgd_acc_agree"), ~np.isnan(oracle.column("test_pgd_acc"))
+    sure, unsure = np.flatnonzero(agree & known)[:1].tolist(), np.flatnonzero(~agree & known)[:3].tolist()
+    runs = {seed: [index] for seed, index in enumerate(sure + unsure)}
+    folder = store_runs(tmp_path / "mine", oracle.table, runs, objective="val_best_pgd_acc")
+    assert "recoveries agree: mine 25 %." in as_text(overtuning([folder]))
 
 
 def test_a_loss_tells_the_same(stored: list[Path]) -> None:

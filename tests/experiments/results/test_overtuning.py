@@ -22,7 +22,8 @@ TEST = np.array([[50, 52, 51, 51], [50, NAN, 49, 53], [50, 50, 50, 49]])
 def ledger_of(values: FloatArray, *, maximize: bool = True, unit: str = "%") -> Ledger:
     seeds = np.arange(len(values))
     seen = course("mine", seeds, np.full(values.shape, 30.0), 31.0)
-    return ledger(seen, course("mine", seeds, values, 60.0 if maximize else -60.0), maximize=maximize, unit=unit)
+    tested = course("mine", seeds, values, 60.0 if maximize else -60.0)
+    return ledger(np.zeros(len(values), dtype=np.int32), seen, tested, maximize=maximize, unit=unit)
 
 
 @pytest.mark.parametrize("maximize", [True, False])
