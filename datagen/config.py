@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from datagen.profiles import PROFILES
+from datagen.profiles import LOSSES, PROFILES, defaults
 from nasbench_ar import SearchSpace
 from nasbench_ar.errors import ConfigError, quotable, shown
 from nasbench_ar.system import checked_json as checked
@@ -96,6 +96,8 @@ class TrainConfig:
         decay_head_norm: whether the weight of the last batch norm decays too, as in the authors' code; false is the
             paper's wording, no decay on batch norms.
         clip_norm: largest norm of the gradient.
+        loss: pgd_at, trades or mart; the last two have other defaults for some of the keys below.
+        beta: weight of the second term of trades (1/lambda) and mart, 6 for both; 0 with pgd_at, which has none.
         crop_padding: black pixels around an image before the random crop.
         flip: mirror half of the images.
         eps_255: radius of the training attack.
@@ -114,6 +116,8 @@ class TrainConfig:
     weight_decay: float = 5e-4
     decay_head_norm: bool = True
     clip_norm: float = 5.0
+    loss: str = "pgd_at"
+    beta: float = 0.0
     crop_padding: int = 4
     flip: bool = True
     eps_255: float = 8.0
@@ -249,11 +253,16 @@ class RunConfig:
         for key, allowed in (
             ("data.source", SOURCES),
             ("data.validation", VALIDATIONS),
+            ("train.loss", tuple(LOSSES)),
             ("train.precision", TRAIN_PRECISIONS),
             ("attack.precision", PRECISIONS),
             ("attack.autoattack", AUTOATTACKS),
         ):
             _require(key, self[key], f"one of {', '.join(allowed)}", self[key] in allowed)
+        loss, pgd_at = self.train.loss, self.train.loss == "pgd_at"
+        wanted = "0, since loss pgd_at has no second term" if pgd_at else f"more than 0 with loss {loss}"
+        _require("train.beta", self.train.beta, wanted, self.train.beta == 0 if pgd_at else self.train.beta > 0)
+        _require("train.steps", self.train.steps, f"at least 1 with loss {loss}", pgd_at or self.train.steps >= 1)
         if self.data.source == "arrays" and not self.data.file:
             raise ConfigError(
                 "data.file= is missing: profile=arrays needs an .npz with train_images, train_labels, val_images, "
@@ -278,9 +287,14 @@ _KINDS: dict[type, Callable[[Any], Any]] = {
 }
 
 
+# Settings that came after protocol version 2, at values that change nothing.  A protocol leaves them out there, so that
+# stores and checkpoints from before go on.
+LATER = {"loss": "pgd_at", "beta": 0.0}
+
+
 def train_settings(protocol: Mapping[str, Any]) -> dict[str, Any]:
     """The training of a stored protocol; version 1 let no batch norm decay and had no key for it."""
-    return {**({"decay_head_norm": False} if protocol["version"] == 1 else {}), **protocol["train"]}
+    return {**LATER, **({"decay_head_norm": False} if protocol["version"] == 1 else {}), **protocol["train"]}
 
 
 def check_protocol(content: Mapping[str, Any]) -> None:
@@ -315,7 +329,9 @@ def parse_command_line(words: Sequence[str]) -> RunConfig:
     profile = dict(pairs).get("profile", "cifar10")
     if profile not in PROFILES:
         raise ConfigError(f"unknown profile {shown(profile)}; known: {', '.join(PROFILES)}")
-    config = read_words(pairs, with_values(RunConfig(), PROFILES[profile]))
+    loss = dict(pairs).get("train.loss", "pgd_at")
+    _require("train.loss", loss, f"one of {', '.join(LOSSES)}", loss in LOSSES)
+    config = read_words(pairs, with_values(RunConfig(), defaults(profile, loss)))
     config.check()
     return config
 

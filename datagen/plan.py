@@ -33,9 +33,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.config import KEYS, RunConfig, parse_command_line
+from datagen.config import KEYS, RunConfig, parse_command_line, train_settings
 from datagen.planning.cost_model import SECONDS_A_DAY, CostModel, from_entries, from_published, from_total, layers_of
-from datagen.planning.memory import CARDS_GB, GB, MemorySettings, estimate_memory, gigabytes
+from datagen.planning.memory import CARDS_GB, GB, GRAPHS, MemorySettings, estimate_memory, gigabytes
 from datagen.planning.schedule import Jobs, Schedule, poisson, simulate
 from datagen.planning.text import render
 from datagen.planning.workload import Images, Workload, images_of_config, images_of_store, workload
@@ -100,7 +100,7 @@ def prepare(config: RunConfig, store: EntryStore | None, gpu_days: float) -> Tas
     else:
         manifest = store.manifest()
         images, space = images_of_store(manifest), store.space()
-        train, attack = manifest["protocol"]["train"], manifest["protocol"]["attack"]
+        train, attack = train_settings(manifest["protocol"]), manifest["protocol"]["attack"]
     chosen = select(config.archs, space)
     seeds = select_seeds(config.seeds) if config.seeds else [config.seed]
     indices = np.repeat(space.indices(chosen), len(seeds))
@@ -117,6 +117,7 @@ def prepare(config: RunConfig, store: EntryStore | None, gpu_days: float) -> Tas
     on_cuda = {"train": "bf16", "attack": "tf32"}
     memory = MemorySettings(
         train_batch=train["batch"],
+        train_graphs=GRAPHS[train["loss"]],
         evaluation_batch=min(config.batch, max(images.val, images.test)),
         train_precision=on_cuda["train"] if train["precision"] == "auto" else train["precision"],
         test_precision=on_cuda["attack"] if attack["precision"] == "auto" else attack["precision"],

@@ -71,6 +71,7 @@ class Attack:
     ) -> Tensor:
         """(batch, channels, side, side) adversarial examples, inside the ball and [0, 1] after every step.
 
+        `labels` are what `climb` takes beside the logits; some take another tensor with a row for each image.
         `watch` is told the number of each step, the gradient (times `loss_scale`) and the (batch,) loss that it is of.
         """
         # In the network's layout a step needs no copy, and what the gradient is of stays a leaf, as torch.compile asks.
@@ -113,9 +114,9 @@ def pgd_cw(*, eps: float, step: float, steps: int, clipped: bool = True) -> Atta
     return replace(pgd(eps=eps, step=step, steps=steps, clipped=clipped), climb=negative_cw_margin)
 
 
-def training_attack(*, eps: float, step: float, steps: int, start_std: float) -> Attack:
+def training_attack(*, eps: float, step: float, steps: int, start_std: float, climb: Loss = cross_entropy) -> Attack:
     """Madry's attack as the authors train with it: a normal, unclipped start, then a few long steps."""
-    return Attack(eps=eps, step=step, steps=steps, start="normal", start_std=start_std)
+    return Attack(eps=eps, step=step, steps=steps, climb=climb, start="normal", start_std=start_std)
 
 
 def lipschitz(logits: Tensor, adversarial_logits: Tensor, images: Tensor, adversarial: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ output is float32: while the identity carries it on (stage 1, if its width equal
 stem's), input and activated input stay float32, and every convolution keeps a 16-bit
 copy of its own.  16-bit copies of the stages' convolution weights are kept as well.
 
+Losses that train on clean images too (trades, mart) keep all this twice.
+
 In addition: 4 bytes a parameter for weights, gradients and momentum each (no gradients in the
 validation, weights alone in the test), the images on the device, a batch of images in some
 copies, and four of the largest activations, with which backward computes.
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 Int64Array = NDArray[np.int64]
 
+GRAPHS = {"pgd_at": 1, "trades": 2, "mart": 2}  # batches whose activations a training step keeps at a time
 BATCH_COPIES = 8  # clean, noise, bounds, iterate, gradient and their like, float32
 TEST_COPIES = 4  # of all test images that AutoAttack works on, float32
 WORKING_ACTIVATIONS = 4
@@ -63,9 +66,9 @@ class Kept:
     fixed: Int64Array
     largest: Int64Array
 
-    def of_batch(self, batch: int) -> Int64Array:
-        """Bytes of a batch, with the backward pass's working memory."""
-        return self.fixed + batch * (self.per_image + WORKING_ACTIVATIONS * self.largest)
+    def of_batch(self, batch: int, graphs: int = 1) -> Int64Array:
+        """Bytes of one or more batches, with the backward pass's working memory."""
+        return graphs * (self.fixed + batch * self.per_image) + batch * WORKING_ACTIVATIONS * self.largest
 
 
 def kept_for_backward(space: SearchSpace, vectors: Int64Array, *, precision: str, attack: bool = False) -> Kept:
@@ -105,6 +108,7 @@ class MemorySettings:
     """Besides the architecture: resolved precisions, images on the device, of them the test's, overhead in bytes."""
 
     train_batch: int
+    train_graphs: int = 1
     evaluation_batch: int
     train_precision: str
     test_precision: str
@@ -146,7 +150,10 @@ def estimate_memory(space: SearchSpace, indices: NDArray[np.integer], settings: 
     }
     batch = settings.evaluation_batch
     return MemoryEstimate(
-        training=3 * weights + on_device + step.of_batch(settings.train_batch) + settings.train_batch * floats,
+        training=3 * weights
+        + on_device
+        + step.of_batch(settings.train_batch, settings.train_graphs)
+        + settings.train_batch * floats,
         validation=2 * weights + on_device + by_image["validation"].of_batch(batch) + batch * floats,
         test=weights
         + on_device

@@ -1,8 +1,9 @@
 """How much computing a protocol asks for, counted in forward passes of one image.
 
 A backward pass to the image counts as one more, and one to the weights as a third.  An
-adversarial training step of k attack steps is therefore 2 k + 3 passes, a PGD of k steps,
-measured anew afterwards, 2 k + 1, and the 100 steps of an APGD 202.  AutoAttack works on
+adversarial training step of k attack steps is therefore 2 k + 3 passes, with mart, which
+trains on clean images too, 2 k + 6, and with trades, whose attack looks at them first,
+2 k + 7.  A PGD of k steps, measured anew afterwards, is 2 k + 1, and the 100 steps of an APGD 202.  AutoAttack works on
 survivors only; STANDING assumes their share.  Cost is proportional to passes times MACs,
 the overhead of a device to calls of the network, however large the batch.
 """
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 STANDING = {"clean": 0.87, "apgd-ce": 0.55, "apgd-t": 0.52}  # shares of the test images, as the published median
 APGD_PASSES = 2 * 101
 TARGETS = 9
+AFTER_ATTACK = {"pgd_at": 3, "trades": 7, "mart": 6}  # passes of a training step that are none of the attack's steps
 FAB_PASSES, SQUARE_PASSES = 3 * 100, 5000
 DIGITS = 1797
 DIGITS_TEST = 200
@@ -138,9 +140,9 @@ class Workload:
 
 
 def workload(train: Mapping[str, Any], attack: Mapping[str, Any], images: Images, batch: int) -> Workload:
-    """Count a protocol: `train` and `attack` are settings of `TrainConfig` and `AttackConfig`."""
+    """Count a protocol: `train` and `attack` have all settings of `TrainConfig` and `AttackConfig`."""
     steps = images.train // train["batch"]
-    of_step = 2 * train["steps"] + 3
+    of_step = 2 * train["steps"] + AFTER_ATTACK[train["loss"]]
     iterated = {"pgd": 2 * attack["pgd_steps"] + 1, "cw": 2 * attack["cw_steps"] + 1}
     of_val = 1 + sum(iterated.values())
     of_test = {"clean": 1, "fgsm": 3, **iterated, **_autoattack(attack["autoattack"], images.classes)}

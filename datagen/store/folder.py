@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from datagen.config import check_protocol
+from datagen.config import check_protocol, train_settings
 from datagen.store.claims import Claims
 from datagen.store.entry import Entry, read_entry
 from datagen.store.failures import Failure, read_failure
@@ -72,8 +72,11 @@ class EntryStore:
             if write_first(path, json.dumps(content, indent=1).encode() + b"\n"):
                 return
         stored = self.manifest()  # of an earlier command, or of one that began in the same instant
-        old = {"protocol": stored["protocol"], "dataset": stored["dataset"]}
-        if found := differences(old, {"protocol": protocol, "dataset": dataset}):
+        old, new = (
+            {"protocol": {**of, "train": train_settings(of)}, "dataset": images}
+            for of, images in ((stored["protocol"], stored["dataset"]), (protocol, dataset))
+        )
+        if found := differences(old, new):
             same = stored["protocol"]["version"] == protocol["version"]
             raise ResultsError(
                 f"{self.folder} holds entries of another protocol or dataset ({'; '.join(found)}); use another store="

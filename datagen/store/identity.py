@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from datagen.config import LATER
 from nasbench_ar.errors import quotable, shown
 
 if TYPE_CHECKING:
@@ -26,10 +27,11 @@ def protocol(config: RunConfig, space: SearchSpace, *, train_precision: str, tes
     Precisions are resolved, so that a store never mixes them.  Device, threads, evaluation
     batch, memory layout and compilation only change rounding: they belong to the provenance.
     """
+    train = {key: value for key, value in asdict(config.train).items() if key not in LATER or value != LATER[key]}
     return {
         "version": PROTOCOL_VERSION,
         "space": json.loads(json.dumps(space.to_dict())),
-        "train": {**asdict(config.train), "precision": train_precision},
+        "train": {**train, "precision": train_precision},
         "attack": {**asdict(config.attack), "precision": test_precision},
     }
 

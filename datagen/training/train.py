@@ -21,7 +21,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F  # noqa: N812
 
 from datagen.attack.attacks import training_attack
 from datagen.attack.evaluator import Batches, validate
@@ -33,6 +32,7 @@ from datagen.network.model import as_unit_floats
 from datagen.out_of_memory import is_out_of_memory
 from datagen.seeds import generator
 from datagen.training.checkpoint import load_checkpoint, save_checkpoint
+from datagen.training.losses import LOSSES
 from nasbench_ar.errors import ResultsError, TrainingError, one_line
 from nasbench_ar.metrics import CURVES
 
@@ -144,8 +144,13 @@ def train(
     if scaler.is_enabled():  # a fused first step that is left out would leave its momentum uninitialised
         for moved in weights:
             optimiser.state[moved]["momentum_buffer"] = torch.zeros_like(moved)
+    objective = LOSSES[plan.loss](plan.beta)
     attack = training_attack(
-        eps=plan.eps_255 / 255, step=plan.step_255 / 255, steps=plan.steps, start_std=plan.start_std_255 / 255
+        eps=plan.eps_255 / 255,
+        step=plan.step_255 / 255,
+        steps=plan.steps,
+        start_std=plan.start_std_255 / 255,
+        climb=objective.climb,
     )
     history: dict[str, list[float]] = {name: [] for name in CURVES}
     spent, done, began = 0.0, 0, time.perf_counter()
@@ -193,12 +198,12 @@ def train(
                 clean = as_unit_floats(crop_and_flip(clean, random, padding=plan.crop_padding, flip=plan.flip))
                 if plan.steps:
                     noise = attack.noise(clean.shape, random)
-                    adversarial = attack.perturb(classifier, clean, wanted, noise)
+                    target = objective.target(classifier, clean, wanted)
+                    adversarial = attack.perturb(classifier, clean, target, noise)
                 else:
                     adversarial = clean
                 network.train()
-                logits = classifier(adversarial)
-                loss = F.cross_entropy(logits, wanted)
+                loss, logits = objective.step(classifier, clean, adversarial, wanted)
                 scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
                 scaler.unscale_(optimiser)  # it is the true gradients that are clipped
                 norm = nn.utils.clip_grad_norm_(weights, plan.clip_norm)

@@ -35,7 +35,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datagen.planning.memory import MemorySettings, estimate_memory, gigabytes
+from datagen.planning.memory import GRAPHS, MemorySettings, estimate_memory, gigabytes
 from nasbench_ar.errors import ConfigError, ResultsError, one_line
 from nasbench_ar.system import checked_json as checked
 from nasbench_ar.system.files import write_atomically
@@ -112,6 +112,7 @@ def needed_bytes(generator: Generator, architecture: Architecture) -> int:
     config, dataset, protocol = generator.config, generator.dataset, generator.protocol
     settings = MemorySettings(
         train_batch=config.train.batch,
+        train_graphs=GRAPHS[config.train.loss],
         evaluation_batch=min(config.batch, max(len(dataset.val), len(dataset.test))),
         train_precision=protocol["train"]["precision"],
         test_precision=protocol["attack"]["precision"],

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from datagen.config import RunConfig
+from datagen.config import RunConfig, train_settings
 from datagen.planning.workload import Workload, images_of_dataset, workload
 from datagen.store.claims import Claim, Holder, LeaseLostError
 from datagen.store.folder import EntryStore, training_key
@@ -184,7 +184,7 @@ def _watch(order: Order, generator: Generator, claim: Claim, outcome: functools.
     store, config = generator.store, order.config
     architecture, seed = outcome.keywords["architecture"], outcome.keywords["seed"]
     settings = generator.protocol
-    load = workload(settings["train"], settings["attack"], images_of_dataset(generator.dataset), config.batch)
+    load = workload(train_settings(settings), settings["attack"], images_of_dataset(generator.dataset), config.batch)
     macs = generator.space.macs(architecture)
 
     def stop(ahead: float) -> None:

@@ -61,6 +61,17 @@ def test_digits_729_changes_sizes_only() -> None:
     assert small == digits
 
 
+def test_losses_bring_the_defaults_of_their_authors() -> None:
+    for loss in ("trades", "mart"):
+        train = parse_command_line(["archs=all", f"train.loss={loss}"]).train
+        found = [train.steps, train.beta, train.step_255 / 255, train.start_std_255 / 255, train.eps_255, train.epochs]
+        assert found == pytest.approx([10, 6, 0.007, 0.001, 8, 100])
+        digits = parse_command_line(["archs=all", "profile=digits", f"train.loss={loss}", "train.steps=5"]).train
+        found = [digits.steps, digits.step_255, digits.start_std_255, digits.eps_255, digits.epochs]
+        assert found == pytest.approx([5, 3 * 0.007 * 255, 3 * 0.001 * 255, 24, 8]), "the ratio to the radius is kept"
+    assert parse_command_line(["archs=all", "train.loss=pgd_at"]) == parse_command_line(["archs=all"])
+
+
 def test_everything_can_be_overridden() -> None:
     words = ["profile=digits", "train.epochs=3", "space.depth_choices=[1,2]", "data.corruptions=some/folder"]
     config = parse_command_line([*words, "store=a/b=c,d", "train.flip=true", "archs=1-100,WRN-34-10", "threads=null"])
@@ -102,6 +113,10 @@ def test_brackets_are_text(text: str) -> None:
         (["archs=all", "attack.eps_255=-8"], "attack.eps_255=-8.0: expected more than 0"),
         (["archs=all", "train.lr_drops=[0.9,0.75]"], "train.lr_drops=.*: expected ascending shares"),
         (["archs=all", "train.lr_drops=[75,90]"], "train.lr_drops=.*: expected ascending shares"),
+        (["archs=all", "train.loss=awp"], "train.loss=awp: expected one of pgd_at, trades, mart"),
+        (["archs=all", "train.beta=6"], "train.beta=6.0: expected 0, since loss pgd_at has no second term"),
+        (["archs=all", "train.loss=trades", "train.beta=0"], "train.beta=0.0: expected more than 0 with loss trades"),
+        (["archs=all", "train.loss=mart", "train.steps=0"], "train.steps=0: expected at least 1 with loss mart"),
         (["archs=all", "train.precision=fp8"], "train.precision=fp8: expected one of auto, bf16, tf32, float32, fp16"),
         (["archs=all", "attack.precision=fp16"], "attack.precision=fp16: expected one of auto, bf16, tf32, float32"),
         (["archs=all", "attack.autoattack=full"], "attack.autoattack=full: expected one of none, compact, standard"),

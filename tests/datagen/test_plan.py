@@ -43,6 +43,14 @@ def test_the_papers_protocol_in_passes() -> None:
     assert load.test_calls == pytest.approx(20 * (126 + autoattack) + 1_900)
 
 
+@pytest.mark.parametrize(("loss", "others"), [("trades", 1 + 6), ("mart", 6)])
+def test_losses_on_clean_images_too_in_passes(loss: str, others: int) -> None:
+    """Both images go forward and back to the weights; the attack of trades looks at the clean ones before."""
+    train, attack = asdict(TrainConfig(loss=loss, steps=10)), asdict(AttackConfig())
+    load = workload(train, attack, PAPER, batch=500)
+    assert load.train_passes == 100 * (390 * 128 * (20 + others) + 2_000 * 123)
+
+
 def test_clean_training_without_autoattack_or_corruptions() -> None:
     images = Images(100, 10, 20, 0, 8, 1, 3)
     train, attack = asdict(TrainConfig(steps=0, batch=30, epochs=2)), asdict(AttackConfig(autoattack="none"))

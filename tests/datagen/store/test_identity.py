@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 import torch
 
-from datagen.config import RunConfig
+from datagen.config import LATER, RunConfig, TrainConfig, train_settings
 from datagen.seeds import derive, generator
 from datagen.store.identity import content_hash, differences, protocol, training_identity
 from nasbench_ar import Architecture
@@ -65,6 +66,19 @@ def test_the_protocol_resolves_precisions_and_leaves_out_where_it_runs() -> None
     elsewhere = RunConfig(device="cpu", threads=3, batch=7, compile=True, channels_last=True, seed=5, store="x")
     assert protocol(elsewhere, SPACE, train_precision="bf16", test_precision="tf32") == first
     assert protocol(RunConfig(), SPACE, train_precision="float32", test_precision="tf32") != first
+
+
+def test_later_settings_change_no_protocol_that_does_not_use_them() -> None:
+    """Stores and checkpoints from before they came go on; their hash is written here."""
+    plain = protocol(RunConfig(), SPACE, train_precision="bf16", test_precision="tf32")
+    assert content_hash(plain) == "0818155b245e18a8a52fc52515a0957f338ee4f49822374010f863418ed537c9"
+    assert LATER.keys() & plain["train"].keys() == set()
+    assert train_settings(plain) == {**asdict(TrainConfig()), "precision": "bf16"}
+    for key, value in {"loss": "mart", "beta": 5.0}.items():
+        changed = replace(TrainConfig(), **{key: value})
+        other = protocol(RunConfig(train=changed), SPACE, train_precision="bf16", test_precision="tf32")
+        assert other["train"] == {**plain["train"], key: value}
+        assert train_settings(other) == {**asdict(changed), "precision": "bf16"}
 
 
 def test_hashes_ignore_the_order_of_keys() -> None:

@@ -25,6 +25,7 @@ from datagen.network.model import build_network
 from datagen.seeds import generator
 from datagen.training import train as train_module
 from datagen.training.checkpoint import load_checkpoint, save_checkpoint
+from datagen.training.losses import LOSSES
 from datagen.training.pipeline import build_space
 from datagen.training.train import (
     MixedCheckpointsError,
@@ -179,6 +180,11 @@ def by_the_book(config: RunConfig, scale: float = 1.0) -> tuple[dict[str, Tensor
     moving = {weight: torch.zeros_like(weight) for weight in network.parameters()}
     curves: dict[str, list[float]] = {name: [] for name in CURVES}
     eps, size, half, left_out = plan.eps_255 / 255, plan.step_255 / 255, plan.precision == "fp16", 0
+    cross_entropy = nn.functional.cross_entropy
+
+    def divergence(natural: Tensor, logits: Tensor) -> Tensor:
+        p, q = natural.softmax(1), logits.softmax(1)
+        return (p * (p / q).log()).sum(1)
 
     def look(images: Tensor) -> Tensor:
         with torch.autocast("cpu", torch.float16, enabled=half):
@@ -193,16 +199,27 @@ def by_the_book(config: RunConfig, scale: float = 1.0) -> tuple[dict[str, Tensor
             clean = crop_and_flip(dataset.train.images[batch], random, padding=plan.crop_padding, flip=plan.flip) / 255
             moved = clean + torch.randn(clean.shape, generator=random) * (plan.start_std_255 / 255)
             network.eval()
+            natural = look(clean).detach()
             for _ in range(plan.steps):
                 moved = moved.detach().requires_grad_()
-                (gradient,) = torch.autograd.grad(
-                    nn.functional.cross_entropy(look(moved), labels, reduction="sum") * (1024 if half else 1), moved
-                )
+                if plan.loss == "trades":
+                    climbed = divergence(natural, look(moved)).sum()
+                else:
+                    climbed = cross_entropy(look(moved), labels, reduction="sum")
+                (gradient,) = torch.autograd.grad(climbed * (1024 if half else 1), moved)
                 moved = moved.detach() + size * gradient.sign()
                 moved = torch.minimum(torch.maximum(moved, (clean - eps).clamp(min=0)), (clean + eps).clamp(max=1))
             network.train()
+            natural = look(clean) if plan.loss != "pgd_at" else natural
             logits = look(moved)
-            loss = nn.functional.cross_entropy(logits, labels)
+            loss = cross_entropy(logits, labels)
+            if plan.loss == "trades":
+                loss = cross_entropy(natural, labels) + plan.beta * divergence(natural, logits).mean()
+            if plan.loss == "mart":
+                best_wrong = logits.softmax(1)[nn.functional.one_hot(labels, 4) == 0].reshape(-1, 3).amax(1)
+                share = 1 - natural.softmax(1)[range(30), labels]
+                loss = loss - (1.0001 - best_wrong).log().mean()
+                loss = loss + plan.beta * (divergence(natural, logits) * share).mean()
             gradients = [gradient / scale for gradient in torch.autograd.grad(loss * scale, list(moving))]
             norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
             losses.append(loss.item())
@@ -248,13 +265,17 @@ def test_a_network_in_evaluation_mode_is_trained_all_the_same(config: RunConfig,
     assert same(*found)
 
 
-@pytest.mark.parametrize(("flip", "head_norm"), [(True, True), (False, False)])
-def test_a_training_by_the_book(config: RunConfig, tmp_path: Path, flip: bool, head_norm: bool) -> None:
+@pytest.mark.parametrize(
+    ("flip", "head_norm", "loss"),
+    [(True, True, "pgd_at"), (False, False, "pgd_at"), (True, True, "trades"), (True, True, "mart")],
+)
+def test_a_training_by_the_book(config: RunConfig, tmp_path: Path, flip: bool, head_norm: bool, loss: str) -> None:
     config.seed, plan = 5, config.train
     plan.epochs, plan.batch, plan.lr, plan.lr_drops, plan.lr_factor = 3, 30, 0.05, [0.7], 0.2
     plan.momentum, plan.weight_decay, plan.clip_norm = 0.8, 0.01, 0.5
     plan.eps_255, plan.step_255, plan.start_std_255, plan.steps = 10.0, 3.0, 5.0, 2
     plan.crop_padding, plan.flip, plan.decay_head_norm = 2, flip, head_norm
+    plan.loss, plan.beta = loss, 0.0 if loss == "pgd_at" else 3.0
     done = run_training(config, tmp_path)
     wanted, curves, _ = by_the_book(config)
     assert done.history.keys() == curves.keys()
@@ -268,8 +289,12 @@ def small_scale(monkeypatch: pytest.MonkeyPatch, scale: float) -> None:
     monkeypatch.setattr(torch.amp, "GradScaler", functools.partial(torch.amp.GradScaler, init_scale=scale))
 
 
-def test_a_training_in_float16_by_the_book(config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("loss", ["pgd_at", "trades", "mart"])
+def test_a_training_in_float16_by_the_book(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str
+) -> None:
     plan = config.train
+    plan.loss, plan.beta = loss, 0.0 if loss == "pgd_at" else 3.0
     plan.precision, plan.epochs, plan.batch, plan.lr, plan.lr_drops, plan.lr_factor = "fp16", 3, 30, 0.05, [0.7], 0.2
     plan.clip_norm = 0.02
     small_scale(monkeypatch, 2.0**22)  # too much for the first steps
@@ -433,9 +458,14 @@ def test_best_of_mixed_checkpoints_is_refused(config: RunConfig, tmp_path: Path)
 # -- going on ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stop_after", [1, 2, 3])
-def test_a_stopped_training_goes_on_to_the_same_bits(config: RunConfig, tmp_path: Path, stop_after: int) -> None:
-    config.train.epochs = 4
+@pytest.mark.parametrize(
+    ("stop_after", "loss"), [(1, "pgd_at"), (2, "pgd_at"), (3, "pgd_at"), (2, "trades"), (2, "mart")]
+)
+def test_a_stopped_training_goes_on_to_the_same_bits(
+    config: RunConfig, tmp_path: Path, stop_after: int, loss: str
+) -> None:
+    config.train.epochs, config.train.loss = 4, loss
+    config.train.beta = 0.0 if loss == "pgd_at" else 6.0
     whole = run_training(config, tmp_path / "whole")
     with pytest.raises(Stopped):
         run_training(config, tmp_path / "cut", stop_after=stop_after)
@@ -567,10 +597,10 @@ def test_a_batch_larger_than_the_data(config: RunConfig, tmp_path: Path) -> None
 # -- what is learnt --------------------------------------------------------------------
 
 
-def trained_on_digits(tmp_path: Path, steps: int) -> tuple[float, float]:
+def trained_on_digits(tmp_path: Path, *more: str) -> tuple[float, float]:
     """Clean and PGD20 test accuracy of a small digits model, in percent."""
-    words = ["profile=digits", "space.depth_choices=[1]", "space.unit_channels=1", "archs=1-16-1-16-1-16"]
-    config = parse_command_line([*words, f"train.steps={steps}", "attack.cw_steps=1", "attack.pgd_steps=1"])
+    words = ["profile=digits", "space.depth_choices=[1]", "space.unit_channels=1", "archs=1-16-1-16-1-16", *more]
+    config = parse_command_line([*words, "attack.cw_steps=1", "attack.pgd_steps=1"])
     dataset: Dataset = load_dataset(config.data)
     classifier = Classifier(build_network(build_space(config, dataset), config.archs, seed=0))
     quiet = Batches(500, lambda text: None)
@@ -583,11 +613,13 @@ def trained_on_digits(tmp_path: Path, steps: int) -> tuple[float, float]:
 
 @pytest.mark.slow
 def test_training_without_adversarial_examples_loses_much_more_to_pgd20(tmp_path: Path) -> None:
-    clean, attacked = trained_on_digits(tmp_path / "adversarial", steps=7)
-    plain_clean, plain_attacked = trained_on_digits(tmp_path / "plain", steps=0)
-    print(f"PGD20 on digits: {clean:.1f} -> {attacked:.1f} %")
-    print(f"without adversarial examples: {plain_clean:.1f} -> {plain_attacked:.1f} %")
-    assert min(clean, plain_clean) > 85
-    assert attacked > 60
+    plain_clean, plain_attacked = trained_on_digits(tmp_path / "plain", "train.steps=0")
+    print(f"digits under PGD20, without adversarial examples: {plain_clean:.1f} -> {plain_attacked:.1f} %")
+    assert plain_clean > 85
     assert plain_attacked < 40
-    assert plain_clean - plain_attacked > 2 * (clean - attacked)
+    for loss in LOSSES:
+        clean, attacked = trained_on_digits(tmp_path / loss, f"train.loss={loss}")
+        print(f"with {loss}: {clean:.1f} -> {attacked:.1f} %")
+        assert clean > 85
+        assert attacked > 60
+        assert plain_clean - plain_attacked > 2 * (clean - attacked)
