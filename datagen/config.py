@@ -22,7 +22,7 @@ from nasbench_ar.system import checked_json as checked
 from nasbench_ar.system.engine import ENGINES
 from nasbench_ar.system.key_values import check_keys, known_keys, read_words, split_words, with_values
 
-SOURCES = ("cifar10", "digits", "arrays")
+SOURCES = ("cifar10", "cifar100", "digits", "arrays")
 VALIDATIONS = ("cifar10.1", "held_out", "file")
 PRECISIONS = ("auto", "bf16", "tf32", "float32")
 TRAIN_PRECISIONS = (*PRECISIONS, "fp16")
@@ -35,10 +35,10 @@ class DataConfig:
     """Where images come from.
 
     Attributes:
-        source: cifar10, digits or arrays.
-        folder: holds CIFAR-10, CIFAR-10.1 and CIFAR-10-C.
+        source: cifar10, cifar100, digits or arrays.
+        folder: holds CIFAR-10, CIFAR-10.1 and CIFAR-10-C, or CIFAR-100.
         file: the .npz of source arrays.
-        download: let torchvision fetch CIFAR-10 into the folder.
+        download: let torchvision fetch CIFAR-10 or CIFAR-100 into the folder.
         validation: cifar10.1, held_out (from the end of the training images) or file.
         held_out: number of images held out.
         corruptions: folder with CIFAR-10-C or files of its layout, in the data folder or anywhere; null has none.
@@ -154,7 +154,7 @@ class RunConfig:
 
     Attributes:
         archs: one, a comma list, all, a range of arch_ids such as 1-100, or a file with one of these a line.
-        profile: cifar10, digits, digits-729 or arrays.
+        profile: cifar10, cifar100, digits, digits-729 or arrays.
         store: folder of entries.
         seed: seed of the trainings.
         seeds: several of them instead, such as 0-2 or 0,5; empty takes seed.

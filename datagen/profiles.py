@@ -2,6 +2,9 @@
 
 `cifar10` is the protocol of NARes to the letter, which the defaults of `config` spell out.
 
+`cifar100` is the same on CIFAR-100, whose last 2,000 training images are held out for
+validation, since no second test set of it was published.
+
 `digits` is scikit-learn's bundled handwritten digits, for a machine without a GPU and
 without any file: 8x8 gray images, and one channel at width 1 instead of 16. Digits are not
 symmetric, so nothing is mirrored, and a shift by one pixel is enough. The radius is
@@ -48,6 +51,7 @@ LOSSES: dict[str, dict[str, Any]] = {
 
 PROFILES: dict[str, dict[str, Any]] = {
     "cifar10": {},
+    "cifar100": {"data": {"source": "cifar100", "validation": "held_out", "corruptions": None}},
     "digits": DIGITS,
     "digits-729": DIGITS
     | {

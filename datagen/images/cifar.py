@@ -1,12 +1,14 @@
-"""CIFAR-10 through torchvision, CIFAR-10.1 v6 and CIFAR-10-C from their published files, all in one folder:
+"""CIFAR-10 and CIFAR-100 through torchvision, which opens only files of known digests, and their relatives:
 
 cifar-10-batches-py/                     CIFAR-10, as torchvision unpacks it
+cifar-100-python/                        CIFAR-100, likewise
 cifar10.1_v6_data.npy, _labels.npy       CIFAR-10.1 v6, here or in CIFAR-10.1/
-CIFAR-10-C/<corruption>.npy, labels.npy  CIFAR-10-C
+CIFAR-10-C/<corruption>.npy, labels.npy  CIFAR-10-C; CIFAR-100-C has the same layout
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,47 +16,66 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen.images.corruptions import CorruptionFiles
-from datagen.images.splits import Dataset, Split, as_split, hold_out
+from datagen.images.splits import Dataset, Split, as_split, hold_out, require_validation
 from nasbench_ar.errors import DataError
 from nasbench_ar.metrics import CORRUPTIONS, SEVERITIES
 
 if TYPE_CHECKING:
     from datagen.config import DataConfig
 
-CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 CIFAR101_URL = "https://github.com/modestyachts/CIFAR-10.1 (folder datasets)"
-CIFAR10C_URL = "https://zenodo.org/records/2535967 (CIFAR-10-C.tar)"
 COUNTS = {"train": 50_000, "test": 10_000}
 CIFAR101_COUNT = 2_000
 
 
-def load_cifar10(config: DataConfig) -> Dataset:
-    """CIFAR-10 with CIFAR-10.1 v6, or a held-out split, for validation."""
-    folder = Path(config.folder)
-    train = _torchvision_split(folder, "train", download=config.download)
-    test = _torchvision_split(folder, "test", download=config.download)
+@dataclass(frozen=True)
+class Cifar:
+    """One of the two; `reader` is torchvision's class."""
+
+    name: str
+    reader: str
+    classes: int
+    validations: tuple[str, ...]
+    corruptions_url: str
+
+
+CIFARS = {
+    "cifar10": Cifar(
+        "CIFAR-10", "CIFAR10", 10, ("cifar10.1", "held_out"), "https://zenodo.org/records/2535967 (CIFAR-10-C.tar)"
+    ),
+    "cifar100": Cifar(
+        "CIFAR-100", "CIFAR100", 100, ("held_out",), "https://zenodo.org/records/3555552 (CIFAR-100-C.tar)"
+    ),
+}
+
+
+def load_cifar(config: DataConfig) -> Dataset:
+    """CIFAR-10 or CIFAR-100 with CIFAR-10.1 v6, or a held-out split, for validation."""
+    folder, cifar = Path(config.folder), CIFARS[config.source]
+    require_validation(config, cifar.validations)
+    train = _torchvision_split(cifar, folder, "train", download=config.download)
+    test = _torchvision_split(cifar, folder, "test", download=config.download)
     if config.validation == "held_out":
         train, val = hold_out(train, config.held_out)
-    elif config.validation == "cifar10.1":
-        val = load_cifar101(folder)
     else:
-        raise DataError(f"data.validation={config.validation}: the source cifar10 has cifar10.1 or held_out only")
-    return Dataset("CIFAR-10", train, val, test, classes=10)
+        val = load_cifar101(folder)
+    return Dataset(cifar.name, train, val, test, cifar.classes)
 
 
-def _torchvision_split(folder: Path, purpose: str, *, download: bool) -> Split:
-    from torchvision.datasets import CIFAR10
+def _torchvision_split(cifar: Cifar, folder: Path, purpose: str, *, download: bool) -> Split:
+    from torchvision import datasets
 
+    reader = getattr(datasets, cifar.reader)
     try:
-        source = CIFAR10(str(folder), train=purpose == "train", download=download)
+        source = reader(str(folder), train=purpose == "train", download=download)
     except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         raise DataError(
-            f"no intact CIFAR-10 in {folder} ({' '.join(str(error).split())}); unpack {CIFAR10_URL} there so that "
-            f"{folder / 'cifar-10-batches-py'} exists, or let data.download=true fetch it"
+            f"no intact {cifar.name} in {folder} ({' '.join(str(error).split())}); unpack {reader.url} there so that "
+            f"{folder / reader.base_folder} exists, or let data.download=true fetch it"
         ) from error
     images, labels = np.asarray(source.data), np.asarray(source.targets)
-    _expect(folder / "cifar-10-batches-py", images, (COUNTS[purpose], 32, 32, 3), CIFAR10_URL)
-    return as_split(f"CIFAR-10 {purpose}", images, labels)
+    _expect(folder / reader.base_folder, images, (COUNTS[purpose], 32, 32, 3), reader.url)
+    return as_split(f"{cifar.name} {purpose}", images, labels)
 
 
 def load_cifar101(folder: Path) -> Split:
@@ -71,22 +92,23 @@ def load_cifar101(folder: Path) -> Split:
 
 def find_corruptions(config: DataConfig, test: Split) -> CorruptionFiles:
     """CIFAR-10-C, or files of its layout for another test set, checked but not yet read."""
+    url = CIFARS[config.source if config.source in CIFARS else "cifar10"].corruptions_url
     given = Path(str(config.corruptions))
     folder = given if given.is_absolute() or given.exists() else Path(config.folder) / given
     hint = "; or data.corruptions=null leaves the corruption metrics out"
     names = [name for name in (*CORRUPTIONS, "labels") if not (folder / f"{name}.npy").is_file()]
     if names:
         listed = ", ".join(f"{name}.npy" for name in names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
-        raise DataError(f"{folder} lacks {listed}; unpack {CIFAR10C_URL} so that the files lie there{hint}")
+        raise DataError(f"{folder} lacks {listed}; unpack {url} so that the files lie there{hint}")
     rows = len(test) * len(SEVERITIES)
     channels, side = int(test.images.shape[1]), int(test.images.shape[2])
     shape = (rows, side, side, channels)
     for name in CORRUPTIONS:
-        images = _read_npy(folder / f"{name}.npy", CIFAR10C_URL, hint)
+        images = _read_npy(folder / f"{name}.npy", url, hint)
         gray = channels == 1 and images.ndim == 3
-        _expect(folder / f"{name}.npy", images, shape[:3] if gray else shape, CIFAR10C_URL)
-    labels = _read_npy(folder / "labels.npy", CIFAR10C_URL, hint)
-    _expect(folder / "labels.npy", labels, (rows,), CIFAR10C_URL, "labels")
+        _expect(folder / f"{name}.npy", images, shape[:3] if gray else shape, url)
+    labels = _read_npy(folder / "labels.npy", url, hint)
+    _expect(folder / "labels.npy", labels, (rows,), url, "labels")
     if not np.array_equal(labels, np.tile(test.labels.numpy(), len(SEVERITIES))):
         raise DataError(
             f"{folder / 'labels.npy'} does not repeat the labels of {test.name} once per severity: these are "

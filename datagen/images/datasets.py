@@ -1,4 +1,4 @@
-"""Images and labels, as uint8 tensors with a hash, from CIFAR-10 files, scikit-learn's digits or an `.npz`.
+"""Images and labels, as uint8 tensors with a hash, from CIFAR files, scikit-learn's digits or an `.npz`.
 
 An `.npz` of `profile=arrays` holds `train_images`, `train_labels`, `val_*` and `test_*`:
 square uint8 images, (n, side, side, channels) or (n, side, side) for gray ones; labels are
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.images.splits import Dataset, as_split, cut, hold_out
+from datagen.images.splits import Dataset, as_split, cut, hold_out, require_validation
 from datagen.seeds import derive
 from nasbench_ar.errors import DataError, one_line
 from nasbench_ar.system.npz import read_npz
@@ -30,7 +30,7 @@ DIGITS_TEST = 200
 def load_dataset(config: DataConfig) -> Dataset:
     from datagen.images import cifar  # it needs what is defined here
 
-    load = {"cifar10": cifar.load_cifar10, "digits": load_digits, "arrays": load_arrays}[config.source]
+    load = {"digits": load_digits, "arrays": load_arrays}.get(config.source, cifar.load_cifar)
     dataset = load(config)
     if config.corruptions is not None:
         dataset = replace(dataset, corruptions=cifar.find_corruptions(config, dataset.test))
@@ -41,7 +41,7 @@ def load_digits(config: DataConfig) -> Dataset:
     """scikit-learn's digits: 1,797 gray images of 8x8, shuffled once; the last 200 are the test."""
     from sklearn.datasets import load_digits as load
 
-    _require_validation(config, "digits", ("held_out",))
+    require_validation(config, ("held_out",))
     pixels, labels = load(return_X_y=True)
     order = np.random.default_rng(derive(0, "digits") % 2**32).permutation(len(labels))
     images = np.round(pixels * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8)[order]
@@ -52,7 +52,7 @@ def load_digits(config: DataConfig) -> Dataset:
 
 
 def load_arrays(config: DataConfig) -> Dataset:
-    _require_validation(config, "arrays", ("file", "held_out"))
+    require_validation(config, ("file", "held_out"))
     path = Path(str(config.file))
     arrays = _read_npz(path)
     purposes = ("train", "val", "test") if config.validation == "file" else ("train", "test")
@@ -73,12 +73,6 @@ def load_arrays(config: DataConfig) -> Dataset:
     if classes < 2:
         raise DataError(f"{path}: all labels are 0; expected at least two classes")
     return Dataset(path.name, splits["train"], splits["val"], splits["test"], classes)
-
-
-def _require_validation(config: DataConfig, source: str, allowed: tuple[str, ...]) -> None:
-    if config.validation not in allowed:
-        words = " or ".join(allowed)
-        raise DataError(f"data.validation={config.validation}: the source {source} has {words} only")
 
 
 def _read_npz(path: Path) -> Mapping[str, NDArray[Any]]:

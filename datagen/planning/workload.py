@@ -75,7 +75,8 @@ def images_of_config(data: DataConfig) -> Images:
     elif data.source == "digits":
         found = Images(DIGITS - DIGITS_TEST - held_out, held_out, DIGITS_TEST, 0, 8, 1, 10)
     else:
-        found = Images(50_000 - held_out, held_out or 2000, 10_000, 0, 32, 3, 10)
+        classes = 100 if data.source == "cifar100" else 10
+        found = Images(50_000 - held_out, held_out or 2000, 10_000, 0, 32, 3, classes)
     if found.train < 1:
         raise DataError(f"data.held_out={held_out}: no training image would remain; hold out fewer")
     corrupted = 0 if data.corruptions is None else found.test * CELLS

@@ -47,6 +47,13 @@ def test_profiles_change_only_what_they_name() -> None:
     assert (arrays.data.source, arrays.data.validation, arrays.train.epochs) == ("arrays", "file", 100)
 
 
+def test_cifar100_changes_images_only() -> None:
+    official = parse_command_line(["archs=all"]).to_dict()
+    other = parse_command_line(["archs=all", "profile=cifar100"]).to_dict()
+    changes = {"source": "cifar100", "validation": "held_out", "corruptions": None}
+    assert other == {**official, "profile": "cifar100", "data": {**official["data"], **changes}}
+
+
 def test_digits_729_changes_sizes_only() -> None:
     digits = parse_command_line(["archs=all", "profile=digits"]).to_dict()
     small = parse_command_line(["archs=all", "profile=digits-729"]).to_dict()
@@ -97,7 +104,7 @@ def test_brackets_are_text(text: str) -> None:
         (["archs=all", "epochs=3"], "unknown key 'epochs'; did you mean train.epochs"),
         (["archs=all", "colour=red"], "valid keys: archs, profile, store"),
         (["archs=all", "train.colour=red"], "valid keys: .*train.epochs, train.batch"),
-        (["archs=all", "profile=cifar100"], "unknown profile 'cifar100'; known: cifar10, digits, digits-729, arrays"),
+        (["archs=all", "profile=svhn"], "unknown profile 'svhn'; known: cifar10, cifar100, digits, digits-729, arrays"),
         (["archs=all", "train=3"], "unknown key 'train'"),
         (["archs=all", "train.epochs=0"], "train.epochs=0: expected an integer of at least 1"),
         (
@@ -121,7 +128,7 @@ def test_brackets_are_text(text: str) -> None:
         (["archs=all", "attack.precision=fp16"], "attack.precision=fp16: expected one of auto, bf16, tf32, float32"),
         (["archs=all", "attack.autoattack=full"], "attack.autoattack=full: expected one of none, compact, standard"),
         (["archs=all", "data.validation=test"], "data.validation=test: expected one of cifar10.1, held_out, file"),
-        (["archs=all", "data.source=mnist"], "data.source=mnist: expected one of cifar10, digits, arrays"),
+        (["archs=all", "data.source=mnist"], "data.source=mnist: expected one of cifar10, cifar100, digits, arrays"),
         (["archs=all", "profile=arrays"], "data.file= is missing: profile=arrays needs an .npz with train_images"),
         (["archs=all", "profile=choice(digits,cifar10)"], "unknown profile"),
         (["archs=all", f"train.epochs={'9' * 5000}"], "^.{1,500}$"),
@@ -146,7 +153,7 @@ def test_help_names_every_key_with_its_default() -> None:
 
 def test_config_is_plain_data() -> None:
     assert RunConfig(archs="all").to_dict()["train"]["epochs"] == 100
-    assert set(PROFILES) == {"cifar10", "digits", "digits-729", "arrays"}
+    assert set(PROFILES) == {"cifar10", "cifar100", "digits", "digits-729", "arrays"}
 
 
 def test_a_wrong_word_is_reported_without_loading_torch() -> None:

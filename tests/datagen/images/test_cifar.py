@@ -8,17 +8,43 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from torchvision.datasets import CIFAR10
+from torchvision.datasets import CIFAR10, CIFAR100
 
-from datagen.config import DataConfig
+from datagen.config import DataConfig, parse_command_line
 from datagen.images import cifar
 from datagen.images.corruptions import evaluate_corruptions
 from datagen.images.datasets import load_dataset
 from datagen.images.splits import Split, as_split
+from datagen.planning.workload import Images, images_of_config, images_of_store
+from datagen.store.folder import EntryStore
 from nasbench_ar import DataError
 from nasbench_ar.metrics import CORRUPTIONS
+from tests.datagen.conftest import TINY, Command
 
 TRAIN, TEST, V6 = 50, 10, 20
+
+
+def write_batches(
+    root: Path, reader: type[CIFAR10], files: dict[str, int], key: str, classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files of torchvision's `reader`, each of so many images, whose digests it then knows."""
+    rng = np.random.default_rng(0)
+    batches = root / reader.base_folder
+    batches.mkdir(parents=True)
+    lists: dict[str, list[list[str]]] = {"train_list": [], "test_list": []}
+    for name, n in files.items():
+        pixels = rng.integers(0, 256, (n, 3072), dtype=np.uint8)
+        labels = rng.permutation(np.arange(n) % classes).tolist()
+        content = pickle.dumps({"data": pixels, key: labels, "coarse_labels": [0] * n})
+        (batches / name).write_bytes(content)
+        kind = "test_list" if name.startswith("test") else "train_list"
+        lists[kind].append([name, hashlib.md5(content, usedforsecurity=False).hexdigest()])
+    meta = pickle.dumps({reader.meta["key"]: [f"class {number}" for number in range(classes)]})
+    (batches / reader.meta["filename"]).write_bytes(meta)
+    for kind, listed in lists.items():
+        monkeypatch.setattr(reader, kind, listed)
+    monkeypatch.setattr(reader, "meta", {**reader.meta, "md5": hashlib.md5(meta, usedforsecurity=False).hexdigest()})
+    monkeypatch.setattr(cifar, "COUNTS", {"train": TRAIN, "test": TEST})
 
 
 @pytest.fixture
@@ -26,24 +52,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder like the published one, with a thousandth of the images, which torchvision accepts."""
     rng = np.random.default_rng(0)
     root = tmp_path / "data"
-    batches = root / CIFAR10.base_folder
-    batches.mkdir(parents=True)
-    lists: dict[str, list[list[str]]] = {"train_list": [], "test_list": []}
-    for kind, name, n in [
-        *(("train_list", f"data_batch_{k}", TRAIN // 5) for k in range(1, 6)),
-        ("test_list", "test_batch", TEST),
-    ]:
-        pixels = rng.integers(0, 256, (n, 3072), dtype=np.uint8)
-        content = pickle.dumps({"data": pixels, "labels": rng.permutation(np.arange(n) % 10).tolist()})
-        (batches / name).write_bytes(content)
-        lists[kind].append([name, hashlib.md5(content, usedforsecurity=False).hexdigest()])
-    meta = pickle.dumps({"label_names": list("abcdefghij")})
-    (batches / "batches.meta").write_bytes(meta)
-    for kind, listed in lists.items():
-        monkeypatch.setattr(CIFAR10, kind, listed)
-    digest = hashlib.md5(meta, usedforsecurity=False).hexdigest()
-    monkeypatch.setattr(CIFAR10, "meta", {"filename": "batches.meta", "key": "label_names", "md5": digest})
-    monkeypatch.setattr(cifar, "COUNTS", {"train": TRAIN, "test": TEST})
+    files = {**{f"data_batch_{k}": TRAIN // 5 for k in range(1, 6)}, "test_batch": TEST}
+    write_batches(root, CIFAR10, files, "labels", 10, monkeypatch)
     monkeypatch.setattr(cifar, "CIFAR101_COUNT", V6)
     np.save(root / "cifar10.1_v6_data.npy", rng.integers(0, 256, (V6, 32, 32, 3), dtype=np.uint8))
     np.save(root / "cifar10.1_v6_labels.npy", rng.integers(0, 10, V6).astype(np.int32))
@@ -169,6 +179,46 @@ def test_wrong_counts_of_cifar10_are_refused(folder: Path, monkeypatch: pytest.M
 def test_cifar10_takes_no_validation_file(folder: Path) -> None:
     with pytest.raises(DataError, match="the source cifar10 has cifar10.1 or held_out only"):
         load_dataset(config(folder, validation="file"))
+
+
+@pytest.fixture
+def folder100(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    write_batches(tmp_path / "data", CIFAR100, {"train": TRAIN, "test": TEST}, "fine_labels", 100, monkeypatch)
+    return tmp_path / "data"
+
+
+def test_cifar100_has_fine_labels_and_holds_out_its_last_images(folder100: Path) -> None:
+    wanted = config(folder100, source="cifar100", validation="held_out", held_out=12, corruptions=None)
+    dataset = load_dataset(wanted)
+    assert (dataset.name, dataset.classes, dataset.val.name) == ("CIFAR-100", 100, "CIFAR-100 train, held out 38..49")
+    source = CIFAR100(str(folder100), train=True)
+    np.testing.assert_array_equal(dataset.train.images.numpy(), source.data[:38].transpose(0, 3, 1, 2))
+    assert dataset.train.labels.tolist() + dataset.val.labels.tolist() == source.targets
+    assert max(source.targets) == 49
+    (folder100 / "cifar-100-python/train").write_bytes(b"something else")
+    with pytest.raises(DataError, match=r"no intact CIFAR-100 in .*cifar-100-python.tar.gz there .*data.download=true"):
+        load_dataset(wanted)
+
+
+def test_cifar100_has_no_second_test_set_and_other_corruptions(folder100: Path) -> None:
+    with pytest.raises(DataError, match="data.validation=cifar10.1: the source cifar100 has held_out only"):
+        load_dataset(config(folder100, source="cifar100"))
+    with pytest.raises(DataError, match=r"CIFAR-100-C lacks .*unpack https://zenodo.org/records/3555552"):
+        load_dataset(
+            config(folder100, source="cifar100", validation="held_out", held_out=12, corruptions="CIFAR-100-C")
+        )
+
+
+def test_a_training_on_cifar100(folder100: Path, command: Command, tmp_path: Path) -> None:
+    words = [word for word in TINY if not word.startswith("profile=")]
+    words = [*words, "profile=cifar100", f"data.folder={folder100}", "data.held_out=12", "train.epochs=1"]
+    store = tmp_path / "store"
+    code, out, _ = command("archs=1-1-1-1", *words, f"store={store}")
+    assert (code, "1 of 1 trainings have an entry" in out) == (0, True)
+    found = images_of_store(EntryStore(store).manifest())
+    assert found == Images(38, 12, TEST, 0, 32, 3, 100)
+    planned = images_of_config(parse_command_line(["archs=all", *words]).data)
+    assert planned == Images(49_988, 12, 10_000, 0, 32, 3, 100)
 
 
 def test_gray_corruptions_of_ones_own(tmp_path: Path) -> None:

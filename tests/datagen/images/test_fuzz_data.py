@@ -234,6 +234,6 @@ def test_batches_that_are_not_the_published_ones(batches: Files, change: Damages
     path = f"cifar-10-batches-py/{name}"
     batches.write({path: pickle.dumps(Making(marker)) if change is None else change(batches[path])})
     data = DataConfig(folder=str(batches.folder), validation="held_out", held_out=1)
-    TRAINING.check(lambda: cifar.load_cifar10(data), names=batches.folder)
+    TRAINING.check(lambda: cifar.load_cifar(data), names=batches.folder)
     assert not TRAINING.read
     assert not marker.exists()
