@@ -49,6 +49,8 @@ LOSSES: dict[str, dict[str, Any]] = {
     "mart": {"steps": 10, "step_255": 0.007 * 255, "start_std_255": 0.001 * 255, "beta": 6.0},
 }
 
+BESIDE_ATTACK = {"pgd_at": 3, "trades": 7, "mart": 6}  # passes of a training step beside two for each attack step
+
 PROFILES: dict[str, dict[str, Any]] = {
     "cifar10": {},
     "cifar100": {"data": {"source": "cifar100", "validation": "held_out", "corruptions": None}},

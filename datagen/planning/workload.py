@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datagen.profiles import BESIDE_ATTACK
 from nasbench_ar.errors import DataError, one_line
 from nasbench_ar.metrics import CORRUPTIONS, SEVERITIES
 from nasbench_ar.system.checked_json import MOST_CLASSES
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 STANDING = {"clean": 0.87, "apgd-ce": 0.55, "apgd-t": 0.52}  # shares of the test images, as the published median
 APGD_PASSES = 2 * 101
 TARGETS = 9
-AFTER_ATTACK = {"pgd_at": 3, "trades": 7, "mart": 6}  # passes of a training step that are none of the attack's steps
 FAB_PASSES, SQUARE_PASSES = 3 * 100, 5000
 DIGITS = 1797
 DIGITS_TEST = 200
@@ -143,7 +143,7 @@ class Workload:
 def workload(train: Mapping[str, Any], attack: Mapping[str, Any], images: Images, batch: int) -> Workload:
     """Count a protocol: `train` and `attack` have all settings of `TrainConfig` and `AttackConfig`."""
     steps = images.train // train["batch"]
-    of_step = 2 * train["steps"] + AFTER_ATTACK[train["loss"]]
+    of_step = 2 * train["steps"] + BESIDE_ATTACK[train["loss"]]
     iterated = {"pgd": 2 * attack["pgd_steps"] + 1, "cw": 2 * attack["cw_steps"] + 1}
     of_val = 1 + sum(iterated.values())
     of_test = {"clean": 1, "fgsm": 3, **iterated, **_autoattack(attack["autoattack"], images.classes)}

@@ -7,7 +7,8 @@ bit that of an undisturbed one.
 
 The folder keeps the epochs before each fall of the learning rate and the last one
 (`epoch-074.pt`, `epoch-089.pt`, `epoch-099.pt`), and `best.pt`, the first epoch of highest
-validation PGD-CW accuracy; every file carries the history up to its epoch.
+validation PGD-CW accuracy; every file carries the history up to its epoch.  `log.jsonl`
+tells how each epoch went (`log`).
 """
 
 from __future__ import annotations
@@ -25,13 +26,17 @@ from torch import nn
 from datagen.attack.attacks import training_attack
 from datagen.attack.evaluator import Batches, validate
 from datagen.config import RunConfig, TrainConfig
+from datagen.hardware import device_name, peak_memory_mib, peak_tflops
 from datagen.images.augment import crop_and_flip
 from datagen.images.splits import Dataset
 from datagen.network.classifier import Classifier
-from datagen.network.model import as_unit_floats
+from datagen.network.model import WideResNet, as_unit_floats
 from datagen.out_of_memory import is_out_of_memory
+from datagen.profiles import BESIDE_ATTACK
 from datagen.seeds import generator
+from datagen.store.failures import utc_time
 from datagen.training.checkpoint import load_checkpoint, save_checkpoint
+from datagen.training.log import EpochLog
 from datagen.training.losses import LOSSES
 from nasbench_ar.errors import ResultsError, TrainingError, one_line
 from nasbench_ar.metrics import CURVES
@@ -134,6 +139,7 @@ def train(
     """Train from where `folder` stands; at the end it holds the kept checkpoints."""
     watch = watch or Watch()
     plan, network, device = config.train, classifier.network, classifier.device
+    assert isinstance(network, WideResNet)
     images, labels, total = dataset.train.images, dataset.train.labels, len(dataset.train)
     steps = total // plan.batch
     if not steps:
@@ -181,6 +187,8 @@ def train(
         state = load_checkpoint(final, identity)
         history, spent, done = state["history"], state["seconds"], plan.epochs
 
+    log = EpochLog(folder, done)
+    operations = 2 * network.space.macs(network.architecture) * (2 * plan.steps + BESIDE_ATTACK[plan.loss])  # an image
     started, first = time.perf_counter(), done
     ahead = spent / done if done else 0.0
     for epoch in range(done, plan.epochs):
@@ -191,6 +199,7 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(plan, epoch)
         loss_sum, correct = torch.zeros((2,), dtype=torch.float64, device=device).unbind()
+        norms = torch.zeros(steps, device=device)
         try:
             for step in range(steps):
                 chosen = order[step * plan.batch : (step + 1) * plan.batch]
@@ -206,7 +215,7 @@ def train(
                 loss, logits = objective.step(classifier, clean, adversarial, wanted)
                 scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
                 scaler.unscale_(optimiser)  # it is the true gradients that are clipped
-                norm = nn.utils.clip_grad_norm_(weights, plan.clip_norm)
+                norms[step] = norm = nn.utils.clip_grad_norm_(weights, plan.clip_norm)
                 scaler.step(optimiser)
                 scaler.update()
                 optimiser.zero_grad(set_to_none=True)  # the next attack and the validation have their memory
@@ -231,6 +240,7 @@ def train(
                 f"({one_line(error)})"
             ) from error
         training_seconds = time.perf_counter() - epoch_began
+        images_a_second = steps * plan.batch / training_seconds
         found = {"train_loss": loss_sum.item() / steps, "train_acc": 100 * correct.item() / (steps * plan.batch)}
         found |= validate(classifier, dataset.val, config.attack, batches, seed=config.seed, epoch=epoch)
         if wrong := [name for name, value in found.items() if not math.isfinite(value)]:
@@ -239,6 +249,25 @@ def train(
             history[name].append(found[name])
         state = {"identity": identity, "epoch": epoch, "network": network.state_dict(), "history": history}
         watch.before_saving()
+        taken = norms[norms.isfinite()]
+        tflops, peak = images_a_second * operations / 1e12, peak_tflops(device_name(device), classifier.precision)
+        log.add(  # before the checkpoint: of an epoch that is done again, the line is written again
+            {
+                "epoch": epoch,
+                "finished": utc_time(),
+                "learning_rate": learning_rate(plan, epoch),
+                "gradient_norm": taken.mean().item() if len(taken) else None,
+                "clipped": (taken > plan.clip_norm).float().mean().item() if len(taken) else None,
+                "left_out": steps - len(taken),
+                "images_a_second": images_a_second,
+                "tflops": tflops,
+                "mfu": tflops / peak if peak else None,
+                "peak_memory_mib": peak_memory_mib(device),
+                "train_seconds": training_seconds,
+                "val_seconds": time.perf_counter() - epoch_began - training_seconds,
+                **{name: found[name] for name in CURVES},
+            }
+        )
         extra = {"optimiser": optimiser.state_dict()} | ({"scaler": scaler.state_dict()} if scaler.is_enabled() else {})
         save_checkpoint(folder / LAST, {**state, "seconds": time.perf_counter() - began, **extra})
         spent = keep(epoch)
@@ -246,7 +275,7 @@ def train(
         say(
             f"epoch {epoch} ({epoch + 1} of {plan.epochs}): train {found['train_acc']:.2f} %, val clean "
             f"{found['val_clean_acc']:.2f}, PGD {found['val_pgd_acc']:.2f}, PGD-CW {found['val_cw_acc']:.2f}; "
-            f"{steps * plan.batch / training_seconds:.1f} images/s, ends {_clock(left)}"
+            f"{images_a_second:.1f} images/s, ends {_clock(left)}"
         )
         watch.after_epoch(epoch)
         ahead = time.perf_counter() - epoch_began
