@@ -5,17 +5,21 @@
 
     python -m datagen.export store=here,there out=mytable masks=true
     python -m datagen.export store=entries out=mine.jsonl
+    python -m datagen.export store=entries out=networks weights=authors
 
 Keys: `store` (one, or a comma list of stores with one protocol and the same images), `out` (a folder
 for a table, a name ending in .jsonl for the authors' format), `name` of the table (the
 folder's), `masks` (false: bit masks of the test images beside the table), `conflicts`
 (error; first: where two stores have different results of one training, the first store's is
 taken), `replace` (false: a table there is written anew if the stores still have all of its
-trainings; true: in any case).
+trainings; true: in any case), `weights` (ours or authors: instead of a table, the best network
+of every training that still has its checkpoint, as a plain state dict `<arch>-seed<k>.pth` in
+the folder, under our names or those of the dataset's authors; this needs PyTorch).
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -28,15 +32,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen.config import AttackConfig, TrainConfig, train_settings
-from datagen.store.folder import EntryStore
+from datagen.store.folder import EntryStore, training_key
 from datagen.store.merge import SHOWN, Merged, merge
 from datagen.store.rows import ENTRY_LABEL, Facts, Row, row_of_entry, unknown_metrics
-from nasbench_ar import METRICS, Table, TableWriter
-from nasbench_ar.errors import ConfigError, ResultsError, TableError
+from nasbench_ar import METRICS, Architecture, Table, TableWriter
+from nasbench_ar.errors import ConfigError, ResultsError, TableError, quotable
 from nasbench_ar.masks import FILE as MASKS_FILE
 from nasbench_ar.masks import Masks
 from nasbench_ar.release.writer import release_gaps, write_release
 from nasbench_ar.system.command import run_command
+from nasbench_ar.system.files import make_folder, write_file
 from nasbench_ar.system.key_values import parse_words
 
 DEFAULTS: dict[str, Any] = {
@@ -46,7 +51,9 @@ DEFAULTS: dict[str, Any] = {
     "masks": None,
     "conflicts": "error",
     "replace": False,
+    "weights": "",
 }
+WEIGHTS = ("ours", "authors")
 CONFLICTS = ("error", "first")
 HASHES = ("protocol_sha256", "dataset_sha256")
 OFFICIAL_DATA = "CIFAR-10"
@@ -220,10 +227,42 @@ def export_release(stores: EntryStore | Sequence[EntryStore], out: Path, *, conf
     return exported
 
 
+def export_weights(stores: Sequence[EntryStore], out: Path, names: str, *, conflicts: str = "error") -> list[str]:
+    """Write the best network of every entry whose checkpoint is there over old files; returns a line on each other."""
+    import torch
+
+    from datagen.training.weights import load_network, state_dict
+
+    lacking: list[str] = []
+    make: dict[str, tuple[Path, Architecture]] = {}
+    for store in stores:
+        for entry in store.entries():
+            key, path = training_key(entry.architecture, entry.seed), store.work_folder(entry.architecture, entry.seed)
+            if not (path / "best.pt").exists():
+                lacking.append(f"{path / 'best.pt'} is gone, and with it the network of {key}")
+            elif key in make and conflicts != "first":
+                raise ResultsError(f"two stores have a network of {key}; conflicts=first takes the first store's")
+            else:
+                make.setdefault(key, (path / "best.pt", entry.architecture))
+    if not make:
+        raise ResultsError(
+            f"{stores[0].folder} has no entry with a checkpoint; {'; '.join(lacking[:SHOWN])}".rstrip("; ")
+        )
+    make_folder(out)
+    for key, (path, architecture) in make.items():
+        packed = io.BytesIO()
+        torch.save(state_dict(load_network(path, architecture), names), packed)
+        write_file(out / f"{key}.pth", packed.getvalue())
+    whose = "our" if names == "ours" else "the authors'"
+    return [f"{out}: networks under {whose} names, {len(make)} of them", *(f"  {line}" for line in lacking)]
+
+
 def export(words: list[str]) -> str:
     """Carry out a command line; returns what was done, a line each."""
     given = _parse(words)
     stores, out = [EntryStore(folder) for folder in split_stores(given["store"])], Path(given["out"])
+    if given["weights"]:
+        return "\n".join(export_weights(stores, out, given["weights"], conflicts=given["conflicts"]))
     if out.suffix == ".jsonl":
         exported = export_release(stores, out, conflicts=given["conflicts"])
         lines = [f"{out}: the entries of {given['store']} in the authors' format"]
@@ -255,6 +294,8 @@ def _parse(words: Sequence[str]) -> dict[str, Any]:
         raise ConfigError("out= is missing: a folder for a table, or a name ending in .jsonl")
     if given["conflicts"] not in CONFLICTS:
         raise ConfigError(f"conflicts={given['conflicts']}: expected {' or '.join(CONFLICTS)}")
+    if given["weights"] not in ("", *WEIGHTS):
+        raise ConfigError(f"weights={quotable(given['weights'])}: expected {' or '.join(WEIGHTS)}")
     return given
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+import torch
 
 from datagen import export
 from datagen.config import AttackConfig, TrainConfig
 from datagen.export import definitions, export_release, export_table
 from datagen.store.folder import EntryStore
+from datagen.training.checkpoint import load_checkpoint
+from datagen.training.weights import load_network
 from nasbench_ar import METRICS, Oracle, ResultsError, Table, TableError
 from nasbench_ar.masks import load_masks
 from nasbench_ar.metrics import CURVES
@@ -264,3 +268,35 @@ def test_another_table_is_never_replaced_unasked(tmp_path: Path) -> None:
         export_table(store, tmp_path / "something")
     with pytest.raises(TableError, match="something else than a table"):
         export_table(store, tmp_path / "something", replace=True)
+
+
+@pytest.mark.parametrize("names", ["ours", "authors"])
+def test_networks_as_plain_state_dicts(words: list[str], command: Command, tmp_path: Path, names: str) -> None:
+    assert command(*words, "archs=1-1-1-1,1-1-2-1")[0] == 0
+    store, out = tmp_path / "store", tmp_path / "networks"
+    shutil.rmtree(store / "work/1-1-2-1-seed0")
+    code, text, _ = command(f"store={store}", f"out={out}", f"weights={names}", main=export.main)
+    assert code == 0
+    assert f"{out}: networks under {'our' if names == 'ours' else 'the authors'}" in text
+    assert "best.pt is gone, and with it the network of 1-1-2-1-seed0" in text
+    assert [path.name for path in out.iterdir()] == ["1-1-1-1-seed0.pth"]
+    state = torch.load(out / "1-1-1-1-seed0.pth", weights_only=True)
+    kept = load_checkpoint(store / "work/1-1-1-1-seed0/best.pt")["network"]
+    assert len(state) == len(kept)
+    assert torch.equal(state["stem.weight" if names == "ours" else "stem_conv.weight"], kept["stem.weight"])
+    assert load_network(out / "1-1-1-1-seed0.pth").state_dict().keys() == kept.keys()
+    shutil.copytree(store, tmp_path / "copy")
+    both = [f"store={store},{tmp_path / 'copy'}", f"out={out}", f"weights={names}"]
+    code, _, error = command(*both, main=export.main)
+    assert (code, "two stores have a network of 1-1-1-1-seed0; conflicts=first takes" in error) == (2, True)
+    assert command(*both, "conflicts=first", main=export.main)[0] == 0
+
+
+def test_networks_that_are_gone_and_names_that_are_none(tmp_path: Path, command: Command) -> None:
+    filled(tmp_path / "store")
+    words = [f"store={tmp_path / 'store'}", f"out={tmp_path / 'networks'}"]
+    code, _, error = command(*words, "weights=ours", main=export.main)
+    assert (code, "has no entry with a checkpoint; " in error, "best.pt is gone" in error) == (2, True, True)
+    code, _, error = command(*words, "weights=theirs", main=export.main)
+    assert (code, "weights=theirs: expected ours or authors" in error) == (2, True)
+    assert not (tmp_path / "networks").exists()

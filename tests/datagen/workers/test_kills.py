@@ -106,7 +106,11 @@ def content(path: Path) -> dict[str, Any]:
 
 def by_name(folder: Path) -> dict[str, Path]:
     """Names of attacks' results end with a hash that seconds go into."""
-    return {re.sub(r"^(test-.*)-[0-9a-f]{12}", r"\1", path.name): path for path in folder.iterdir()}
+    return {re.sub(r"^(test-.*)-[0-9a-f]{12}", r"\1", path.name): path for path in folder.glob("*.pt")}
+
+
+def logged(folder: Path) -> list[int]:
+    return [json.loads(line)["epoch"] for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
 def same_tensors(first: Path, second: Path) -> bool:
@@ -134,6 +138,7 @@ def compare(nursery: Nursery, words: list[str], tmp_path: Path, machines: Sequen
         found, wanted = by_name(disturbed / work), by_name(undisturbed / work)
         assert found.keys() == wanted.keys()
         assert all(same_tensors(found[file], wanted[file]) for file in wanted)
+        assert logged(disturbed / work) == logged(undisturbed / work)
     entries = EntryStore(disturbed).entries()
     assert not EntryStore(disturbed).failures()
     assert {entry.provenance["attempts"] for entry in entries} == {1}, "a kill is no failed attempt"
