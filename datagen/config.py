@@ -26,6 +26,7 @@ SOURCES = ("cifar10", "cifar100", "digits", "arrays")
 VALIDATIONS = ("cifar10.1", "held_out", "file")
 PRECISIONS = ("auto", "bf16", "tf32", "float32")
 TRAIN_PRECISIONS = (*PRECISIONS, "fp16")
+SCHEDULES = ("drops", "cosine")
 AUTOATTACKS = ("none", "compact", "standard")
 MOST_COUNT = 10**9  # of epochs, images, steps
 
@@ -91,11 +92,13 @@ class TrainConfig:
         lr: learning rate at the start.
         lr_drops: shares of the epochs after which the rate falls; an epoch before each is kept as a checkpoint.
         lr_factor: by which it falls.
+        schedule: drops, as the two keys above say, or cosine, from lr down to nearly 0, a value an epoch.
         momentum: of SGD.
         weight_decay: on weights of convolutions and of the linear layer, and on what the next key says.
         decay_head_norm: whether the weight of the last batch norm decays too, as in the authors' code; false is the
             paper's wording, no decay on batch norms.
         clip_norm: largest norm of the gradient.
+        ema: share that the average of the network keeps of itself at each step; it is validated and tested. 0 has none.
         loss: pgd_at, trades or mart; the last two have other defaults for some of the keys below.
         beta: weight of the second term of trades (1/lambda) and mart, 6 for both; 0 with pgd_at, which has none.
         crop_padding: black pixels around an image before the random crop.
@@ -112,10 +115,12 @@ class TrainConfig:
     lr: float = 0.1
     lr_drops: list[float] = field(default_factory=lambda: [0.75, 0.9])
     lr_factor: float = 0.1
+    schedule: str = "drops"
     momentum: float = 0.9
     weight_decay: float = 5e-4
     decay_head_norm: bool = True
     clip_norm: float = 5.0
+    ema: float = 0.0
     loss: str = "pgd_at"
     beta: float = 0.0
     crop_padding: int = 4
@@ -249,11 +254,19 @@ class RunConfig:
         drops = self.train.lr_drops
         rising = all(0 < a < 1 for a in drops) and all(a < b for a, b in pairwise(drops))
         _require("train.lr_drops", drops, "ascending shares of the epochs between 0 and 1", rising)
+        if self.train.schedule == "cosine":
+            for key in ("lr_drops", "lr_factor"):
+                unused = self[f"train.{key}"] == getattr(TrainConfig(), key)
+                _require(
+                    f"train.{key}", self[f"train.{key}"], "no value, since train.schedule=cosine has no drops", unused
+                )
+        _require("train.ema", self.train.ema, "0 for none, or a number below 1, such as 0.999", 0 <= self.train.ema < 1)
         _require("threads", self.threads, "null or at least 1", self.threads is None or self.threads >= 1)
         for key, allowed in (
             ("data.source", SOURCES),
             ("data.validation", VALIDATIONS),
             ("train.loss", tuple(LOSSES)),
+            ("train.schedule", SCHEDULES),
             ("train.precision", TRAIN_PRECISIONS),
             ("attack.precision", PRECISIONS),
             ("attack.autoattack", AUTOATTACKS),
@@ -289,7 +302,7 @@ _KINDS: dict[type, Callable[[Any], Any]] = {
 
 # Settings that came after protocol version 2, at values that change nothing.  A protocol leaves them out there, so that
 # stores and checkpoints from before go on.
-LATER = {"loss": "pgd_at", "beta": 0.0}
+LATER = {"loss": "pgd_at", "beta": 0.0, "schedule": "drops", "ema": 0.0}
 
 
 def train_settings(protocol: Mapping[str, Any]) -> dict[str, Any]:

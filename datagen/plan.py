@@ -118,6 +118,7 @@ def prepare(config: RunConfig, store: EntryStore | None, gpu_days: float) -> Tas
     memory = MemorySettings(
         train_batch=train["batch"],
         train_graphs=GRAPHS[train["loss"]],
+        averaged=train["ema"] > 0,
         evaluation_batch=min(config.batch, max(images.val, images.test)),
         train_precision=on_cuda["train"] if train["precision"] == "auto" else train["precision"],
         test_precision=on_cuda["attack"] if attack["precision"] == "auto" else attack["precision"],

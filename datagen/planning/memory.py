@@ -19,7 +19,7 @@ copy of its own.  16-bit copies of the stages' convolution weights are kept as w
 
 Losses that train on clean images too (trades, mart) keep all this twice.
 
-In addition: 4 bytes a parameter for weights, gradients and momentum each (no gradients in the
+In addition: 4 bytes a parameter for weights, gradients, momentum and average each (no gradients in the
 validation, weights alone in the test), the images on the device, a batch of images in some
 copies, and four of the largest activations, with which backward computes.
 `tests/datagen/planning/test_memory.py` compares the kept part with PyTorch's saved tensors,
@@ -105,10 +105,14 @@ def kept_for_backward(space: SearchSpace, vectors: Int64Array, *, precision: str
 
 @dataclass(frozen=True, kw_only=True)
 class MemorySettings:
-    """Besides the architecture: resolved precisions, images on the device, of them the test's, overhead in bytes."""
+    """Besides the architecture.
+
+    Precisions are resolved; of the `images` on the device `test_images` are the test's; `overhead` is in bytes.
+    """
 
     train_batch: int
     train_graphs: int = 1
+    averaged: bool = False
     evaluation_batch: int
     train_precision: str
     test_precision: str
@@ -148,13 +152,13 @@ def estimate_memory(space: SearchSpace, indices: NDArray[np.integer], settings: 
         purpose: kept_for_backward(space, vectors, precision=precision, attack=True)
         for purpose, precision in (("validation", settings.train_precision), ("test", settings.test_precision))
     }
-    batch = settings.evaluation_batch
+    batch, copies = settings.evaluation_batch, int(settings.averaged)
     return MemoryEstimate(
-        training=3 * weights
+        training=(3 + copies) * weights
         + on_device
         + step.of_batch(settings.train_batch, settings.train_graphs)
         + settings.train_batch * floats,
-        validation=2 * weights + on_device + by_image["validation"].of_batch(batch) + batch * floats,
+        validation=(2 + copies) * weights + on_device + by_image["validation"].of_batch(batch) + batch * floats,
         test=weights
         + on_device
         + by_image["test"].of_batch(batch)

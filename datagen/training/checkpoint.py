@@ -7,6 +7,7 @@ A checkpoint is what `torch.save` writes of a dictionary with
     network    state of the network
     optimiser  state of the optimiser, where training may go on from here
     scaler     of the loss, with fp16, beside the optimiser
+    average    of the network, with ema, beside the optimiser; elsewhere `network` is the average
     history    curve -> values after epochs 0..epoch
     seconds    spent so far
     digest     SHA-256 over all of it

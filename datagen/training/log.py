@@ -17,6 +17,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from datagen.config import TrainConfig
+from datagen.hardware import device_name, peak_memory_mib, peak_tflops
+from datagen.network.classifier import Classifier
+from datagen.network.model import WideResNet
+from datagen.profiles import BESIDE_ATTACK
+from datagen.store.failures import utc_time
 from nasbench_ar.errors import WriteError
 from nasbench_ar.system.files import write_atomically
 
@@ -44,6 +52,40 @@ class EpochLog:
         except OSError as error:
             what = f"cannot write {self._path}: {error.strerror or error}"
             raise WriteError(f"{what}; the same command goes on from the last checkpoint") from error
+
+
+def record(
+    epoch: int,
+    classifier: Classifier,
+    plan: TrainConfig,
+    *,
+    rate: float,
+    norms: Tensor,
+    train_seconds: float,
+    val_seconds: float,
+) -> dict[str, Any]:
+    """All but the curves of a line; `norms` are (steps,), of the gradients before clipping."""
+    network = classifier.network
+    assert isinstance(network, WideResNet)
+    taken = norms[norms.isfinite()]
+    images_a_second = len(norms) * plan.batch / train_seconds
+    passes = 2 * plan.steps + BESIDE_ATTACK[plan.loss]
+    tflops = images_a_second * passes * 2 * network.space.macs(network.architecture) / 1e12
+    peak = peak_tflops(device_name(classifier.device), classifier.precision)
+    return {
+        "epoch": epoch,
+        "finished": utc_time(),
+        "learning_rate": rate,
+        "gradient_norm": taken.mean().item() if len(taken) else None,
+        "clipped": (taken > plan.clip_norm).float().mean().item() if len(taken) else None,
+        "left_out": len(norms) - len(taken),
+        "images_a_second": images_a_second,
+        "tflops": tflops,
+        "mfu": tflops / peak if peak else None,
+        "peak_memory_mib": peak_memory_mib(classifier.device),
+        "train_seconds": train_seconds,
+        "val_seconds": val_seconds,
+    }
 
 
 def _epoch(line: str) -> int | None:

@@ -21,22 +21,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from datagen.attack.attacks import training_attack
 from datagen.attack.evaluator import Batches, validate
 from datagen.config import RunConfig, TrainConfig
-from datagen.hardware import device_name, peak_memory_mib, peak_tflops
 from datagen.images.augment import crop_and_flip
 from datagen.images.splits import Dataset
 from datagen.network.classifier import Classifier
-from datagen.network.model import WideResNet, as_unit_floats
+from datagen.network.model import as_unit_floats
 from datagen.out_of_memory import is_out_of_memory
-from datagen.profiles import BESIDE_ATTACK
 from datagen.seeds import generator
-from datagen.store.failures import utc_time
+from datagen.training.averaging import follow, standing_in
 from datagen.training.checkpoint import load_checkpoint, save_checkpoint
-from datagen.training.log import EpochLog
+from datagen.training.log import EpochLog, record
 from datagen.training.losses import LOSSES
 from nasbench_ar.errors import ResultsError, TrainingError, one_line
 from nasbench_ar.metrics import CURVES
@@ -80,11 +78,13 @@ class Training:
 
 
 def drop_epochs(plan: TrainConfig) -> list[int]:
-    """Epochs from which the learning rate is lower: 75 and 90 of 100."""
-    return [int(share * plan.epochs + 0.5) for share in plan.lr_drops]
+    """Epochs from which the learning rate is lower: 75 and 90 of 100; none with a cosine, which has no steps."""
+    return [int(share * plan.epochs + 0.5) for share in plan.lr_drops] if plan.schedule == "drops" else []
 
 
 def learning_rate(plan: TrainConfig, epoch: int) -> float:
+    if plan.schedule == "cosine":
+        return plan.lr * (1 + math.cos(math.pi * epoch / plan.epochs)) / 2
     falls = sum(epoch >= start for start in drop_epochs(plan))
     return plan.lr * plan.lr_factor**falls
 
@@ -139,7 +139,6 @@ def train(
     """Train from where `folder` stands; at the end it holds the kept checkpoints."""
     watch = watch or Watch()
     plan, network, device = config.train, classifier.network, classifier.device
-    assert isinstance(network, WideResNet)
     images, labels, total = dataset.train.images, dataset.train.labels, len(dataset.train)
     steps = total // plan.batch
     if not steps:
@@ -158,12 +157,13 @@ def train(
         start_std=plan.start_std_255 / 255,
         climb=objective.climb,
     )
+    average: dict[str, Tensor] = {}
     history: dict[str, list[float]] = {name: [] for name in CURVES}
     spent, done, began = 0.0, 0, time.perf_counter()
 
     def keep(epoch: int) -> float:
         spent = time.perf_counter() - began
-        state = {"identity": identity, "epoch": epoch, "network": network.state_dict(), "history": history}
+        state = {"identity": identity, "epoch": epoch, "network": average or network.state_dict(), "history": history}
         names = [epoch_file(epoch)] if epoch in kept_epochs(plan) else []
         names += [BEST] if epoch == best_epoch(history) else []
         for name in names:
@@ -180,6 +180,7 @@ def train(
             kept["momentum_buffer"] = torch.empty_like(weight).copy_(kept["momentum_buffer"])
         if scaler.is_enabled():
             scaler.load_state_dict(state["scaler"])
+        average = {name: tensor.to(device) for name, tensor in state.get("average", {}).items()}
         history, done, began = state["history"], state["epoch"] + 1, time.perf_counter() - state["seconds"]
         say(f"goes on after epoch {state['epoch']} from {folder / LAST}")
         spent = keep(state["epoch"])  # a kill between two files may have left these behind
@@ -188,7 +189,6 @@ def train(
         history, spent, done = state["history"], state["seconds"], plan.epochs
 
     log = EpochLog(folder, done)
-    operations = 2 * network.space.macs(network.architecture) * (2 * plan.steps + BESIDE_ATTACK[plan.loss])  # an image
     started, first = time.perf_counter(), done
     ahead = spent / done if done else 0.0
     for epoch in range(done, plan.epochs):
@@ -219,6 +219,8 @@ def train(
                 scaler.step(optimiser)
                 scaler.update()
                 optimiser.zero_grad(set_to_none=True)  # the next attack and the validation have their memory
+                if plan.ema:
+                    follow(network, average, plan.ema)
                 # A norm that is not finite shows in the sum; with fp16 it is a step left out, and the scale falls.
                 loss_sum += loss.detach() + (0 if scaler.is_enabled() else 0 * norm)
                 correct += (logits.detach().argmax(1) == wanted).sum()
@@ -240,42 +242,36 @@ def train(
                 f"({one_line(error)})"
             ) from error
         training_seconds = time.perf_counter() - epoch_began
-        images_a_second = steps * plan.batch / training_seconds
         found = {"train_loss": loss_sum.item() / steps, "train_acc": 100 * correct.item() / (steps * plan.batch)}
-        found |= validate(classifier, dataset.val, config.attack, batches, seed=config.seed, epoch=epoch)
+        with standing_in(network, average):
+            found |= validate(classifier, dataset.val, config.attack, batches, seed=config.seed, epoch=epoch)
         if wrong := [name for name, value in found.items() if not math.isfinite(value)]:
             raise TrainingError(f"diverged in epoch {epoch}: {', '.join(wrong)} not finite")
         for name in CURVES:
             history[name].append(found[name])
         state = {"identity": identity, "epoch": epoch, "network": network.state_dict(), "history": history}
         watch.before_saving()
-        taken = norms[norms.isfinite()]
-        tflops, peak = images_a_second * operations / 1e12, peak_tflops(device_name(device), classifier.precision)
         log.add(  # before the checkpoint: of an epoch that is done again, the line is written again
-            {
-                "epoch": epoch,
-                "finished": utc_time(),
-                "learning_rate": learning_rate(plan, epoch),
-                "gradient_norm": taken.mean().item() if len(taken) else None,
-                "clipped": (taken > plan.clip_norm).float().mean().item() if len(taken) else None,
-                "left_out": steps - len(taken),
-                "images_a_second": images_a_second,
-                "tflops": tflops,
-                "mfu": tflops / peak if peak else None,
-                "peak_memory_mib": peak_memory_mib(device),
-                "train_seconds": training_seconds,
-                "val_seconds": time.perf_counter() - epoch_began - training_seconds,
-                **{name: found[name] for name in CURVES},
-            }
+            record(
+                epoch,
+                classifier,
+                plan,
+                rate=learning_rate(plan, epoch),
+                norms=norms,
+                train_seconds=training_seconds,
+                val_seconds=time.perf_counter() - epoch_began - training_seconds,
+            )
+            | {name: found[name] for name in CURVES}
         )
         extra = {"optimiser": optimiser.state_dict()} | ({"scaler": scaler.state_dict()} if scaler.is_enabled() else {})
+        extra |= {"average": average} if average else {}
         save_checkpoint(folder / LAST, {**state, "seconds": time.perf_counter() - began, **extra})
         spent = keep(epoch)
         left = (time.perf_counter() - started) / (epoch + 1 - first) * (plan.epochs - epoch - 1)
         say(
             f"epoch {epoch} ({epoch + 1} of {plan.epochs}): train {found['train_acc']:.2f} %, val clean "
             f"{found['val_clean_acc']:.2f}, PGD {found['val_pgd_acc']:.2f}, PGD-CW {found['val_cw_acc']:.2f}; "
-            f"{images_a_second:.1f} images/s, ends {_clock(left)}"
+            f"{steps * plan.batch / training_seconds:.1f} images/s, ends {_clock(left)}"
         )
         watch.after_epoch(epoch)
         ahead = time.perf_counter() - epoch_began

@@ -113,6 +113,7 @@ def needed_bytes(generator: Generator, architecture: Architecture) -> int:
     settings = MemorySettings(
         train_batch=config.train.batch,
         train_graphs=GRAPHS[config.train.loss],
+        averaged=config.train.ema > 0,
         evaluation_batch=min(config.batch, max(len(dataset.val), len(dataset.test))),
         train_precision=protocol["train"]["precision"],
         test_precision=protocol["attack"]["precision"],

@@ -124,6 +124,12 @@ def test_brackets_are_text(text: str) -> None:
         (["archs=all", "train.beta=6"], "train.beta=6.0: expected 0, since loss pgd_at has no second term"),
         (["archs=all", "train.loss=trades", "train.beta=0"], "train.beta=0.0: expected more than 0 with loss trades"),
         (["archs=all", "train.loss=mart", "train.steps=0"], "train.steps=0: expected at least 1 with loss mart"),
+        (["archs=all", "train.ema=1"], "train.ema=1.0: expected 0 for none, or a number below 1, such as 0.999"),
+        (["archs=all", "train.schedule=linear"], "train.schedule=linear: expected one of drops, cosine"),
+        (
+            ["archs=all", "train.schedule=cosine", "train.lr_drops=[0.5]"],
+            "train.lr_drops=.*: expected no value, since train.schedule=cosine has no drops",
+        ),
         (["archs=all", "train.precision=fp8"], "train.precision=fp8: expected one of auto, bf16, tf32, float32, fp16"),
         (["archs=all", "attack.precision=fp16"], "attack.precision=fp16: expected one of auto, bf16, tf32, float32"),
         (["archs=all", "attack.autoattack=full"], "attack.autoattack=full: expected one of none, compact, standard"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -156,3 +158,7 @@ def test_the_estimate_by_hand() -> None:
     assert found.test.tolist() == [weights + images + 2 * attacked + 2 * floats + 50 * 4 * 4 * 4]
     assert found.allocated.tolist() == [max(*found.training, *found.validation, *found.test)]
     assert found.allocated.tolist() == found.test.tolist()
+    averaged = estimate_memory(space, np.array([0]), replace(settings, averaged=True))
+    for one in ("training", "validation", "test"):
+        more = getattr(averaged, one) - getattr(found, one)
+        assert more.tolist() == [0 if one == "test" else weights]

@@ -74,7 +74,7 @@ def test_later_settings_change_no_protocol_that_does_not_use_them() -> None:
     assert content_hash(plain) == "0818155b245e18a8a52fc52515a0957f338ee4f49822374010f863418ed537c9"
     assert LATER.keys() & plain["train"].keys() == set()
     assert train_settings(plain) == {**asdict(TrainConfig()), "precision": "bf16"}
-    for key, value in {"loss": "mart", "beta": 5.0}.items():
+    for key, value in {"loss": "mart", "beta": 5.0, "schedule": "cosine", "ema": 0.9}.items():
         changed = replace(TrainConfig(), **{key: value})
         other = protocol(RunConfig(train=changed), SPACE, train_precision="bf16", test_precision="tf32")
         assert other["train"] == {**plain["train"], key: value}
