@@ -71,8 +71,9 @@ def load_network(path: str | Path, architecture: ArchitectureLike | None = None,
         network = WideResNet(space, found)
     wanted = network.state_dict()
     lacking, odd = [name for name in wanted if name not in state], [name for name in state if name not in wanted]
-    other = [name for name in wanted if name in state and state[name].shape != wanted[name].shape]
-    for names, problem in ((lacking, "lacks"), (odd, "also has"), (other, "has another shape of")):
+    kinds = {name: (tensor.shape, tensor.dtype) for name, tensor in wanted.items()}
+    other = [name for name in wanted if name in state and (state[name].shape, state[name].dtype) != kinds[name]]
+    for names, problem in ((lacking, "lacks"), (odd, "also has"), (other, "has another shape or type of")):
         if names:
             more = f" and {len(names) - 3} more" if names[3:] else ""
             raise ResultsError(f"{path} {problem} {', '.join(map(_short, names[:3]))}{more} for a network {found}")
@@ -147,7 +148,7 @@ def _described(path: Path, state: Mapping[str, Tensor], image_size: int) -> tupl
             image_channels=channels,
             classes=state["linear.weight"].shape[0],
         )
-    except (KeyError, ValueError, ZeroDivisionError) as error:  # errors of the space are ValueErrors
+    except (LookupError, ValueError, ZeroDivisionError) as error:  # errors of the space are ValueErrors
         names = ", ".join(map(_short, list(state)[:3]))
         raise ResultsError(
             f"{path} has no network of the space ({one_line(error)}): its names begin with {names}; expected "
