@@ -20,7 +20,6 @@ from nasbench_ar.errors import ConfigError, NasbenchError
 from nasbench_ar.library import OFFICIAL, default_folder, installed, open_table
 from nasbench_ar.oracle import load
 from nasbench_ar.system.command import carry_out
-from nasbench_ar.version import __version__
 
 if TYPE_CHECKING:
     from nasbench_ar.values import SeedChoice
@@ -40,9 +39,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m nasbench_ar",
         description="Tables of NASBench-AR.",
-        epilog="Races, searchers and trainings: python -m experiments, searchers or datagen list what they have.",
+        epilog="Races, searchers and trainings: python -m experiments, searchers or datagen list what they have. "
+        "--version prints the version.",
     )
-    parser.add_argument("--version", action="version", version=f"nasbench-ar {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND")
     parser.set_defaults(run=lambda _: _help(parser))
 

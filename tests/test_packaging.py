@@ -1,12 +1,17 @@
-"""What an installation from a wheel holds besides Python."""
+"""What an installation from a wheel holds besides Python, and the files of the project that name versions."""
 
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+
+from nasbench_ar.version import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("nasbench_ar", "searchers", "experiments", "datagen")
@@ -32,3 +37,35 @@ def test_a_wheel_holds_the_page_and_the_embedded_table(tmp_path: Path) -> None:
     }
     assert "experiments/page/assets/report.html" in wanted
     assert wanted - packed == set()
+
+
+def test_workflows_run_on_the_oldest_and_newest_python() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [word.rpartition(" ")[2] for word in project["classifiers"] if re.search(r"Python :: 3\.\d", word)]
+    tests, publish = (
+        yaml.safe_load((ROOT / f".github/workflows/{name}.yml").read_text(encoding="utf-8"))["jobs"]
+        for name in ("test", "publish")
+    )
+    assert project["requires-python"] == f">={named[0]}"
+    assert tests["test"]["strategy"]["matrix"]["python"] == [named[0], named[-1]]
+    assert ".ci/run" in [step.get("run") for step in tests["test"]["steps"]]
+    assert publish["publish"]["permissions"]["id-token"] == "write", "trusted publishing"
+    for job in (*tests.values(), *publish.values()):
+        for action in filter(None, (step.get("uses") for step in job["steps"])):
+            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action), f"{action} may change"
+
+
+def test_the_citation_names_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == __version__
+
+
+@pytest.mark.parametrize("form", sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")), ids=lambda path: path.stem)
+def test_issue_forms(form: Path) -> None:
+    content = yaml.safe_load(form.read_text(encoding="utf-8"))
+    if form.stem == "config":
+        assert set(content) <= {"blank_issues_enabled", "contact_links"}
+        return
+    assert {"name", "description", "body"} <= set(content)
+    fields = [field["id"] for field in content["body"] if field["type"] != "markdown"]
+    assert len(fields) == len(set(fields)) > 0
