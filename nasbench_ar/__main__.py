@@ -22,6 +22,7 @@ from nasbench_ar.oracle import load
 from nasbench_ar.system.command import carry_out
 
 if TYPE_CHECKING:
+    from nasbench_ar.frames import Rows
     from nasbench_ar.values import SeedChoice
 
 
@@ -57,12 +58,15 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument("--verify", action="store_true", help="also compare every array with its hash")
     info.set_defaults(run=_info)
 
-    export = commands.add_parser("export", help="write a table as CSV or in the authors' format")
+    export = commands.add_parser("export", help="write a table as CSV, as Parquet or in the authors' format")
     export.add_argument("table", metavar="TABLE", help="name or folder")
     export.add_argument("out", metavar="OUT", type=Path, help="file to write; an old one is replaced")
-    export.add_argument("--format", choices=("csv", "jsonl"), help="default: by the suffix of OUT")
+    export.add_argument("--format", choices=("csv", "parquet", "jsonl"), help="default: by the suffix of OUT")
     by = ("architecture", "training")
-    export.add_argument("--by", choices=by, default=by[0], help="rows of a CSV (default: %(default)s)")
+    export.add_argument("--by", choices=by, help="rows (default: architecture in a CSV, training in Parquet)")
+    export.add_argument(
+        "--card", action="store_true", help="beside Parquet: a Croissant description and a dataset card"
+    )
     export.set_defaults(run=_export)
 
     query = commands.add_parser("query", help="one value")
@@ -128,13 +132,27 @@ def _export(args: argparse.Namespace) -> int:
     from nasbench_ar.release.writer import release_gaps, write_release
 
     kind = args.format or args.out.suffix.removeprefix(".").lower()
-    if kind not in ("csv", "jsonl"):
+    if kind not in ("csv", "parquet", "jsonl"):
         raise ConfigError(
-            f"cannot tell the format from the name {str(args.out)!r}; end it in .csv or .jsonl, or give --format"
+            f"cannot tell the format from the name {str(args.out)!r}; "
+            "end it in .csv, .parquet or .jsonl, or give --format"
         )
+    if args.card:
+        from nasbench_ar.cards import check_name
+
+        check_name(args.out)
     table = open_table(args.table)
     if kind == "csv":
-        write_csv(table, args.out, by=args.by)
+        write_csv(table, args.out, by=args.by or "architecture")
+        return 0
+    if kind == "parquet":
+        from nasbench_ar.cards import write_card, write_parquet
+
+        by: Rows = args.by or "training"
+        write_parquet(table, args.out, by=by)
+        if args.card:
+            for path in write_card(table, args.out, by=by):
+                print(path)
         return 0
     for gap in release_gaps(table):  # before anything is written, so that it can be stopped
         print(f"nasbench-ar: {gap}", file=sys.stderr)

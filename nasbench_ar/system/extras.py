@@ -16,6 +16,7 @@ EXTRAS = {  # what is imported -> the extra that installs it
     "nevergrad": "nevergrad",
     "optuna": "optuna",
     "plotly": "report",
+    "pyarrow": "parquet",
     "pyautoattack": "datagen",
     "sklearn": "datagen",
     "torch": "datagen",

@@ -184,7 +184,12 @@ def test_export_says_what_the_format_cannot_hold(tmp_path: Path, capsys: pytest.
         (["import", "absent.txz", "--name", "../x"], "'../x' cannot name a table"),
         (["info", "absent"], "no table 'absent': neither a folder nor an installed name (digits-729, nares-figures)"),
         (["export", "absent", "x.csv"], "no table 'absent'"),
-        (["export", "nares-figures", "x.txt"], "from the name 'x.txt'; end it in .csv or .jsonl"),
+        (["export", "nares-figures", "x.txt"], "from the name 'x.txt'; end it in .csv, .parquet or .jsonl"),
+        (["export", "nares-figures", "x.csv", "--card"], "a card describes a Parquet file, not x.csv: give a name"),
+        (
+            ["export", "nares-figures", "x.md", "--format", "parquet", "--card"],
+            "a card describes a Parquet file, not x.md",
+        ),
         (["export", "nares-figures", "absent/x.csv"], "cannot write absent/x.csv"),
         (["query", "5-10", "macs"], "architecture 5-10 has 2 numbers; expected 6"),
         (["query", "WRN-34-10", "val_pgd"], "unknown metric 'val_pgd'"),

@@ -1,0 +1,199 @@
+"""A table for others: one Parquet file, its Croissant description and its dataset card.
+
+    from nasbench_ar.cards import write_card, write_parquet
+
+    write_parquet(table, "mytable.parquet")     # one row per architecture and seed
+    write_card(table, "mytable.parquet")        # mytable.croissant.json and mytable.md beside it
+
+Croissant is the metadata format of MLCommons (version 1.1, with its responsible-AI fields); the
+card is Markdown. Both say only what the table itself says of its origin.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasbench_ar.errors import ConfigError, TableError
+from nasbench_ar.frames import Rows, to_dataframe, write_parts
+from nasbench_ar.metrics import METRICS
+from nasbench_ar.system.extras import require
+from nasbench_ar.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_IDENTITY = {
+    "arch_id": "number of the architecture, from 1, ascending by MACs",
+    "arch": "the architecture: depth and width of each stage",
+    "seed": "seed of the training",
+}
+_CONTEXT: dict[str, Any] = {  # of Croissant 1.1
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "dct": "http://purl.org/dc/terms/",
+    "sc": "https://schema.org/",
+    "conformsTo": "dct:conformsTo",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "description": {"@container": "@language"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "name": {"@container": "@language"},
+    **{
+        word: f"cr:{word}"
+        for word in (
+            *("arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "extract", "field", "fileObject"),
+            *("fileProperty", "fileSet", "format", "includes", "isArray", "isLiveDataset", "jsonPath", "key", "md5"),
+            *("parentField", "path", "recordSet", "references", "regex", "repeated", "replace", "samplingRate"),
+            *("separator", "source", "subField", "transform"),
+        )
+    },
+}
+
+
+def write_parquet(table: Table, path: str | os.PathLike[str], *, by: Rows = "training") -> None:
+    """Write `to_dataframe` as Parquet: units and definitions are metadata of the columns, the origin of the file.
+
+    Raises:
+        ConfigError: when pyarrow is not installed, or `by` is unknown.
+        TableError: when the file cannot be written; an old one is then untouched.
+    """
+    pyarrow = require("Parquet", "pyarrow")
+    parquet = require("Parquet", "pyarrow.parquet")
+    packed = pyarrow.Table.from_pandas(to_dataframe(table, by=by), preserve_index=False)
+    fields = [
+        field.with_metadata({"unit": unit(field.name), "description": description(table, field.name)})
+        for field in packed.schema
+    ]
+    about = json.dumps(origin(table), ensure_ascii=False)
+    schema = pyarrow.schema(fields, metadata={**(packed.schema.metadata or {}), "nasbench_ar": about})
+    stream = pyarrow.BufferOutputStream()
+    parquet.write_table(packed.cast(schema), stream)
+    write_parts(path, iter([stream.getvalue().to_pybytes()]))
+
+
+def write_card(table: Table, path: str | os.PathLike[str], *, by: Rows = "training") -> tuple[Path, Path]:
+    """Write the Croissant description and the card of an exported file beside it; returns both paths.
+
+    Raises:
+        ConfigError: when the name does not end in .parquet.
+        TableError: when the exported file cannot be read, or one of these not be written.
+    """
+    exported = Path(path)
+    check_name(exported)
+    try:
+        digest = hashlib.sha256(exported.read_bytes()).hexdigest()
+    except OSError as error:
+        raise TableError(f"cannot read {exported}: {error.strerror}; export the table first") from error
+    frame = to_dataframe(table, by=by)
+    described, card = exported.with_suffix(".croissant.json"), exported.with_suffix(".md")
+    text = json.dumps(croissant(table, frame, exported.name, digest), indent=2, ensure_ascii=False)
+    write_parts(described, iter([f"{text}\n".encode()]))
+    write_parts(card, iter([card_text(table, frame).encode()]))
+    return described, card
+
+
+def check_name(exported: Path) -> None:
+    """The description and the card take the name of the file, with other endings."""
+    if exported.suffix.lower() != ".parquet":
+        raise ConfigError(f"a card describes a Parquet file, not {exported.name}: give a name that ends in .parquet")
+
+
+def origin(table: Table) -> dict[str, Any]:
+    """What a table says of itself, and the hash of its numbers."""
+    meta = table.meta
+    told = {key: meta[key] for key in ("name", "title", "provenance", "licence", "notes", "source", "space")}
+    return told | {"content_sha256": table.content_hash}
+
+
+def unit(column: str) -> str:
+    return METRICS[column].unit if column in METRICS else ""
+
+
+def description(table: Table, column: str) -> str:
+    if column in METRICS:
+        differs = table.meta["differs"].get(column)
+        return METRICS[column].description + (f"; here: {differs}" if differs else "")
+    if column in table.flag_names:
+        return "flag: see the notes of the table"
+    if column in table.label_names:
+        return "label of the training"
+    if column in table.space.entry_names:
+        return f"{'depth' if column.startswith('D') else 'width'} of stage {column[1:]}"
+    return _IDENTITY[column]
+
+
+def croissant(table: Table, frame: pd.DataFrame, file: str, sha256: str) -> dict[str, Any]:
+    """The description of one exported Parquet file as JSON-LD."""
+    fields = [
+        {
+            "@type": "cr:Field",
+            "@id": f"rows/{column}",
+            "name": column,
+            "description": " ".join(filter(None, [description(table, column), unit(column) and f"[{unit(column)}]"])),
+            "dataType": _data_type(frame[column].dtype.kind),
+            "source": {"fileObject": {"@id": file}, "extract": {"column": column}},
+        }
+        for column in frame.columns
+    ]
+    meta = table.meta
+    return {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "name": table.name,
+        "description": f"{table.title}. {meta['provenance']}",
+        "conformsTo": ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"],
+        "license": meta["licence"],
+        "rai:dataCollection": meta["provenance"],
+        "rai:dataLimitations": meta["notes"],
+        "rai:dataUseCases": "Comparison of search algorithms, and analysis of architectures, by tabulated scores.",
+        "rai:personalSensitiveInformation": "None: scores of trained networks.",
+        "distribution": [
+            {
+                "@type": "cr:FileObject",
+                "@id": file,
+                "name": file,
+                "contentUrl": file,
+                "encodingFormat": "application/x-parquet",
+                "sha256": sha256,
+            }
+        ],
+        "recordSet": [{"@type": "cr:RecordSet", "@id": "rows", "name": "rows", "field": fields}],
+    }
+
+
+def _data_type(kind: str) -> str:
+    return {"i": "sc:Integer", "u": "sc:Integer", "f": "sc:Float", "b": "sc:Boolean"}.get(kind, "sc:Text")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def card_text(table: Table, frame: pd.DataFrame) -> str:
+    """The dataset card: origin, limits, and every column with unit, missing values and meaning."""
+    meta = table.meta
+    rows = [
+        f"| `{column}` | {unit(column)} | {int(frame[column].isna().sum())} | {_cell(description(table, column))} |"
+        for column in frame.columns
+    ]
+    return "\n".join(
+        [
+            f"# {table.name}\n",
+            f"{table.title}\n",
+            f"{len(frame)} rows. SHA-256 of the table's numbers: `{table.content_hash}`\n",
+            f"## Origin\n\n{meta['provenance']}\n",
+            f"## Licence\n\n{meta['licence']}\n",
+            "## Limits\n",
+            *[f"- {note}" for note in meta["notes"]],
+            "\n## Columns\n",
+            "| column | unit | missing | meaning |\n|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )

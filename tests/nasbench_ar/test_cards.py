@@ -1,0 +1,73 @@
+"""Parquet files, read back by pandas and pyarrow, and their descriptions, read by mlcroissant."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nasbench_ar import ConfigError, Oracle, TableError
+from nasbench_ar.__main__ import main
+from nasbench_ar.cards import write_card, write_parquet
+from nasbench_ar.frames import to_dataframe
+from nasbench_ar.library import open_table
+from nasbench_ar.metrics import METRICS
+
+parquet = pytest.importorskip("pyarrow.parquet")
+
+
+@pytest.mark.parametrize("by", ["training", "architecture"])
+def test_parquet_holds_the_frame(toy: Oracle, tmp_path: Path, by: str) -> None:
+    write_parquet(toy.table, tmp_path / "x.parquet", by=by)  # type: ignore[arg-type]
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "x.parquet"), to_dataframe(toy, by=by))  # type: ignore[arg-type]
+
+
+def test_columns_have_units_and_the_file_its_origin(toy: Oracle, tmp_path: Path) -> None:
+    write_parquet(toy.table, tmp_path / "x.parquet")
+    schema = parquet.read_schema(tmp_path / "x.parquet")
+    for field in schema:
+        told = {key.decode(): text.decode() for key, text in field.metadata.items()}
+        assert told["description"], field.name
+        assert told["unit"] == (METRICS[field.name].unit if field.name in METRICS else "")
+    about = json.loads(schema.metadata[b"nasbench_ar"])
+    assert about["content_sha256"] == toy.table.content_hash
+    assert about["provenance"] == toy.table.meta["provenance"]
+
+
+@pytest.mark.filterwarnings("default")  # of rdflib's own
+@pytest.mark.parametrize("name", ["digits-729", "nares-figures"])
+def test_mlcroissant_accepts_the_description_and_reads_the_file(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    croissant = pytest.importorskip("mlcroissant")
+    out = tmp_path / f"{name}.parquet"
+    with caplog.at_level(logging.WARNING):
+        assert main(["export", name, str(out), "--card"]) == 0
+        dataset = croissant.Dataset(jsonld=str(tmp_path / f"{name}.croissant.json"))
+    assert not dataset.metadata.ctx.issues.errors
+    assert str(dataset.metadata.ctx.conforms_to.value).endswith("/1.1")
+    assert dataset.metadata.data_limitations
+    frame = to_dataframe(open_table(name), by="training")
+    for (_, row), record in zip(frame.head(20).iterrows(), dataset.records("rows"), strict=False):
+        assert record["rows/arch"].decode() == row["arch"]
+        np.testing.assert_equal(record["rows/test_pgd_acc"], row["test_pgd_acc"])
+
+
+def test_the_card_counts_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "x.parquet"
+    assert main(["export", "nares-figures", str(out), "--card"]) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "x.croissant.json"), str(tmp_path / "x.md")]
+    card = (tmp_path / "x.md").read_text(encoding="utf-8")
+    assert "| `test_pgd_acc` | % | 1339 |" in card  # as docs/tables.md has it
+    assert all(f"- {note}" in card for note in open_table("nares-figures").meta["notes"])
+
+
+def test_a_card_needs_its_file(toy: Oracle, tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"cannot read .*x\.parquet: No such file.*; export the table first"):
+        write_card(toy.table, tmp_path / "x.parquet")
+    with pytest.raises(ConfigError, match=r"not x\.csv: give a name that ends in \.parquet"):
+        write_card(toy.table, tmp_path / "x.csv")
+    with pytest.raises(TableError, match="cannot write .*nothing was changed"):
+        write_parquet(toy.table, tmp_path / "absent" / "x.parquet")
