@@ -10,10 +10,11 @@ import pytest
 
 from nasbench_ar import ConfigError, Oracle, TableError
 from nasbench_ar.__main__ import main
-from nasbench_ar.cards import write_card, write_parquet
+from nasbench_ar.cards import card_text, write_card, write_parquet
 from nasbench_ar.frames import to_dataframe
 from nasbench_ar.library import open_table
 from nasbench_ar.metrics import METRICS
+from tests.processes import ROOT
 
 parquet = pytest.importorskip("pyarrow.parquet")
 
@@ -62,6 +63,15 @@ def test_the_card_counts_what_is_missing(tmp_path: Path, capsys: pytest.CaptureF
     card = (tmp_path / "x.md").read_text(encoding="utf-8")
     assert "| `test_pgd_acc` | % | 1339 |" in card  # as docs/tables.md has it
     assert all(f"- {note}" in card for note in open_table("nares-figures").meta["notes"])
+
+
+@pytest.mark.parametrize("name", ["digits-729", "nares-figures"])
+def test_cards_of_the_embedded_tables_are_up_to_date(name: str) -> None:
+    table = open_table(name)
+    stored = ROOT / f"docs/cards/{name}.md"
+    assert stored.read_text(encoding="utf-8") == card_text(table, to_dataframe(table, by="training")), (
+        f"python -m nasbench_ar export {name} {stored.with_suffix('.parquet')} --card"
+    )
 
 
 def test_a_card_needs_its_file(toy: Oracle, tmp_path: Path) -> None:
