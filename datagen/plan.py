@@ -14,10 +14,13 @@ Keys of `datagen.run` that change the work are taken: `archs` (all by default),
   repetitions=20           simulated courses, where there are preemptions
   store=                   an existing store: its protocol, its images, its measured times; what it has is done
   gpu_days=                what the chosen architectures take together, if you know
+  gpu=                     h200, h100, h100-pcie or a100: its peak by the data sheet
+  tflops=                  a peak of your own instead, the same in training and test
+  mfu=0.4                  share of the peak that is reached, assumed
   json=false               print JSON instead
 
-Times are estimates from the store's entries, else from gpu_days=, else from the totals
-that the dataset's authors published; the output says which.  Nothing is trained, and
+Times are estimates from the store's entries, else from gpu_days=, else from gpu= or
+tflops=, else from the totals that the dataset's authors published; the output says which.  Nothing is trained, and
 PyTorch is not needed.  Exit codes: 0; 2 for anything the user can mend.
 """
 
@@ -34,7 +37,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen.config import KEYS, RunConfig, parse_command_line, train_settings
-from datagen.planning.cost_model import SECONDS_A_DAY, CostModel, from_entries, from_published, from_total, layers_of
+from datagen.planning.cost_model import (
+    MFU,
+    SECONDS_A_DAY,
+    CostModel,
+    from_entries,
+    from_peak,
+    from_published,
+    from_total,
+    layers_of,
+)
 from datagen.planning.memory import CARDS_GB, GB, GRAPHS, MemorySettings, estimate_memory, gigabytes
 from datagen.planning.schedule import Jobs, Schedule, poisson, simulate
 from datagen.planning.text import render
@@ -57,6 +69,9 @@ OWN_KEYS: dict[str, Any] = {
     "repetitions": 20,
     "store": "",
     "gpu_days": 0.0,
+    "gpu": "",
+    "tflops": 0.0,
+    "mfu": MFU,
     "json": False,
 }
 OF_RUN = ("archs", "profile", "seed", "seeds", "batch", "overhead_gb")  # keys of datagen.run that change the work
@@ -91,7 +106,7 @@ class Task:
     measured: Sequence[Entry]
 
 
-def prepare(config: RunConfig, store: EntryStore | None, gpu_days: float) -> Task:
+def prepare(config: RunConfig, store: EntryStore | None, own: dict[str, Any]) -> Task:
     """Find out what is asked for, and calibrate."""
     if store is None:
         images = images_of_config(config.data)
@@ -108,20 +123,25 @@ def prepare(config: RunConfig, store: EntryStore | None, gpu_days: float) -> Tas
     load = workload(train, attack, images, config.batch)
     measured = [] if store is None else sample_entries(store)
     macs = space.macs_many(indices=indices).astype(np.float64)
+    precisions = tuple(
+        automatic if part["precision"] == "auto" else str(part["precision"])
+        for part, automatic in ((train, "bf16"), (attack, "tf32"))
+    )
     if store is not None and measured:
         model = from_entries(measured, space, load, str(store.folder))
-    elif gpu_days:
-        model = from_total(gpu_days, load, macs)
+    elif own["gpu_days"]:
+        model = from_total(own["gpu_days"], load, macs)
+    elif own["gpu"] or own["tflops"]:
+        model = from_peak(own["gpu"], own["tflops"], own["mfu"], (precisions[0], precisions[1]))
     else:
         model = from_published(NARES)
-    on_cuda = {"train": "bf16", "attack": "tf32"}
     memory = MemorySettings(
         train_batch=train["batch"],
         train_graphs=GRAPHS[train["loss"]],
         averaged=train["ema"] > 0,
         evaluation_batch=min(config.batch, max(images.val, images.test)),
-        train_precision=on_cuda["train"] if train["precision"] == "auto" else train["precision"],
-        test_precision=on_cuda["attack"] if attack["precision"] == "auto" else attack["precision"],
+        train_precision=precisions[0],
+        test_precision=precisions[1],
         images=images.on_device,
         test_images=images.test,
         overhead=gigabytes(config.overhead_gb),
@@ -261,7 +281,14 @@ def plan(words: Sequence[str]) -> str:
             raise ConfigError(f"{fixed[0]}=: a store has its own settings; leave it out, or leave store= out")
         if "profile" in given and config.profile != (kept := store.manifest()["profile"]):
             raise ConfigError(f"profile={config.profile}: {store.folder} is of profile {kept}; leave profile= out")
-    task = prepare(config, store, own["gpu_days"])
+    bases = [f"{key}=" for key in ("gpu_days", "gpu", "tflops") if own[key]]
+    if len(bases) > 1:
+        raise ConfigError(f"{' and '.join(bases)} each say how long trainings take: give one of them")
+    if own["mfu"] != MFU and bases not in (["gpu="], ["tflops="]):
+        raise ConfigError(f"mfu={own['mfu']:g}: it goes with gpu= or tflops=; give one of them, or leave mfu= out")
+    if not 0 < own["mfu"] <= 1:
+        raise ConfigError(f"mfu={own['mfu']:g}: expected a share above 0, at most 1")
+    task = prepare(config, store, own)
     found = report(task, config, own)
     return json.dumps(found, indent=1) if own["json"] else render(found)
 

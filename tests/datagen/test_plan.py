@@ -280,7 +280,7 @@ def test_entries_to_calibrate_on_are_spread_over_all(tmp_path: Path, monkeypatch
 def test_no_batch_is_larger_than_the_images(tmp_path: Path, batch: int, evaluated: int) -> None:
     store = make_store(tmp_path / "store")
     config = parse_command_line(["archs=all", f"batch={batch}"])
-    assert plan.prepare(config, store, 1.0).memory.evaluation_batch == evaluated
+    assert plan.prepare(config, store, plan.OWN_KEYS).memory.evaluation_batch == evaluated
 
 
 def test_the_command_for_the_whole_space(command: Command) -> None:
@@ -337,7 +337,7 @@ def test_a_store_calibrates_and_what_it_has_is_done(tmp_path: Path, command: Com
         (["preemptions_per_day=nan"], "expected a number from 0 to 1000000000"),
         (["preemptions_per_day=1000"], "would be lost over and over; give fewer preemptions"),
         (["preemptions_per_day=10", "checkpoint_epochs=100"], "or checkpoint_epochs=1"),
-        (["gpu=1"], "unknown key 'gpu'; did you mean gpus?"),
+        (["gpuss=1"], "unknown key 'gpuss'; did you mean gpus?"),
         (["device=cpu"], "unknown key 'device'"),
         (["archs=0"], "archs=0: arch_ids run from 1"),
         (["store=nowhere"], "nowhere is no store"),
@@ -380,3 +380,39 @@ def test_times_are_in_units_that_suit_them() -> None:
         "1 seconds",
         "0 seconds",
     ]
+
+
+def test_the_peak_of_a_card(command: Command) -> None:
+    """By hand: two operations a MAC, at 40 % of 989 and 494 TFLOP/s."""
+    one, macs = "archs=5-10-5-10-5-10", NARES.macs("5-10-5-10-5-10")
+    load = workload(*paper_load(), PAPER, batch=500)
+    for words, rates in (
+        (["gpu=h100"], (0.4 * 989e12, 0.4 * 494e12)),
+        (["gpu=a100", "mfu=0.5"], (0.5 * 312e12, 0.5 * 156e12)),
+        (["gpu=a100", "train.precision=float32"], (0.4 * 19.5e12, 0.4 * 156e12)),
+        (["tflops=100"], (0.4 * 100e12, 0.4 * 100e12)),
+    ):
+        code, out, _ = command(one, *words, "json=true", main=plan.main)
+        cost = json.loads(out)["estimate"]
+        assert code == 0
+        assert cost["training_gpu_days"] * 86_400 == pytest.approx(2 * load.train_passes * macs / rates[0])
+        assert cost["evaluation_gpu_days"] * 86_400 == pytest.approx(2 * load.test_passes * macs / rates[1])
+        assert words[0].removeprefix("gpu=") in cost["basis"]
+        assert "assumed mfu" in cost["basis"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["gpu=h10"], "gpu=h10: expected one of h200, h100, h100-pcie, a100; or give tflops="),
+        (["gpu=h100", "tflops=3"], "gpu= and tflops= each say how long trainings take: give one of them"),
+        (["gpu=h100", "gpu_days=3"], "gpu_days= and gpu= each say how long"),
+        (["mfu=0.5"], "mfu=0.5: it goes with gpu= or tflops="),
+        (["gpu=h100", "mfu=0"], "mfu=0: expected a share above 0, at most 1"),
+        (["tflops=100", "mfu=1.5"], "mfu=1.5: expected a share above 0, at most 1"),
+    ],
+)
+def test_wrong_peaks(command: Command, words: list[str], said: str) -> None:
+    code, out, err = command("archs=1", *words, main=plan.main)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {said}")
