@@ -7,8 +7,8 @@ that has 16.  Random 32x32 images stand for CIFAR-10.  Measured in one run:
 
 - the rate of a large matrix product in the precision of the training;
 - `datagen.training.train` itself: the loop as it is used, its first epoch left out;
-- a plain loop: the protocol as it reads, float32 and NCHW with PyTorch's defaults (which
-  let convolutions round to TF32 on CUDA), looking at the loss after every step;
+- a plain loop: the protocol as it reads, NCHW, looking at the loss after every step; on CUDA
+  under float16 autocast with a gradient scaler, as the authors train, else in float32;
 - one step of PGD on more and more images at once, to choose the evaluation's batch.
 
 Operations of one training image: each of the 7 attack steps is a forward pass and a
@@ -99,7 +99,9 @@ def our_rates(space: SearchSpace, args: argparse.Namespace, device: torch.device
 
 
 def plain_rates(space: SearchSpace, args: argparse.Namespace, device: torch.device) -> list[float]:
-    """Images a second of the protocol written down as it reads."""
+    """Images a second of the protocol written down as it reads, on CUDA in mixed precision as the authors run it."""
+    mixed = device.type == "cuda"
+    half, scaler = torch.autocast(device.type, torch.float16, enabled=mixed), torch.amp.GradScaler(enabled=mixed)
     plan = TrainConfig(batch=args.batch)
     network = build_network(space, ARCHITECTURE, seed=0).to(device)
     optimiser = build_optimiser(network, plan, torch.device("cpu"))  # not fused
@@ -116,15 +118,20 @@ def plain_rates(space: SearchSpace, args: argparse.Namespace, device: torch.devi
             found = images + plan.start_std_255 / 255 * torch.randn(images.shape, generator=random, device=device)
             for _ in range(plan.steps):
                 found.requires_grad_()
-                (gradient,) = torch.autograd.grad(F.cross_entropy(network(found), labels), found)
+                with half:
+                    loss = F.cross_entropy(network(found), labels)
+                (gradient,) = torch.autograd.grad(scaler.scale(loss), found)
                 found = found.detach() + step * gradient.sign()
                 found = (images + (found - images).clamp(-eps, eps)).clamp(0, 1)
             network.train().requires_grad_(True)
             optimiser.zero_grad()
-            loss = F.cross_entropy(network(found), labels)
-            loss.backward()  # type: ignore[no-untyped-call]
+            with half:
+                loss = F.cross_entropy(network(found), labels)
+            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            scaler.unscale_(optimiser)
             nn.utils.clip_grad_norm_(network.parameters(), plan.clip_norm)
-            optimiser.step()
+            scaler.step(optimiser)
+            scaler.update()
             loss.item()
         synchronise(device)
         rates.append(len(split) / (time.perf_counter() - began))
@@ -195,7 +202,7 @@ def main() -> None:
     print(f"matrix product           {rate / 1e12:9.3f} TFLOP/s")
     print(f"datagen.training.train            {shown(ours)} images/s")
     print(f"  of the matrix product  {100 * operations / rate:9.1f} %  ({operations / 1e12:.3f} TFLOP/s)")
-    print(f"plain float32 loop       {shown(plain)} images/s")
+    print(f"plain {'float16' if device.type == 'cuda' else 'float32'} loop       {shown(plain)} images/s")
     print(f"  ratio                  {statistics.median(ours) / statistics.median(plain):9.2f}\n")
     print(f"one PGD step in {test_precision}, by images at once")
     for size, found in attack_rates(space, device, test_precision).items():
