@@ -18,8 +18,6 @@ from nasbench_ar.errors import ConfigError
 from nasbench_ar.system.versions import git_commit, versions
 
 AMPERE = (8, 0)  # compute capability of the first cards with bfloat16 and TF32
-# NVIDIA's data sheets, without sparsity; the first name that fits counts.
-PEAK_TFLOPS = {"H100 PCIe": 756.0, "H100 NVL": 835.0, "H100": 989.0, "H200": 989.0, "A100": 312.0}
 _LIBRARIES = ("numpy", "torch", "torchvision", "pyautoattack", "scikit-learn")
 
 
@@ -80,12 +78,6 @@ def device_name(device: torch.device) -> str:
     except OSError:  # not Linux
         pass
     return f"CPU {platform.processor() or platform.machine()}"
-
-
-def peak_tflops(name: str, precision: str) -> float | None:
-    """Published dense peak of a GPU's 16-bit matrix products by PyTorch's name of it; None where unknown."""
-    known = (peak for model, peak in PEAK_TFLOPS.items() if re.search(rf"\b{model}\b", name))
-    return next(known, None) if precision in ("bf16", "fp16") else None
 
 
 def release_memory() -> None:

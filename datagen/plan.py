@@ -14,7 +14,7 @@ Keys of `datagen.run` that change the work are taken: `archs` (all by default),
   repetitions=20           simulated courses, where there are preemptions
   store=                   an existing store: its protocol, its images, its measured times; what it has is done
   gpu_days=                what the chosen architectures take together, if you know
-  gpu=                     h200, h100, h100-pcie or a100: its peak by the data sheet
+  gpu=                     h100, h100-pcie, h100-nvl, h200 or a100: its peak by the data sheet
   tflops=                  a peak of your own instead, the same in training and test
   mfu=0.4                  share of the peak that is reached, assumed
   json=false               print JSON instead

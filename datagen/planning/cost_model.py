@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from datagen.cards import COLUMNS, TFLOPS
 from datagen.planning.workload import Images, Workload, workload
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import ConfigError, quotable
@@ -29,13 +30,6 @@ SECONDS_A_DAY = 86_400
 PUBLISHED_GPU_DAYS = {"training": NARES_GPU_DAYS, "evaluation": 2_900.0}  # NARes, for the 15,625 architectures
 LEAST_FOR_OVERHEAD = 8  # entries
 MFU = 0.4  # assumed share of the peak that convolutions reach; no GPU was measured
-# Peak TFLOP/s without sparsity, by NVIDIA's data sheets: of 16-bit matrix products, of TF32, and of float32.
-CARDS_TFLOPS = {
-    "h200": (989.0, 494.0, 67.0),
-    "h100": (989.0, 494.0, 67.0),  # SXM
-    "h100-pcie": (756.0, 378.0, 51.0),
-    "a100": (312.0, 156.0, 19.5),
-}
 
 
 @dataclass(frozen=True)
@@ -117,10 +111,9 @@ def from_published(space: SearchSpace) -> CostModel:
 
 def from_peak(card: str, tflops: float, mfu: float, precisions: tuple[str, str]) -> CostModel:
     """Two operations a MAC at `mfu` of the peak of a card, or of `tflops`; `precisions` of training and of test."""
-    columns = {"bf16": 0, "fp16": 0, "tf32": 1, "float32": 2}
-    if card and card not in CARDS_TFLOPS:
-        raise ConfigError(f"gpu={quotable(card)}: expected one of {', '.join(CARDS_TFLOPS)}; or give tflops=")
-    rates = [CARDS_TFLOPS[card][columns[one]] if card else tflops for one in precisions]
+    if card and card not in TFLOPS:
+        raise ConfigError(f"gpu={quotable(card)}: expected one of {', '.join(TFLOPS)}; or give tflops=")
+    rates = [TFLOPS[card][COLUMNS[one]] if card else tflops for one in precisions]
     a, b = (2 / (rate * 1e12 * mfu) for rate in rates)
     if card:
         peak = f"{rates[0]:g} TFLOP/s ({precisions[0]}) in training and {rates[1]:g} ({precisions[1]}) in the test"

@@ -7,7 +7,7 @@
 `gradient_norm` is the mean over the steps, before clipping, and `clipped` the share of steps
 that were, both without the `left_out` ones whose gradients overflowed in float16.  `tflops` counts
 two operations a MAC over all passes of the training steps, and `mfu` is its share of the
-card's published peak, null where `hardware.peak_tflops` knows none.  The twelve curves
+card's published peak, null where `cards.peak_tflops` knows none.  The twelve curves
 follow by their names.
 """
 
@@ -19,8 +19,9 @@ from typing import Any
 
 from torch import Tensor
 
+from datagen.cards import peak_tflops
 from datagen.config import TrainConfig
-from datagen.hardware import device_name, peak_memory_mib, peak_tflops
+from datagen.hardware import device_name, peak_memory_mib
 from datagen.network.classifier import Classifier
 from datagen.network.model import WideResNet
 from datagen.profiles import BESIDE_ATTACK

@@ -19,7 +19,6 @@ from datagen.hardware import (
     device_name,
     driver_version,
     peak_memory_mib,
-    peak_tflops,
     reset_peak_memory,
 )
 from datagen.network.classifier import float32_rule
@@ -184,18 +183,3 @@ def test_determinism_holds_inside_only(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not torch.are_deterministic_algorithms_enabled()
     assert torch.backends.cudnn.benchmark
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
-
-
-@pytest.mark.parametrize(
-    ("name", "precision", "peak"),
-    [
-        ("NVIDIA H100 80GB HBM3", "bf16", 989),
-        ("NVIDIA H100 PCIe", "bf16", 756),
-        ("NVIDIA A100-SXM4-80GB", "fp16", 312),
-        ("NVIDIA A100-SXM4-80GB", "tf32", None),
-        ("NVIDIA RTX A1000", "bf16", None),
-        ("CPU something", "bf16", None),
-    ],
-)
-def test_published_peaks(name: str, precision: str, peak: float | None) -> None:
-    assert peak_tflops(name, precision) == peak

@@ -404,7 +404,7 @@ def test_the_peak_of_a_card(command: Command) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["gpu=h10"], "gpu=h10: expected one of h200, h100, h100-pcie, a100; or give tflops="),
+        (["gpu=h10"], "gpu=h10: expected one of h100-pcie, h100-nvl, h100, h200, a100; or give tflops="),
         (["gpu=h100", "tflops=3"], "gpu= and tflops= each say how long trainings take: give one of them"),
         (["gpu=h100", "gpu_days=3"], "gpu_days= and gpu= each say how long"),
         (["mfu=0.5"], "mfu=0.5: it goes with gpu= or tflops="),
