@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -87,7 +88,9 @@ def run_and_store(race: Race, seed: int, store: RunStore) -> int:
     """Carry out one run, unless it is stored by now; returns 1, the number of runs settled."""
     if not store.has(seed):
         check_same(race)
-        store.save(run_once(race, seed))
+        began = time.process_time()
+        run = run_once(race, seed)
+        store.save(run, time.process_time() - began)
     return 1
 
 
@@ -96,11 +99,13 @@ def run_group_and_store(race: Race, seeds: Sequence[int], store: RunStore, line:
     missing = [seed for seed in seeds if not store.has(seed)]
     if missing:
         check_same(race)
+        began = time.process_time()
         name = f"seeds {ranges(missing)}"
         with bar(total=race.queries, unit="query", desc=name, line=line, hidden=line is None) as progress:
             runs = run_group(race, missing, lambda spent: progress.update(spent - progress.n))
+        each = (time.process_time() - began) / len(runs)
         for run in runs:
-            store.save(run)
+            store.save(run, each)
     return len(seeds)
 
 

@@ -21,6 +21,7 @@ import functools
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 import uuid
@@ -50,6 +51,7 @@ CONFIG = "config.yaml"
 RUN_FILES = "seed-*.npz"
 CLAIMS = 100  # tries, each ended by another command that has taken the folder away
 MARK = "fingerprint"  # array of a run file
+CPU = "cpu_seconds"  # another, of what measured it
 
 
 class _Loader(yaml.SafeLoader):
@@ -69,7 +71,21 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _as_yaml(config: Mapping[str, Any]) -> bytes:
+def read_yaml(path: Path) -> Any:
+    """What a file of YAML says, without aliases; ResultsError for what cannot be read, but FileNotFoundError."""
+    try:
+        return yaml.load(path.read_bytes(), Loader=_Loader)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ResultsError(f"cannot read {path}: {error.strerror or error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # besides its own errors, yaml lets through what wrong dates and numbers raise
+        raise ResultsError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
+
+
+def as_yaml(config: Mapping[str, Any]) -> bytes:
     return yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True).encode()
 
 
@@ -209,7 +225,7 @@ class RunStore:
                 if stored is not None and not alone:
                     raise ResultsError(
                         f"a command at work in {self.folder} has another configuration "
-                        f"({_differences(stored['fingerprint'], config['fingerprint'])}); use another name= or out=, "
+                        f"({differences(stored['fingerprint'], config['fingerprint'])}); use another name= or out=, "
                         "or wait until it is done"
                     )
         raise ResultsError(f"other commands replace {self.folder} again and again; use another name= or out=")
@@ -220,14 +236,14 @@ class RunStore:
             if any((self.folder / "runs").glob("*")) and self._stored_config() is None:  # nor written by now
                 raise ResultsError(f"{self.folder} holds runs without a {CONFIG}; use another out= or name=")
             try:
-                write_first(self.folder / CONFIG, _as_yaml({**config, "computed_by": []}))
+                write_first(self.folder / CONFIG, as_yaml({**config, "computed_by": []}))
             except OSError as error:
                 raise self._unwritable(error) from error
         elif mark_of(stored["fingerprint"]) != self.mark:
             if self.finished() and not overwrite:
                 raise ResultsError(
                     f"{self.folder} holds results of another configuration "
-                    f"({_differences(stored['fingerprint'], config['fingerprint'])}); "
+                    f"({differences(stored['fingerprint'], config['fingerprint'])}); "
                     "use another name= or out=, or overwrite=true to remove them"
                 )
             self._remove()
@@ -256,7 +272,7 @@ class RunStore:
         before = stored.get("computed_by", [])
         computed_by = before if code is None or dict(code) in before else [*before, dict(code)]
         with suppress(WriteError) if code is None else nullcontext():
-            self.write(CONFIG, _as_yaml({**config, "computed_by": computed_by}))
+            self.write(CONFIG, as_yaml({**config, "computed_by": computed_by}))
 
     def _stored_config(self) -> dict[str, Any] | None:
         return self.read_config() if os.path.lexists(self.folder / CONFIG) else None
@@ -264,15 +280,9 @@ class RunStore:
     def read_config(self) -> dict[str, Any]:
         path = self.folder / CONFIG
         try:
-            config = yaml.load(path.read_bytes(), Loader=_Loader)
+            config = read_yaml(path)
         except FileNotFoundError:
             raise ResultsError(f"{self.folder} holds no results: there is no {CONFIG} in it") from None
-        except OSError as error:
-            raise ResultsError(f"cannot read {path}: {error.strerror or error}") from error
-        except MemoryError:
-            raise
-        except Exception as error:  # besides its own errors, yaml lets through what wrong dates and numbers raise
-            raise ResultsError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
         if (
             not isinstance(config, dict)
             or not isinstance(config.get("fingerprint"), dict)
@@ -310,7 +320,7 @@ class RunStore:
             note(f"{self._path(seed)} is not whole; this run is carried out again")
         return missing
 
-    def save(self, run: Trajectory | Trace) -> None:
+    def save(self, run: Trajectory | Trace, cpu_seconds: float = math.nan) -> None:
         """Store one run, atomically; ResultsError when the folder has become another configuration's."""
         arrays: dict[str, Any] = {f.name: np.asarray(getattr(run, f.name)) for f in fields(run) if f.name != "seed"}
         try:
@@ -324,11 +334,28 @@ class RunStore:
                 "start the command again with another name= or out="
             )
         buffer = io.BytesIO()
-        np.savez(buffer, **(arrays | {MARK: np.str_(here)}))
+        np.savez(buffer, **(arrays | {MARK: np.str_(here), CPU: np.float64(cpu_seconds)}))
         self.write(f"runs/{self._path(run.seed).name}", buffer.getvalue())
 
     def _mark_here(self) -> str:
         return mark_of(self.read_config()["fingerprint"])
+
+    def cpu_seconds(self, seeds: Iterable[int]) -> NDArray[np.float64]:
+        """(runs,) processor time of each run, its share of a lock-step group; NaN where it was not measured."""
+        mark = self._mark_here()
+        return np.array([self._cpu_seconds(seed, mark) for seed in sorted(seeds)], dtype=np.float64)
+
+    def _cpu_seconds(self, seed: int, mark: str) -> float:
+        try:
+            taken = self._pack(seed, mark).get(CPU, np.array(math.nan))
+        except ResultsError:
+            raise
+        except (OSError, ValueError) as error:
+            raise ResultsError(
+                f"{self._path(seed)} is damaged ({error}); remove it and run the command again"
+            ) from error
+        known = taken.dtype == np.float64 and not taken.shape and 0 <= taken < math.inf
+        return float(taken) if known else math.nan
 
     def load(self, seeds: Iterable[int], queries: int) -> Runs:
         """Read stored runs into arrays of at least `queries` columns; ResultsError names the first damaged one."""
@@ -419,7 +446,7 @@ def text_of(pack: Mapping[str, NDArray[Any]], name: str) -> str:
     return str(text)
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     old, new = _flat(old), _flat(new)
     changed = [
         f"{' '.join(str(key).split())[:60]} was {shown(old.get(key))}, is {shown(new.get(key))}"

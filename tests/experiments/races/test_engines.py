@@ -1,4 +1,4 @@
-"""Results do not depend on how many processes carry the runs out, nor on the engine: byte by byte."""
+"""Results do not depend on how many processes carry the runs out, nor on the engine, but for the time they took."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from searchers.published.lockstep import LockStep
 from tests.dask_cluster import Cluster, scheduler
 from tests.experiments.conftest import Command
 from tests.experiments.fidelity.conftest import write_climbing
-from tests.experiments.races.test_killed import stored, words
+from tests.experiments.races.test_killed import content, stored, words
 from tests.experiments.races.test_lockstep import QUICK
 from tests.searchers.test_properties import EVERY, QUICKER, VECTORS
 
@@ -83,7 +83,7 @@ def test_workers_change_no_run_of_any_searcher(names: Sequence[str], tmp_path: P
             tasks += fidelity_tasks(table, folder)
         for _ in engine.run(perform, tasks):
             pass
-        found[label] = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("seed-*.npz")}
+        found[label] = {str(p.relative_to(folder)): content(p) for p in folder.rglob("seed-*.npz")}
     expected = len(names) + sum(name in VECTORS for name in names)
     expected += len(FIDELITY_SEARCHERS) if "random_search" in names else 0
     assert len(found["one"]) == expected * len(SEEDS)

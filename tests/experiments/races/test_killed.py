@@ -21,9 +21,10 @@ from experiments import run
 from experiments.races import complete as worker
 from experiments.races import provenance
 from experiments.races.race import Race
-from experiments.races.store import RunStore
+from experiments.races.store import CPU, RunStore
 from nasbench_ar import EngineError, Table
 from nasbench_ar.system import files
+from nasbench_ar.system.npz import read_npz
 from searchers import RandomSearch
 from tests.experiments.conftest import Command, store_runs, write_table
 
@@ -35,11 +36,16 @@ def words(table: Table, *more: object) -> list[str]:
     return [*settings, *map(str, more)]
 
 
-def stored(out: Path, folder: str = FOLDER) -> dict[str, bytes]:
+def content(path: Path) -> dict[str, bytes]:
+    """All that a run file holds but the time that the run took."""
+    return {name: array.tobytes() for name, array in read_npz(path).items() if name != CPU}
+
+
+def stored(out: Path, folder: str = FOLDER) -> dict[str, object]:
     """Every run, and what was made of them."""
     names = ["trajectories.npz", "summary.csv", "summary.md", "trajectory.png"]
-    paths = [*(out / folder / "runs").glob("seed-*.npz"), *(out / folder / name for name in names)]
-    return {path.name: path.read_bytes() for path in paths}
+    runs = {path.name: content(path) for path in (out / folder / "runs").glob("seed-*.npz")}
+    return runs | {name: (out / folder / name).read_bytes() for name in names}
 
 
 @dataclass

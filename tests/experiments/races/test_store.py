@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 from experiments.races import store as store_module
-from experiments.races.store import RunStore, mark_of
+from experiments.races.store import CPU, RunStore, mark_of
 from nasbench_ar import ResultsError
 from nasbench_ar.system import files
+from nasbench_ar.system.npz import read_npz
 from searchers.trajectory import Trajectory
 
 CONFIG: dict[str, Any] = {"name": "x", "fingerprint": {"queries": 5, "searcher": {"_target_": "a.B"}}}
@@ -56,6 +57,22 @@ def test_round_trip_with_runs_of_unequal_length(tmp_path: Path) -> None:
     np.testing.assert_array_equal(runs.repeats, [3, 12])
     assert runs.ended == ("early", "")
     assert (runs.arch_index.dtype, runs.scores.dtype) == (np.int32, np.float32)
+
+
+def test_processor_time_is_stored_where_it_was_measured(tmp_path: Path) -> None:
+    store = prepared(tmp_path)
+    store.save(run(0), 1.5)
+    store.save(run(1))
+    store.save(run(2), 2.5)
+    np.testing.assert_array_equal(store.cpu_seconds([2, 0, 1]), [1.5, np.nan, 2.5])
+    path = tmp_path / "runs/seed-000002.npz"
+    arrays = {name: array for name, array in read_npz(path).items() if name != CPU}
+    np.savez(path, **arrays)  # as it was stored before times were
+    np.testing.assert_array_equal(store.cpu_seconds([0, 2]), [1.5, np.nan])
+    assert store.load([2], 3).repeats == [2]
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(ResultsError, match=r"seed-000002.npz is damaged"):
+        store.cpu_seconds([2])
 
 
 def test_same_configuration_goes_on(tmp_path: Path) -> None:
