@@ -21,7 +21,7 @@ FORBIDDEN = {
 ROOMS = {  # folders of each package, lowest first
     "nasbench_ar": ("system", "release"),
     "searchers": ("published", "fidelity"),
-    "experiments": ("statistics", "races", "results", "plots", "analysis", "fidelity", "page"),
+    "experiments": ("statistics", "races", "results", "submissions", "plots", "analysis", "fidelity", "page"),
     "datagen": ("images", "network", "attack", "store", "training", "planning", "workers"),
 }
 HEAVY = {"pandas", "scipy", "matplotlib", "joblib", *EXTRAS}  # to be imported where needed, not with a module

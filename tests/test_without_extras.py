@@ -73,6 +73,8 @@ def test_a_search_and_its_comparison(tmp_path: Path) -> None:
         ("datagen.run archs=1 profile=digits jobs=2", "python -m datagen.run", "torch", "datagen"),
         ("nasbench_ar export nares-figures x.parquet", "Parquet", "pyarrow", "parquet"),
         ("experiments.report", "python -m experiments.report", "plotly", "report"),
+        ("experiments.submit x", "python -m experiments.submit", "pyarrow", "parquet"),
+        ("experiments.leaderboard check x", "python -m experiments.leaderboard", "pyarrow", "parquet"),
         ("experiments.run runs=1 searcher=optuna", "searcher=optuna", "optuna", "optuna"),
         ("experiments.run runs=1 searcher=nevergrad", "searcher=nevergrad", "nevergrad", "nevergrad"),
         ("experiments.run runs=1 searcher=published_bananas", "searcher=published_bananas", "torch", "datagen"),

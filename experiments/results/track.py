@@ -121,10 +121,10 @@ def entrant_of_traces(track: Track, results: Results) -> Entrant:
     return Entrant(results.name, results.seeds, column[results.reported])
 
 
-def outcome(track: Track, oracle: Oracle, entrants: Sequence[Entrant]) -> Outcome:
+def outcome(track: Track, oracle: Oracle, entrants: Sequence[Entrant], *, level: float = SIGNIFICANCE) -> Outcome:
     judge = judge_of(track, oracle)
     maximize = judge == HYPERVOLUME or bool(METRICS[judge].maximize)
-    found, told_apart, pairs = places(entrants, maximize=maximize)
+    found, told_apart, pairs = places(entrants, maximize=maximize, level=level)
     objective = track.objective or oracle.table.default_objective
     beside = () if judge == HYPERVOLUME else references(track, oracle, objective, judge)
     return Outcome(track, oracle, objective, judge, maximize, tuple(found), told_apart, pairs, tuple(beside))

@@ -1,0 +1,1 @@
+"""Entries of a leaderboard: written, checked, and made into a page."""

@@ -1,0 +1,196 @@
+"""A submission on disk: `entry.yaml` and `runs.parquet` in a folder.
+
+It may come from anybody: nothing in it is executed or unpickled, and every size is checked before it is read.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.races.race import Race
+from experiments.races.store import Runs, as_yaml, read_yaml
+from experiments.races.track import Track
+from nasbench_ar import ResultsError
+from nasbench_ar.errors import one_line, shown
+from nasbench_ar.system.extras import require
+from nasbench_ar.system.files import make_folder, write_file
+
+FORMAT = 1
+ENTRY = "entry.yaml"
+RUNS = "runs.parquet"
+LEAST_RUNS, MOST_RUNS = 100, 1000
+MOST_TEXT = 64 << 10  # bytes of entry.yaml
+MOST_BYTES = 64 << 20  # of runs.parquet
+COLUMNS = {"seed": "int64", "query": "int32", "arch_index": "int32", "score": "float", "incumbent": "int32"}
+_LONGEST = 200  # characters of a line
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What `entry.yaml` says.
+
+    Attributes:
+        track: name and content of the track's file, defaults included.
+        fingerprint: all that decides a run's result, as in `config.yaml`.
+        computed_by: commits and versions that computed the runs.
+        cpu_seconds: processor time of a run, the mean.
+        tuned_on: names of the tables that the searcher's arguments were chosen on.
+        contact: a line, perhaps empty.
+    """
+
+    entry: str
+    track: Mapping[str, Any]
+    fingerprint: Mapping[str, Any]
+    computed_by: tuple[Mapping[str, Any], ...]
+    cpu_seconds: float
+    tuned_on: tuple[str, ...]
+    contact: str
+
+    @property
+    def race(self) -> Race:
+        return Race.of_config({"table_folder": "", "fingerprint": self.fingerprint})
+
+    @property
+    def commits(self) -> tuple[str, ...]:
+        found = (str(code.get("git_commit") or f"release {_release(code)}") for code in self.computed_by)
+        return tuple(dict.fromkeys(found))
+
+
+def track_content(track: Track) -> dict[str, Any]:
+    """What a track's file decides, defaults included."""
+    return {key: value for key, value in asdict(track).items() if key != "about"}
+
+
+def write_entry(folder: Path, entry: Entry, runs: Runs, queries: int) -> None:
+    """Write a submission of the first `queries` queries of each run."""
+    require("python -m experiments.submit", "pyarrow")
+    import pandas as pd
+
+    spent = (runs.arch_index[:, :queries] >= 0).sum(axis=1)
+    within = np.arange(queries) < spent[:, None]
+    frame = pd.DataFrame(
+        {
+            "seed": np.repeat(runs.seeds, spent),
+            "query": np.broadcast_to(np.arange(1, queries + 1, dtype=np.int32), within.shape)[within],
+            "arch_index": runs.arch_index[:, :queries][within],
+            "score": runs.scores[:, :queries][within],
+            "incumbent": runs.incumbent[:, :queries][within],
+        }
+    )
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, engine="pyarrow", compression="zstd", index=False)
+    make_folder(folder)
+    content = {"format": FORMAT, **asdict(entry)}
+    content |= {"computed_by": list(entry.computed_by), "tuned_on": list(entry.tuned_on)}
+    write_file(folder / RUNS, buffer.getvalue())
+    write_file(folder / ENTRY, as_yaml(content))
+
+
+def read_entry(folder: Path) -> Entry:
+    """Read and check the form of `entry.yaml`; ResultsError says what is wrong."""
+    path = folder / ENTRY
+    content = _small(path, MOST_TEXT) and read_yaml(path)
+    if not isinstance(content, dict) or type(content.get("format")) is not int or content["format"] != FORMAT:
+        raise ResultsError(f"{path} is no entry of format {FORMAT}; python -m experiments.submit writes one")
+    names = ["format", *(field.name for field in fields(Entry))]
+    if unknown := [key for key in content if key not in names]:
+        raise ResultsError(f"{path}: unknown key {shown(unknown[0])}; expected {', '.join(names)}")
+    if lacking := [name for name in names if name not in content]:
+        raise ResultsError(f"{path}: {lacking[0]} is missing; expected {', '.join(names)}")
+    for name, (fits, expected) in _FORMS.items():
+        if not fits(content[name]):
+            raise ResultsError(f"{path}: {name} is {shown(content[name])}; expected {expected}")
+    values = {name: content[name] for name in names if name != "format"}
+    values |= {"computed_by": tuple(content["computed_by"]), "tuned_on": tuple(content["tuned_on"])}
+    return Entry(**values)
+
+
+def read_runs(folder: Path, queries: int) -> dict[str, NDArray[Any]]:
+    """Read the columns of `runs.parquet`, of the expected types and sizes and without gaps."""
+    pyarrow = require("python -m experiments.leaderboard", "pyarrow")
+    parquet = require("python -m experiments.leaderboard", "pyarrow.parquet")
+    path = folder / RUNS
+    _small(path, MOST_BYTES)
+    try:
+        with path.open("rb") as stream:
+            file = parquet.ParquetFile(stream)
+            found = {field.name: str(field.type) for field in file.schema_arrow}
+            if found != COLUMNS or len(file.schema_arrow) != len(COLUMNS):
+                wanted = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+                raise ResultsError(f"{path} has columns {shown(found, 200)}; expected {wanted}, and no other")
+            most = MOST_RUNS * queries
+            if (rows := file.metadata.num_rows) > most:
+                raise ResultsError(f"{path} has {rows:,} rows; {MOST_RUNS} runs of {queries} queries have {most:,}")
+            table = file.read(use_threads=False)
+    except ResultsError:
+        raise
+    except (OSError, pyarrow.ArrowException, ValueError) as error:
+        raise ResultsError(f"{path} is damaged ({one_line(error)})") from error
+    for name in COLUMNS:
+        if table.column(name).null_count:
+            raise ResultsError(f"{path}: column {name} has empty cells; every query has a value")
+    return {name: table.column(name).to_numpy() for name in COLUMNS}
+
+
+def _small(path: Path, most: int) -> bool:
+    """Refuse what is no file of at most so many bytes."""
+    if not path.is_file():
+        raise ResultsError(f"{path.parent} is no submission: there is no {path.name} in it")
+    if (size := path.stat().st_size) > most:
+        raise ResultsError(f"{path} has {size:,} bytes; expected at most {most:,}")
+    return True
+
+
+def _release(code: Mapping[str, Any]) -> str:
+    found = code.get("versions")
+    return str(found.get("nasbench-ar", "unknown") if isinstance(found, dict) else "unknown")
+
+
+def _line(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST and value.isprintable()
+
+
+def _text(value: Any) -> bool:
+    return _line(value) and bool(value.strip())
+
+
+def _code(value: Any) -> bool:
+    if not (isinstance(value, dict) and _line(value.get("git_commit") or "")):
+        return False
+    found = value.get("versions", {})
+    return isinstance(found, dict) and all(map(_text, found)) and all(map(_text, found.values()))
+
+
+def _fingerprint(value: Any) -> bool:
+    if not isinstance(value, dict) or not all(map(_text, value)):
+        return False
+    searcher, libraries = value.get("searcher"), value.get("libraries", {})
+    return (
+        isinstance(searcher, dict)
+        and all(map(_text, searcher))
+        and all(_text(text) for text in (searcher.get("_target_"), value.get("source"), value.get("version")))
+        and all(_text(value.get(key)) for key in ("table", "table_hash", "objective"))
+        and "table_seed" in value
+        and isinstance(libraries, dict)
+        and all(_text(key) and _text(libraries[key]) for key in libraries)
+        and isinstance(value.get("constraint", ""), str)
+    )
+
+
+_FORMS = {
+    "entry": (_text, "a name on one line"),
+    "track": (lambda v: isinstance(v, dict) and _text(v.get("name")), "name and content of a track"),
+    "fingerprint": (_fingerprint, "the fingerprint of config.yaml"),
+    "computed_by": (lambda v: isinstance(v, list) and v and all(map(_code, v)), "commits and versions, at least one"),
+    "cpu_seconds": (lambda v: type(v) is float and 0 <= v < math.inf, "processor time of a run, such as 1.5"),
+    "tuned_on": (lambda v: isinstance(v, list) and all(map(_text, v)), "a list of names of tables"),
+    "contact": (_line, "a line of text"),
+}
