@@ -151,5 +151,6 @@ body { margin: 0 auto; max-width: 76rem; padding: 1rem; font: 1rem/1.5 system-ui
 p, li { max-width: 48rem; }
 .wide { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; overflow-wrap: normal; }
+td:nth-child(-n + 5) { white-space: nowrap; }
 th, td { padding: 0.3rem 0.6rem; border-bottom: 1px solid #8886; text-align: left; vertical-align: top; }
 """
