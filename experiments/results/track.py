@@ -61,11 +61,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Reference:
-    """A value that stands beside the entrants', with its standard deviation; NaN for a value without any."""
+    """A value that stands beside the entrants', with its standard deviation; NaN for a value without any.
+
+    `share` says how often the judge has a value of what it is the mean of.
+    """
 
     name: str
     mean: float
     std: float = math.nan
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -173,19 +177,20 @@ def references(track: Track, oracle: Oracle, objective: str, judge: str) -> list
     if judge != objective:
         best = guided * guide[members] == np.max(guided * guide[members])
         found = spread(column[members[best]])  # several may tie
-        out.append(Reference("best by the objective", found.mean, found.std))
+        out.append(Reference("best by the objective", found.mean, found.std, found.known / best.sum()))
     if judge != objective or track.noise != "none":  # otherwise searches see what decides
         anew = scored_anew(oracle, objective, members, column, track.images)
         if anew:
-            rule = max(anew, key=lambda rule: sign * anew[rule].mean)
-            out.append(Reference(f"noise ceiling ({rule})", anew[rule].mean, anew[rule].std))
+            rule = max(anew, key=lambda rule: (anew[rule].known > 0, sign * anew[rule].mean))
+            found = anew[rule]
+            out.append(Reference(f"noise ceiling ({rule})", found.mean, found.std, found.known / DRAWS))
     largest = one_of_the_largest(oracle.space, members, LARGEST)
     laws = [largest]
     if not track.fidelity and track.noise == "none" and track.recommend == "observed":
         laws.append(random_search(guide, members, track.queries, maximize=guided > 0))
     for law in laws:
         found = law.spread(column)
-        out.append(Reference(law.name, found.mean, found.std))
+        out.append(Reference(law.name, found.mean, found.std, law.share_known(column)))
     return out
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.races.track import HYPERVOLUME, RULES
 from experiments.results.recommendation import Choice
-from experiments.results.track import Outcome
+from experiments.results.track import Outcome, Reference
 from experiments.statistics.intervals import Spread, spread
 from experiments.statistics.significance import SIGNIFICANCE
 from experiments.tables import as_markdown, csv_text, definitions, interval, number, short_label
@@ -17,14 +17,15 @@ from nasbench_ar import METRICS
 from nasbench_ar.arrays import FloatArray
 
 CSV = (
-    *("track", "entry", "kind", "rank", "judge", "runs", "known", "mean", "std"),
+    *("track", "entry", "kind", "rank", "judge", "runs", "known", "share_known", "mean", "std"),
     *("ci_low", "ci_high", "better"),
 )
 RANKS = (
     "Rank: 1 + the number of entries that are better and told apart (Wilcoxon signed-rank, paired by seed, "
     f"Holm-adjusted over all pairs, p < {SIGNIFICANCE}). [n]: runs whose recommended architecture has a value in this "
-    "table, where not all have; no rank where fewer than half have."
+    "table, where not all have; no rank where fewer than half have. [n %]: the same of a line, whose mean is over these."
 )
+LARGEST_LINE = ("one of the", "the largest")
 LINES = {
     "best possible": "the best of all architectures that may be chosen",
     "best by the objective": "what a search that sees all scores recommends",
@@ -34,6 +35,7 @@ LINES = {
         "of the very images in the table"
     ),
     "one of the": "drawn from the networks of most MACs that may be chosen, without any search",
+    "the largest": "the only network that may be chosen",
     "random search": "its exact law",
 }
 
@@ -67,7 +69,7 @@ def as_text(outcome: Outcome) -> str:
         lines.append([place.entrant.name, rank, str(runs), _mean(found, digits) + few, ends])
     for reference in outcome.references:
         found = Spread(0, reference.mean, reference.std, (math.nan, math.nan))
-        lines.append([f"*{reference.name}*", "", "", _mean(found, digits), ""])
+        lines.append([f"*{reference.name}*", "", "", _mean(found, digits) + share_known(reference), ""])
     judge = "Hypervolume" if outcome.judge == HYPERVOLUME else short_label(outcome.oracle, outcome.judge)
     shown = [LINES[key] for reference in outcome.references for key in LINES if reference.name.startswith(key)]
     names = [reference.name for reference in outcome.references]
@@ -89,6 +91,11 @@ def as_text(outcome: Outcome) -> str:
     return "\n".join(out) + "\n"
 
 
+def share_known(reference: Reference | None) -> str:
+    """In brackets how often there is a value, if not always."""
+    return f" [{100 * reference.share:.0f} %]" if reference and reference.share < 1 - 1e-9 else ""
+
+
 def _mean(found: Spread, digits: int) -> str:
     std = "" if math.isnan(found.std) else f" ± {number(found.std, digits)}"
     return number(found.mean, digits) + std
@@ -99,17 +106,17 @@ def as_csv(outcomes: Sequence[Outcome]) -> str:
     lines: list[list[object]] = []
     for outcome in outcomes:
         for place in outcome.places:
-            found = place.entrant.spread
+            found, runs = place.entrant.spread, len(place.entrant.values)
             lines.append(
                 [
                     *(outcome.track.name, place.entrant.name, "entry", place.rank, outcome.judge),
-                    *(len(place.entrant.values), found.known, found.mean, found.std, *found.interval),
+                    *(runs, found.known, found.known / runs, found.mean, found.std, *found.interval),
                     " ".join(place.better),
                 ]
             )
         for reference in outcome.references:
-            numbers = (reference.mean, reference.std, None, None)
-            lines.append([outcome.track.name, reference.name, "line", None, outcome.judge, None, None, *numbers, None])
+            numbers = (None, None, reference.share, reference.mean, reference.std, None, None)
+            lines.append([outcome.track.name, reference.name, "line", None, outcome.judge, *numbers, None])
     return csv_text(CSV, lines)
 
 
@@ -119,19 +126,20 @@ def overview(outcomes: Sequence[Outcome]) -> str:
     for outcome in outcomes:
         digits = 4 if outcome.judge == HYPERVOLUME else 2
         first = [place.entrant.name for place in outcome.places if place.rank == 1]
-        by_name = {reference.name.partition(" (")[0]: reference.mean for reference in outcome.references}
-        largest = next((mean for name, mean in by_name.items() if name.startswith("one of the")), math.nan)
-        numbers = (
-            outcome.places[0].entrant.spread.mean,
-            by_name.get("best possible", math.nan),
-            by_name.get("noise ceiling", math.nan),
-            largest,
-        )
+        beside = [_line(outcome, *starts) for starts in (["best possible"], ["noise ceiling"], LARGEST_LINE)]
+        means = [reference.mean if reference else math.nan for reference in beside]
+        shares = ["", *map(share_known, beside)]
+        numbers = [outcome.places[0].entrant.spread.mean, *means]
         judge = "hypervolume" if outcome.judge == HYPERVOLUME else short_label(outcome.oracle, outcome.judge)
+        cells = [number(n, digits) + share for n, share in zip(numbers, shares, strict=True)]
         told = f"{outcome.told_apart} of {outcome.pairs}"
-        lines.append([outcome.track.name, judge, ", ".join(first) or "–", *(number(n, digits) for n in numbers), told])
+        lines.append([outcome.track.name, judge, ", ".join(first) or "–", *cells, told])
     header = ["Track", "Judge", "Rank 1", "Best mean", "Best possible", "Noise ceiling", "50 largest", "Told apart"]
     return as_markdown(header, lines)
+
+
+def _line(outcome: Outcome, *starts: str) -> Reference | None:
+    return next((reference for reference in outcome.references if reference.name.startswith(starts)), None)
 
 
 def rules_study(found: Sequence[tuple[Outcome, Sequence[Choice]]]) -> str:

@@ -12,6 +12,7 @@ from scipy import stats
 
 from experiments.races.track import Track
 from experiments.results.track import Entrant, outcome, places, references, scored_anew
+from experiments.results.track_text import as_text, overview
 from nasbench_ar import MetricError, Oracle, Table
 from nasbench_ar.arrays import FloatArray
 from tests.experiments.conftest import SPACE, table_writer
@@ -137,6 +138,37 @@ def test_the_noise_ceiling_is_the_expectation_over_all_images(oracle: Oracle) ->
     assert (sure["observed"].mean, sure["model"].mean) == pytest.approx((best, best)), "no noise, no doubt"
     assert scored_anew(oracle, "val_loss", everyone, judged, images=5) == {}
     assert scored_anew(oracle, "val_pgd_acc", everyone, judged) == {}, "the table does not tell its images"
+
+
+def test_lines_say_how_often_the_judge_has_a_value(tmp_path: Path) -> None:
+    """Of the four smallest networks, only the best by the objective has no test value."""
+    space = made_up_table(tmp_path / "whole").space
+    order = np.argsort(space.macs_many(indices=np.arange(space.size)), kind="stable")
+    with table_writer(tmp_path / "t", "partly") as writer:
+        for place, index in enumerate(order.tolist()):
+            test = {} if place == 3 else {"test_pgd_acc": 50.0 + place % 4}
+            writer.add(space.from_index(index), seed=0, scalars={"val_pgd_acc": 30.0 + place % 4, **test})
+    oracle = Oracle(Table(tmp_path / "t"))
+    limit = float(np.sort(oracle.column("macs"))[3])
+    said = track(constraint=f"macs<={limit:.12g}", judge="test_pgd_acc", images=10**9)
+    found = outcome(said, oracle, entrants(BASE))
+    lines = {line.name: (line.mean, line.share) for line in found.references}
+    assert lines["one of the 4 largest"] == (51.0, 0.75)
+    assert lines["random search, exact"] == pytest.approx((5 / 3 + 50, 1 / 2)), "of two draws, the best is not the best"
+    assert lines["best by the objective"] == pytest.approx((np.nan, 0), nan_ok=True)
+    assert lines["noise ceiling (observed)"] == pytest.approx((np.nan, 0), nan_ok=True)
+    text, table = as_text(found), overview([found])
+    assert "51.00 ± 0.82 [75 %]" in text
+    assert "51.67 ± 0.47 [50 %]" in text
+    assert "| 53.00 " not in table
+    assert "| 52.00 | – [0 %] | 51.00 [75 %] |" in " ".join(table.split())
+
+
+def test_one_network_that_may_be_chosen_is_the_largest(oracle: Oracle) -> None:
+    limit = float(oracle.column("macs").min())
+    found = outcome(track(constraint=f"macs<={limit:.12g}", queries=1), oracle, entrants(BASE))
+    assert "the largest, the only network that may be chosen" in as_text(found)
+    assert overview([found]).count(f"{oracle.column('val_pgd_acc')[oracle.column('macs').argmin()]:.2f}") == 2
 
 
 def test_a_judge_without_values_within_the_limits_is_refused(tmp_path: Path) -> None:
