@@ -29,7 +29,7 @@ from experiments.races.config import KEPT, RunConfig, help_text, parse_command_l
 from experiments.races.noise import images_behind
 from experiments.races.store import CONFIG
 from experiments.races.track import ENDING, OPEN, Track, load_track, tracks
-from experiments.results import recommendation, targets
+from experiments.results import recommendation, targets, traces
 from experiments.results.read import SHARED, Stored, read_all, reported_after
 from experiments.results.recommendation import Choice, choices
 from experiments.results.standings import course
@@ -74,7 +74,7 @@ def outcome_of(track: Track, folder: Path) -> tuple[Outcome, list[Stored]]:
     paths = entries_in(folder)
     if track.fidelity:
         results = [read_results(path) for path in paths]
-        check_comparable(results)
+        check_comparable(results, (*traces.SHARED, "workers"))
         return outcome(track, results[0].oracle, [entrant_of_traces(track, one) for one in results]), []
     stored = read_all(paths, (*SHARED, "queries"))
     entrants = [entrant(track, one.name, one.oracle, one.race, one.runs) for one in stored]

@@ -229,9 +229,10 @@ class Values:
         """
         parsed = parse_constraints(constraints, self.metrics)
         key = (objectives, seed, parsed)
-        if key in self._spaces:
+        try:
             return self._spaces[key]
-        names = [*objectives, *(c.metric for c in parsed)]
+        except (KeyError, TypeError):  # a list as objective or seed cannot even be looked up
+            names = [*objectives, *(c.metric for c in parsed)]
         present = self.available(*names, seed=seed)
         if not present.any():
             raise self._nothing(names, seed)

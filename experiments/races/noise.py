@@ -76,11 +76,11 @@ def images_of(oracle: Oracle, given: int | None) -> int:
     raise ConfigError(f"table {oracle.name} does not tell how many validation images there were; give images=")
 
 
-def images_behind(oracle: Oracle, metric: str) -> int | None:
-    """Number of images that a validation accuracy in percent was measured on; None for others, or if it is unknown."""
+def images_behind(oracle: Oracle, metric: str, given: int | None = None) -> int | None:
+    """Number of images, as given or told, of a validation accuracy in percent; None for others, or if it is unknown."""
     if METRICS[metric].split != "val" or METRICS[metric].unit != "%":
         return None
     try:
-        return images_of(oracle, None)
+        return images_of(oracle, given)
     except ConfigError:
         return None

@@ -28,6 +28,7 @@ from searchers import ALL_SEARCHERS, BASELINES, FOR_VECTORS, SEARCHERS, VectorSe
 OBJECTIVE = "objective"
 HYPERVOLUME = "hypervolume"
 RULES = ("observed", "model", "space")  # for what a run recommends (`results.recommendation`)
+LEAST = 10  # scores that a model needs; a run with fewer recommends the best observed
 ENDING = ".yaml"
 OPEN = (
     "searcher",
@@ -161,6 +162,11 @@ def _check(track: Track, content: Mapping[str, Any]) -> None:
         raise ConfigError(f"judge: {track.judge}: hypervolume judges several objectives, and nothing else does")
     if track.recommend not in RULES:
         raise ConfigError(f"recommend: {track.recommend}: expected one of {', '.join(RULES)}")
+    if track.recommend != RULES[0] and track.queries < LEAST:
+        raise ConfigError(
+            f"recommend: {track.recommend}: a model needs {LEAST} scores, and queries: {track.queries}; "
+            f"give {LEAST} queries or more, or recommend: {RULES[0]}"
+        )
     if track.noise == "query":
         raise ConfigError("noise: query: expected none or run; with run, all searchers of a seed see the same")
     for limit in parse_constraints(track.constraint):

@@ -22,20 +22,18 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.races.noise import images_of
+from experiments.races.noise import images_behind
 from experiments.races.race import Race
 from experiments.races.store import Runs
-from experiments.races.track import RULES
+from experiments.races.track import LEAST, RULES
 from experiments.results.summary import table2_metrics
 from experiments.statistics.additive import fit_additive
 from experiments.statistics.intervals import Spread, spread
 from experiments.statistics.significance import SIGNIFICANCE, paired_wilcoxon
 from experiments.tables import as_markdown, csv_text, interval, mean_text, short_label
-from nasbench_ar import METRICS, ConfigError, Oracle, parse_constraints
+from nasbench_ar import METRICS, Oracle, parse_constraints
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.system.threads import single_threaded
-
-LEAST = 10  # scores that a model needs; a run with fewer recommends the best observed
 
 
 class RunsOf(Protocol):
@@ -64,7 +62,7 @@ def recommended(oracle: Oracle, race: Race, runs: Runs) -> dict[str, NDArray[np.
     one_hot = oracle.space.one_hot(indices=members).astype(np.float64)
     place = np.full(oracle.space.product_size, -1)
     place[members] = np.arange(len(members))
-    images = _images(oracle, race)
+    images = images_behind(oracle, race.objective, race.images if race.noise != "none" else None)
     observed = runs.incumbent[:, race.queries - 1]
     out = {rule: observed.copy() for rule in RULES}
     within = slice(race.queries)
@@ -87,17 +85,6 @@ def expectation(one_hot: FloatArray, at: NDArray[np.int64], values: FloatArray, 
         expected = fit.predict(one_hot)
     expected[at] += _trust(fit.residual_variance, expected[at], images) * (values - expected[at])
     return expected
-
-
-def _images(oracle: Oracle, race: Race) -> int | None:
-    """Images behind a score; None where it is no accuracy, or the table does not tell."""
-    metric = METRICS[race.objective]
-    if metric.unit != "%" or metric.split != "val":
-        return None
-    try:
-        return images_of(oracle, race.images if race.noise != "none" else None)
-    except ConfigError:
-        return None
 
 
 def _trust(residual_variance: float, expected: FloatArray, images: int | None) -> float:
@@ -169,8 +156,9 @@ def as_text(found: Sequence[Choice]) -> str:
 LEGEND = (
     "observed: the architecture that the searcher recommends, by default the best it observed; model: the best by a "
     "robust additive model of all scores of the run, shrunk by the noise of the validation images; space: the best by "
-    "that model of all architectures, queried or not. Mean ± standard deviation over runs; difference from observed: "
-    f"paired by run, with its 95 % interval, in bold where Wilcoxon's test says p < {SIGNIFICANCE}."
+    f"that model of all architectures, queried or not; with fewer than {LEAST} scores a run has no model, "
+    "and every rule is observed. Mean ± standard deviation over runs; difference from observed: paired by run, with "
+    f"its 95 % interval, in bold where Wilcoxon's test says p < {SIGNIFICANCE}."
 )
 
 

@@ -191,14 +191,14 @@ def table_lines(found: Sequence[Reached]) -> tuple[list[str], list[list[str]]]:
 def legend(found: Sequence[Reached]) -> str:
     text = (
         "Queries to reach: expected running time, the queries of all runs until they reach an architecture among the "
-        "best of the table, or end, over the number of runs that do (their share in brackets)."
+        "best that may be chosen, or end, over the number of runs that do (their share in brackets)."
     )
     tied = next((r.target for r in found if r.target.name == TIED), None)
     if tied is None:
         return text
     return (
-        f"{text} {TIED.capitalize()}: the {tied.rank} architectures ({100 * tied.share:.2g} % of the table) that the "
-        "validation images do not tell from its best (one-sided 5 %, unpaired two-proportion z-test)."
+        f"{text} {TIED.capitalize()}: the {tied.rank} architectures ({100 * tied.share:.2g} % of all that may be "
+        "chosen) that the validation images do not tell from the best of them (one-sided 5 %, unpaired two-proportion z-test)."
     )
 
 

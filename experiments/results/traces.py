@@ -138,9 +138,9 @@ def _check_traces(folder: Path, config: Mapping[str, Any], traces: Sequence[Trac
             )
 
 
-def check_comparable(results: Sequence[Results]) -> None:
+def check_comparable(results: Sequence[Results], shared: Sequence[str] = SHARED) -> None:
     first = results[0].race.fingerprint
     for other in results[1:]:
         mark = other.race.fingerprint
-        if differs := [f"{key} {mark[key]!r} against {first[key]!r}" for key in SHARED if mark[key] != first[key]]:
+        if differs := [f"{key} {mark[key]!r} against {first[key]!r}" for key in shared if mark[key] != first[key]]:
             raise ResultsError(f"{other.name} and {results[0].name} cannot be compared: {', '.join(differs)}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.races.noise import images_of, redraw
+from experiments.races.noise import images_behind, redraw
 from experiments.races.race import Race
 from experiments.races.store import Runs
 from experiments.races.track import HYPERVOLUME, OBJECTIVE, Track
@@ -20,7 +20,7 @@ from experiments.results.recommendation import expectation, recommended
 from experiments.results.traces import Results
 from experiments.statistics.intervals import Spread, spread
 from experiments.statistics.significance import SIGNIFICANCE, holm, on_common_seeds, paired_wilcoxon
-from nasbench_ar import METRICS, ConfigError, MetricError, Oracle, parse_constraints
+from nasbench_ar import METRICS, MetricError, Oracle, parse_constraints
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.metrics import metric as metric_of
 
@@ -202,12 +202,8 @@ def scored_anew(
     The table's values are taken for the true rates. Empty where the objective is no validation accuracy on a known
     number of images.
     """
-    guide = METRICS[objective]
-    if guide.unit != "%" or guide.split != "val":
-        return {}
-    try:
-        count = images_of(oracle, images)
-    except ConfigError:
+    count = images_behind(oracle, objective, images)
+    if count is None:
         return {}
     rng = np.random.default_rng(0)
     rates, one_hot = oracle.column(objective)[members], oracle.space.one_hot(indices=members).astype(np.float64)

@@ -23,7 +23,7 @@ CSV = (
 RANKS = (
     "Rank: 1 + the number of entries that are better and told apart (Wilcoxon signed-rank, paired by seed, "
     f"Holm-adjusted over all pairs, p < {SIGNIFICANCE}). [n]: runs whose recommended architecture has a value in this "
-    "table, where not all have; no rank where fewer than half have. [n %]: the same of a line, whose mean is over these."
+    "table, where not all have; no rank where fewer than half have. [n %]: the same of a line; its mean is over these."
 )
 LARGEST_LINE = ("one of the", "the largest")
 LINES = {

@@ -106,6 +106,16 @@ def test_learning_curves(tmp_path: Path, command: Command) -> None:
     assert float(lines["asha"]["mean"]) <= float(lines["best possible"]["mean"])
 
 
+def test_learning_curves_of_other_machines_are_no_entries(tmp_path: Path, command: Command) -> None:
+    table = write_climbing(tmp_path / "climbing")
+    for workers, searcher in ((1, "asha"), (4, "hyperband")):
+        mine = write_track(tmp_path, table, fidelity="true", queries=None, budget=30, workers=workers)
+        words = (f"name={mine}", f"searcher={searcher}", "runs=2", "jobs=1", f"out={tmp_path}")
+        if workers == 1:
+            command.passes(track.main, *words)
+    assert "hyperband and asha cannot be compared: workers 4 against 1" in command.fails(track.main, *words)
+
+
 def test_all_tracks(table: Table, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [
         write_track(tmp_path, table, "one", judge="test_pgd_acc"),

@@ -116,6 +116,7 @@ def test_what_a_notebook_shows(toy: Oracle) -> None:
         ("test_pgd_acc", "mean", MetricError, "test metric"),
         ("val_pgd", "mean", MetricError, "did you mean"),
         ("val_best_cw_acc", "mean", MetricError, "has no val_best_cw_acc; objectives it has: macs, params, .*val_pgd"),
+        ("val_pgd_acc", [0], MetricError, r"seed=\[0\]: expected an integer or 'mean'"),
         ("val_pgd_acc", 99, MissingEntryError, r"no training with seed 99; seeds: \[0, 3\]"),
     ],
 )

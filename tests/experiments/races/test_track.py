@@ -58,6 +58,7 @@ def test_a_file_of_ones_own_is_a_track(tmp_path: Path) -> None:
         ("about: x\ntable: y\nname: z\n", "unknown key 'name'"),
         ("about: x\ntable: y\nfidelity: true\nqueries: 20\n", "queries is not for learning curves"),
         ("about: x\ntable: y\nbudget: 20\n", "budget is not for this kind of track"),
+        ("about: x\ntable: y\nrecommend: model\nqueries: 9\n", "a model needs 10 scores, and queries: 9"),
         (
             "about: x\ntable: y\nobjective: val_pgd_acc,macs\n",
             "judge: objective: hypervolume judges several objectives",

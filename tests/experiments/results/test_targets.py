@@ -113,7 +113,7 @@ def test_half_of_the_embedded_table_is_tied_with_its_best() -> None:
     assert (target.rank, target.value, len(column)) == (7957, 36.3, 15625)
     # by hand: 38.8 - 36.3 = 2.5 <= 1.645 sqrt((38.8 61.2 + 36.3 63.7) / 2000) = 2.51; 36.2 is below
     assert 2.5 <= 1.6449 * math.sqrt((38.8 * 61.2 + 36.3 * 63.7) / 2000) < 2.6
-    assert "the 7957 architectures (51 % of the table)" in as_text(
+    assert "the 7957 architectures (51 % of all that may be chosen)" in as_text(
         reached([course("one", np.arange(1), np.array([[37.0]]), 38.8)], column, 1, maximize=True, images=2000)
     )
 
