@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.results.baselines import no_search, random_search_laws
+from experiments.results.baselines import Baseline, no_search, random_search_laws
 from experiments.results.read import SHARED, Stored, read_all, reported_after
 from experiments.results.standings import Course, course
 from experiments.statistics.intervals import Spread, binomial_band, spread
@@ -149,7 +149,7 @@ def overtuning(folders: Sequence[str | os.PathLike[str]], metric: str = DEFAULT_
         ledgers=tuple(ledgers),
         random=random,
         largest=(baseline.name, largest[0], largest[1]),
-        notes=tuple(_notes(stored[0], ledgers, metric, columns[1][members])),
+        notes=tuple(_notes(stored[0], ledgers, metric, columns[1], members, baseline)),
     )
 
 
@@ -215,8 +215,15 @@ def _check(stored: Stored, metric: str) -> None:
         )
 
 
-def _notes(stored: Stored, ledgers: Sequence[Ledger], metric: str, tested: FloatArray) -> list[str]:
-    notes = []
+def _notes(
+    stored: Stored,
+    ledgers: Sequence[Ledger],
+    metric: str,
+    column: FloatArray,
+    members: NDArray[np.int32],
+    baseline: Baseline,
+) -> list[str]:
+    notes, tested = list[str](), column[members]
     if stored.race.noise != "none":
         notes.append(
             f"The searchers saw draws on {stored.race.images} images (noise={stored.race.noise}); regrets are of the "
@@ -232,13 +239,18 @@ def _notes(stored: Stored, ledgers: Sequence[Ledger], metric: str, tested: Float
             f"The table has no test value for {missing:,} of {len(tested):,} architectures. Runs without one, at most "
             f"and in the end: {counts}. Means are over the others, and are left out where fewer than half have one."
         )
+    if (known := baseline.spread(column).known) < baseline.candidates:
+        notes.append(f"{baseline.name.capitalize()}: {known} of {baseline.candidates} have a test value.")
     counts = ", ".join(f"{one.name} {len(np.unique(one.ends))}" for one in ledgers)
     notes.append(
         f"Networks that the runs end on: {counts}. An error of a network's test value is common to all runs that end "
         "on it, and no interval over runs knows of it."
     )
     if (mark := f"{metric}_agree") in stored.oracle.table.flag_names:
-        agree = stored.oracle.flag(mark)
-        shares = ", ".join(f"{one.name} {100 * agree[one.ends].mean():.0f} %" for one in ledgers)
+        agree, known = stored.oracle.flag(mark), ~np.isnan(column)  # recoveries agree on what has no value, too
+        ends = {one.name: one.ends[known[one.ends]] for one in ledgers}
+        shares = (
+            ", ".join(f"{name} {100 * agree[i].mean():.0f} %" for name, i in ends.items() if len(i)) or "none has one"
+        )
         notes.append(f"Runs that end with a test value on which independent recoveries agree: {shares}.")
     return notes

@@ -13,7 +13,7 @@ from experiments.statistics.intervals import Spread, spread
 from experiments.tables import as_markdown, csv_text, interval, number, short_label, table_notes
 from nasbench_ar import METRICS
 
-LEGEND = """Regret: distance from the best value in the table, mean over runs with its 95 % t interval. Got worse: runs
+LEGEND = """Regret: distance from the best that may be queried, mean over runs with its 95 % t interval. Got worse: runs
 whose last incumbent has a worse test value than an earlier one had, with the exact interval. Overtuning: by how much
 the last incumbent is worse than the best of them. Relative: overtuning over the gain since the first incumbent, median
 over the [n] runs that gained at least {gain}; severe: those of them that lost all of it and more. Best after: queries
@@ -35,7 +35,7 @@ def as_text(found: Ledgers) -> str:
     gain = f"{LEAST_GAIN * 100:g} points" if unit == "%" else f"{LEAST_GAIN:g}"
     head = (
         f"Incumbents after {found.queries} queries, guided by {labels[0]}, judged by {labels[1]}; "
-        f"its best value in the table {number(found.optimum)}"
+        f"its best value that may be queried {number(found.optimum)}"
     )
     parts = [
         head,

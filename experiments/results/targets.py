@@ -198,7 +198,8 @@ def legend(found: Sequence[Reached]) -> str:
         return text
     return (
         f"{text} {TIED.capitalize()}: the {tied.rank} architectures ({100 * tied.share:.2g} % of all that may be "
-        "chosen) that the validation images do not tell from the best of them (one-sided 5 %, unpaired two-proportion z-test)."
+        "chosen) that the validation images do not tell from the best of them "
+        "(one-sided 5 %, unpaired two-proportion z-test)."
     )
 
 

@@ -86,15 +86,21 @@ def test_more_search_hurts_where_validation_misleads(stored: list[Path]) -> None
     ends = [len(np.unique(one.ends)) for one in found.ledgers]
     assert f"Networks that the runs end on: one {ends[0]}, two {ends[1]}." in text
     assert "recoveries" not in text
+    order = np.argsort(found.oracle.column("macs"), kind="stable")
+    few = int((~np.isnan(found.oracle.column("test_pgd_acc"))[order[-50:]]).sum())
+    assert f"One of the 50 largest: {few} of 50 have a test value." in text
 
 
 def test_values_that_recoveries_do_not_agree_on_are_counted(tmp_path: Path) -> None:
     oracle = load("nares-figures", quiet=True)
     agree, known = oracle.flag("test_pgd_acc_agree"), ~np.isnan(oracle.column("test_pgd_acc"))
     sure, unsure = np.flatnonzero(agree & known)[:1].tolist(), np.flatnonzero(~agree & known)[:3].tolist()
-    runs = {seed: [index] for seed, index in enumerate(sure + unsure)}
+    without = np.flatnonzero(agree & ~known)[:1].tolist()  # a run that ends on it is not counted
+    runs = {seed: [index] for seed, index in enumerate(sure + unsure + without)}
     folder = store_runs(tmp_path / "mine", oracle.table, runs, objective="val_best_pgd_acc")
-    assert "recoveries agree: mine 25 %." in as_text(overtuning([folder]))
+    text = as_text(overtuning([folder]))
+    assert "recoveries agree: mine 25 %." in text
+    assert "One of the 50 largest" not in text, "all of them have a test value"
 
 
 def test_a_loss_tells_the_same(stored: list[Path]) -> None:
