@@ -247,8 +247,8 @@ def _notes(
         "on it, and no interval over runs knows of it."
     )
     if (mark := f"{metric}_agree") in stored.oracle.table.flag_names:
-        agree, known = stored.oracle.flag(mark), ~np.isnan(column)  # recoveries agree on what has no value, too
-        ends = {one.name: one.ends[known[one.ends]] for one in ledgers}
+        agree, valued = stored.oracle.flag(mark), ~np.isnan(column)  # recoveries agree on what has no value, too
+        ends = {one.name: one.ends[valued[one.ends]] for one in ledgers}
         shares = (
             ", ".join(f"{name} {100 * agree[i].mean():.0f} %" for name, i in ends.items() if len(i)) or "none has one"
         )
