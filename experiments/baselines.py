@@ -24,7 +24,7 @@ from pathlib import Path
 
 from experiments.results.baselines import Baseline, one_of_the_largest, random_search
 from experiments.results.summary import table2_metrics
-from experiments.tables import as_markdown, csv_text, plus_minus, row_label, table_notes
+from experiments.tables import as_markdown, csv_text, plus_minus, row_label, share_text, table_notes
 from nasbench_ar import ConfigError, Oracle, load
 from nasbench_ar.constraints import KNOWN_COSTS, ConstraintsLike, parse_constraints
 from nasbench_ar.metrics import objective as objective_metric
@@ -62,8 +62,7 @@ def as_text(baselines: Sequence[Baseline], oracle: Oracle, objective: str) -> st
         for metric in metrics:
             column = oracle.column(metric.name)
             found, share = baseline.spread(column), baseline.share_known(column)
-            missing = f" [{100 * share:.1f} %]" if share < 0.9995 else ""
-            line.append(plus_minus(found.mean, found.std) + missing)
+            line.append(plus_minus(found.mean, found.std) + share_text(share))
         lines.append(line)
     names = [metric.name for metric in metrics]
     table = as_markdown(["Baseline", "Queries", *(row_label(oracle, name, objective) for name in names)], lines)

@@ -70,6 +70,11 @@ def mean_text(spread: Spread, runs: int, more: str = "") -> str:
     return plus_minus(spread.mean, spread.std) + more + (f" [{spread.known}]" if spread.known < runs else "")
 
 
+def share_text(share: float) -> str:
+    """In brackets how often there is a value, if not always."""
+    return f" [{100 * share:.1f} %]" if share < 0.9995 else ""
+
+
 def interval(ends: tuple[float, float], digits: int = 3) -> str:
     return "–" if math.isnan(ends[0]) else f"{number(ends[0], digits)} to {number(ends[1], digits)}"
 

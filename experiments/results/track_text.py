@@ -12,7 +12,7 @@ from experiments.results.recommendation import Choice
 from experiments.results.track import Outcome, Reference
 from experiments.statistics.intervals import Spread, spread
 from experiments.statistics.significance import SIGNIFICANCE
-from experiments.tables import as_markdown, csv_text, definitions, interval, number, short_label
+from experiments.tables import as_markdown, csv_text, definitions, interval, number, share_text, short_label
 from nasbench_ar import METRICS
 from nasbench_ar.arrays import FloatArray
 
@@ -69,7 +69,7 @@ def as_text(outcome: Outcome) -> str:
         lines.append([place.entrant.name, rank, str(runs), _mean(found, digits) + few, ends])
     for reference in outcome.references:
         found = Spread(0, reference.mean, reference.std, (math.nan, math.nan))
-        lines.append([f"*{reference.name}*", "", "", _mean(found, digits) + share_known(reference), ""])
+        lines.append([f"*{reference.name}*", "", "", _mean(found, digits) + share_text(reference.share), ""])
     judge = "Hypervolume" if outcome.judge == HYPERVOLUME else short_label(outcome.oracle, outcome.judge)
     shown = [LINES[key] for reference in outcome.references for key in LINES if reference.name.startswith(key)]
     names = [reference.name for reference in outcome.references]
@@ -89,11 +89,6 @@ def as_text(outcome: Outcome) -> str:
         out.append(f"{daggers}.")
     out += [f"{place.entrant.name}: {place.entrant.early}" for place in outcome.places if place.entrant.early]
     return "\n".join(out) + "\n"
-
-
-def share_known(reference: Reference | None) -> str:
-    """In brackets how often there is a value, if not always."""
-    return f" [{100 * reference.share:.0f} %]" if reference and reference.share < 1 - 1e-9 else ""
 
 
 def _mean(found: Spread, digits: int) -> str:
@@ -128,7 +123,7 @@ def overview(outcomes: Sequence[Outcome]) -> str:
         first = [place.entrant.name for place in outcome.places if place.rank == 1]
         beside = [_line(outcome, *starts) for starts in (["best possible"], ["noise ceiling"], LARGEST_LINE)]
         means = [reference.mean if reference else math.nan for reference in beside]
-        shares = ["", *map(share_known, beside)]
+        shares = ["", *(share_text(reference.share) if reference else "" for reference in beside)]
         numbers = [outcome.places[0].entrant.spread.mean, *means]
         judge = "hypervolume" if outcome.judge == HYPERVOLUME else short_label(outcome.oracle, outcome.judge)
         cells = [number(n, digits) + share for n, share in zip(numbers, shares, strict=True)]

@@ -15,7 +15,7 @@ from experiments.races.track import HYPERVOLUME
 from experiments.results.track import Outcome, Place, entrant, outcome
 from experiments.results.track_text import title_of
 from experiments.submissions.check import Checked
-from experiments.tables import as_markdown, definitions, interval, number, short_label
+from experiments.tables import as_markdown, definitions, interval, number, share_text, short_label
 from nasbench_ar import METRICS
 
 LEVEL = 0.01
@@ -63,6 +63,7 @@ def _board(entries: Sequence[Checked]) -> Board:
     lines = [_line(place, by_name[place.entrant.name], found, digits) for place in found.places]
     for reference in found.references:
         worth = number(reference.mean, digits) + ("" if math.isnan(reference.std) else f" ± {number(reference.std)}")
+        worth += share_text(reference.share)
         lines.append((f"({reference.name})", "", "", worth, *[""] * (len(HEADER) - 4)))
     code = [
         (one.entry.entry, one.race.searcher, ", ".join(c[:12] for c in one.entry.commits), one.entry.contact or "–")

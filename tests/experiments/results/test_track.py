@@ -158,10 +158,10 @@ def test_lines_say_how_often_the_judge_has_a_value(tmp_path: Path) -> None:
     assert lines["best by the objective"] == pytest.approx((np.nan, 0), nan_ok=True)
     assert lines["noise ceiling (observed)"] == pytest.approx((np.nan, 0), nan_ok=True)
     text, table = as_text(found), overview([found])
-    assert "51.00 ± 0.82 [75 %]" in text
-    assert "51.67 ± 0.47 [50 %]" in text
+    assert "51.00 ± 0.82 [75.0 %]" in text
+    assert "51.67 ± 0.47 [50.0 %]" in text
     assert "| 53.00 " not in table
-    assert "| 52.00 | – [0 %] | 51.00 [75 %] |" in " ".join(table.split())
+    assert "| 52.00 | – [0.0 %] | 51.00 [75.0 %] |" in " ".join(table.split())
 
 
 def test_one_network_that_may_be_chosen_is_the_largest(oracle: Oracle) -> None:
