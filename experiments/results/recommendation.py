@@ -100,6 +100,7 @@ class Choice:
     """One metric of what one searcher's runs end with, under another rule than `observed`.
 
     Attributes:
+        seeds: (runs,) int64, ascending.
         observed: (runs,) of what the searcher recommended, NaN where the table has no value; `chosen` likewise, of what
             the rule recommends.
         difference: chosen minus observed, over the runs that have both.
@@ -110,6 +111,7 @@ class Choice:
     metric: str
     label: str
     rule: str
+    seeds: NDArray[np.int64]
     observed: FloatArray
     chosen: FloatArray
     difference: Spread
@@ -129,7 +131,7 @@ def choices(contestants: Sequence[RunsOf], metrics: Sequence[str] | None = None)
                 difference = spread(chosen - observed)
                 alike = difference.std < 1e-9  # copies of one run, as of `largest`, are no sample
                 p_value = math.nan if alike else paired_wilcoxon(chosen, observed)
-                out.append(Choice(one.name, name, label, rule, observed, chosen, difference, p_value))
+                out.append(Choice(one.name, name, label, rule, one.runs.seeds, observed, chosen, difference, p_value))
     return out
 
 

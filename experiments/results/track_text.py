@@ -11,7 +11,7 @@ from experiments.races.track import HYPERVOLUME, RULES
 from experiments.results.recommendation import Choice
 from experiments.results.track import Outcome, Reference
 from experiments.statistics.intervals import Spread, spread
-from experiments.statistics.significance import SIGNIFICANCE
+from experiments.statistics.significance import SIGNIFICANCE, Sample
 from experiments.tables import as_markdown, csv_text, definitions, interval, number, share_text, short_label
 from nasbench_ar import METRICS
 from nasbench_ar.arrays import FloatArray
@@ -140,32 +140,34 @@ def _line(outcome: Outcome, *starts: str) -> Reference | None:
 def rules_study(found: Sequence[tuple[Outcome, Sequence[Choice]]]) -> str:
     """Which rule recommends best on test metrics: differences from `observed`, a seed's mean over the searchers."""
     lines: list[list[str]] = []
-    sums: dict[tuple[str, str], list[FloatArray]] = {}
+    sums: dict[tuple[str, str], list[Sample]] = {}
     metrics = dict.fromkeys(c.metric for _, choices in found for c in choices if METRICS[c.metric].split == "test")
     for outcome, choices in found:
         for rule in RULES[1:]:
             cells = []
             for metric in metrics:
-                gaps = [c.chosen - c.observed for c in choices if (c.metric, c.rule) == (metric, rule)]
+                gaps = [(c.seeds, c.chosen - c.observed) for c in choices if (c.metric, c.rule) == (metric, rule)]
                 by_seed = _mean_over(gaps)
                 sums.setdefault((rule, metric), []).append(by_seed)
-                cells.append(_gap(by_seed))
+                cells.append(_gap(by_seed[1]))
             lines.append([f"{outcome.track.name}, {rule}", *cells])
     lines += [
-        [f"all tracks, {rule}", *(_gap(_mean_over(sums[rule, metric])) for metric in metrics)] for rule in RULES[1:]
+        [f"all tracks, {rule}", *(_gap(_mean_over(sums[rule, metric])[1]) for metric in metrics)] for rule in RULES[1:]
     ]
     header = ["Rule, against observed", *(METRICS[metric].label for metric in metrics)]
     return as_markdown(header, lines)
 
 
-def _mean_over(samples: Sequence[FloatArray]) -> FloatArray:
-    """(runs,) means over samples of equal length, of the values that are known; NaN for none."""
-    runs = min((len(sample) for sample in samples), default=0)
-    stacked = np.array([sample[:runs] for sample in samples]).reshape(len(samples), runs)
-    known = ~np.isnan(stacked)
-    count = known.sum(axis=0)
-    total = np.where(known, stacked, 0.0).sum(axis=0)
-    return np.divide(total, count, out=np.full(runs, np.nan), where=count > 0)
+def _mean_over(samples: Sequence[Sample]) -> Sample:
+    """Seeds, and the mean of each over the samples that know it; NaN for none."""
+    seeds = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(one for one, _ in samples)]))
+    total, count = np.zeros(len(seeds)), np.zeros(len(seeds))
+    for own, values in samples:
+        known = ~np.isnan(values)
+        at = np.searchsorted(seeds, own[known])
+        total[at] += values[known]
+        count[at] += 1
+    return seeds, np.divide(total, count, out=np.full(len(seeds), np.nan), where=count > 0)
 
 
 def _gap(values: FloatArray) -> str:
