@@ -56,7 +56,7 @@ class WideResNet(nn.Module):
         self.linear = nn.Linear(channels, space.classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, classes) float32 logits of uint8 images or floats in [0, 1]; only the stages follow an autocast.
+        """(n, classes) logits of uint8 images or floats in [0, 1], in the weights' type; stages follow an autocast.
 
         bfloat16 rounds bright pixels to 1/256, more than a step of PGD, and makes close logits equal.
         """
@@ -64,7 +64,7 @@ class WideResNet(nn.Module):
             x = self.stem(as_unit_floats(x))
         x = F.relu(self.norm(self.stages(x)), inplace=True)
         with full_precision(x.device.type):
-            return self.linear(x.float().mean(dim=(2, 3)))
+            return self.linear(x.to(self.linear.weight.dtype).mean(dim=(2, 3)))
 
 
 def full_precision(device_type: str) -> AbstractContextManager[object]:
