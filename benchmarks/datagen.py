@@ -23,7 +23,6 @@ import re
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -41,37 +40,13 @@ from datagen.network.classifier import Classifier, float32_rule
 from datagen.network.model import as_unit_floats, build_network
 from datagen.out_of_memory import is_out_of_memory
 from datagen.seeds import generator
+from datagen.speed import matmul_rate, seconds, synchronise
 from datagen.training.train import build_optimiser, train
 from nasbench_ar import SearchSpace
 
 ARCHITECTURE = "5-10-5-10-5-10"
 PASSES = 17
 WIDEST = {"cuda": 2048, "cpu": 256}
-
-
-def matmul_rate(device: torch.device, precision: str) -> float:
-    """Operations a second of a square matrix product, the best of several."""
-    size = 8192 if device.type == "cuda" else 2048
-    kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    random = generator(0, "matrices", device=device)
-    a, b = (torch.randn(size, size, generator=random, device=device).to(kind) for _ in range(2))
-    with float32_rule(precision):
-        return 2 * size**3 / min(seconds(lambda: a @ b, device) for _ in range(10))
-
-
-def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Time of one call, the device's queue included."""
-    synchronise(device)
-    began = time.perf_counter()
-    work()
-    synchronise(device)
-    return time.perf_counter() - began
-
-
-def synchronise(device: torch.device) -> None:
-    """Wait for the device."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def random_split(n: int, device: torch.device) -> Split:

@@ -10,7 +10,8 @@ processes; no file is needed and nothing is kept.  Its own key is
 
 The others are keys of `datagen.run`: `device`, `seed`, `threads`, `compile`,
 `channels_last`, `deterministic`, `overhead_gb`, `train.loss`, `train.precision`,
-`train.batch`, which is 128 or 32 on a processor, and `space.unit_channels`, 16 or 1.
+`train.batch`, which is 128 or 32 on a processor, and `space.unit_channels`, 16 or 1.  A
+processor takes one thread unless `threads` says more.
 
 Exit codes: 0; 1 when a check failed; 2 for anything the user can mend.
 """
@@ -55,7 +56,10 @@ def prepare(words: Sequence[str]) -> Setup:
     given = [word.partition("=")[0] for word in rest]
     check_keys(given, [*OWN_KEYS, *OF_RUN])
     config = parse_command_line(["archs=all", *rest])
-    name, channels, batch = SIZES[choose_device(config.device).type]
+    kind = choose_device(config.device).type
+    name, channels, batch = SIZES[kind]
+    if kind == "cpu" and "threads" not in given:  # more of them only wait for each other on a busy machine
+        config.threads = 1
     if "space.unit_channels" not in given:
         config.space.unit_channels = channels
     if "train.batch" not in given:
