@@ -69,7 +69,7 @@ def our_rates(space: SearchSpace, args: argparse.Namespace, device: torch.device
     with tempfile.TemporaryDirectory() as folder, float32_rule(precision):
         batches = Batches(args.batch, said.append)
         train(classifier, dataset, config, folder=Path(folder), identity={}, batches=batches, say=said.append)
-    found = [re.search(r"epoch \d+ of .* (\d+(?:\.\d+)?) images/s", line) for line in said]
+    found = [re.search(r"epoch \d+ \(\d+ of .* (\d+(?:\.\d+)?) images/s", line) for line in said]
     return [float(match[1]) for match in found if match][1:]
 
 
