@@ -27,7 +27,7 @@ from nasbench_ar.system.command import run_command
 from nasbench_ar.system.key_values import check_keys, parse_words
 
 if TYPE_CHECKING:
-    from datagen.training.checks import Row, Setup
+    from datagen.device_checks import Row, Setup
 
 OWN_KEYS: dict[str, Any] = {"arch": ""}
 OF_RUN: tuple[str, ...] = (
@@ -47,8 +47,8 @@ RESULTS = {True: "ok", False: "FAILED", None: ""}
 
 def prepare(words: Sequence[str]) -> Setup:
     """Read the words, and choose device, precision and network."""
+    from datagen.device_checks import Setup
     from datagen.hardware import choose_device
-    from datagen.training.checks import Setup
 
     mine = [word for word in words if word.partition("=")[0] in OWN_KEYS]
     rest = [word for word in words if word not in mine]
@@ -99,8 +99,8 @@ def check(words: list[str]) -> int:
 
     import torch
 
+    from datagen.device_checks import carry_out
     from datagen.hardware import determinism
-    from datagen.training.checks import carry_out
 
     if setup.config.threads is not None:
         torch.set_num_threads(setup.config.threads)

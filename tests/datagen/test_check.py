@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from datagen import check
+from datagen import device_checks as checks
 from datagen.attack.attacks import Attack
+from datagen.device_checks import Row, Setup
 from datagen.images.augment import crop_and_flip
 from datagen.network.model import as_unit_floats
 from datagen.seeds import generator
-from datagen.training import checks
-from datagen.training.checks import Row, Setup
 from nasbench_ar.system.files import write_atomically
 from tests.datagen.conftest import Command
 

@@ -58,7 +58,7 @@ def watch(tmp_path: Path) -> tuple[Watch, EntryStore, Asked]:
 
     generator: Any = Generator()
     generator.store, generator.space = store, store.space()
-    generator.protocol = {"train": asdict(config.train), "attack": asdict(config.attack)}
+    generator.protocol = {"version": 2, "train": asdict(config.train), "attack": asdict(config.attack)}
     generator.dataset = Dataset("toy", *(split(n) for n in (256, 40, 20)), classes=3)
     outcome = functools.partial(Outcome, architecture=A, seed=0, title="t")
     return worker._watch(Order(config, "c", stop), generator, claim, outcome), store, stop
