@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from datagen.attack.attacks import training_attack
 from datagen.attack.evaluator import Batches
 from datagen.cards import peak_tflops
 from datagen.config import AttackConfig, RunConfig, TrainConfig
@@ -35,7 +34,7 @@ from datagen.speed import matmul_rate
 from datagen.store.folder import EntryStore
 from datagen.training.log import FILE
 from datagen.training.losses import LOSSES
-from datagen.training.train import Watch, build_optimiser, train
+from datagen.training.train import Watch, build_attack, build_optimiser, train
 from datagen.workers.worker import note
 from nasbench_ar import Architecture, SearchSpace
 from nasbench_ar.errors import one_line
@@ -145,14 +144,7 @@ class Step:
 def attacked(classifier: Classifier, plan: TrainConfig, clean: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
     """The images that the step trains on."""
     objective = LOSSES[plan.loss](plan.beta)
-    attack = training_attack(
-        eps=plan.eps_255 / 255,
-        step=plan.step_255 / 255,
-        steps=plan.steps,
-        start_std=plan.start_std_255 / 255,
-        climb=objective.climb,
-    )
-    return attack.perturb(classifier, clean, objective.target(classifier, clean, labels), noise)
+    return build_attack(plan, objective).perturb(classifier, clean, objective.target(classifier, clean, labels), noise)
 
 
 def step(classifier: Classifier, plan: TrainConfig, clean: Tensor, adversarial: Tensor, labels: Tensor) -> Step:

@@ -49,7 +49,7 @@ LOSSES: dict[str, dict[str, Any]] = {
     "mart": {"steps": 10, "step_255": 0.007 * 255, "start_std_255": 0.001 * 255, "beta": 6.0},
 }
 
-BESIDE_ATTACK = {"pgd_at": 3, "trades": 7, "mart": 6}  # passes of a training step beside two for each attack step
+_BESIDE_ATTACK = {"pgd_at": 3, "trades": 7, "mart": 6}
 
 PROFILES: dict[str, dict[str, Any]] = {
     "cifar10": {},
@@ -72,3 +72,8 @@ def defaults(profile: str, loss: str) -> dict[str, Any]:
     for key in {"step_255", "start_std_255"} & own.keys():
         own[key] *= train.get("eps_255", 8.0) / 8
     return {**settings, "train": {**train, **own}}
+
+
+def passes_of_step(loss: str, steps: int) -> int:
+    """Passes of one image through the network in a training step whose attack has so many steps."""
+    return 2 * steps + _BESIDE_ATTACK[loss]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datagen.profiles import BESIDE_ATTACK
+from datagen.profiles import passes_of_step
 from nasbench_ar.errors import DataError, one_line
 from nasbench_ar.metrics import CORRUPTIONS, SEVERITIES
 from nasbench_ar.system.checked_json import MOST_CLASSES
@@ -143,7 +143,7 @@ class Workload:
 def workload(train: Mapping[str, Any], attack: Mapping[str, Any], images: Images, batch: int) -> Workload:
     """Count a protocol: `train` and `attack` have all settings of `TrainConfig` and `AttackConfig`."""
     steps = images.train // train["batch"]
-    of_step = 2 * train["steps"] + BESIDE_ATTACK[train["loss"]]
+    of_step = passes_of_step(train["loss"], train["steps"])
     iterated = {"pgd": 2 * attack["pgd_steps"] + 1, "cw": 2 * attack["cw_steps"] + 1}
     of_val = 1 + sum(iterated.values())
     of_test = {"clean": 1, "fgsm": 3, **iterated, **_autoattack(attack["autoattack"], images.classes)}

@@ -24,7 +24,7 @@ from datagen.config import TrainConfig
 from datagen.hardware import device_name, peak_memory_mib
 from datagen.network.classifier import Classifier
 from datagen.network.model import WideResNet
-from datagen.profiles import BESIDE_ATTACK
+from datagen.profiles import passes_of_step
 from datagen.store.failures import utc_time
 from nasbench_ar.errors import WriteError
 from nasbench_ar.system.files import write_atomically
@@ -70,7 +70,7 @@ def record(
     assert isinstance(network, WideResNet)
     taken = norms[norms.isfinite()]
     images_a_second = len(norms) * plan.batch / train_seconds
-    passes = 2 * plan.steps + BESIDE_ATTACK[plan.loss]
+    passes = passes_of_step(plan.loss, plan.steps)
     tflops = images_a_second * passes * 2 * network.space.macs(network.architecture) / 1e12
     peak = peak_tflops(device_name(classifier.device), classifier.precision)
     return {

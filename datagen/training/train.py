@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from datagen.attack.attacks import training_attack
+from datagen.attack.attacks import Attack, training_attack
 from datagen.attack.evaluator import Batches, validate
 from datagen.config import RunConfig, TrainConfig
 from datagen.images.augment import crop_and_flip
@@ -35,7 +35,7 @@ from datagen.seeds import generator
 from datagen.training.averaging import follow, standing_in
 from datagen.training.checkpoint import load_checkpoint, save_checkpoint
 from datagen.training.log import EpochLog, record
-from datagen.training.losses import LOSSES
+from datagen.training.losses import LOSSES, PgdAt
 from nasbench_ar.errors import ResultsError, TrainingError, one_line
 from nasbench_ar.metrics import CURVES
 
@@ -120,6 +120,16 @@ def parameter_groups(network: nn.Module, weight_decay: float, *, head_norm: bool
     ]
 
 
+def build_attack(plan: TrainConfig, objective: PgdAt) -> Attack:
+    return training_attack(
+        eps=plan.eps_255 / 255,
+        step=plan.step_255 / 255,
+        steps=plan.steps,
+        start_std=plan.start_std_255 / 255,
+        climb=objective.climb,
+    )
+
+
 def build_optimiser(network: nn.Module, plan: TrainConfig, device: torch.device) -> torch.optim.SGD:
     groups = parameter_groups(network, plan.weight_decay, head_norm=plan.decay_head_norm)
     return torch.optim.SGD(groups, lr=plan.lr, momentum=plan.momentum, fused=device.type == "cuda")
@@ -150,13 +160,7 @@ def train(
         for moved in weights:
             optimiser.state[moved]["momentum_buffer"] = torch.zeros_like(moved)
     objective = LOSSES[plan.loss](plan.beta)
-    attack = training_attack(
-        eps=plan.eps_255 / 255,
-        step=plan.step_255 / 255,
-        steps=plan.steps,
-        start_std=plan.start_std_255 / 255,
-        climb=objective.climb,
-    )
+    attack = build_attack(plan, objective)
     average: dict[str, Tensor] = {}
     history: dict[str, list[float]] = {name: [] for name in CURVES}
     spent, done, began = 0.0, 0, time.perf_counter()
