@@ -61,13 +61,22 @@ def number(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if abs(value) < 1e5 else f"{value:.3e}"
 
 
-def plus_minus(mean: float, std: float) -> str:
-    return number(mean) if math.isnan(std) else f"{number(mean)} ± {number(std)}"
+def plus_minus(mean: float, std: float, digits: int = 2) -> str:
+    return number(mean, digits) + ("" if math.isnan(std) else f" ± {number(std, digits)}")
 
 
-def mean_text(spread: Spread, runs: int, more: str = "") -> str:
+def mean_text(spread: Spread, runs: int, more: str = "", digits: int = 2) -> str:
     """Mean and spread; in brackets the number of runs that have a value, if not all have."""
-    return plus_minus(spread.mean, spread.std) + more + (f" [{spread.known}]" if spread.known < runs else "")
+    return plus_minus(spread.mean, spread.std, digits) + more + (f" [{spread.known}]" if spread.known < runs else "")
+
+
+def difference_text(difference: Spread, *, told: bool) -> str:
+    """Mean with its sign and interval, in bold where it is `told` from none; a dash where nothing is known."""
+    if not difference.known:
+        return "–"
+    ends = "" if math.isnan(difference.interval[0]) else f" ({interval(difference.interval, 2)})"
+    text = f"{difference.mean:+.2f}{ends}"
+    return f"**{text}**" if told else text
 
 
 def share_text(share: float) -> str:

@@ -37,7 +37,7 @@ from experiments.results.traces import check_comparable, read_results
 from experiments.results.track import Outcome, entrant, entrant_of_traces, judge_of, outcome
 from experiments.results.track_text import as_csv, as_text, overview, rules_study
 from experiments.tables import origin
-from nasbench_ar import METRICS, ConfigError, ResultsError, load, parse_constraints
+from nasbench_ar import METRICS, ConfigError, ResultsError, load
 from nasbench_ar.errors import shown
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import note, write_file
@@ -95,8 +95,8 @@ def report(track: Track, folder: Path) -> tuple[Outcome, list[Choice]]:
     print(text)
     for name, content in {"track.md": text, **files}.items():
         write_file(folder / name, content.encode())
-    note = origin(found.oracle, *([found.judge] if found.judge in METRICS else found.objective.split(",")))
-    save_figure(draw_outcome(found), folder / "track.png", note=note)
+    foot = origin(found.oracle, *([found.judge] if found.judge in METRICS else found.objective.split(",")))
+    save_figure(draw_outcome(found), folder / "track.png", note=foot)
     print(f"{folder}: track.md .csv .png .pdf{', recommendation.csv' if chosen else ''}\n")
     return found, chosen
 
@@ -104,8 +104,7 @@ def report(track: Track, folder: Path) -> tuple[Outcome, list[Choice]]:
 def running_times(found: Outcome, stored: Sequence[Stored]) -> list[targets.Reached]:
     """To the best of what may be chosen, by the objective."""
     oracle, queries = found.oracle, stored[0].race.queries
-    limits = parse_constraints(found.track.constraint)
-    members = oracle.searchable_space(found.objective, constraints=limits).member_indices
+    members = stored[0].race.members(oracle)
     column = np.full(oracle.space.product_size, np.nan)
     column[members] = oracle.column(found.objective)[members]
     maximize = bool(METRICS[found.objective].maximize)

@@ -12,9 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from experiments.races import provenance
 from experiments.races.config import FidelityConfig, RunConfig, searcher_class, target_of
 from experiments.races.noise import IMAGES, check_noise, images_of, observer
+from experiments.races.track import Track
 from nasbench_ar import (
     ConfigError,
     FidelitySession,
@@ -72,6 +76,11 @@ class Race:
     @property
     def objectives(self) -> tuple[str, ...]:
         return tuple(self.objective.split(","))
+
+    def members(self, oracle: Oracle) -> NDArray[np.int32]:
+        """(n,) indices that a run may query, as far as that is known before."""
+        space = oracle.searchable_space(*self.objectives, seed=self.table_seed, constraints=self.constraints)
+        return space.member_indices
 
     @property
     def is_plain(self) -> bool:
@@ -156,25 +165,19 @@ def plan(config: RunConfig, oracle: Oracle) -> Race:
     """Resolve a configuration against a table; refuses what cannot be carried out, wrong arguments included."""
     config.check()
     fidelity = isinstance(config, FidelityConfig)
-    objective = ",".join(map(str.strip, (config.objective or oracle.table.default_objective).split(",")))
+    objective = objective_of(config, oracle)
     target = str(config.searcher["_target_"]) if fidelity else _target(config, several="," in objective)
     if config.noise != "none":
         _check_noise(config, oracle, objective)
     cls = searcher_class(target, FidelitySearcher if fidelity else Searcher)
     race = Race(
-        table=str(oracle.table.folder.resolve()),
-        objective=objective,
+        **about(config, oracle),
         queries=0 if fidelity else config.queries,
         searcher=target,
         arguments=config.arguments,
         table_seed=config.table_seed,
         allow_test_objective=config.allow_test_objective,
-        constraints=tuple(map(str, parse_constraints(config.constraint, oracle.metrics))),
-        noise=config.noise,
-        images=images_of(oracle, config.images) if config.noise != "none" else IMAGES,
         **(_budget(config, oracle, objective) if isinstance(config, FidelityConfig) else {}),
-        table_name=oracle.name,
-        table_hash=oracle.table.content_hash,
         source=provenance.source_digest(cls),
         version=provenance.library_versions()["nasbench-ar"],
         libraries=versions(cls.libraries) if issubclass(cls, BorrowedSearcher) else {},
@@ -194,6 +197,23 @@ def plan(config: RunConfig, oracle: Oracle) -> Race:
     _note_left_out(race, oracle, size)
     build_searcher(race, session, config.seed)
     return race
+
+
+def objective_of(asked: RunConfig | Track, oracle: Oracle) -> str:
+    return ",".join(map(str.strip, (asked.objective or oracle.table.default_objective).split(",")))
+
+
+def about(asked: RunConfig | Track, oracle: Oracle) -> dict[str, Any]:
+    """What a race is about, whoever searches: its table, objective and conditions."""
+    return {
+        "table": str(oracle.table.folder.resolve()),
+        "objective": objective_of(asked, oracle),
+        "constraints": tuple(map(str, parse_constraints(asked.constraint, oracle.metrics))),
+        "noise": asked.noise,
+        "images": images_of(oracle, asked.images) if asked.noise != "none" else IMAGES,
+        "table_name": oracle.name,
+        "table_hash": oracle.table.content_hash,
+    }
 
 
 def open_session(race: Race, oracle: Oracle | None = None, *, run_seed: int = 0) -> CountedQueries[Any]:

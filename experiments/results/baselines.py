@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from experiments.races.race import Race
 from experiments.statistics.intervals import Spread
-from nasbench_ar import Oracle, SearchSpace, parse_constraints
+from nasbench_ar import Oracle, SearchSpace
 from nasbench_ar.arrays import FloatArray
 
 RANDOM_SEARCH = "random search, exact"
@@ -85,21 +85,20 @@ def one_of_the_largest(space: SearchSpace, members: NDArray[np.int32], n: int) -
 
 def no_search(oracle: Oracle, race: Race) -> Baseline:
     """The baseline that stands beside a race.  It keeps limits on costs; others cannot be kept without a query."""
-    limits = parse_constraints(race.constraints)
-    members = oracle.searchable_space(race.objective, seed=race.table_seed, constraints=limits).member_indices
-    return one_of_the_largest(oracle.space, members, LARGEST)
+    return one_of_the_largest(oracle.space, race.members(oracle), LARGEST)
 
 
 def random_search(column: FloatArray, members: NDArray[np.int32], queries: int, *, maximize: bool) -> Baseline:
     """The best by a (product_size,) column of uniform draws without replacement from the members."""
-    *_, law = random_search_laws(column, members, queries, maximize=maximize)
+    last = min(queries, len(members))
+    [law] = random_search_laws(column, members, last, maximize=maximize, first=last)
     return law
 
 
 def random_search_laws(
-    column: FloatArray, members: NDArray[np.int32], queries: int, *, maximize: bool
+    column: FloatArray, members: NDArray[np.int32], queries: int, *, maximize: bool, first: int = 1
 ) -> Iterator[Baseline]:
-    """`random_search` after 1, 2, ... queries, until there is no member left.
+    """`random_search` after 1, 2, ... queries, or from the `first` on, until there is no member left.
 
     The best of n draws is among the i worst with probability C(i, n) / C(N, n) (see `expected_best_of_n`);
     architectures of equal value are reported equally often.
@@ -109,6 +108,8 @@ def random_search_laws(
     within = np.ones(len(counts))
     for drawn in range(min(queries, total)):
         within *= np.maximum(no_better - drawn, 0) / (total - drawn)
+        if drawn + 1 < first:
+            continue
         probability = np.zeros(len(column))
         probability[members] = (np.diff(within, prepend=0.0) / counts)[level]
         yield Baseline(RANDOM_SEARCH, drawn + 1, probability)

@@ -8,7 +8,6 @@ scaled to 0..1 between its worst and best value, which changes no ratio but keep
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -140,13 +139,9 @@ def front_cells(fronts: Fronts) -> list[tuple[str, ...]]:
     lines: list[tuple[str, ...]] = []
     for label, values in fronts.measures.items():
         found = spread(values)
-        text = plus_minus(found.mean, found.std) if found.mean > 2 else _fine(found.mean, found.std)
+        text = plus_minus(found.mean, found.std) if found.mean > 2 else plus_minus(found.mean, found.std, 4)
         lines.append((label, text, interval(found.interval)))
     return lines
-
-
-def _fine(mean: float, std: float) -> str:
-    return f"{mean:.4f}" if math.isnan(std) else f"{mean:.4f} ± {std:.4f}"
 
 
 def fronts_csv(fronts: Fronts) -> str:

@@ -115,7 +115,7 @@ def judge(oracle: Oracle, race: Race, runs: Runs) -> Judged:
     sign = 1.0 if maximize else -1.0
     column = sign * oracle.column(race.objective, seed=race.table_seed)
     allowed = oracle.feasible(limits, seed=race.table_seed)
-    members = oracle.searchable_space(race.objective, seed=race.table_seed, constraints=limits).member_indices
+    members = race.members(oracle)
     known = column[members][allowed[members]]
     worst = known.min()
     counted = np.full(len(column), np.nan)

@@ -120,8 +120,7 @@ def overtuning(folders: Sequence[str | os.PathLike[str]], metric: str = DEFAULT_
     stored = read_all(paths, (*SHARED, "queries"))
     race, oracle = stored[0].race, stored[0].oracle
     _check(stored[0], metric)
-    limits = parse_constraints(race.constraints)
-    members = oracle.searchable_space(race.objective, seed=race.table_seed, constraints=limits).member_indices
+    members = race.members(oracle)
     columns = [oracle.column(name, seed=race.table_seed) for name in (race.objective, metric)]
     signs = [1.0 if METRICS[name].maximize else -1.0 for name in (race.objective, metric)]
     if np.isnan(columns[1][members]).all():

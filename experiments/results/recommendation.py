@@ -30,7 +30,7 @@ from experiments.results.summary import table2_metrics
 from experiments.statistics.additive import fit_additive
 from experiments.statistics.intervals import Spread, spread
 from experiments.statistics.significance import SIGNIFICANCE, paired_wilcoxon
-from experiments.tables import as_markdown, csv_text, interval, mean_text, short_label
+from experiments.tables import as_markdown, csv_text, difference_text, mean_text, short_label
 from nasbench_ar import METRICS, Oracle, parse_constraints
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.system.threads import single_threaded
@@ -56,9 +56,8 @@ def recommended(oracle: Oracle, race: Race, runs: Runs) -> dict[str, NDArray[np.
     queried; `space` the best among all that may be queried, whose expectation is the fit alone where no score is known.
     """
     sign = 1.0 if METRICS[race.objective].maximize else -1.0
-    limits = parse_constraints(race.constraints)
-    allowed = oracle.feasible(limits, seed=race.table_seed)
-    members = oracle.searchable_space(race.objective, seed=race.table_seed, constraints=limits).member_indices
+    allowed = oracle.feasible(parse_constraints(race.constraints), seed=race.table_seed)
+    members = race.members(oracle)
     one_hot = oracle.space.one_hot(indices=members).astype(np.float64)
     place = np.full(oracle.space.product_size, -1)
     place[members] = np.arange(len(members))
@@ -147,7 +146,8 @@ def table_lines(found: Sequence[Choice]) -> tuple[list[str], list[list[str]]]:
         for rule in RULES[1:]:
             row = [choice for choice in own if choice.rule == rule]
             lines.append([f"  {rule}", *(mean_text(spread(choice.chosen), runs) for choice in row)])
-            lines.append(["  difference", *(difference_text(choice) for choice in row)])
+            told = [difference_text(choice.difference, told=choice.p_value < SIGNIFICANCE) for choice in row]
+            lines.append(["  difference", *told])
     return ["What runs end with", *dict.fromkeys(choice.label for choice in found)], lines
 
 
@@ -162,14 +162,6 @@ LEGEND = (
     "and every rule is observed. Mean ± standard deviation over runs; difference from observed: paired by run, with "
     f"its 95 % interval, in bold where Wilcoxon's test says p < {SIGNIFICANCE}."
 )
-
-
-def difference_text(choice: Choice) -> str:
-    found = choice.difference
-    if not found.known:
-        return "–"
-    text = f"{found.mean:+.2f}" + ("" if np.isnan(found.interval[0]) else f" ({interval(found.interval, 2)})")
-    return f"**{text}**" if choice.p_value < SIGNIFICANCE else text
 
 
 def as_csv(found: Sequence[Choice]) -> str:

@@ -20,7 +20,8 @@ from experiments.results.recommendation import expectation, recommended
 from experiments.results.traces import Results
 from experiments.statistics.intervals import Spread, spread
 from experiments.statistics.significance import SIGNIFICANCE, holm, on_common_seeds, paired_wilcoxon
-from nasbench_ar import METRICS, MetricError, Oracle, parse_constraints
+from experiments.tables import short_label
+from nasbench_ar import METRICS, MetricError, Oracle
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.metrics import metric as metric_of
 
@@ -63,9 +64,10 @@ class Place:
 class Reference:
     """A value that stands beside the entrants', with its standard deviation; NaN for a value without any.
 
-    `share` says how often the judge has a value of what it is the mean of.
+    `kind` is one of `track_text.LINES`; `share` says how often the judge has a value of what it is the mean of.
     """
 
+    kind: str
     name: str
     mean: float
     std: float = math.nan
@@ -91,6 +93,16 @@ class Outcome:
     told_apart: int
     pairs: int
     references: tuple[Reference, ...]
+
+    @property
+    def digits(self) -> int:
+        """Of the judge's values, for people."""
+        return 4 if self.judge == HYPERVOLUME else 2
+
+    @property
+    def heading(self) -> str:
+        """Of the judge's values in a table."""
+        return "Hypervolume" if self.judge == HYPERVOLUME else short_label(self.oracle, self.judge)
 
 
 def judge_of(track: Track, oracle: Oracle) -> str:
@@ -166,31 +178,29 @@ def places(entrants: Sequence[Entrant], *, maximize: bool, level: float = SIGNIF
 
 def references(track: Track, oracle: Oracle, objective: str, judge: str) -> list[Reference]:
     """What the best and what no search are worth to the judge, within the track's limits."""
-    limits = parse_constraints(track.constraint)
-    members = oracle.searchable_space(objective, constraints=limits).member_indices
+    members = oracle.searchable_space(objective, constraints=track.constraint).member_indices
     column, guide = oracle.column(judge), oracle.column(objective)
     sign = 1.0 if METRICS[judge].maximize else -1.0
     guided = 1.0 if METRICS[objective].maximize else -1.0
     if np.isnan(column[members]).all():
         raise MetricError(f"track {track.name} is judged by {judge}, of which the table has no value within the limits")
-    out = [Reference("best possible", float(sign * np.nanmax(sign * column[members])))]
+    out = [Reference("best", "best possible", float(sign * np.nanmax(sign * column[members])))]
     if judge != objective:
         best = guided * guide[members] == np.max(guided * guide[members])
         found = spread(column[members[best]])  # several may tie
-        out.append(Reference("best by the objective", found.mean, found.std, found.known / best.sum()))
+        out.append(Reference("guided", "best by the objective", found.mean, found.std, found.known / best.sum()))
     if judge != objective or track.noise != "none":  # otherwise searches see what decides
         anew = scored_anew(oracle, objective, members, column, track.images)
         if anew:
             rule = max(anew, key=lambda rule: (anew[rule].known > 0, sign * anew[rule].mean))
             found = anew[rule]
-            out.append(Reference(f"noise ceiling ({rule})", found.mean, found.std, found.known / DRAWS))
-    largest = one_of_the_largest(oracle.space, members, LARGEST)
-    laws = [largest]
+            out.append(Reference("ceiling", f"noise ceiling ({rule})", found.mean, found.std, found.known / DRAWS))
+    laws = {"only" if len(members) == 1 else "largest": one_of_the_largest(oracle.space, members, LARGEST)}
     if not track.fidelity and track.noise == "none" and track.recommend == "observed":
-        laws.append(random_search(guide, members, track.queries, maximize=guided > 0))
-    for law in laws:
+        laws["random"] = random_search(guide, members, track.queries, maximize=guided > 0)
+    for kind, law in laws.items():
         found = law.spread(column)
-        out.append(Reference(law.name, found.mean, found.std, law.share_known(column)))
+        out.append(Reference(kind, law.name, found.mean, found.std, law.share_known(column)))
     return out
 
 

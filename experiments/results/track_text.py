@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,9 +9,19 @@ import numpy as np
 from experiments.races.track import HYPERVOLUME, RULES
 from experiments.results.recommendation import Choice
 from experiments.results.track import Outcome, Reference
-from experiments.statistics.intervals import Spread, spread
+from experiments.statistics.intervals import spread
 from experiments.statistics.significance import SIGNIFICANCE, Sample
-from experiments.tables import as_markdown, csv_text, definitions, interval, number, share_text, short_label
+from experiments.tables import (
+    as_markdown,
+    csv_text,
+    definitions,
+    difference_text,
+    interval,
+    mean_text,
+    number,
+    plus_minus,
+    share_text,
+)
 from nasbench_ar import METRICS
 from nasbench_ar.arrays import FloatArray
 
@@ -25,18 +34,17 @@ RANKS = (
     f"Holm-adjusted over all pairs, p < {SIGNIFICANCE}). [n]: runs whose recommended architecture has a value in this "
     "table, where not all have; no rank where fewer than half have. [n %]: the same of a line; its mean is over these."
 )
-LARGEST_LINE = ("one of the", "the largest")
 LINES = {
-    "best possible": "the best of all architectures that may be chosen",
-    "best by the objective": "what a search that sees all scores recommends",
-    "noise ceiling": (
+    "best": "the best of all architectures that may be chosen",
+    "guided": "what a search that sees all scores recommends",
+    "ceiling": (
         "the expectation of that on validation images drawn anew, by the better of two rules (observed: the best "
         "score, model: the best by an additive model of all scores); what a search has above it, it owes to the luck "
         "of the very images in the table"
     ),
-    "one of the": "drawn from the networks of most MACs that may be chosen, without any search",
-    "the largest": "the only network that may be chosen",
-    "random search": "its exact law",
+    "largest": "drawn from the networks of most MACs that may be chosen, without any search",
+    "only": "the only network that may be chosen",
+    "random": "its exact law",
 }
 
 
@@ -59,20 +67,16 @@ def judge_label(outcome: Outcome) -> str:
 
 
 def as_text(outcome: Outcome) -> str:
-    digits = 4 if outcome.judge == HYPERVOLUME else 2
     lines = []
     for place in outcome.places:
         found, runs = place.entrant.spread, len(place.entrant.values)
-        few = f" [{found.known}]" if found.known < runs else ""
         rank = "–" if place.rank is None else str(place.rank)
-        ends = interval(found.interval, digits + 1)
-        lines.append([place.entrant.name, rank, str(runs), _mean(found, digits) + few, ends])
+        text, ends = mean_text(found, runs, digits=outcome.digits), interval(found.interval, outcome.digits + 1)
+        lines.append([place.entrant.name, rank, str(runs), text, ends])
     for reference in outcome.references:
-        found = Spread(0, reference.mean, reference.std, (math.nan, math.nan))
-        lines.append([f"*{reference.name}*", "", "", _mean(found, digits) + share_text(reference.share), ""])
-    judge = "Hypervolume" if outcome.judge == HYPERVOLUME else short_label(outcome.oracle, outcome.judge)
-    shown = [LINES[key] for reference in outcome.references for key in LINES if reference.name.startswith(key)]
-    names = [reference.name for reference in outcome.references]
+        worth = plus_minus(reference.mean, reference.std, outcome.digits) + share_text(reference.share)
+        lines.append([f"*{reference.name}*", "", "", worth, ""])
+    shown = [f"{reference.name}, {LINES[reference.kind]}" for reference in outcome.references]
     out = [
         title_of(outcome),
         "",
@@ -80,20 +84,15 @@ def as_text(outcome: Outcome) -> str:
         "",
         f"Table {outcome.oracle.name}: {outcome.oracle.title}",
         "",
-        as_markdown(["Entry", "Rank", "Runs", judge, "95 % interval"], lines),
+        as_markdown(["Entry", "Rank", "Runs", outcome.heading, "95 % interval"], lines),
         f"{outcome.told_apart} of {outcome.pairs} pairs are told apart. {RANKS}",
     ]
     if shown:
-        out.append("Lines: " + "; ".join(f"{name}, {text}" for name, text in zip(names, shown, strict=True)) + ".")
+        out.append(f"Lines: {'; '.join(shown)}.")
     if outcome.judge in METRICS and (daggers := definitions(outcome.oracle, [outcome.judge])):
         out.append(f"{daggers}.")
     out += [f"{place.entrant.name}: {place.entrant.early}" for place in outcome.places if place.entrant.early]
     return "\n".join(out) + "\n"
-
-
-def _mean(found: Spread, digits: int) -> str:
-    std = "" if math.isnan(found.std) else f" ± {number(found.std, digits)}"
-    return number(found.mean, digits) + std
 
 
 def as_csv(outcomes: Sequence[Outcome]) -> str:
@@ -119,22 +118,19 @@ def overview(outcomes: Sequence[Outcome]) -> str:
     """All tracks in one table."""
     lines = []
     for outcome in outcomes:
-        digits = 4 if outcome.judge == HYPERVOLUME else 2
         first = [place.entrant.name for place in outcome.places if place.rank == 1]
-        beside = [_line(outcome, *starts) for starts in (["best possible"], ["noise ceiling"], LARGEST_LINE)]
-        means = [reference.mean if reference else math.nan for reference in beside]
-        shares = ["", *(share_text(reference.share) if reference else "" for reference in beside)]
-        numbers = [outcome.places[0].entrant.spread.mean, *means]
-        judge = "hypervolume" if outcome.judge == HYPERVOLUME else short_label(outcome.oracle, outcome.judge)
-        cells = [number(n, digits) + share for n, share in zip(numbers, shares, strict=True)]
+        beside = [_line(outcome, *kinds) for kinds in (("best",), ("ceiling",), ("largest", "only"))]
+        cells = [number(line.mean, outcome.digits) + share_text(line.share) if line else "–" for line in beside]
+        best = number(outcome.places[0].entrant.spread.mean, outcome.digits)
+        judge = "hypervolume" if outcome.judge == HYPERVOLUME else outcome.heading
         told = f"{outcome.told_apart} of {outcome.pairs}"
-        lines.append([outcome.track.name, judge, ", ".join(first) or "–", *cells, told])
+        lines.append([outcome.track.name, judge, ", ".join(first) or "–", best, *cells, told])
     header = ["Track", "Judge", "Rank 1", "Best mean", "Best possible", "Noise ceiling", "50 largest", "Told apart"]
     return as_markdown(header, lines)
 
 
-def _line(outcome: Outcome, *starts: str) -> Reference | None:
-    return next((reference for reference in outcome.references if reference.name.startswith(starts)), None)
+def _line(outcome: Outcome, *kinds: str) -> Reference | None:
+    return next((reference for reference in outcome.references if reference.kind in kinds), None)
 
 
 def rules_study(found: Sequence[tuple[Outcome, Sequence[Choice]]]) -> str:
@@ -172,8 +168,5 @@ def _mean_over(samples: Sequence[Sample]) -> Sample:
 
 def _gap(values: FloatArray) -> str:
     found = spread(values)
-    if not found.known:
-        return "–"
-    text = f"{found.mean:+.2f}" + ("" if math.isnan(found.interval[0]) else f" ({interval(found.interval, 2)})")
     low, high = found.interval
-    return f"**{text}**" if low > 0 or high < 0 else text
+    return difference_text(found, told=low > 0 or high < 0)

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from experiments.races import provenance
 from experiments.races.config import searcher_class
-from experiments.races.noise import IMAGES, images_of, observer
-from experiments.races.race import Race
+from experiments.races.noise import observer
+from experiments.races.race import Race, about
 from experiments.races.runner import run_once
 from experiments.races.store import Runs, differences, mark_of
 from experiments.races.track import Track, load_track, tracks
 from experiments.submissions.entry import LEAST_RUNS, MOST_RUNS, Entry, read_entry, read_runs, track_content
-from nasbench_ar import Oracle, ResultsError, load, parse_constraints
+from nasbench_ar import Oracle, ResultsError, load
 from nasbench_ar.errors import one_line, shown
 from nasbench_ar.system.versions import versions
 from searchers.library_search import BorrowedSearcher
@@ -69,18 +69,12 @@ def check(folder: Path, *, reruns: int = RERUNS) -> Checked:
 
 def race_on(track: Track, oracle: Oracle, fingerprint: Mapping[str, Any]) -> Race:
     """The race that a track asks for, of the searcher that a fingerprint names."""
-    given = Race.of_config({"table_folder": str(oracle.table.folder.resolve()), "fingerprint": fingerprint})
+    given = Race.of_config({"table_folder": "", "fingerprint": fingerprint})
     return Race(
-        table=given.table,
-        objective=",".join(map(str.strip, (track.objective or oracle.table.default_objective).split(","))),
+        **about(track, oracle),
         queries=track.queries,
         searcher=given.searcher,
         arguments=given.arguments,
-        constraints=tuple(map(str, parse_constraints(track.constraint, oracle.metrics))),
-        noise=track.noise,
-        images=images_of(oracle, track.images) if track.noise != "none" else IMAGES,
-        table_name=oracle.name,
-        table_hash=oracle.table.content_hash,
         source=given.source,
         version=given.version,
         libraries=given.libraries,
@@ -129,8 +123,7 @@ def _runs_of(folder: Path, race: Race, oracle: Oracle) -> Runs:
             f"{folder}: rows are not in order; expected seeds ascending, and queries 1 to {queries} of each"
         )
     arch_index, scores, incumbent = (columns[k].reshape(-1, queries) for k in ("arch_index", "score", "incumbent"))
-    limits = parse_constraints(race.constraints)
-    members = oracle.searchable_space(*race.objectives, constraints=limits).member_indices
+    members = race.members(oracle)
     for seed in range(len(seeds)):
         _check_run(f"{folder}: seed {seed}", arch_index[seed], incumbent[seed], members)
         _check_scores(f"{folder}: seed {seed}", scores[seed], _seen(race, oracle, seed)[arch_index[seed]])

@@ -6,16 +6,14 @@ What stands in submissions may come from anybody: every cell is escaped.
 from __future__ import annotations
 
 import html
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.races.track import HYPERVOLUME
 from experiments.results.track import Outcome, Place, entrant, outcome
 from experiments.results.track_text import title_of
 from experiments.submissions.check import Checked
-from experiments.tables import as_markdown, definitions, interval, number, share_text, short_label
+from experiments.tables import as_markdown, definitions, interval, mean_text, number, plus_minus, share_text
 from nasbench_ar import METRICS
 
 LEVEL = 0.01
@@ -59,18 +57,15 @@ def _board(entries: Sequence[Checked]) -> Board:
     entrants = [entrant(track, one.entry.entry, oracle, one.race, one.runs) for one in entries]
     found = outcome(track, oracle, entrants, level=LEVEL)
     by_name = {one.entry.entry: one for one in entries}
-    digits = 4 if found.judge == HYPERVOLUME else 2
-    lines = [_line(place, by_name[place.entrant.name], found, digits) for place in found.places]
+    lines = [_line(place, by_name[place.entrant.name], found) for place in found.places]
     for reference in found.references:
-        worth = number(reference.mean, digits) + ("" if math.isnan(reference.std) else f" ± {number(reference.std)}")
-        worth += share_text(reference.share)
+        worth = plus_minus(reference.mean, reference.std, found.digits) + share_text(reference.share)
         lines.append((f"({reference.name})", "", "", worth, *[""] * (len(HEADER) - 4)))
     code = [
         (one.entry.entry, one.race.searcher, ", ".join(c[:12] for c in one.entry.commits), one.entry.contact or "–")
         for one in (by_name[place.entrant.name] for place in found.places)
     ]
-    judge = "Hypervolume" if found.judge == HYPERVOLUME else short_label(oracle, found.judge)
-    header = tuple(judge if name == "Judge" else name for name in HEADER)
+    header = tuple(found.heading if name == "Judge" else name for name in HEADER)
     told = f"{found.told_apart} of {found.pairs} pairs are told apart."
     notes = [f"{told} Lines in brackets need no submission (docs/tracks.md)."]
     if found.judge in METRICS and (daggers := definitions(oracle, [found.judge])):
@@ -79,16 +74,15 @@ def _board(entries: Sequence[Checked]) -> Board:
     return Board(title_of(found), about, header, tuple(lines), tuple(code), tuple(notes))
 
 
-def _line(place: Place, one: Checked, found: Outcome, digits: int) -> tuple[str, ...]:
+def _line(place: Place, one: Checked, found: Outcome) -> tuple[str, ...]:
     name, spread = place.entrant.name, place.entrant.spread
-    few = f" [{spread.known}]" if spread.known < len(place.entrant.values) else ""
     beaten = [other.entrant.name for other in found.places if name in other.better]
     return (
         name,
         "–" if place.rank is None else str(place.rank),
         str(len(place.entrant.values)),
-        f"{number(spread.mean, digits)} ± {number(spread.std, digits)}{few}",
-        interval(spread.interval, digits + 1),
+        mean_text(spread, len(place.entrant.values), digits=found.digits),
+        interval(spread.interval, found.digits + 1),
         ", ".join(beaten) or "–",
         number(one.entry.cpu_seconds),
         ", ".join(one.entry.tuned_on) or "none",
