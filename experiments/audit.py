@@ -18,7 +18,7 @@ from experiments.races.config import target_of
 from experiments.races.race import Race, build_searcher, open_session
 from experiments.races.runner import run_once
 from experiments.tables import plus_minus
-from nasbench_ar import METRICS, NARES, ConfigError, Oracle, load
+from nasbench_ar import NARES, ConfigError, Oracle, load
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.key_values import parse_words
 from nasbench_ar.system.threads import single_threaded
@@ -73,7 +73,7 @@ def reporting_facts(oracle: Oracle, runs: Sequence[Trajectory]) -> list[str]:
     differ = first != last
     out = [f"runs whose last best is not their first best: {differ.sum()} of {len(runs)}"]
     for name in oracle.metrics:
-        if METRICS[name].table2 and METRICS[name].split == "test":
+        if oracle.metric(name).table2 and oracle.metric(name).split == "test":
             column = oracle.column(name)
             change = np.nanmean(column[last]) - np.nanmean(column[first])
             out.append(f"{oracle.label(name)}: {change:+.3f} points in the mean")
@@ -159,14 +159,14 @@ def _quality(
 
 def table_facts(oracle: Oracle) -> list[str]:
     """What the table alone tells: the column-wise optimum, ties in the numbering, printed parameters."""
-    rows = [name for name in oracle.metrics if METRICS[name].table2]
+    rows = [name for name in oracle.metrics if oracle.metric(name).table2]
     best = {name: oracle.optimum(name) for name in rows}
     different = len({architecture for architecture, _ in best.values()})
     out = [f"architectures that the column-wise optimum of {len(rows)} rows is made of: {different}"]
     chosen = best[oracle.table.default_objective][0]
     for name in rows:
         value = oracle.column(name)[oracle.space.index(chosen)]
-        if METRICS[name].split == "test" and not np.isnan(value):
+        if oracle.metric(name).split == "test" and not np.isnan(value):
             out.append(f"{oracle.label(name)}: best {best[name][1]:.2f}, of the objective's optimum {value:.2f}")
     macs = np.sort(NARES.macs_many(indices=NARES.member_indices))
     out.append(

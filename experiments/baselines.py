@@ -22,11 +22,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.results.baselines import Baseline, one_of_the_largest, random_search
+from experiments.results.baselines import Baseline, one_at_random, one_of_the_largest, random_search
 from experiments.results.summary import table2_metrics
 from experiments.tables import as_markdown, csv_text, plus_minus, row_label, share_text, table_notes
-from nasbench_ar import ConfigError, Oracle, load
-from nasbench_ar.constraints import KNOWN_COSTS, ConstraintsLike, parse_constraints
+from nasbench_ar import ConfigError, Oracle, SearchSpace, load
+from nasbench_ar.constraints import ConstraintsLike
 from nasbench_ar.metrics import objective as objective_metric
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import make_folder, write_file
@@ -44,14 +44,19 @@ def of(
     queries: int = 500,
     constraints: ConstraintsLike = (),
 ) -> list[Baseline]:
-    """One of the n largest for each n, and random search."""
-    maximize = bool(objective_metric(objective, among=oracle.metrics).maximize)
-    limits = parse_constraints(constraints, oracle.metrics)
+    """One of the n largest for each n, in a space that knows costs, or one at random; and random search."""
+    found = objective_metric(objective, catalogue=oracle.table.catalogue, among=oracle.metrics)
+    limits = oracle.limits(constraints)
     if measured := ", ".join(str(limit) for limit in limits if not limit.known_cost):
-        raise ConfigError(f"constraint={measured}: only a query tells what keeps it; limit {' or '.join(KNOWN_COSTS)}")
+        known = " or ".join(name for name in oracle.metrics if oracle.metric(name).before_training)
+        raise ConfigError(f"constraint={measured}: only a query tells what keeps it; limit {known or 'nothing here'}")
     members = oracle.searchable_space(objective, constraints=limits).member_indices
-    found = [one_of_the_largest(oracle.space, members, count) for count in n]
-    return [*found, random_search(oracle.column(objective), members, queries, maximize=maximize)]
+    space = oracle.space
+    if isinstance(space, SearchSpace):
+        drawn = [one_of_the_largest(space, members, count) for count in n]
+    else:
+        drawn = [one_at_random(space, members)]
+    return [*drawn, random_search(oracle.column(objective), members, queries, maximize=bool(found.maximize))]
 
 
 def as_text(baselines: Sequence[Baseline], oracle: Oracle, objective: str) -> str:

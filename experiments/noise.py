@@ -1,9 +1,10 @@
 """What the noise of a finite validation set does to a search, from the table alone.
 
-    python -m experiments.noise [table=NAME] [objective=METRIC] [images=2000] [out=tied.csv]
+    python -m experiments.noise [table=NAME] [objective=METRIC] [images=N] [out=tied.csv]
 
-The objective is measured on 2,000 images (CIFAR-10.1 v6; NARes, section 3.2).  This
-treats the table's values as true rates and asks what chance alone would change:
+The objective is measured on as many images as the table tells (2,000 of CIFAR-10.1 v6 for the
+networks of NARes, section 3.2); where it does not, give `images=`.  This treats the table's
+values as true rates and asks what chance alone would change:
 
 - how far the test metrics of the architecture chosen by validation stay behind the
   table's best (selection regret);
@@ -23,7 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from experiments.analysis.resampling import report
-from experiments.races.noise import IMAGES, tied_with_best
+from experiments.races.noise import images_of, tied_with_best
+from experiments.tables import csv_text
 from nasbench_ar import Oracle, load
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
@@ -37,23 +39,24 @@ def write_tied(oracle: Oracle, objective: str, images: int, path: Path) -> None:
     column = oracle.column(objective)
     tied = np.flatnonzero(tied_with_best(column, images))
     tied = tied[np.argsort(-column[tied], kind="stable")]
-    lines = ["arch_id,arch,value,points_below"]
+    lines: list[list[object]] = []
     for index in tied.tolist():
         architecture, value = oracle.space.from_index(index), float(column[index])
         below = float(np.nanmax(column)) - value
-        lines.append(f"{oracle.space.arch_id(architecture)},{architecture},{value:.4g},{below:.4g}")
-    write_file(path, ("\n".join(lines) + "\n").encode())
+        lines.append(
+            [oracle.space.arch_id(architecture), str(architecture), float(f"{value:.4g}"), float(f"{below:.4g}")]
+        )
+    write_file(path, csv_text(["arch_id", "arch", "value", "points_below"], lines).encode())
 
 
 def main(arguments: Sequence[str]) -> None:
-    given = parse_words(
-        arguments, {"table": "", "objective": "", "images": IMAGES, "out": ""}, {"images": (1, MOST_IMAGES)}
-    )
+    given = parse_words(arguments, {"table": "", "objective": "", "images": 0, "out": ""}, {"images": (1, MOST_IMAGES)})
     oracle = load(given["table"] or None)
     objective = given["objective"] or oracle.table.default_objective
-    print(report(oracle, objective, given["images"]))
+    images = images_of(oracle, given["images"] or None)
+    print(report(oracle, objective, images))
     if given["out"]:
-        write_tied(oracle, objective, given["images"], Path(given["out"]))
+        write_tied(oracle, objective, images, Path(given["out"]))
         print(given["out"])
 
 

@@ -31,10 +31,11 @@ from experiments.races.complete import complete, load_completed
 from experiments.races.config import KEPT, RunConfig, help_text, parse_command_line
 from experiments.statistics.intervals import spread
 from experiments.tables import as_markdown, csv_text, number, origin
-from nasbench_ar import METRICS, ConfigError, Constraint, Oracle, load, parse_constraints
+from nasbench_ar import ConfigError, Constraint, Oracle, load
 from nasbench_ar.arrays import FloatArray
+from nasbench_ar.constraints import read_limits
 from nasbench_ar.errors import shown
-from nasbench_ar.metrics import metric
+from nasbench_ar.metrics import metric as looked_up
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
 from nasbench_ar.system.key_values import paragraph
@@ -80,7 +81,7 @@ def score(
     limits: Sequence[Constraint] = (),
 ) -> Cell:
     """One cell of the matrix; `reported` has the index of each run's reported architecture."""
-    sign = 1.0 if METRICS[score_on].maximize else -1.0
+    sign = 1.0 if oracle.metric(score_on).maximize else -1.0
     column = np.where(oracle.feasible(limits, seed=seed), sign * oracle.column(score_on, seed=seed), np.nan)
     known = column[~np.isnan(column)]
     if not len(known):
@@ -91,8 +92,8 @@ def score(
 
 def proxy_matrix(config: RunConfig, oracle: Oracle, search_on: Sequence[str]) -> list[list[Cell]]:
     """Run what is missing and score it: a row per objective, a column per judge."""
-    judges = [name for name in oracle.metrics if METRICS[name].maximize is not None]
-    folder, limits = _folder(config, oracle), parse_constraints(config.constraint, oracle.metrics)
+    judges = [name for name in oracle.metrics if oracle.metric(name).maximize is not None]
+    folder, limits = _folder(config, oracle), oracle.limits(config.constraint)
     rows = []
     for objective in search_on:
         one = replace(config, objective=objective, name=objective)
@@ -104,7 +105,7 @@ def proxy_matrix(config: RunConfig, oracle: Oracle, search_on: Sequence[str]) ->
 
 def searchable(oracle: Oracle) -> list[str]:
     """The validation and cost metrics of a table that may guide a search."""
-    return [m for m in oracle.metrics if METRICS[m].searchable and METRICS[m].split in ("val", "cost")]
+    return [m for m in oracle.metrics if oracle.metric(m).searchable and oracle.metric(m).split in ("val", "cost")]
 
 
 def as_csv(rows: Sequence[Sequence[Cell]]) -> str:
@@ -148,7 +149,7 @@ def as_text(rows: Sequence[Sequence[Cell]], config: RunConfig, oracle: Oracle) -
 def _conditions(config: RunConfig) -> list[str]:
     out = []
     if config.constraint:
-        limits = ", ".join(map(str, parse_constraints(config.constraint)))
+        limits = ", ".join(map(str, read_limits(config.constraint)))
         out += [f"Constraint {limits}: regret is from the best that keeps it; runs that found none do not count.", ""]
     if config.noise != "none":
         out += [
@@ -194,10 +195,10 @@ def _folder(config: RunConfig, oracle: Oracle) -> Path:
 
 
 def _rows(chosen: str, oracle: Oracle) -> list[str]:
-    possible = [m for m in oracle.metrics if METRICS[m].searchable]
+    possible = [m for m in oracle.metrics if oracle.metric(m).searchable]
     names = [name.strip() for name in chosen.split(",")]
     for k, name in enumerate(names):
-        if not metric(name, possible).searchable:
+        if not looked_up(name, oracle.table.catalogue, possible).searchable:
             raise ConfigError(f"search_on={shown(chosen)}: {name} may not guide a search; rows: {', '.join(possible)}")
         if name not in possible:
             raise ConfigError(f"table {oracle.name} has no {name}; rows: {', '.join(possible)}")

@@ -14,7 +14,6 @@ picture of all trajectories go to `<out>/<table>/`.
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +24,7 @@ from experiments.experiment import run_experiment
 from experiments.plots.style import save_figure
 from experiments.plots.trajectories import draw_trajectories, lines_of
 from experiments.races.config import CONDITIONS, KEPT, RunConfig, help_text, parse_command_line, target_of
+from experiments.races.noise import images_behind
 from experiments.results import recommendation
 from experiments.results.experiment import Experiment
 from experiments.results.table2 import (
@@ -44,7 +44,7 @@ from experiments.tables import (
     origin,
     short_label,
 )
-from nasbench_ar import ConfigError, MetricError, Oracle, load
+from nasbench_ar import ConfigError, Oracle, load
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
 from nasbench_ar.system.key_values import paragraph, parse_words
@@ -57,6 +57,8 @@ def run_all(config: RunConfig, oracle: Oracle, names: Sequence[str] = (*SEARCHER
     """Complete one experiment per searcher with its default arguments."""
     experiments = []
     for name in names:
+        if name in BASELINES and not oracle.space.known_costs:
+            continue  # nothing is the largest here
         cls = ALL_SEARCHERS[name]
         searcher = {"_target_": target_of(cls), **hyperparameters(cls)}
         experiments.append(run_experiment(replace(config, searcher=searcher), oracle))
@@ -89,8 +91,9 @@ def write_variants(
     experiments = [*corrected.values(), *as_published.values()]
     names = [name for name in (*SEARCHERS, *BASELINES) if name in corrected or name in as_published]
     text = variant_text(corrected, as_published, names)
-    with contextlib.suppress(MetricError):  # the objective is no accuracy of a validation set
-        text += "\n" + resampling.report(experiments[0].oracle, experiments[0].race.objective)
+    oracle, objective = experiments[0].oracle, experiments[0].race.objective
+    if (images := images_behind(oracle, objective)) is not None:
+        text += "\n" + resampling.report(oracle, objective, images)
     print(text)
     table = variant_lines(corrected, as_published, names)
     _write(folder, f"table2-{variant}", text, experiments, *table, variant_legend(experiments[0]))
@@ -156,7 +159,7 @@ def main(arguments: Sequence[str]) -> None:
     folder = Path(config.out) / oracle.name
     corrected: dict[str, Experiment] = {}
     if variant != "published":
-        corrected = dict(zip((*SEARCHERS, *BASELINES), run_all(config, oracle), strict=True))
+        corrected = {e.name: e for e in run_all(config, oracle)}
     if variant == "corrected":
         write_report(list(corrected.values()), folder)
     else:

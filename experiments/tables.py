@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from experiments.statistics.intervals import Spread
 from experiments.statistics.significance import SIGNIFICANCE
-from nasbench_ar import METRICS, Oracle
+from nasbench_ar import Oracle
 
 PUBLISHED = "published_"  # prefix of the searchers as published
 _PROPER_NAMES = {
@@ -55,9 +55,11 @@ def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
 
 
 def number(value: float, digits: int = 2) -> str:
-    """A number for people; a dash where there is none, large counts in scientific notation."""
+    """A number for people; a dash where there is none, three digits of what the decimals would not show."""
     if math.isnan(value):
         return "–"
+    if 0 < abs(value) < 0.5 * 10**-digits:
+        return f"{value:.3g}"
     return f"{value:.{digits}f}" if abs(value) < 1e5 else f"{value:.3e}"
 
 
@@ -187,7 +189,7 @@ def proper_name(name: str) -> str:
 
 
 def short_label(oracle: Oracle, name: str) -> str:
-    return METRICS[name].label + (OTHERWISE if name in oracle.table.meta["differs"] else "")
+    return oracle.metric(name).label + (OTHERWISE if name in oracle.table.meta["differs"] else "")
 
 
 def row_label(oracle: Oracle, name: str, objective: str) -> str:
@@ -207,7 +209,7 @@ def definitions(oracle: Oracle, names: Iterable[str]) -> str:
     groups: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         if name in differs:
-            groups.setdefault(differs[name], []).append(METRICS[name].label)
+            groups.setdefault(differs[name], []).append(oracle.metric(name).label)
     several = len(groups) > 1
     parts = [f"{', '.join(labels)}: {how}" if several else how for how, labels in groups.items()]
     return f"{OTHERWISE} measured otherwise than in the paper: {'; '.join(parts)}" if parts else ""
@@ -215,7 +217,7 @@ def definitions(oracle: Oracle, names: Iterable[str]) -> str:
 
 def objective_axis(oracle: Oracle, objective: str) -> str:
     """Axis label of an objective: name and unit, which for MACs are one."""
-    label, unit = short_label(oracle, objective), METRICS[objective].unit
+    label, unit = short_label(oracle, objective), oracle.metric(objective).unit
     return label + (f" ({unit})" if unit not in ("", label) else "")
 
 

@@ -28,7 +28,7 @@ from experiments.races.complete import complete
 from experiments.races.config import KEPT, RunConfig, help_text, parse_command_line
 from experiments.races.noise import images_behind
 from experiments.races.store import CONFIG
-from experiments.races.track import ENDING, OPEN, Track, load_track, tracks
+from experiments.races.track import ENDING, HYPERVOLUME, OPEN, Track, load_track, tracks
 from experiments.results import recommendation, targets, traces
 from experiments.results.read import SHARED, Stored, read_all, reported_after
 from experiments.results.recommendation import Choice, choices
@@ -37,7 +37,7 @@ from experiments.results.traces import check_comparable, read_results
 from experiments.results.track import Outcome, entrant, entrant_of_traces, judge_of, outcome
 from experiments.results.track_text import as_csv, as_text, overview, rules_study
 from experiments.tables import origin
-from nasbench_ar import METRICS, ConfigError, ResultsError, load
+from nasbench_ar import ConfigError, Metric, ResultsError, load
 from nasbench_ar.errors import shown
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import note, write_file
@@ -86,7 +86,7 @@ def report(track: Track, folder: Path) -> tuple[Outcome, list[Choice]]:
     found, stored = outcome_of(track, folder)
     text, chosen, files = as_text(found), list[Choice](), {"track.csv": as_csv([found])}
     if stored and not track.several:
-        tests = [name for name in found.oracle.metrics if METRICS[name].split == "test" and METRICS[name].unit == "%"]
+        tests = [name for name in found.oracle.metrics if _is_test(found.oracle.metric(name))]
         chosen = choices(stored, list(dict.fromkeys([found.judge, *tests])))
         text += "\n" + recommendation.as_text([choice for choice in chosen if choice.metric == found.judge])
         files["recommendation.csv"] = recommendation.as_csv(chosen)
@@ -95,10 +95,14 @@ def report(track: Track, folder: Path) -> tuple[Outcome, list[Choice]]:
     print(text)
     for name, content in {"track.md": text, **files}.items():
         write_file(folder / name, content.encode())
-    foot = origin(found.oracle, *([found.judge] if found.judge in METRICS else found.objective.split(",")))
+    foot = origin(found.oracle, *([found.judge] if found.judge != HYPERVOLUME else found.objective.split(",")))
     save_figure(draw_outcome(found), folder / "track.png", note=foot)
     print(f"{folder}: track.md .csv .png .pdf{', recommendation.csv' if chosen else ''}\n")
     return found, chosen
+
+
+def _is_test(metric: Metric) -> bool:
+    return metric.split == "test" and metric.unit == "%"
 
 
 def running_times(found: Outcome, stored: Sequence[Stored]) -> list[targets.Reached]:
@@ -107,7 +111,7 @@ def running_times(found: Outcome, stored: Sequence[Stored]) -> list[targets.Reac
     members = stored[0].race.members(oracle)
     column = np.full(oracle.space.product_size, np.nan)
     column[members] = oracle.column(found.objective)[members]
-    maximize = bool(METRICS[found.objective].maximize)
+    maximize = bool(oracle.metric(found.objective).maximize)
     best = float(np.nanmax(column) if maximize else np.nanmin(column))
     courses = [course(s.name, s.runs.seeds, column[reported_after(s.runs, queries)], best) for s in stored]
     images = images_behind(oracle, found.objective)

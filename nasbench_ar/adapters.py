@@ -131,15 +131,15 @@ class OptunaObjective(TableProblem):
             )
 
     def _suggested(self, trial: Any, sampler: str) -> Architecture:
-        numeric = sampler in NUMERIC_SAMPLERS
+        numeric, compose = sampler in NUMERIC_SAMPLERS, self.session.space.compose
         if numeric and self.encoding == "categorical":
             raise ConfigError(
                 f"encoding='categorical': {sampler} samples categories at random; use 'auto' or 'ordinal'"
             )
         if self.encoding == "categorical" or (self.encoding == "auto" and not numeric):
-            return Architecture(*(trial.suggest_categorical(name, choices) for name, choices in self._entries))
+            return compose(trial.suggest_categorical(name, choices) for name, choices in self._entries)
         ranks = [trial.suggest_int(f"{name}_rank", 0, len(choices) - 1) for name, choices in self._entries]
-        found = Architecture(*(choices[rank] for rank, (_, choices) in zip(ranks, self._entries, strict=True)))
+        found = compose(choices[rank] for rank, (_, choices) in zip(ranks, self._entries, strict=True))
         trial.set_user_attr("architecture", str(found))
         return found
 
@@ -157,7 +157,7 @@ class NevergradProblem(TableProblem):
         """A callback for `ask` that ends `minimize` when the budget is spent."""
         return require("nevergrad_problem", "nevergrad").callbacks.EarlyStopping(lambda _: self.finished)
 
-    def __call__(self, *choices: int) -> Any:
+    def __call__(self, *choices: Any) -> Any:
         """The loss of one architecture; several in a list.
 
         Nevergrad knows no failed evaluations: outside the space, the loss is one above the worst
@@ -166,7 +166,8 @@ class NevergradProblem(TableProblem):
         Raises:
             BudgetExhaustedError: for a new architecture after the budget was spent.
         """
-        architecture = Architecture(*choices)
+        space = self.session.space
+        architecture = space.compose(choices) if len(choices) == space.dimensions else space.parse(choices)
         several = len(self.directions) > 1
         with self._lock:
             self._new(architecture)

@@ -1,11 +1,11 @@
-"""One network of the space: the vector `[D1, W1, D2, W2, D3, W3]` (NARes, section 3.1)."""
+"""One network: the vector `[D1, W1, D2, W2, D3, W3]` (NARes, section 3.1), or one of another space."""
 
 from __future__ import annotations
 
 import operator
 import re
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -18,8 +18,11 @@ _BRACKETED = re.compile(r"\[\s*[0-9]{1,9}((\s*,\s*|\s+)[0-9]{1,9})*\s*\]")
 NAMED = {"WRN-34-10": (5, 10, 5, 10, 5, 10), "WRN-70-16": (11, 16, 11, 16, 11, 16)}
 
 
-class Architecture(tuple[int, ...]):
-    """One network, as the immutable vector `(D1, W1, D2, W2, ...)`: a tuple, hashable and ordered lexicographically.
+class Architecture(tuple[Any, ...]):
+    """One network, as an immutable vector: a tuple, hashable.
+
+    The constructor, `parse` and `of` make wide residual networks `(D1, W1, D2, W2, ...)`.
+    Architectures of any other space come from that space: `Grid.parse`, `Grid.from_index`.
 
         >>> a = Architecture(5, 10, 5, 10, 5, 10)
         >>> str(a), a.name, a.depths
@@ -28,7 +31,8 @@ class Architecture(tuple[int, ...]):
         True
 
     Raises:
-        SpaceError: on anything but an even, non-zero number of positive integers, in `parse` and `of` too.
+        SpaceError: on anything but an even, non-zero number of positive integers, in `parse` and `of`
+            too; when `depths` or `widths` are asked of anything else.
     """
 
     __slots__ = ()
@@ -47,8 +51,8 @@ class Architecture(tuple[int, ...]):
             )
         return super().__new__(cls, values)
 
-    def __getnewargs__(self) -> tuple[int, ...]:
-        return tuple(self)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple.__new__, (Architecture, tuple(self))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -84,12 +88,20 @@ class Architecture(tuple[int, ...]):
     @property
     def depths(self) -> tuple[int, ...]:
         """Blocks per stage."""
-        return tuple(self[0::2])
+        return self._pairs()[0]
 
     @property
     def widths(self) -> tuple[int, ...]:
         """Width factor per stage."""
-        return tuple(self[1::2])
+        return self._pairs()[1]
+
+    def _pairs(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        if len(self) % 2 or not self._whole():
+            raise SpaceError(f"{self} has no depths and widths: it is no wide residual network")
+        return tuple(self[0::2]), tuple(self[1::2])
+
+    def _whole(self) -> bool:
+        return all(type(value) is int and value >= 0 for value in self)
 
     @property
     def name(self) -> str | None:
@@ -97,10 +109,10 @@ class Architecture(tuple[int, ...]):
         return next((name for name, vector in NAMED.items() if vector == self), None)
 
     def __str__(self) -> str:
-        return "-".join(map(str, self))
+        return ("-" if self._whole() else ",").join(map(str, self))
 
     def __repr__(self) -> str:
-        return f"Architecture({', '.join(map(str, self))})"
+        return f"Architecture({', '.join(map(repr, self))})"
 
 
 def _number_alone(number: object) -> SpaceError:
@@ -113,4 +125,4 @@ def _number_alone(number: object) -> SpaceError:
 WRN_34_10 = Architecture(*NAMED["WRN-34-10"])
 WRN_70_16 = Architecture(*NAMED["WRN-70-16"])
 
-ArchitectureLike = Architecture | str | Sequence[int]
+ArchitectureLike = Architecture | str | Sequence[Any]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from nasbench_ar.errors import ConfigError, TableError
 from nasbench_ar.frames import Rows, to_dataframe, write_parts
-from nasbench_ar.metrics import METRICS
+from nasbench_ar.space import SearchSpace
 from nasbench_ar.system.extras import require
 from nasbench_ar.table import Table
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _IDENTITY = {
     "arch_id": "number of the architecture, from 1, ascending by MACs",
-    "arch": "the architecture: depth and width of each stage",
+    "arch": "the architecture: the level of each entry",
     "seed": "seed of the training",
 }
 _CONTEXT: dict[str, Any] = {  # of Croissant 1.1
@@ -67,7 +67,7 @@ def write_parquet(table: Table, path: str | os.PathLike[str], *, by: Rows = "tra
     parquet = require("Parquet", "pyarrow.parquet")
     packed = pyarrow.Table.from_pandas(to_dataframe(table, by=by), preserve_index=False)
     fields = [
-        field.with_metadata({"unit": unit(field.name), "description": description(table, field.name)})
+        field.with_metadata({"unit": unit(table, field.name), "description": description(table, field.name)})
         for field in packed.schema
     ]
     about = json.dumps(origin(table), ensure_ascii=False)
@@ -111,19 +111,22 @@ def origin(table: Table) -> dict[str, Any]:
     return told | {"content_sha256": table.content_hash}
 
 
-def unit(column: str) -> str:
-    return METRICS[column].unit if column in METRICS else ""
+def unit(table: Table, column: str) -> str:
+    return table.catalogue[column].unit if column in table.catalogue else ""
 
 
 def description(table: Table, column: str) -> str:
-    if column in METRICS:
+    if column in table.catalogue:
         differs = table.meta["differs"].get(column)
-        return METRICS[column].description + (f"; here: {differs}" if differs else "")
+        return table.catalogue[column].description + (f"; here: {differs}" if differs else "")
     if column in table.flag_names:
         return "flag: see the notes of the table"
     if column in table.label_names:
         return "label of the training"
     if column in table.space.entry_names:
+        if not isinstance(table.space, SearchSpace):
+            entry = table.space.entries[table.space.entry_names.index(column)]
+            return f"entry of the architecture: {', '.join(map(str, entry.choices))}"
         return f"{'depth' if column.startswith('D') else 'width'} of stage {column[1:]}"
     return _IDENTITY[column]
 
@@ -135,7 +138,9 @@ def croissant(table: Table, frame: pd.DataFrame, file: str, sha256: str) -> dict
             "@type": "cr:Field",
             "@id": f"rows/{column}",
             "name": column,
-            "description": " ".join(filter(None, [description(table, column), unit(column) and f"[{unit(column)}]"])),
+            "description": " ".join(
+                filter(None, [description(table, column), unit(table, column) and f"[{unit(table, column)}]"])
+            ),
             "dataType": _data_type(frame[column].dtype.kind),
             "source": {"fileObject": {"@id": file}, "extract": {"column": column}},
         }
@@ -179,8 +184,8 @@ def card_text(table: Table, frame: pd.DataFrame) -> str:
     """The dataset card: origin, limits, and every column with unit, missing values and meaning."""
     meta = table.meta
     rows = [
-        f"| `{column}` | {unit(column)} | {int(frame[column].isna().sum())} | {_cell(description(table, column))} |"
-        for column in frame.columns
+        f"| `{name}` | {unit(table, name)} | {int(frame[name].isna().sum())} | {_cell(description(table, name))} |"
+        for name in frame.columns
     ]
     return "\n".join(
         [

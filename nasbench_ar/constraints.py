@@ -15,16 +15,15 @@ below every feasible one (see `Session`).
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import ConfigError, MetricError, shown
-from nasbench_ar.metrics import METRICS, metric, objective
+from nasbench_ar.metrics import METRICS, Metric, metric, objective
 
-KNOWN_COSTS = ("macs", "params")
 _FORM = re.compile(r"\s*([a-z_0-9]+)\s*(<=|>=)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*")
 
 
@@ -35,14 +34,10 @@ class Constraint:
     metric: str
     relation: str
     limit: float
+    known_cost: bool = field(default=False, repr=False, compare=False)  # can be checked without a query
 
     def __str__(self) -> str:
         return f"{self.metric}{self.relation}{self.limit:.12g}"
-
-    @property
-    def known_cost(self) -> bool:
-        """Whether it can be checked without a query."""
-        return self.metric in KNOWN_COSTS
 
     def excess(self, values: FloatArray) -> FloatArray:
         """How far each value is beyond the limit, 0 where it is not; NaN stays NaN."""
@@ -53,17 +48,36 @@ class Constraint:
 ConstraintsLike = str | Sequence[str | Constraint] | None
 
 
-def parse_constraints(text: ConstraintsLike, among: Collection[str] = METRICS) -> tuple[Constraint, ...]:
+def parse_constraints(
+    text: ConstraintsLike, catalogue: Mapping[str, Metric] = METRICS, among: Collection[str] | None = None
+) -> tuple[Constraint, ...]:
     """Read one constraint or several, separated by commas or as a sequence.
 
     Args:
-        text: the constraints; `Constraint` objects pass unchanged.
-        among: metrics to suggest instead of an unknown one.
+        text: the constraints, as text or objects.
+        catalogue: the metrics that may be limited.
+        among: those to suggest instead of an unknown one; all by default.
 
     Raises:
         ConfigError: unless each is `metric<=number` or `metric>=number`.
         MetricError: on an unknown metric, one without a direction, or a test metric.
     """
+    out = []
+    for limit in read_limits(text):
+        found = metric(limit.metric, catalogue, among)
+        if found.split == "test":
+            raise MetricError(
+                f"{found.name} is a test metric and may not limit a search: what is chosen by the test set "
+                "says nothing about unseen data. Use a validation metric or a cost"
+            )
+        if found.split != "cost":
+            objective(found.name, catalogue=catalogue, among=among)  # refuses what has no direction
+        out.append(replace(limit, known_cost=found.before_training))
+    return tuple(out)
+
+
+def read_limits(text: ConstraintsLike) -> list[Constraint]:
+    """Constraints on metrics of any name; `ConfigError` unless each is `metric<=number` or `metric>=number`."""
     words = [] if text is None else text.split(",") if isinstance(text, str) else list(text)
     out = []
     for word in words:
@@ -79,16 +93,8 @@ def parse_constraints(text: ConstraintsLike, among: Collection[str] = METRICS) -
             raise ConfigError(
                 f"constraint={shown(word)}: expected metric<=number or metric>=number, several separated by commas"
             )
-        found = metric(match[1], among)
-        if found.split == "test":
-            raise MetricError(
-                f"{found.name} is a test metric and may not limit a search: what is chosen by the test set "
-                "says nothing about unseen data. Use a validation metric or a cost"
-            )
-        if found.split != "cost":
-            objective(found.name, among=among)  # refuses what has no direction
         out.append(Constraint(match[1], match[2], limit))
-    return tuple(out)
+    return out
 
 
 def violation(constraints: Sequence[Constraint], columns: Sequence[FloatArray]) -> FloatArray:

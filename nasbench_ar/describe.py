@@ -6,8 +6,9 @@ import textwrap
 
 import numpy as np
 
-from nasbench_ar.metrics import METRICS
+from nasbench_ar.grid import Grid
 from nasbench_ar.oracle import Oracle
+from nasbench_ar.space import SearchSpace
 from nasbench_ar.table import Table
 
 _WIDTH = 100
@@ -53,14 +54,21 @@ def _origin(table: Table) -> list[str]:
 
 def _extent(table: Table) -> list[str]:
     space = table.space
-    depths, widths = (", ".join(map(str, values)) for values in (space.depth_choices, space.width_choices))
     seeds = np.unique(table.seeds)
     listed = ", ".join(map(str, seeds[:10])) + (", ..." if len(seeds) > 10 else "")
     return [
-        _entry("space", f"{space.product_size} architectures: {space.stages} stages, depths {depths}, widths {widths}"),
+        _entry("space", f"{space.product_size} architectures: {extent(space)}"),
         _entry("content", f"{_size(table)}, seeds {listed}"),
         _entry("default objective", table.default_objective),
     ]
+
+
+def extent(space: Grid) -> str:
+    """What the architectures of a space are made of."""
+    if not isinstance(space, SearchSpace):
+        return ", ".join(map(str, space.entries))
+    depths, widths = (", ".join(map(str, values)) for values in (space.depth_choices, space.width_choices))
+    return f"{space.stages} stages, depths {depths}, widths {widths}"
 
 
 def _columns(table: Table) -> list[str]:
@@ -68,7 +76,7 @@ def _columns(table: Table) -> list[str]:
     out = ["  metrics, with the number of architectures that have a value:"]
     for name in oracle.metrics:
         count = int(oracle.available(name).sum())
-        unit = f" [{METRICS[name].unit}]" if METRICS[name].unit not in ("", "MACs") else ""
+        unit = f" [{found.unit}]" if (found := oracle.metric(name)).unit not in ("", "MACs") else ""
         out.append(f"    {name:<23}{count:>7}  {oracle.label(name)}{unit}")
     curves = f"{', '.join(table.curve_names)} ({table.epochs} epochs)" if table.curve_names else "none"
     flags = ", ".join(f"{name} ({int(table.flag(name).sum())})" for name in table.flag_names)

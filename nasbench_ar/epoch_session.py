@@ -25,10 +25,8 @@ import numpy as np
 from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import BudgetExhaustedError, ConfigError, MetricError, MissingEntryError
-from nasbench_ar.grid import is_int
-from nasbench_ar.metrics import METRICS
+from nasbench_ar.grid import Grid, is_int
 from nasbench_ar.metrics import objective as searchable_metric
-from nasbench_ar.space import SearchSpace
 from nasbench_ar.training_cost import training_cost
 from nasbench_ar.values import SeedChoice, Values, unknown_seed
 
@@ -65,7 +63,10 @@ class FidelitySession:
         seed: SeedChoice = "mean",
     ) -> None:
         self.objective = searchable_metric(
-            objective or oracle.table.default_objective, allow_test=True, among=oracle.metrics
+            objective or oracle.table.default_objective,
+            allow_test=True,
+            catalogue=oracle.table.catalogue,
+            among=oracle.metrics,
         )
         self.curve = _curve_of(oracle, self.objective.name)
         self.epochs = oracle.table.curve(self.curve).shape[1]
@@ -178,10 +179,10 @@ def _curve_of(oracle: Values, name: str) -> str:
             f"of its training; tables with curves: {_tables_with_curves()}, the authors' release (python -m "
             "nasbench_ar import nares.txz), or one of your own (python -m datagen.run, then datagen.export)"
         )
-    curve = METRICS[name].curve
+    curve = oracle.metric(name).curve
     if name in oracle.metrics and curve in curves:
         return curve
-    possible = [m for m in oracle.metrics if METRICS[m].searchable and METRICS[m].curve in curves]
+    possible = [m.name for m in map(oracle.metric, oracle.metrics) if m.searchable and m.curve in curves]
     raise MetricError(
         f"table {oracle.name} has no learning curve of {name}; objectives with one: {', '.join(possible) or 'none'}"
     )
@@ -194,7 +195,7 @@ def _tables_with_curves() -> str:
     return ", ".join(name for name, folder in installed().items() if Table(folder).curve_names) or "none installed"
 
 
-def _searchable(oracle: Values, objective: str, curve: str, seed: SeedChoice) -> SearchSpace:
+def _searchable(oracle: Values, objective: str, curve: str, seed: SeedChoice) -> Grid:
     """Architectures with a whole curve and a value of the finished training.
 
     A training with a part of its curve would change the mean over seeds from epoch to epoch.

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.errors import ConfigError, TableError
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
 from nasbench_ar.system.files import open_atomically, sweep_partials
 from nasbench_ar.table import Table
 from nasbench_ar.values import Values
@@ -61,14 +61,13 @@ def to_dataframe(source: Values | Table, *, by: Rows = "architecture") -> pd.Dat
     return pd.DataFrame(columns)
 
 
-def _identity(space: SearchSpace, indices: NDArray[np.int32]) -> dict[str, Any]:
+def _identity(space: Grid, indices: NDArray[np.int32]) -> dict[str, Any]:
     vectors = space.vectors(indices=indices)
     return {
         "arch_id": space.arch_ids(indices=indices).astype(np.int64),
-        "arch": ["-".join(map(str, vector)) for vector in vectors.tolist()],
+        "arch": [str(space.from_index(index)) for index in indices.tolist()],
         **{name: vectors[:, position] for position, name in enumerate(space.entry_names)},
-        "macs": space.macs_many(indices=indices),
-        "params": space.params_many(indices=indices),
+        **{name: space.known_cost(name, indices) for name in space.known_costs},
     }
 
 

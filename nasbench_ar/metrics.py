@@ -15,7 +15,8 @@ is another number.  `test_*` metrics belong to the checkpoint of the best epoch.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.errors import MetricError, shown
+from nasbench_ar.grid import Grid
 
 CORRUPTIONS = (
     "brightness",
@@ -52,13 +54,19 @@ CELLS_LIKE = {"acc": "test_corrupt_acc", "loss": "test_loss"}  # kind of corrupt
 
 @dataclass(frozen=True)
 class Metric:
-    """One column of the catalogue.
+    """One column of the catalogue, or one that a table defines itself.
+
+        Metric("val_acc", "Val accuracy", "val", "%", True, "mean validation accuracy", searchable=True)
 
     Attributes:
+        name: small letters, digits and underscores.
+        label: what reports print.
         split: `train`, `val`, `test` or `cost`.
-        unit: `%`, `MACs`, `parameters`, `GPU-days`, `epoch` or empty.
+        unit: `%`, `MACs`, `parameters`, `GPU-days`, `epoch`, empty, or any other text in a table's own.
         maximize: whether higher is better; None where neither is.
+        description: what it is, in a line.
         searchable: whether a search may use it as its objective.
+        before_training: whether it is known without training, so that limits on it cost no query.
         table2: the row of the published Table 2 it fills or stands in for.
         curve: the per-epoch curve it is read from (names of `CURVES`).
         release_key: its key in `test_best` of the authors' file.
@@ -71,6 +79,7 @@ class Metric:
     maximize: bool | None
     description: str
     searchable: bool = False
+    before_training: bool = False
     table2: str | None = None
     curve: str | None = None
     release_key: str | None = None
@@ -130,11 +139,13 @@ def _val_metrics() -> Iterable[Metric]:
         table2 = label if split == "val" and kind == "acc" else None
         text = f"{'training' if split == 'train' else 'validation'} {what} ({attack} inputs)"
         text = f"{_ATTACKED_LOSSES.get(curve, text)}, at the best epoch"
-        yield Metric(curve, label, split, unit, maximize, text, True, table2, curve)
+        yield Metric(curve, label, split, unit, maximize, text, True, False, table2, curve)
     for attack in ("clean", "pgd", "cw"):
         label, curve = f"Val {_INPUTS[attack]}", f"val_{attack}_acc"
         text = f"maximum over the epochs of the validation accuracy ({_INPUTS[attack]} inputs)"
-        yield Metric(f"val_best_{attack}_acc", f"{label}, max over epochs", "val", "%", True, text, True, label, curve)
+        yield Metric(
+            f"val_best_{attack}_acc", f"{label}, max over epochs", "val", "%", True, text, True, False, label, curve
+        )
 
 
 def _test_metrics() -> Iterable[Metric]:
@@ -148,14 +159,14 @@ def _test_metrics() -> Iterable[Metric]:
         label = f"Test {attack}" + ("" if kind == "acc" else f" {kind}")
         table2 = label if kind == "acc" else None
         text = f"test {what} ({attack} inputs), checkpoint of the best epoch"
-        yield Metric(name, label, "test", unit, maximize, text, False, table2, None, key)
+        yield Metric(name, label, "test", unit, maximize, text, False, False, table2, None, key)
     text = "mean accuracy over 19 corruptions x 5 severities of CIFAR-10-C"
-    yield Metric("test_corrupt_acc", "Test Corruption", "test", "%", True, text, False, "Test Corruption")
+    yield Metric("test_corrupt_acc", "Test Corruption", "test", "%", True, text, False, False, "Test Corruption")
 
 
 def _cost_metrics() -> Iterable[Metric]:
-    yield Metric("macs", "MACs", "cost", "MACs", False, "multiply-accumulates for one image, closed form", True)
-    yield Metric("params", "Params", "cost", "parameters", False, "number of parameters, closed form", True)
+    yield Metric("macs", "MACs", "cost", "MACs", False, "multiply-accumulates for one image, closed form", True, True)
+    yield Metric("params", "Params", "cost", "parameters", False, "number of parameters, closed form", True, True)
     text = "measured training time of one network"
     yield Metric("training_time_gpu_days", "Training time", "cost", "GPU-days", False, text)
 
@@ -187,22 +198,29 @@ TABLE2_ROWS = (
 )
 
 
-def metric(name: str, among: Collection[str] = METRICS) -> Metric:
-    """Look a metric up in the catalogue; `among` are names to suggest instead of an unknown one.
+def metric(name: str, catalogue: Mapping[str, Metric] = METRICS, among: Collection[str] | None = None) -> Metric:
+    """Look a metric up in a catalogue; `among` are names to suggest instead of an unknown one, all by default.
 
     Raises:
         MetricError: on an unknown name; lists close ones, or all.
     """
     try:
-        return METRICS[name]
+        return catalogue[name]
     except (KeyError, TypeError):
-        close = difflib.get_close_matches(str(name), among, n=3)
-        known = f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(among)}"
-        raise MetricError(f"unknown metric {shown(name)}; {known}") from None
+        known = list(catalogue if among is None else among)
+        close = difflib.get_close_matches(str(name), known, n=3)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(known)}"
+        raise MetricError(f"unknown metric {shown(name)}; {hint}") from None
 
 
-def objective(name: str, *, allow_test: bool = False, among: Collection[str] = METRICS) -> Metric:
-    """Look up a metric that guides a search; `among` are names to suggest instead.
+def objective(
+    name: str,
+    *,
+    allow_test: bool = False,
+    catalogue: Mapping[str, Metric] = METRICS,
+    among: Collection[str] | None = None,
+) -> Metric:
+    """Look up a metric that guides a search; see `metric`.
 
     `allow_test` is for analyses, never for a comparison of searchers.
 
@@ -210,14 +228,14 @@ def objective(name: str, *, allow_test: bool = False, among: Collection[str] = M
         MetricError: when it is unknown, has no direction or no meaning as an objective, or is a
             test metric without `allow_test`.
     """
-    found = metric(name, among)
+    found = metric(name, catalogue, among)
     if found.searchable:
         return found
-    allowed = [m for m in among if METRICS[m].searchable]
+    allowed = [m for m in (catalogue if among is None else among) if catalogue[m].searchable]
     if found.split == "test":
-        if allow_test:
+        if allow_test and found.maximize is not None:
             return found
-        validation = [m for m in allowed if METRICS[m].split == "val"]
+        validation = [m for m in allowed if catalogue[m].split == "val"]
         alike = difflib.get_close_matches(name, validation, n=1, cutoff=0)
         such = f" such as {alike[0]}" if alike else ""
         raise MetricError(
@@ -225,4 +243,60 @@ def objective(name: str, *, allow_test: bool = False, among: Collection[str] = M
             f"says nothing about unseen data. Use a validation metric{such}, or "
             "allow_test_objective=true for an analysis that is no comparison of searchers"
         )
-    raise MetricError(f"{name} may not guide a search; allowed are {', '.join(allowed)}")
+    raise MetricError(f"{name} may not guide a search; allowed are {', '.join(allowed) or 'none'}")
+
+
+def catalogue(space: Grid, own: Iterable[Metric | Mapping[str, Any]]) -> dict[str, Metric]:
+    """Metrics that a table of this space may have; `MetricError` where its own cannot be used."""
+    known = {name: found for name, found in METRICS.items() if not found.before_training or name in space.known_costs}
+    for found in map(own_metric, own):
+        if found.name in known or found.name in space.entry_names:
+            raise MetricError(f"metric {found.name}: the name is taken by another metric or an entry of the space")
+        known[found.name] = found
+    return known
+
+
+_OWN_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_OWN_KEYS = ("name", "label", "split", "unit", "maximize", "description", "searchable", "before_training")
+
+
+def own_data(found: Metric) -> dict[str, Any]:
+    """A metric that a table defines itself, for its `meta.json`."""
+    return {key: getattr(found, key) for key in _OWN_KEYS}
+
+
+def own_metric(data: Metric | Mapping[str, Any]) -> Metric:
+    """A metric that a table defines itself, as `Metric` or as in its `meta.json`, checked.
+
+    Raises:
+        MetricError: when a key or a value is not allowed; names of the catalogue keep their meaning.
+    """
+    if isinstance(data, Metric):
+        if (data.table2, data.curve, data.release_key) != (None, None, None):
+            raise MetricError(f"metric {data.name}: table2, curve and release_key belong to the catalogue's metrics")
+        data = own_data(data)
+    if not isinstance(data, Mapping) or set(data) != set(_OWN_KEYS):
+        raise MetricError(f"a metric needs exactly the keys {', '.join(_OWN_KEYS)}; given: {shown(data, 300)}")
+    name = data["name"]
+    if not isinstance(name, str) or not _OWN_NAME.fullmatch(name) or name in (*METRICS, "arch", "arch_id", "seed"):
+        raise MetricError(
+            f"metric {shown(name)}: expected small letters, digits and underscores, beginning with a letter, and no "
+            "name that has a meaning already"
+        )
+    texts = (data["label"], data["unit"], data["description"])
+    if not all(isinstance(text, str) and (text.isprintable() or not text) for text in texts) or not data["label"]:
+        raise MetricError(
+            f"metric {name}: label, unit and description are texts of one line, and the label is not empty"
+        )
+    if data["split"] not in ("train", "val", "test", "cost"):
+        raise MetricError(f"metric {name}: split={shown(data['split'])}: expected train, val, test or cost")
+    flags = (data["searchable"], data["before_training"], data["maximize"] is not None and data["maximize"])
+    if not all(isinstance(flag, bool) for flag in flags):
+        raise MetricError(
+            f"metric {name}: maximize is true, false or null; searchable and before_training are booleans"
+        )
+    if data["searchable"] and (data["maximize"] is None or data["split"] == "test"):
+        raise MetricError(f"metric {name}: a search may use no test metric, and none without a direction")
+    if data["before_training"] and data["split"] != "cost":
+        raise MetricError(f"metric {name}: before_training is for metrics of split cost")
+    return Metric(**data)

@@ -10,9 +10,9 @@ import numpy as np
 
 from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.arrays import FloatArray
-from nasbench_ar.constraints import Constraint, ConstraintsLike, parse_constraints, violation
+from nasbench_ar.constraints import Constraint, ConstraintsLike, violation
 from nasbench_ar.errors import BudgetExhaustedError, ConfigError, MetricError, MissingEntryError
-from nasbench_ar.metrics import METRICS, Metric
+from nasbench_ar.metrics import Metric
 from nasbench_ar.metrics import objective as searchable_metric
 from nasbench_ar.pareto import non_dominated
 from nasbench_ar.values import SeedChoice, Values
@@ -53,7 +53,7 @@ class CountedQueries(ABC, Generic[Value]):
         if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
             raise ConfigError(f"budget={budget!r}: expected a positive number of queries")
         self.budget = budget
-        self.constraints = parse_constraints(constraints, oracle.metrics)
+        self.constraints = oracle.limits(constraints)
         self.space = oracle.searchable_space(*objectives, seed=seed, constraints=self.constraints)
         self.history: dict[Architecture, Value] = {}
         self.repeats = 0
@@ -264,8 +264,8 @@ class VectorSession(CountedQueries[tuple[float, ...]]):
 
 
 def _objective(oracle: Values, name: str, allow_test: bool) -> Metric:
-    found = searchable_metric(name, allow_test=allow_test, among=oracle.metrics)
+    found = searchable_metric(name, allow_test=allow_test, catalogue=oracle.table.catalogue, among=oracle.metrics)
     if found.name not in oracle.metrics:
-        searchable = [m for m in oracle.metrics if METRICS[m].searchable]
+        searchable = [m for m in oracle.metrics if oracle.metric(m).searchable]
         raise MetricError(f"table {oracle.name} has no {name}; objectives it has: {', '.join(searchable)}")
     return found

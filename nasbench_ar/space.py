@@ -1,4 +1,4 @@
-"""The search space: which networks there are and how they are numbered (NARes, section 3.1).
+"""The search space of NARes: which networks there are and how they are numbered (NARes, section 3.1).
 
 An architecture is the vector `[D1, W1, D2, W2, D3, W3]`: blocks and width factor
 of each stage.  This module builds no network.
@@ -28,24 +28,24 @@ A smaller space, for tests or for a generator, is a constructor call:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from importlib import resources
-from typing import Any
+from itertools import pairwise
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.cost import network_cost
+from nasbench_ar.entry import Entry
 from nasbench_ar.errors import SpaceError, shown
-from nasbench_ar.grid import MOST_KEPT, Grid, is_int, require_positive
-
-Many = Iterable[ArchitectureLike] | None
-Numbers = Iterable[int] | NDArray[np.integer[Any]] | None
+from nasbench_ar.grid import Grid, Many, Numbers, is_int, short
 
 _MOST_COST = 2**62  # so that sums of costs stay within int64
+_MOST_STAGES = 30
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,31 @@ class SearchSpace(Grid):
             when a method is given an architecture, index or arch_id outside the space.
     """
 
+    depth_choices: tuple[int, ...] = (4, 5, 7, 9, 11)
+    width_choices: tuple[int, ...] = (8, 10, 12, 14, 16)
+    stages: int = 3
     unit_channels: int = 16
     image_size: int = 32
     image_channels: int = 3
     classes: int = 10
     members: tuple[int, ...] | None = None
 
+    known_costs = ("macs", "params")
+
     def __post_init__(self) -> None:
-        super().__post_init__()
-        for field in ("unit_channels", "image_size", "image_channels", "classes"):
-            require_positive(field, getattr(self, field))
-        if self.members is not None and not self.members:
-            raise SpaceError("a restricted space needs at least one member; none was given")
+        for field in ("depth_choices", "width_choices"):
+            object.__setattr__(self, field, _ascending(field, getattr(self, field)))
+        for field in ("stages", "unit_channels", "image_size", "image_channels", "classes"):
+            _require_positive(field, getattr(self, field))
+        per_stage = len(self.depth_choices) * len(self.width_choices)
+        if self.stages > _MOST_STAGES or per_stage**self.stages > 2**31 - 1:  # an absurd power is not computed
+            raise SpaceError(
+                f"a space of {per_stage}^{shown(self.stages)} architectures is too large; at most {2**31 - 1} "
+                f"in {_MOST_STAGES} stages can be indexed: use fewer choices or stages"
+            )
+        both = {"D": self.depth_choices, "W": self.width_choices}
+        stages = range(1, self.stages + 1)
+        self._set([Entry(f"{letter}{n}", levels) for n in stages for letter, levels in both.items()], self.members)
         if max(map(int, self._largest_cost())) >= _MOST_COST:
             raise SpaceError(
                 f"the networks of this space are too large: costs reach beyond {_MOST_COST}; use fewer or smaller "
@@ -100,173 +113,24 @@ class SearchSpace(Grid):
 
     def __repr__(self) -> str:
         words = [f"{name}={value!r}" for name, value in self.to_dict().items()]
-        if self.members is not None:  # thousands of numbers would hide the rest
-            words.append(f"{self.size} of {self.product_size} architectures")
-        return f"SearchSpace({', '.join(words)})"
+        return f"SearchSpace({', '.join([*words, *self._restriction()])})"
 
-    # -- size and membership -------------------------------------------------
+    def __reduce__(self) -> tuple[Any, ...]:  # without what can be computed again
+        return SearchSpace, tuple(getattr(self, field.name) for field in fields(self))
 
-    @cached_property
-    def size(self) -> int:
-        """Number of architectures in the space."""
-        return self.product_size if self.members is None else len(self.members)
+    def _with_members(self, members: tuple[int, ...] | None) -> Self:
+        return replace(self, members=members)
 
-    def __len__(self) -> int:
-        return self.size
-
-    def __contains__(self, architecture: object) -> bool:
-        try:
-            self.index(architecture)  # type: ignore[arg-type]
-        except SpaceError:
-            return False
-        return True
-
-    def __iter__(self) -> Iterator[Architecture]:
-        """All architectures in lexicographic order."""
-        return (self.from_index(int(i)) for i in self.member_indices)
-
-    @cached_property
-    def member_indices(self) -> NDArray[np.int32]:
-        """(size,) int32, the indices of all members, ascending."""
-        if self.members is None:
-            return np.arange(self.product_size, dtype=np.int32)
-        return np.array(self.members, dtype=np.int32)
-
-    @cached_property
-    def _member_set(self) -> frozenset[int] | None:
-        return None if self.members is None else frozenset(self.members)
-
-    def restricted_to(
-        self, architectures: Many = None, *, indices: Numbers = None, arch_ids: Numbers = None
-    ) -> SearchSpace:
-        """The same space with only the given members, at least one; indices and arch_ids keep their meaning."""
-        given = self.indices(architectures, indices=indices, arch_ids=arch_ids)
-        chosen = tuple(np.unique(given).tolist())
-        return replace(self, members=None if len(chosen) == self.product_size else chosen)
-
-    def has_index(self, index: int) -> bool:
-        """Whether an index belongs to a member of the space."""
-        members = self._member_set
-        return 0 <= index < self.product_size if members is None else index in members
-
-    # -- index, vector, id ---------------------------------------------------
-
-    @cached_property
-    def _digit_of(self) -> tuple[dict[int, int], dict[int, int]]:
-        depth = {value: digit for digit, value in enumerate(self.depth_choices)}
-        width = {value: digit for digit, value in enumerate(self.width_choices)}
-        return depth, width
-
-    @cached_property
-    def _known(self) -> dict[Architecture, int]:
-        """Indices of members that were looked up before, so that a search need not check them again and again."""
-        return {}
-
-    def parse(self, architecture: ArchitectureLike) -> Architecture:
-        """Turn a string or a sequence into a member of this space."""
-        if type(architecture) is Architecture and architecture in self._known:
-            return architecture
-        parsed = Architecture.of(architecture)
-        self.index(parsed)
-        return parsed
-
-    def index(self, architecture: ArchitectureLike) -> int:
-        """Rank of an architecture in lexicographic order of its vector, from 0."""
-        if type(architecture) is not Architecture:
-            architecture = Architecture.of(architecture)
-        elif (known := self._known.get(architecture)) is not None:
-            return known
-        depth_digit, width_digit = self._digit_of
-        index = 0
-        try:
-            for d, w in zip(architecture[0::2], architecture[1::2], strict=True):
-                index = (index * len(depth_digit) + depth_digit[d]) * len(width_digit) + width_digit[w]
-        except KeyError:
-            raise self._outside(architecture) from None
-        if len(architecture) != self.dimensions:
-            raise self._outside(architecture)
-        if self._member_set is not None and index not in self._member_set:
-            raise SpaceError(
-                f"architecture {architecture} is left out of this space, which was restricted "
-                f"to {self.size} of {self.product_size} architectures"
-            )
-        if len(self._known) < MOST_KEPT:
-            self._known[architecture] = index
-        return index
+    def _read(self, given: Any) -> Architecture:
+        return Architecture.of(given)
 
     def _outside(self, architecture: Architecture) -> SpaceError:
         if len(architecture) != self.dimensions:
             return SpaceError(
-                f"architecture {_short(architecture)} has {len(architecture)} numbers; expected "
+                f"architecture {short(architecture)} has {len(architecture)} numbers; expected "
                 f"{self.dimensions}: a depth and a width for each of {self.stages} stages"
             )
-        for position, value in enumerate(architecture):
-            if value not in self.choices(position):
-                allowed = ", ".join(map(str, self.choices(position)))
-                entry = self.entry_names[position]
-                return SpaceError(
-                    f"architecture {_short(architecture)}: {entry}={shown(value)} is not one of {allowed}"
-                )
-        raise AssertionError("called for a vector of the space")
-
-    def from_index(self, index: int) -> Architecture:
-        """The architecture of a lexicographic index."""
-        if not is_int(index) or not 0 <= index < self.product_size:
-            raise SpaceError(f"index {shown(index)} is outside 0..{self.product_size - 1}")
-        if self._member_set is not None and int(index) not in self._member_set:
-            raise SpaceError(f"index {index} is left out of this restricted space")
-        return self._unchecked(int(index))
-
-    def indices(
-        self, architectures: Many = None, *, indices: Numbers = None, arch_ids: Numbers = None
-    ) -> NDArray[np.integer[Any]]:
-        """(n,) lexicographic indices of many architectures, given in one of three forms.
-
-        Args:
-            architectures: objects, texts or vectors, such as the rows of an (n, dimensions) array; no numbers.
-            indices: (n,) lexicographic indices, checked and returned.
-            arch_ids: (n,) official numbers.
-        """
-        if (architectures is not None) + (indices is not None) + (arch_ids is not None) != 1:
-            raise SpaceError("give one of the three: architectures, indices= or arch_ids=")
-        if indices is not None:
-            return _checked_numbers("indices", indices, 0, self.product_size - 1)
-        if arch_ids is not None:
-            return self.arch_id_order[_checked_numbers("arch_ids", arch_ids, 1, self.product_size) - 1]
-        if isinstance(architectures, (str, Architecture)):
-            raise SpaceError(f"{shown(architectures)} is one architecture; several are expected: put it into a list")
-        if _only_numbers(architectures):
-            raise SpaceError(
-                "whole numbers may be arch_ids (from 1, as reports print them) or indices (from 0, lexicographic): "
-                "say which by arch_ids= or indices=; a single vector goes into a list"
-            )
-        return np.fromiter(map(self.index, _several(architectures)), dtype=np.int32)
-
-    def vectors(
-        self, architectures: Many = None, *, indices: Numbers = None, arch_ids: Numbers = None
-    ) -> NDArray[np.int64]:
-        """(n, dimensions) int64 vectors of many architectures (see `indices`); of all members by default."""
-        if architectures is None and indices is None and arch_ids is None:
-            indices = self.member_indices
-        return super().vectors(indices=self.indices(architectures, indices=indices, arch_ids=arch_ids))
-
-    def digits(
-        self, architectures: Many = None, *, indices: Numbers = None, arch_ids: Numbers = None
-    ) -> NDArray[np.int64]:
-        """(n, dimensions) int64: position of each entry among its choices."""
-        return super().digits(indices=self.indices(architectures, indices=indices, arch_ids=arch_ids))
-
-    def one_hot(
-        self, architectures: Many = None, *, indices: Numbers = None, arch_ids: Numbers = None
-    ) -> NDArray[np.float32]:
-        """(n, one_hot_size) float32: one block of 0/1 per entry, as BANANAS is fed (30 wide)."""
-        return super().one_hot(indices=self.indices(architectures, indices=indices, arch_ids=arch_ids))
-
-    def ordinal(
-        self, architectures: Many = None, *, indices: Numbers = None, arch_ids: Numbers = None
-    ) -> NDArray[np.float32]:
-        """(n, dimensions) float32 in [0, 1]: rank of each entry among its choices, scaled."""
-        return super().ordinal(indices=self.indices(architectures, indices=indices, arch_ids=arch_ids))
+        return super()._outside(architecture)
 
     @cached_property
     def arch_id_order(self) -> NDArray[np.int32]:
@@ -280,45 +144,6 @@ class SearchSpace(Grid):
                 return np.load(path, allow_pickle=False).astype(np.int32)
         every = np.arange(self.product_size, dtype=np.int32)
         return every[np.argsort(self.macs_many(indices=every), kind="stable")]
-
-    @cached_property
-    def _arch_id_of_index(self) -> NDArray[np.int32]:
-        ids = np.empty(self.product_size, dtype=np.int32)
-        ids[self.arch_id_order] = np.arange(1, self.product_size + 1)
-        return ids
-
-    def arch_ids(self, architectures: Many = None, *, indices: Numbers = None) -> NDArray[np.int32]:
-        """(n,) int32 official numbers of many architectures, or of their indices."""
-        return self._arch_id_of_index[self.indices(architectures, indices=indices)]
-
-    def arch_id(self, architecture: ArchitectureLike) -> int:
-        """The official number, from 1: rank by ascending MACs."""
-        return int(self._arch_id_of_index[self.index(architecture)])
-
-    def from_arch_id(self, arch_id: int) -> Architecture:
-        """The architecture of an official number, 1..product_size."""
-        if not is_int(arch_id) or not 1 <= arch_id <= self.product_size:
-            raise SpaceError(f"arch_id {shown(arch_id)} is outside 1..{self.product_size}")
-        return self.from_index(int(self.arch_id_order[arch_id - 1]))
-
-    # -- sampling and neighbourhood ------------------------------------------
-
-    def sample(self, rng: np.random.Generator) -> Architecture:
-        """One architecture, uniformly."""
-        pick = int(rng.integers(self.size))
-        return self._unchecked(pick if self.members is None else self.members[pick])
-
-    def neighbours(self, architecture: ArchitectureLike) -> list[Architecture]:
-        """All members that differ in exactly one entry, by position and ascending value: 24 in the full NARes space."""
-        center = self.parse(architecture)
-        members = self._member_set
-        out = []
-        for position, current in enumerate(center):
-            for value in self.others[position][current]:
-                neighbour = self.changed(center, position, value)
-                if members is None or neighbour in self:
-                    out.append(neighbour)
-        return out
 
     # -- costs ---------------------------------------------------------------
 
@@ -353,6 +178,10 @@ class SearchSpace(Grid):
             classes=self.classes,
         )
 
+    def known_cost(self, name: str, indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        params, macs = self._costs(indices)
+        return {"params": params, "macs": macs}[name]
+
     # -- storage -------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
@@ -369,33 +198,37 @@ class SearchSpace(Grid):
         return cls(**data)
 
 
-def _only_numbers(given: object) -> bool:
-    return is_int(given) or (isinstance(given, np.ndarray) and given.dtype.kind in "iu" and given.ndim < 2)
+def space_from_dict(data: Mapping[str, Any]) -> Grid:
+    """Rebuild a space of either kind from its `to_dict`; `SpaceError` on missing or unknown keys or wrong values."""
+    if isinstance(data, Mapping) and set(data) == {"entries"}:
+        if not isinstance(data["entries"], list):
+            raise SpaceError(f"a space needs a list of entries; given: {shown(data['entries'])}")
+        return Grid(map(Entry.from_dict, data["entries"]))
+    return SearchSpace.from_dict(data)
 
 
-def _several(architectures: Any) -> Iterable[ArchitectureLike]:
-    try:
-        return iter(architectures)
-    except TypeError:
-        raise SpaceError(f"{shown(architectures)}: expected several architectures, such as a list of them") from None
+def wide_resnets(space: Grid, what: str) -> SearchSpace:
+    """The space, if its architectures are wide residual networks, which `what` needs; `SpaceError` otherwise."""
+    if isinstance(space, SearchSpace):
+        return space
+    raise SpaceError(
+        f"{what}: this needs wide residual networks, whose costs follow from depths and widths; "
+        f"here an architecture is made of {', '.join(space.entry_names)}"
+    )
 
 
-def _checked_numbers(
-    field: str, given: Iterable[int] | NDArray[np.integer[Any]], low: int, high: int
-) -> NDArray[np.integer[Any]]:
-    numbers = given if isinstance(given, np.ndarray) else np.array(list(given))
-    if numbers.ndim == 1 and not len(numbers):
-        return np.zeros(0, dtype=np.int32)
-    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
-        raise SpaceError(f"{field}=: expected whole numbers in one dimension; given: {numbers.dtype} {numbers.shape}")
-    if not low <= numbers.min() <= numbers.max() <= high:
-        raise SpaceError(f"{field}= reach from {numbers.min()} to {numbers.max()}, outside {low}..{high}")
-    return numbers
+def _require_positive(field: str, value: object) -> None:
+    if not is_int(value) or value < 1:  # type: ignore[operator]
+        raise SpaceError(f"{field}={shown(value)}: expected a positive integer")
 
 
-def _short(architecture: Architecture) -> str:
-    text = str(architecture)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _ascending(field: str, values: object) -> tuple[int, ...]:
+    valid = isinstance(values, Sequence) and not isinstance(values, str) and len(values) > 0
+    if valid and all(is_int(v) for v in values):  # type: ignore[attr-defined]
+        out = tuple(int(v) for v in values)  # type: ignore[attr-defined]
+        if out[0] > 0 and all(a < b for a, b in pairwise(out)):
+            return out
+    raise SpaceError(f"{field}={shown(values)}: expected ascending positive integers without repeats")
 
 
 NARES = SearchSpace()

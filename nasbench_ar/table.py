@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.errors import MetricError, SpaceError, TableError, shown
-from nasbench_ar.metrics import CELLS_LIKE, CORRUPTIONS, CURVES, METRICS, SEVERITIES
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.metrics import CELLS_LIKE, CORRUPTIONS, CURVES, SEVERITIES, catalogue
+from nasbench_ar.space import space_from_dict
 from nasbench_ar.system.files import file_sha256
 from nasbench_ar.table_writer import FORMAT, FORMAT_VERSION, NAME, NAME_RULE
 
@@ -48,6 +48,7 @@ class Table:
         name: its name in reports.
         title: one line saying what the numbers are.
         space: the search space.
+        catalogue: every metric that the table may have, by name: the authors', then those it defines itself.
         rows: number of (architecture, seed) rows.
 
     Raises:
@@ -63,10 +64,11 @@ class Table:
         self.rows: int = self.meta["rows"]
         self.default_objective: str = self.meta["default_objective"]
         try:
-            self.space = SearchSpace.from_dict(self.meta["space"])
-        except SpaceError as error:
+            self.space = space_from_dict(self.meta["space"])
+            self.catalogue = catalogue(self.space, self.meta.get("metrics", []))
+        except (SpaceError, MetricError) as error:
             raise self._damaged("meta.json", str(error)) from error
-        if self.default_objective not in METRICS:
+        if self.default_objective not in self.catalogue:
             raise self._damaged("meta.json", f"unknown default objective {shown(self.default_objective)}")
 
     def __repr__(self) -> str:
@@ -79,7 +81,8 @@ class Table:
     @cached_property
     def content_hash(self) -> str:
         """Hex SHA-256 over the hashes of all arrays: equal for equal numbers."""
-        listing = json.dumps([self.meta["space"], self.meta["files"]], sort_keys=True)
+        own = [self.meta["metrics"]] if "metrics" in self.meta else []
+        listing = json.dumps([self.meta["space"], self.meta["files"], *own], sort_keys=True)
         return hashlib.sha256(listing.encode()).hexdigest()
 
     # -- rows ----------------------------------------------------------------
@@ -103,13 +106,13 @@ class Table:
     def scalar_names(self) -> tuple[str, ...]:
         """Metrics stored as scalars, in catalogue order."""
         stored = self._stored("scalars/")
-        return tuple(name for name in METRICS if name in stored)
+        return tuple(name for name in self.catalogue if name in stored)
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
         """Names of all metrics the table can answer, in catalogue order."""
-        stored = {"macs", "params", *self.scalar_names}
-        return tuple(name for name in METRICS if name in stored)
+        stored = {*self.space.known_costs, *self.scalar_names}
+        return tuple(name for name in self.catalogue if name in stored)
 
     @cached_property
     def curve_names(self) -> tuple[str, ...]:
@@ -183,7 +186,7 @@ class Table:
         """Rejects impossible values even under the right hash."""
         known = file in self._arrays
         values = self._read(file, shape, np.dtype(np.float64))
-        if not known and (wrong := METRICS[name].impossible(values)).any():
+        if not known and (wrong := self.catalogue[name].impossible(values)).any():
             row = int(np.argwhere(wrong)[0][0])
             self._arrays.pop(file, None)
             raise self._damaged(file, f"row {row} holds {values[wrong][0]}, which {name} cannot be")
@@ -273,6 +276,8 @@ def _read_meta(folder: Path) -> dict[str, Any]:
     for key, kind in _META_KEYS.items():
         if not isinstance(meta.get(key), kind) or isinstance(meta.get(key), bool):
             raise TableError(f"{path} is damaged: {key!r} is missing or not a {kind.__name__}; import the table again")
+    if not isinstance(meta.get("metrics", []), list):
+        raise TableError(f"{path} is damaged: 'metrics' is not a list; import the table again")
     if not NAME.fullmatch(meta["name"]):
         raise TableError(f"{path} is damaged: {shown(meta['name'])} cannot name a table; {NAME_RULE}")
     for file, facts in meta["files"].items():

@@ -27,19 +27,22 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.architecture import ArchitectureLike
+from nasbench_ar.arrays import FloatArray
+from nasbench_ar.entry import Entry
 from nasbench_ar.errors import TableError
-from nasbench_ar.metrics import CELLS_LIKE, CORRUPTIONS, CURVES, METRICS, SEVERITIES
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.from_frame import grid_of, indices_of, scalars_of, seeds_of
+from nasbench_ar.grid import Grid
+from nasbench_ar.metrics import CELLS_LIKE, CORRUPTIONS, CURVES, SEVERITIES, Metric, catalogue, own_data
 from nasbench_ar.system.files import (
     file_sha256,
     fsync_folder,
@@ -49,6 +52,9 @@ from nasbench_ar.system.files import (
     sweep_partials,
     write_atomically,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMAT = "nasbench-ar-table"
 FORMAT_VERSION = 1
@@ -63,7 +69,7 @@ _POSSIBLE = "a table holds finite values, and percentages from 0 to 100"
 class _RowFile:
     """A `.npy` file of a metric's values that grows by rows; closing settles its header."""
 
-    def __init__(self, path: Path, metric: str, row_shape: tuple[int, ...]) -> None:
+    def __init__(self, path: Path, metric: Metric, row_shape: tuple[int, ...]) -> None:
         path.parent.mkdir(exist_ok=True)
         self.metric = metric
         self.row_shape = row_shape
@@ -92,8 +98,8 @@ class _RowFile:
     def flush(self) -> None:
         if self._pending:
             values = np.stack(self._pending).astype("<f8")
-            if (wrong := METRICS[self.metric].impossible(values)).any():
-                raise TableError(f"a row has {values[wrong][0]}, which {self.metric} cannot be; {_POSSIBLE}")
+            if (wrong := self.metric.impossible(values)).any():
+                raise TableError(f"a row has {values[wrong][0]}, which {self.metric.name} cannot be; {_POSSIBLE}")
             self._file.write(values.tobytes())
             self._pending = []
 
@@ -120,6 +126,7 @@ class TableWriter:
         provenance: where they come from, a paragraph.
         space: the (unrestricted) search space.
         default_objective: metric that searches use when none is named.
+        metrics: those that the table defines itself, beside the catalogue's.
         licence: the note on terms of use.
         source: facts on what it was made from (file name, sha256, ...).
         differs: metric -> how its definition differs from the published one.
@@ -128,6 +135,7 @@ class TableWriter:
             and a folder that is no table is never touched.
 
     Raises:
+        MetricError: when one of `metrics` cannot be used.
         TableError: when the name is not allowed, or the target exists or cannot be written.
     """
 
@@ -138,10 +146,11 @@ class TableWriter:
         name: str,
         title: str,
         provenance: str,
-        space: SearchSpace,
+        space: Grid,
         default_objective: str,
         licence: str,
         source: Mapping[str, Any],
+        metrics: Iterable[Metric] = (),
         differs: Mapping[str, str] | None = None,
         notes: tuple[str, ...] = (),
         replace: bool = False,
@@ -150,6 +159,7 @@ class TableWriter:
             raise TableError(f"{name!r} cannot name a table; {NAME_RULE}")
         self.folder = Path(folder)
         self.space = space
+        self.catalogue = catalogue(space, own := list(metrics))
         self._replace = replace
         self._meta: dict[str, Any] = {
             "format": FORMAT,
@@ -163,7 +173,7 @@ class TableWriter:
             "notes": list(notes),
             "source": dict(source),
             "space": space.to_dict(),
-        }
+        } | ({"metrics": [own_data(found) for found in own]} if own else {})
         self._index: list[int] = []
         self._seeds: list[int] = []
         self._known: set[tuple[int, int]] = set()
@@ -199,6 +209,72 @@ class TableWriter:
                 "another folder, or remove it yourself"
             )
 
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        folder: str | os.PathLike[str],
+        *,
+        entries: Iterable[Entry | str],
+        metrics: Sequence[Metric | str],
+        name: str,
+        title: str,
+        provenance: str,
+        licence: str,
+        seed: str | None = None,
+        default_objective: str | None = None,
+        source: Mapping[str, Any] | None = None,
+        notes: tuple[str, ...] = (),
+        replace: bool = False,
+    ) -> Path:
+        """Write a table of a data frame, one row per architecture and training.
+
+        Args:
+            frame: with a column for every entry and every metric; others are left out.
+            folder: where the table will be; `load(folder)` opens it.
+            entries: what an architecture is made of.  A name alone takes the levels of its column:
+                numbers in ascending order, anything else without order.
+            metrics: definitions, or names of the catalogue; NaN is a missing value.
+            name: the table's name in reports and result folders.
+            title: one line saying what the numbers are.
+            provenance: where they come from, a paragraph.
+            licence: the note on terms of use.
+            seed: column of training seeds, where architectures were trained several times.
+            default_objective: the first of `metrics` that may guide a search, unless given.
+            source: facts on what it was made from.
+            notes: further lines that `info` prints.
+            replace: whether to replace an existing table at `folder`.
+
+        Returns:
+            The folder.
+
+        Raises:
+            SpaceError: when the entries make no space, or a row has a level that its entry lacks.
+            MetricError: when a metric cannot be used.
+            TableError: when a column is missing or not of numbers, rows are there twice, or the
+                table cannot be written.
+        """
+        space, scalars = grid_of(frame, entries), scalars_of(frame, metrics)
+        own = [metric for metric in metrics if isinstance(metric, Metric)]
+        guides = [m for m in scalars if catalogue(space, own)[m].searchable]
+        if default_objective is None and not guides:
+            raise TableError("none of the metrics may guide a search; define one with searchable=True")
+        with cls(
+            folder,
+            name=name,
+            title=title,
+            provenance=provenance,
+            space=space,
+            default_objective=default_objective or guides[0],
+            licence=licence,
+            source=source or {},
+            metrics=own,
+            notes=notes,
+            replace=replace,
+        ) as writer:
+            writer.add_rows(indices_of(frame, space), seeds_of(frame, seed), scalars)
+        return Path(folder)
+
     def __enter__(self) -> Self:
         return self
 
@@ -227,6 +303,47 @@ class TableWriter:
         self._meta["notes"].extend(notes)
         self._meta["source"].update(source or {})
 
+    def add_rows(
+        self, indices: NDArray[np.integer[Any]], seeds: NDArray[np.integer[Any]], scalars: Mapping[str, FloatArray]
+    ) -> None:
+        """Append many rows that have scalars only.
+
+        Args:
+            indices: (n,) lexicographic indices of architectures.
+            seeds: (n,) seeds of the trainings.
+            scalars: metric -> (n,) values, NaN where missing.
+
+        Raises:
+            SpaceError: an index outside the space.
+            TableError: repeated row, unknown name, impossible value, or a wrong length.
+        """
+        found = self.space.indices(indices=indices).tolist()
+        rows = list(zip(found, np.asarray(seeds).tolist(), strict=True))
+        if len(new := set(rows)) < len(rows) or new & self._known:
+            index, seed = next(row for row in rows if rows.count(row) > 1 or row in self._known)
+            raise TableError(
+                f"architecture {self.space.from_index(index)} with seed {seed} is there twice; "
+                "rows of several trainings need seeds of their own"
+            )
+        for name, values in scalars.items():
+            self._check_metric(name)
+            if len(values) != len(rows):
+                raise TableError(f"{name} has {len(values)} values for {len(rows)} rows")
+            if (wrong := self.catalogue[name].impossible(values)).any():
+                raise TableError(f"{name} is {values[wrong][0]} in a row, which it cannot be; {_POSSIBLE}")
+        before = len(self._index)
+        self._known |= new
+        self._index += found
+        self._seeds += [seed for _, seed in rows]
+        for name, values in scalars.items():
+            column = self._scalars.setdefault(name, [])
+            column += [float("nan")] * (before - len(column)) + values.tolist()
+
+    def _check_metric(self, name: str) -> None:
+        if name not in self.catalogue or name in self.space.known_costs:
+            known = ", ".join(name for name in self.catalogue if name not in self.space.known_costs)
+            raise TableError(f"{name!r} is not a metric that this table stores; known: {known}")
+
     def add(
         self,
         architecture: ArchitectureLike,
@@ -244,7 +361,7 @@ class TableWriter:
         Args:
             architecture: a member of the space.
             seed: seed of the training; (architecture, seed) must be new.
-            scalars: metric -> finite value; names of `METRICS` except macs and params.
+            scalars: metric -> finite value; names of the catalogue that the space does not know itself.
             curves: names of `CURVES` -> (epochs,) arrays of one common length.
             corruption_acc: (19, 5) percent, in the order of `CORRUPTIONS`.
             corruption_loss: (19, 5).
@@ -259,9 +376,8 @@ class TableWriter:
         if (index, seed) in self._known:
             raise TableError(f"architecture {self.space.from_index(index)} with seed {seed} is there twice")
         for name in scalars:
-            if name not in METRICS or name in ("macs", "params"):
-                raise TableError(f"{name!r} is not a metric that a table stores; known: {', '.join(METRICS)}")
-            if METRICS[name].impossible(np.asarray(scalars[name], dtype=np.float64)):
+            self._check_metric(name)
+            if self.catalogue[name].impossible(np.asarray(scalars[name], dtype=np.float64)):
                 raise TableError(
                     f"{name} is {scalars[name]} for {self.space.from_index(index)}, which it cannot be; {_POSSIBLE}"
                 )
@@ -297,7 +413,7 @@ class TableWriter:
         if file.startswith("corruptions/") and values.shape != (len(CORRUPTIONS), len(SEVERITIES)):
             raise TableError(f"{file} got shape {values.shape}; expected {(len(CORRUPTIONS), len(SEVERITIES))}")
         if file not in self._row_files:
-            self._row_files[file] = _RowFile(self._staging / file, metric, values.shape)
+            self._row_files[file] = _RowFile(self._staging / file, self.catalogue[metric], values.shape)
         self._row_files[file].pad_to(row)
         self._row_files[file].append(values)
 

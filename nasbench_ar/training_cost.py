@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.errors import ConfigError
-from nasbench_ar.space import NARES, SearchSpace
+from nasbench_ar.space import NARES, SearchSpace, wide_resnets
 from nasbench_ar.values import SeedChoice, Values
 
 UNITS = ("epochs", "gpu_days")
@@ -53,7 +53,7 @@ def training_cost(
         f"GPU-days; cost: estimated from MACs ({NARES_GPU_DAYS / 1000:.1f}K GPU-days for the {NARES.size:,} "
         f"architectures and {NARES_EPOCHS} epochs of NARes{reason})"
     )
-    return TrainingCost(unit, label, estimated_gpu_days(oracle.space))
+    return TrainingCost(unit, label, estimated_gpu_days(wide_resnets(oracle.space, "unit=gpu_days")))
 
 
 def estimated_gpu_days(space: SearchSpace) -> NDArray[np.float64]:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.arrays import FloatArray
-from nasbench_ar.constraints import ConstraintsLike, parse_constraints
+from nasbench_ar.constraints import Constraint, ConstraintsLike, parse_constraints
 from nasbench_ar.errors import ConfigError, MetricError, MissingEntryError, shown
-from nasbench_ar.metrics import CORRUPTIONS, SEVERITIES, metric
-from nasbench_ar.space import Many, Numbers, SearchSpace
+from nasbench_ar.grid import Grid, Many, Numbers
+from nasbench_ar.metrics import CORRUPTIONS, SEVERITIES, Metric
+from nasbench_ar.metrics import metric as looked_up
 from nasbench_ar.table import Table
 
 SeedChoice = int | Literal["mean"]
@@ -25,11 +26,11 @@ class Values:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self.space: SearchSpace = table.space
+        self.space: Grid = table.space
         self.name = table.name
         self.title = table.title
         self._columns: dict[tuple[str, SeedChoice], FloatArray] = {}
-        self._spaces: dict[tuple[Any, ...], SearchSpace] = {}
+        self._spaces: dict[tuple[Any, ...], Grid] = {}
 
     def __repr__(self) -> str:
         return f"Oracle({self.name!r}: {self.title})"
@@ -39,10 +40,14 @@ class Values:
         """Names of all metrics this table can answer, in catalogue order."""
         return self.table.metrics
 
+    def metric(self, name: str) -> Metric:
+        """What the table calls a metric by this name: label, unit, direction; `MetricError` for an unknown one."""
+        return looked_up(name, self.table.catalogue, self.metrics)
+
     def label(self, name: str) -> str:
         """What a report prints for a metric; says so if this table defines it otherwise."""
         differs = self.table.meta["differs"].get(name)
-        return metric(name, self.metrics).label + (f" ({differs})" if differs else "")
+        return self.metric(name).label + (f" ({differs})" if differs else "")
 
     # -- scalar values -------------------------------------------------------
 
@@ -135,11 +140,11 @@ class Values:
         Raises:
             MetricError: when the metric has no direction.
         """
-        direction = metric(name, self.metrics).maximize
+        direction = self.metric(name).maximize
         if direction is None:
             raise MetricError(f"{name} has no better or worse, hence no optimum")
         values = self.column(name, seed=seed)
-        if limits := parse_constraints(constraints, self.metrics):
+        if limits := self.limits(constraints):
             values = np.where(self.feasible(limits, seed=seed), values, np.nan)
         if np.isnan(values).all():
             told = f" where {', '.join(map(str, limits))}" if limits else ""
@@ -147,10 +152,14 @@ class Values:
         best = int(np.nanargmax(values) if direction else np.nanargmin(values))
         return self.space.from_index(best), float(values[best])
 
+    def limits(self, constraints: ConstraintsLike) -> tuple[Constraint, ...]:
+        """Read constraints on this table's metrics; see `parse_constraints`."""
+        return parse_constraints(constraints, self.table.catalogue, self.metrics)
+
     def feasible(self, constraints: ConstraintsLike, *, seed: SeedChoice = "mean") -> NDArray[np.bool_]:
         """(product_size,) bool: which indices keep every constraint; not those where its metric is missing."""
         out = np.ones(self.space.product_size, dtype=bool)
-        for constraint in parse_constraints(constraints, self.metrics):
+        for constraint in self.limits(constraints):
             out &= constraint.excess(self.column(constraint.metric, seed=seed)) == 0
         return out
 
@@ -189,7 +198,7 @@ class Values:
         """Everything the table holds on one architecture, without what it lacks.
 
         Returns:
-            `arch`, `arch_id`, `macs`, `params` and `trainings`: one dict per seed
+            `arch`, `arch_id`, costs known of the space (`macs`, `params`) and `trainings`: one dict per seed
             with `seed`, scalars, labels, flags, `curves` and `corruptions`.
         """
         index = self.space.index(architecture)
@@ -200,8 +209,7 @@ class Values:
         return {
             "arch": found,
             "arch_id": self.space.arch_id(found),
-            "macs": self.space.macs(found),
-            "params": self.space.params(found),
+            **{name: int(self.space.known_cost(name, np.array([index]))[0]) for name in self.space.known_costs},
             "trainings": [training_record(self.table, int(row)) for row in rows],
         }
 
@@ -219,15 +227,13 @@ class Values:
 
     # -- what can be searched --------------------------------------------------
 
-    def searchable_space(
-        self, *objectives: str, seed: SeedChoice = "mean", constraints: ConstraintsLike = ()
-    ) -> SearchSpace:
+    def searchable_space(self, *objectives: str, seed: SeedChoice = "mean", constraints: ConstraintsLike = ()) -> Grid:
         """The space, restricted to architectures that have all these metrics and keep the limits on known costs.
 
         Raises:
             ConfigError: when none keeps the limits on known costs.
         """
-        parsed = parse_constraints(constraints, self.metrics)
+        parsed = self.limits(constraints)
         key = (objectives, seed, parsed)
         try:
             return self._spaces[key]
@@ -272,9 +278,8 @@ class Values:
 
     def _build_column(self, name: str, seed: SeedChoice) -> FloatArray:
         space = self.table.space
-        if metric(name, self.table.metrics).name in ("macs", "params"):  # known for every architecture, trained or not
-            count = space.macs_many if name == "macs" else space.params_many
-            return count(indices=np.arange(space.product_size)).astype(np.float64)
+        if self.metric(name).name in space.known_costs:  # known for every architecture, trained or not
+            return space.known_cost(name, np.arange(space.product_size)).astype(np.float64)
         values, index = self._at_end(name), self.table.arch_index
         keep = ~np.isnan(values)
         if not isinstance(seed, str):
@@ -288,16 +293,13 @@ class Values:
             return np.bincount(index[keep], weights=values[keep], minlength=space.product_size) / count_of
 
     def _at_end(self, name: str) -> FloatArray:
-        wanted = metric(name, self.table.metrics)
-        if wanted.name in ("macs", "params"):
-            space = self.table.space
-            count = space.macs_many if wanted.name == "macs" else space.params_many
-            return count(indices=self.table.arch_index).astype(np.float64)
+        if self.metric(name).name in self.space.known_costs:
+            return self.space.known_cost(name, self.table.arch_index).astype(np.float64)
         return np.asarray(self.table.scalar(name))
 
     def _at_epoch(self, rows: NDArray[np.int64], name: str, epoch: int) -> FloatArray:
         """(n,) float64, had training stopped after `epoch`."""
-        wanted = metric(name, self.table.metrics)
+        wanted = self.metric(name)
         if wanted.curve is None and name != "best_epoch":
             raise MetricError(f"{name} was measured once, after training; it has no value by epoch")
         length = self._curve_length(wanted.curve or "val_cw_acc", epoch)

@@ -16,7 +16,7 @@ import inspect
 from typing import Any
 
 from nasbench_ar.errors import SearchError
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
 from searchers.bananas import Bananas
 from searchers.base import Searcher
 from searchers.largest import Largest
@@ -67,7 +67,7 @@ def hyperparameters(searcher: type) -> dict[str, Any]:
     return {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in fixed}
 
 
-def create(name: str, space: SearchSpace, seed: int, **arguments: Any) -> Searcher:
+def create(name: str, space: Grid, seed: int, **arguments: Any) -> Searcher:
     """Build one of `ALL_SEARCHERS` by name.
 
     Raises:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import SearchError
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
+from nasbench_ar.space import wide_resnets
 from nasbench_ar.system.threads import single_threaded
 from searchers.base import Searcher, check_at_least, check_number
 from searchers.mlp_ensemble import LOSSES, MLPEnsemble
@@ -48,7 +49,7 @@ class Bananas(Searcher):
 
     def __init__(
         self,
-        space: SearchSpace,
+        space: Grid,
         seed: int,
         *,
         starts: int = 10,
@@ -191,8 +192,9 @@ ACQUISITIONS: dict[str, Acquisition] = {
 }
 
 
-def _ordinal_and_costs(space: SearchSpace, *, indices: NDArray[np.integer]) -> NDArray[np.float32]:
+def _ordinal_and_costs(space: Grid, *, indices: NDArray[np.integer]) -> NDArray[np.float32]:
     """(n, dimensions + 2) float32: ordinals, log-params and log-MACs, each scaled to [0, 1] over the space."""
+    space = wide_resnets(space, "encoding=ordinal_costs")
     ends = np.array([0, space.product_size - 1])  # every entry smallest, every entry largest
     columns = [space.ordinal(indices=indices)]
     for cost in (space.params_many, space.macs_many):
@@ -203,8 +205,8 @@ def _ordinal_and_costs(space: SearchSpace, *, indices: NDArray[np.integer]) -> N
 
 # Encodings: (space, indices=(n,)) -> (n, inputs) float32.
 ENCODINGS: dict[str, Callable[..., NDArray[np.float32]]] = {
-    "one_hot": SearchSpace.one_hot,
-    "ordinal": SearchSpace.ordinal,
+    "one_hot": Grid.one_hot,
+    "ordinal": Grid.ordinal,
     "ordinal_costs": _ordinal_and_costs,
 }
 

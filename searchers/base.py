@@ -29,7 +29,7 @@ import numpy as np
 
 from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.errors import SearchError, SpaceError, SpaceExhaustedError
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
 
 
 class Searcher(ABC):
@@ -49,9 +49,9 @@ class Searcher(ABC):
 
     stops_itself: ClassVar[bool] = False
 
-    def __init__(self, space: SearchSpace, seed: int) -> None:
-        if not isinstance(space, SearchSpace):
-            raise SearchError(f"space={space!r}: expected a nasbench_ar.SearchSpace")
+    def __init__(self, space: Grid, seed: int) -> None:
+        if not isinstance(space, Grid):
+            raise SearchError(f"space={space!r}: expected a nasbench_ar.Grid, such as SearchSpace()")
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise SearchError(f"seed={seed!r}: expected a non-negative integer")
         self.space = space

@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 
 from nasbench_ar.architecture import Architecture
-from nasbench_ar.constraints import KNOWN_COSTS
 from nasbench_ar.errors import SearchError
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
+from nasbench_ar.space import wide_resnets
 from searchers.base import Searcher
 
 
@@ -23,15 +23,17 @@ class Largest(Searcher):
 
     Raises:
         SearchError: on another cost.
+        SpaceError: in a space that knows no costs.
     """
 
-    def __init__(self, space: SearchSpace, seed: int, by: str = "macs") -> None:
+    def __init__(self, space: Grid, seed: int, by: str = "macs") -> None:
         super().__init__(space, seed)
-        if by not in KNOWN_COSTS:
-            raise SearchError(f"by={by!r}: expected one of {', '.join(KNOWN_COSTS)}")
+        known = wide_resnets(space, "searcher=largest").known_costs
+        if by not in known:
+            raise SearchError(f"by={by!r}: expected one of {', '.join(known)}")
         self.by = by
         members = space.member_indices
-        cost = space.macs_many(indices=members) if by == "macs" else space.params_many(indices=members)
+        cost = space.known_cost(by, members)
         shuffled = self.rng.permutation(len(members))
         self._largest_first = members[shuffled[np.argsort(-cost[shuffled], kind="stable")]]
         self._rank = {index: rank for rank, index in enumerate(self._largest_first.tolist())}

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from nasbench_ar.architecture import Architecture
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
 from nasbench_ar.system.threads import single_threaded
 from searchers.base import Searcher, check_at_least
 
@@ -25,7 +25,7 @@ class BorrowedSearcher(Searcher):
 
     libraries: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, space: SearchSpace, seed: int, *, patience: int) -> None:
+    def __init__(self, space: Grid, seed: int, *, patience: int) -> None:
         super().__init__(space, seed)
         self.patience = check_at_least("patience", patience, 1)
         self._nothing_new = 0

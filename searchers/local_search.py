@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
 from searchers.base import Searcher, check_at_least
 
 STRATEGIES = ("first", "best")
@@ -25,7 +25,7 @@ class LocalSearch(Searcher):
             better (White et al. 2021).
     """
 
-    def __init__(self, space: SearchSpace, seed: int, *, starts: int = 10, improvement: str = "first") -> None:
+    def __init__(self, space: Grid, seed: int, *, starts: int = 10, improvement: str = "first") -> None:
         super().__init__(space, seed)
         self.starts = check_at_least("starts", starts, 1)
         if improvement not in STRATEGIES:

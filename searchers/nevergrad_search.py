@@ -15,7 +15,7 @@ import numpy as np
 
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
 from nasbench_ar.system.extras import require
 from searchers.base import check_at_least
 from searchers.library_search import BorrowedSearcher
@@ -40,7 +40,7 @@ class NevergradSearcher(BorrowedSearcher):
 
     def __init__(
         self,
-        space: SearchSpace,
+        space: Grid,
         seed: int,
         *,
         optimizer: str = "NGOpt",
@@ -81,7 +81,7 @@ class NevergradSearcher(BorrowedSearcher):
             except (ImportError, RuntimeError) as error:  # some begin their work, and miss packages, only now
                 raise SearchError(f"Nevergrad's {self.optimizer} failed: {' '.join(str(error).split())}") from error
         chosen = dict(zip(self._free, candidate.value, strict=True))
-        architecture = Architecture(*(chosen.get(k, self.space.choices(k)[0]) for k in range(self.space.dimensions)))
+        architecture = self.space.compose(chosen.get(k, self.space.choices(k)[0]) for k in range(self.space.dimensions))
         self._asked[architecture].append(candidate)
         return architecture
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import SearchError
+from nasbench_ar.grid import Grid
 from nasbench_ar.pareto import crowding_distance, non_dominated_ranks
-from nasbench_ar.space import SearchSpace
 from searchers.base import check_at_least, check_number
 from searchers.vector import VectorSearcher
 
@@ -31,7 +31,7 @@ class NSGA2(VectorSearcher):
 
     def __init__(
         self,
-        space: SearchSpace,
+        space: Grid,
         seed: int,
         *,
         population: int = 20,
@@ -72,7 +72,9 @@ class NSGA2(VectorSearcher):
             child = first
             if self.rng.random() < self.crossover:
                 from_second = self.rng.integers(2, size=len(first)).tolist()
-                child = Architecture(*(b if pick else a for a, b, pick in zip(first, second, from_second, strict=True)))
+                child = self.space.compose(
+                    b if pick else a for a, b, pick in zip(first, second, from_second, strict=True)
+                )
                 if child not in self.space:
                     continue
             if self.rng.random() < self.mutation:

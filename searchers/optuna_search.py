@@ -14,7 +14,7 @@ from typing import Any
 from nasbench_ar.adapters import ENCODINGS
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
 from nasbench_ar.system.extras import require
 from searchers.library_search import BorrowedSearcher
 
@@ -39,7 +39,7 @@ class OptunaSearcher(BorrowedSearcher):
     libraries = ("optuna", "cmaes")
 
     def __init__(
-        self, space: SearchSpace, seed: int, *, sampler: str = "tpe", encoding: str = "auto", patience: int = 20
+        self, space: Grid, seed: int, *, sampler: str = "tpe", encoding: str = "auto", patience: int = 20
     ) -> None:
         super().__init__(space, seed, patience=patience)
         for name, value, allowed in (("sampler", sampler, SAMPLERS), ("encoding", encoding, ENCODINGS)):
@@ -84,7 +84,7 @@ class OptunaSearcher(BorrowedSearcher):
         read = [trial.params[name] for name, _ in self._entries]
         if self.encoding == "ordinal":
             read = [choices[rank] for rank, (_, choices) in zip(read, self._entries, strict=True)]
-        architecture = Architecture(*read)
+        architecture = self.space.compose(read)
         self._asked[architecture].append(trial)
         return architecture
 

@@ -6,7 +6,7 @@ from collections import deque
 from operator import itemgetter
 
 from nasbench_ar.architecture import Architecture
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
 from searchers.base import Searcher, check_at_least
 
 
@@ -24,7 +24,7 @@ class RegularizedEvolution(Searcher):
     """
 
     def __init__(
-        self, space: SearchSpace, seed: int, *, population: int = 30, tournament: int = 10, patience: int = 200
+        self, space: Grid, seed: int, *, population: int = 30, tournament: int = 10, patience: int = 200
     ) -> None:
         super().__init__(space, seed)
         self.population = check_at_least("population", population, 1)

@@ -15,8 +15,8 @@ import numpy as np
 
 from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.errors import SearchError
+from nasbench_ar.grid import Grid
 from nasbench_ar.pareto import non_dominated
-from nasbench_ar.space import SearchSpace
 from searchers.base import Searcher
 from searchers.random_search import RandomSearch
 
@@ -28,7 +28,7 @@ class VectorSearcher(Searcher):
         vectors: architecture -> all its scores, in the order they were first told; `history` has the first of each.
     """
 
-    def __init__(self, space: SearchSpace, seed: int) -> None:
+    def __init__(self, space: Grid, seed: int) -> None:
         super().__init__(space, seed)
         self.vectors: dict[Architecture, tuple[float, ...]] = {}
 

@@ -29,7 +29,7 @@ from experiments.analysis.figure import Figure, Numbers, foot, in_print_style, l
 from experiments.analysis.seed_noise import binomial_variance, images_behind, seed_noise
 from experiments.analysis.table_data import TableData
 from experiments.plots.style import COLOURS, MUTED, PAGE, SMALLEST_FONT, panels
-from nasbench_ar import METRICS, MissingEntryError
+from nasbench_ar import MissingEntryError
 from nasbench_ar.arrays import FloatArray
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def noise_variance(data: TableData, name: str) -> tuple[float, str]:
     else:
         trainings = np.bincount(table.arch_index[kept])
         return found.within**2 * float((1 / trainings[trainings > 0]).mean()), "seeds"
-    metric = METRICS[name]
+    metric = data.oracle.metric(name)
     images = data.images.get(metric.split) or (images_behind(rows[kept]) if metric.unit == "%" else None)
     if metric.unit != "%" or metric.split not in ("val", "test") or images is None:
         return float("nan"), "unknown"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from experiments.analysis.figure import Figure, Numbers, foot, in_print_style, label
 from experiments.analysis.table_data import LEAST, TableData
 from experiments.plots.style import PAGE, SMALLEST_FONT, panels
-from nasbench_ar import METRICS, MissingEntryError
+from nasbench_ar import MissingEntryError
 from nasbench_ar.arrays import FloatArray
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def numbers(data: TableData) -> Numbers:
     import pandas as pd
 
     names = [metric.name for metric in data.metrics() if np.nanstd(data.column(metric.name))]
-    measured = [(name,) for name in names if METRICS[name].split != "cost"]
+    measured = [(name,) for name in names if data.oracle.metric(name).split != "cost"]
     data.enough(measured, "measured metric that varies")
     names = [name for name in names if len(data.known(name)) >= LEAST]
     columns = [data.column(name) for name in names]
@@ -94,7 +94,7 @@ def _validation_against_test(data: TableData, names: list[str]) -> tuple[list[st
                 among_the_best = (
                     f"; among the {TOP} best by validation Spearman {rho_top[0, 1]:.2f}, Kendall {tau_top[0, 1]:.2f}"
                 )
-            if METRICS[first].name.split("_")[-2] == METRICS[second].name.split("_")[-2]:
+            if data.oracle.metric(first).name.split("_")[-2] == data.oracle.metric(second).name.split("_")[-2]:
                 lines.append(
                     f"{label(first, unit=False)} with {label(second, unit=False)}: Spearman {rho[0, 1]:.2f}, Kendall "
                     f"{tau[0, 1]:.2f} ({pairs[0, 1]} architectures){among_the_best}"

@@ -59,7 +59,7 @@ def architectures(data: TableData, indices: NDArray[np.int64], *names: str) -> p
     vectors = data.vectors[indices]
     columns: dict[str, object] = {
         "arch_id": space.arch_ids(indices=indices),
-        "arch": ["-".join(map(str, v)) for v in vectors],
+        "arch": [str(space.from_index(index)) for index in indices.tolist()],
     }
     columns |= {entry: vectors[:, position] for position, entry in enumerate(data.entries)}
     columns |= {name: data.column(name)[indices] for name in names}

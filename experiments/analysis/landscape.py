@@ -16,7 +16,7 @@ from experiments.analysis.anova import additive_prediction
 from experiments.analysis.figure import Figure, Numbers, architectures, foot, in_print_style, label
 from experiments.analysis.table_data import TableData
 from experiments.plots.style import COLOURS, PAGE, letter, panels
-from nasbench_ar import METRICS, MissingEntryError
+from nasbench_ar import MissingEntryError
 from nasbench_ar.arrays import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def numbers(data: TableData) -> Numbers:
             f"{count} of {len(data.kept)} architectures have {name}; where most neighbours are missing, nearly "
             "everything is a local optimum"
         )
-    sign = 1.0 if METRICS[name].maximize else -1.0
+    sign = 1.0 if data.oracle.metric(name).maximize else -1.0
     values = sign * data.column(name)
     shape = [len(level) for level in data.levels]
     found = ascend(values, shape)

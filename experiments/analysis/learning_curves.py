@@ -11,7 +11,7 @@ from experiments.analysis.figure import Figure, Numbers, foot, in_print_style, l
 from experiments.analysis.table_data import TableData
 from experiments.plots.style import COLOURS, PAGE, letter, panels
 from experiments.results import published
-from nasbench_ar import METRICS, MissingEntryError
+from nasbench_ar import MissingEntryError
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.space import NARES
 
@@ -52,7 +52,7 @@ def numbers(data: TableData) -> Numbers:
         if name in printed:
             frame["published"] = frame["epoch"].map(dict(zip(published.CURVE_EPOCHS, printed[name], strict=True)))
         frames.append(frame)
-        if METRICS[name].split == "val" and name.endswith("_acc"):
+        if data.oracle.metric(name).split == "val" and name.endswith("_acc"):
             peak, loss = overfitting(values)
             mean, trainings = frame["mean"], f"{len(values)} training{'s' if len(values) > 1 else ''}"
             lines.append(

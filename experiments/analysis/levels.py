@@ -14,7 +14,6 @@ from experiments.analysis.correlations import rank_correlations
 from experiments.analysis.figure import Figure, Numbers, architectures, foot, in_print_style, label
 from experiments.analysis.table_data import TableData
 from experiments.plots.style import COLOURS, PAGE, canvas, dots, panels
-from nasbench_ar import METRICS
 from nasbench_ar.arrays import FloatArray
 
 if TYPE_CHECKING:
@@ -169,8 +168,8 @@ def pairs(data: TableData, kind: str) -> list[tuple[str, str]]:
     """(diagnostic, accuracy under the same attack) that enough architectures have; test before validation."""
     possible = [(f"{s}_{attack}_{kind}", f"{s}_{attack}_acc") for s in ("test", "val") for attack in _ATTACKS]
     found = data.enough(possible, _WORDS[kind])
-    split = METRICS[found[0][0]].split
-    return [(name, accuracy) for name, accuracy in found if METRICS[name].split == split]
+    split = data.oracle.metric(found[0][0]).split
+    return [(name, accuracy) for name, accuracy in found if data.oracle.metric(name).split == split]
 
 
 def _numbers(data: TableData, kind: str) -> Numbers:

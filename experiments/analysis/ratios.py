@@ -84,7 +84,7 @@ NAMES = {
 
 
 def numbers(data: TableData) -> Numbers:
-    space = data.oracle.space
+    space = data.space
     ratios = {"robust_resnet": robust_resnet_ratio(data.vectors)}
     if space.stages > 1:
         ratios["robust_principle"] = robust_principle_ratio(data.vectors, space.unit_channels)

@@ -10,7 +10,7 @@ from experiments.races.noise import IMAGES, redraw, standard_error, tied_with_be
 from experiments.results.incumbents import expected_best_of_n
 from experiments.statistics.ranks import kendall
 from experiments.tables import as_markdown, definitions, number, short_label
-from nasbench_ar import METRICS, Architecture, MetricError, Oracle
+from nasbench_ar import Architecture, MetricError, Oracle
 from nasbench_ar.arrays import FloatArray
 
 
@@ -46,14 +46,18 @@ def selection_regret(oracle: Oracle, chooser: str, judge: str) -> tuple[Architec
     """The best by `chooser` of the architectures with both, its value by `judge`, and how far that is from the best."""
     choose, values = oracle.column(chooser), oracle.column(judge)
     both = np.flatnonzero(~np.isnan(choose) & ~np.isnan(values))
-    chosen = both[(choose[both] if METRICS[chooser].maximize else -choose[both]).argmax()]
-    best = values[both].max() if METRICS[judge].maximize else values[both].min()
+    chosen = both[(choose[both] if oracle.metric(chooser).maximize else -choose[both]).argmax()]
+    best = values[both].max() if oracle.metric(judge).maximize else values[both].min()
     return oracle.space.from_index(int(chosen)), float(values[chosen]), float(abs(best - values[chosen]))
 
 
-def report(oracle: Oracle, objective: str, images: int = IMAGES, draws: int = 1000) -> str:
-    if objective not in oracle.metrics or METRICS[objective].unit != "%" or METRICS[objective].split != "val":
-        fitting = [m for m in oracle.metrics if METRICS[m].unit == "%" and METRICS[m].split == "val"]
+def report(oracle: Oracle, objective: str, images: int, draws: int = 1000) -> str:
+    if (
+        objective not in oracle.metrics
+        or oracle.metric(objective).unit != "%"
+        or oracle.metric(objective).split != "val"
+    ):
+        fitting = [m for m in oracle.metrics if oracle.metric(m).unit == "%" and oracle.metric(m).split == "val"]
         raise MetricError(
             f"{objective} is no validation accuracy of table {oracle.name}; it has {', '.join(fitting) or 'none'}"
         )
@@ -64,8 +68,8 @@ def report(oracle: Oracle, objective: str, images: int = IMAGES, draws: int = 10
     drawn = resample(known, images=images, draws=draws)
     curve = expected_best_of_n(known, min(500, len(known)))
     budgets = [n for n in (1, 10, 50, 100, 200, 500) if n <= len(curve)]
-    tests = [m for m in oracle.metrics if METRICS[m].split == "test" and METRICS[m].unit == "%"]
-    vals = [m for m in oracle.metrics if METRICS[m].split == "val" and METRICS[m].unit == "%"]
+    tests = [m for m in oracle.metrics if oracle.metric(m).split == "test" and oracle.metric(m).unit == "%"]
+    vals = [m for m in oracle.metrics if oracle.metric(m).split == "val" and oracle.metric(m).unit == "%"]
     parts = [
         f"What the validation noise does: {objective}, {images} images",
         f"Table {oracle.name}: {oracle.title}",

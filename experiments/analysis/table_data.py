@@ -18,9 +18,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_ar import METRICS, ConfigError, MissingEntryError, Oracle
+from nasbench_ar import METRICS, ConfigError, MissingEntryError, Oracle, SearchSpace
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.metrics import Metric
+from nasbench_ar.space import wide_resnets
 
 LEAST = 10  # architectures; of fewer, a distribution, a fit or a correlation says nothing
 DEFAULT_FLAGS = ("low_mode", "objective_imputed")
@@ -53,7 +54,9 @@ class TableData:
 
         Raises:
             ConfigError: on a flag that the table does not have.
+            SpaceError: when its architectures are no wide residual networks.
         """
+        wide_resnets(oracle.space, "an analysis of the table")
         flags = oracle.table.flag_names
         chosen = [flag for flag in DEFAULT_FLAGS if flag in flags] if leave_out is None else list(leave_out)
         for flag in chosen:
@@ -75,6 +78,10 @@ class TableData:
             return f"nothing left out, {' and '.join(flags)} included" if flags else "nothing left out"
         listed = " and ".join(f"{flag} ({count:,})" for flag, count in self.left_out.items())
         return f"left out: {listed}; {int(self.kept.sum()):,} of {len(self.kept):,} architectures remain"
+
+    @property
+    def space(self) -> SearchSpace:
+        return wide_resnets(self.oracle.space, "an analysis of the table")
 
     @property
     def entries(self) -> tuple[str, ...]:
@@ -101,7 +108,7 @@ class TableData:
 
     def metrics(self, *, unit: str | None = None, split: str | None = None) -> list[Metric]:
         """Metrics that have values and spread, in catalogue order; `cost` among them."""
-        chosen = [METRICS[name] for name in self.oracle.metrics if self.has(name)]
+        chosen = [self.oracle.metric(name) for name in self.oracle.metrics if name in METRICS and self.has(name)]
         return [m for m in chosen if unit in (None, m.unit) and split in (None, m.split)]
 
     def accuracies(self, split: str | None = None) -> list[str]:
@@ -128,7 +135,7 @@ class TableData:
         """Accuracies, test or else validation, that enough architectures have; MissingEntryError for none."""
         names = [(name,) for split in ("test", "val") for name in self.accuracies(split)]
         found = [name for (name,) in self.enough(names, "accuracy of a validation or test set", least)]
-        return [name for name in found if METRICS[name].split == METRICS[found[0]].split]
+        return [name for name in found if self.oracle.metric(name).split == self.oracle.metric(found[0]).split]
 
     def robust_accuracy(self) -> str:
         """Test PGD20 accuracy, or the nearest that enough architectures have; MissingEntryError for none."""

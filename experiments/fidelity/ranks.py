@@ -20,7 +20,7 @@ import numpy as np
 
 from experiments.statistics.ranks import kendall
 from experiments.tables import as_markdown, number
-from nasbench_ar import METRICS, ConfigError, Oracle, load
+from nasbench_ar import ConfigError, Oracle, load
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
 from nasbench_ar.system.key_values import parse_words
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str]) -> None:
     oracle = load(given["table"] or None)
     objective = given["objective"] or oracle.table.default_objective
     found = ranks(oracle, objective, seed if seed == "mean" else int(seed))
-    print(as_text(oracle, METRICS[objective].name, found))
+    print(as_text(oracle, oracle.metric(objective).name, found))
     if given["out"]:
         write_file(Path(given["out"]), as_csv(found).encode())
         print(given["out"])

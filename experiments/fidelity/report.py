@@ -13,7 +13,6 @@ from experiments.plots.trajectories import LEGEND_CHARACTERS, MOST_INSIDE, marke
 from experiments.results.traces import Results, compared
 from experiments.statistics.intervals import mean_band
 from experiments.tables import MARKS, as_markdown, csv_text, marked, mean_text, number, objective_axis, origin
-from nasbench_ar import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -149,4 +148,4 @@ def _focus(axes: Axes, results: Sequence[Results]) -> None:
     ]
     margin = 0.05 * (max(ends) - min(ends)) or 0.5
     low, high = min(ends) - margin, max(ends) + margin
-    axes.set_ylim((low, high) if METRICS[results[0].objective].maximize else (high, low))
+    axes.set_ylim((low, high) if results[0].oracle.metric(results[0].objective).maximize else (high, low))

@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_ar import METRICS, Oracle
+from nasbench_ar import Oracle
 from nasbench_ar.arrays import FloatArray
+from nasbench_ar.cards import description
 
 MISSING = 65535
 MOST_DECIMALS = 4
@@ -98,7 +99,7 @@ def columns(oracle: Oracle, table_seed: Any = "mean") -> list[Column]:
     indices = present(oracle)
     out = []
     for name in oracle.metrics:
-        metric = METRICS[name]
+        metric = oracle.metric(name)
         kind = "cost" if metric.split == "cost" else "metric"
         better = 0 if metric.maximize is None else 1 if metric.maximize else -1
         values = oracle.column(name, seed=table_seed)[indices]
@@ -109,7 +110,7 @@ def columns(oracle: Oracle, table_seed: Any = "mean") -> list[Column]:
         out.append(_column(name, label, kind, values, metric.unit, better, about))
     vectors = oracle.space.vectors(indices=indices)
     for position, name in enumerate(oracle.space.entry_names):
-        about = f"{'width factor' if position % 2 else 'blocks'} of stage {position // 2 + 1}"
+        about = description(oracle.table, name)
         out.append(_column(name, name, "entry", vectors[:, position], "", 0, about))
     for name in oracle.table.flag_names:
         about = "mark of the table on an architecture; its notes say what it means"

@@ -21,7 +21,8 @@ from experiments.page.sections import Section
 from experiments.page.stored import Race
 from experiments.results import table2
 from experiments.tables import PUBLISHED
-from nasbench_ar import METRICS, ConfigError, Oracle
+from nasbench_ar import ConfigError, Oracle
+from nasbench_ar.describe import extent
 
 SCRIPTS = ("data.js", "theme.js", "chart.js", "selection.js", "landscape.js", "trajectories.js", "start.js")
 MOST_BYTES = 8_000_000
@@ -105,7 +106,6 @@ def _policy(scripts: Sequence[str]) -> str:
 def _facts(page: Page) -> list[tuple[str, str]]:
     table = page.oracle.table
     space = table.space
-    depths, widths = (", ".join(map(str, values)) for values in (space.depth_choices, space.width_choices))
     seeds = np.unique(table.seeds)
     listed = ", ".join(map(str, seeds[:5])) + (", …" if len(seeds) > 5 else "")
     source = [
@@ -113,7 +113,7 @@ def _facts(page: Page) -> list[tuple[str, str]]:
         for key, value in table.meta["source"].items()
     ]
     return [
-        ("space", f"{space.product_size:,} architectures: {space.stages} stages, depths {depths}, widths {widths}"),
+        ("space", f"{space.product_size:,} architectures: {extent(space)}"),
         ("content", f"{len(columns.present(page.oracle)):,} architectures, {table.rows:,} trainings, seeds {listed}"),
         ("default objective", f"{page.oracle.label(table.default_objective)} ({table.default_objective})"),
         *source,
@@ -134,7 +134,7 @@ def _listing(oracle: Oracle) -> tuple[list[str], list[list[str]]]:
     total = len(columns.present(oracle))
     lines = []
     for name in oracle.metrics:
-        metric = METRICS[name]
+        metric = oracle.metric(name)
         known = int(oracle.available(name).sum()) if metric.split != "cost" else total
         best = ["–", "–"]
         if metric.maximize is not None and known:

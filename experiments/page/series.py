@@ -16,7 +16,6 @@ from experiments.results.baselines import RANDOM_SEARCH
 from experiments.results.experiment import Experiment
 from experiments.statistics.intervals import mean_band
 from experiments.tables import PUBLISHED, objective_axis
-from nasbench_ar import METRICS
 from nasbench_ar.arrays import FloatArray
 
 QUANTILES = (0.1, 0.5, 0.9)
@@ -75,7 +74,7 @@ def signs(names: Sequence[str]) -> list[dict[str, Any]]:
 def race_data(race: Race, signs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """What the page's scripts need of a race, as plain data for JSON; `signs` by searcher."""
     first = race.experiments[0]
-    metric = METRICS[race.objective]
+    metric = first.oracle.metric(race.objective)
     curves = [e.curve for e in race.experiments]
     lines = lines_of(first.oracle, first.race, None, race.queries)
     positions = present(first.oracle)

@@ -14,7 +14,7 @@ from experiments.plots.trajectories import LEGEND_CHARACTERS, draw_trajectories
 from experiments.results.fronts import Fronts
 from experiments.results.incumbents import Curve
 from experiments.tables import objective_axis
-from nasbench_ar import METRICS, Oracle
+from nasbench_ar import Oracle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ def draw_front(fronts: Fronts, oracle: Oracle) -> Axes:
         x, y = values[other], values[0]
         axes.scatter(x[known], y[known], s=3, color="0.8", linewidths=0, rasterized=True, label="all architectures")
         # What is reached with at most this cost, or at least that value: the line holds to one side.
-        steps = "steps-pre" if METRICS[cloud.objectives[other]].maximize else "steps-post"
+        steps = "steps-pre" if oracle.metric(cloud.objectives[other]).maximize else "steps-post"
         look = {"drawstyle": steps, "linewidth": 1.2, "markersize": 4}
         _mark(axes, x, y, cloud.front, color="black", marker="o", label=f"exact front ({len(cloud.front)})", **look)
         label = f"front of the median run ({len(found)})"
@@ -51,7 +51,7 @@ def draw_front(fronts: Fronts, oracle: Oracle) -> Axes:
         axes.grid(color="0.92", linewidth=0.8)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-    corner = "lower right" if METRICS[cloud.objectives[0]].maximize else "upper right"
+    corner = "lower right" if oracle.metric(cloud.objectives[0]).maximize else "upper right"
     panels[0][0].legend(frameon=True, framealpha=0.9, edgecolor="none", fontsize=9, loc=corner, title=_title(fronts))
     return panels[0][0]
 
@@ -67,9 +67,9 @@ def _mark(
 
 
 def _axis(oracle: Oracle, objective: str, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
-    if METRICS[objective].unit not in ("MACs", "parameters"):
+    if oracle.metric(objective).unit not in ("MACs", "parameters"):
         return values, objective_axis(oracle, objective)
-    factor, unit = scaled(values, METRICS[objective].unit)
+    factor, unit = scaled(values, oracle.metric(objective).unit)
     return values / factor, unit
 
 

@@ -12,7 +12,6 @@ from experiments.plots.style import canvas, plain_text
 from experiments.plots.trajectories import LEGEND_CHARACTERS, marker_spots
 from experiments.results.overtuning import Ledger, Ledgers
 from experiments.tables import proper_name, short_label
-from nasbench_ar import METRICS
 from nasbench_ar.arrays import FloatArray
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def draw_overtuning(found: Ledgers) -> Axes:
             axes.plot(x, found.random[k], color="0.35", linestyle=":", linewidth=1.5, label="random search, exact mean")
         axes.axhline(found.largest[1 + k], color="0.35", linestyle="-.", linewidth=1.0, label=found.largest[0])
         _focus(axes, found, k)
-    units = [METRICS[name].unit for name in (found.objective, found.metric)]
+    units = [found.oracle.metric(name).unit for name in (found.objective, found.metric)]
     labels = [short_label(found.oracle, name) for name in (found.objective, found.metric)]
     for axes, label, unit in zip(panels, labels, units, strict=False):
         axes.set_ylabel("regret" + (f" ({'points' if unit == '%' else unit})" if unit else ""))

@@ -15,7 +15,7 @@ from experiments.results.baselines import no_search
 from experiments.results.incumbents import Curve, expected_best_of_n
 from experiments.results.judged import Judged
 from experiments.statistics.intervals import mean_band
-from nasbench_ar import METRICS, Oracle
+from nasbench_ar import Oracle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,13 +125,13 @@ def _focus(axes: Axes, curves: Sequence[Curve], lines: Sequence[float], *, alone
 def lines_of(oracle: Oracle, race: Race, judged: Judged | None, queries: int) -> dict[str, object]:
     """The reference lines of a race, for `draw_trajectories`, over what the table holds."""
     column = oracle.column(race.objective, seed=race.table_seed)
-    maximize = bool(METRICS[race.objective].maximize)
+    maximize = bool(oracle.metric(race.objective).maximize)
     known = column[~np.isnan(column)]
     lines: dict[str, object] = {
         "optimum": float(known.max() if maximize else known.min()),
         "random_expectation": expected_best_of_n(known, queries, maximize=maximize),
     }
-    if METRICS[race.objective].split != "cost":  # by which the largest are the worst
+    if oracle.space.known_costs and oracle.metric(race.objective).split != "cost":  # by which the largest are worst
         baseline = no_search(oracle, race)
         counted = column if judged is None else judged.counted
         lines["no_search"] = baseline.name, baseline.spread(counted).mean

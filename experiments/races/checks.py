@@ -16,7 +16,8 @@ import numpy as np
 from experiments.races.config import NOISES
 from experiments.races.race import Race
 from experiments.races.store import CONFIG, Runs, RunStore
-from nasbench_ar import METRICS, NasbenchError, Oracle, ResultsError, parse_constraints
+from nasbench_ar import NasbenchError, Oracle, ResultsError
+from nasbench_ar.constraints import read_limits
 from nasbench_ar.errors import shown
 from nasbench_ar.training_cost import UNITS
 
@@ -40,12 +41,12 @@ def _seed(value: Any) -> bool:
 
 def _objectives(value: Any) -> bool:
     names = value.split(",") if isinstance(value, str) else []
-    return bool(names) and all(name in METRICS and METRICS[name].maximize is not None for name in names)
+    return bool(names) and all(name.isidentifier() for name in names)
 
 
 def _limits(value: Any) -> bool:
     try:
-        return isinstance(value, str) and bool(parse_constraints(value))
+        return isinstance(value, str) and bool(read_limits(value))
     except NasbenchError:
         return False
 
@@ -121,11 +122,15 @@ def _check_race(folder: Path, race: Race, oracle: Oracle) -> None:
     size = oracle.space.product_size
     if race.queries > size:
         raise _damaged(folder, f"fingerprint.queries is {race.queries}, table {oracle.name} has {size}")
-    limits, seed = parse_constraints(race.constraints), race.table_seed
+    seed = race.table_seed
     try:
+        limits = oracle.limits(race.constraints)
+        undirected = [name for name in race.objectives if oracle.metric(name).maximize is None]
         space = oracle.searchable_space(*race.objectives, seed=seed, constraints=limits)
     except NasbenchError as error:
         raise _damaged(folder, str(error)) from error
+    if undirected:
+        raise _damaged(folder, f"{undirected[0]} has no better or worse, hence is no objective")
     if not oracle.feasible(limits, seed=seed)[space.member_indices].any():
         raise _damaged(folder, f"no architecture of table {oracle.name} keeps {','.join(race.constraints)}")
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from nasbench_ar import METRICS, load
+from nasbench_ar import load
 from nasbench_ar.errors import ConfigError, NasbenchError, first_line, shown
 from nasbench_ar.library import default_folder, installed
 from nasbench_ar.system.command import docstring
@@ -316,9 +316,9 @@ def _at_hand(front: Front) -> str:
         taken = default_folder().name
         for name in sorted(installed()):
             oracle = load(name, quiet=True)
-            guides = [m for m in oracle.metrics if METRICS[m].searchable]
+            guides = [m for m in oracle.metrics if oracle.metric(m).searchable]
             if front.curves:
-                guides = [m for m in guides if METRICS[m].curve in oracle.table.curve_names]
+                guides = [m for m in guides if oracle.metric(m).curve in oracle.table.curve_names]
             own = f"{oracle.table.default_objective} by default; " if guides else ""
             blocks.append(paragraph(f"{name}:", f"{own}{', '.join(guides) or 'none, since it has no learning curves'}"))
     except (NasbenchError, OSError) as error:

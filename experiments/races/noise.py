@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_ar import METRICS, ConfigError, MetricError, Oracle, SearchSpace
+from nasbench_ar import ConfigError, MetricError, Oracle, SearchSpace
 from nasbench_ar.arrays import FloatArray
 
 IMAGES = 2000  # CIFAR-10.1 v6 (NARes, section 3.2)
@@ -54,9 +54,9 @@ def observer(column: FloatArray, noise: str, *, images: int, seed: int) -> Calla
 
 def check_noise(oracle: Oracle, objective: str) -> None:
     """Refuse objectives that no binomial draw can stand for: all but validation accuracies in percent."""
-    found = METRICS.get(objective)
-    if found is not None and (found.unit != "%" or found.split != "val"):
-        fitting = [m for m in oracle.metrics if METRICS[m].unit == "%" and METRICS[m].split == "val"]
+    found = oracle.metric(objective)
+    if found.unit != "%" or found.split != "val":
+        fitting = [m for m in oracle.metrics if oracle.metric(m).unit == "%" and oracle.metric(m).split == "val"]
         raise MetricError(
             f"noise= redraws validation images, and {objective} is no validation accuracy in percent; "
             f"table {oracle.name} has {', '.join(fitting) or 'none'}"
@@ -78,7 +78,7 @@ def images_of(oracle: Oracle, given: int | None) -> int:
 
 def images_behind(oracle: Oracle, metric: str, given: int | None = None) -> int | None:
     """Number of images, as given or told, of a validation accuracy in percent; None for others, or if it is unknown."""
-    if METRICS[metric].split != "val" or METRICS[metric].unit != "%":
+    if oracle.metric(metric).split != "val" or oracle.metric(metric).unit != "%":
         return None
     try:
         return images_of(oracle, given)

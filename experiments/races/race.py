@@ -26,7 +26,6 @@ from nasbench_ar import (
     Oracle,
     SearchError,
     Table,
-    parse_constraints,
 )
 from nasbench_ar.session import CountedQueries
 from nasbench_ar.system.files import note
@@ -208,7 +207,7 @@ def about(asked: RunConfig | Track, oracle: Oracle) -> dict[str, Any]:
     return {
         "table": str(oracle.table.folder.resolve()),
         "objective": objective_of(asked, oracle),
-        "constraints": tuple(map(str, parse_constraints(asked.constraint, oracle.metrics))),
+        "constraints": tuple(map(str, oracle.limits(asked.constraint))),
         "noise": asked.noise,
         "images": images_of(oracle, asked.images) if asked.noise != "none" else IMAGES,
         "table_name": oracle.name,
@@ -220,7 +219,7 @@ def open_session(race: Race, oracle: Oracle | None = None, *, run_seed: int = 0)
     """The session of one run, without a limit for a searcher that stops itself; `run_seed` draws the noise."""
     oracle = oracle or oracle_in(race.table)
     budget = oracle.space.size if race.searcher_class.stops_itself else race.queries
-    limits = parse_constraints(race.constraints)
+    limits = oracle.limits(race.constraints)
     if len(race.objectives) > 1:
         return oracle.vector_session(
             race.objectives,
@@ -290,10 +289,10 @@ def _check_noise(config: RunConfig, oracle: Oracle, objective: str) -> None:
     if "," in objective:
         raise ConfigError(f"noise={config.noise}: noise is for one objective; given were {objective}")
     check_noise(oracle, objective)
-    if any(not limit.known_cost for limit in parse_constraints(config.constraint, oracle.metrics)):
+    if any(not limit.known_cost for limit in oracle.limits(config.constraint)):
         raise ConfigError(
             f"constraint={config.constraint} with noise={config.noise}: limits on measured metrics would need "
-            "noise of their own; with noise only macs and params can be limited"
+            "noise of their own; with noise only what is known before training can be limited, such as macs and params"
         )
 
 
@@ -318,11 +317,11 @@ def _budget(config: FidelityConfig, oracle: Oracle, objective: str) -> dict[str,
 
 
 def _note_left_out(race: Race, oracle: Oracle, size: int) -> None:
-    needed = dict.fromkeys([*race.objectives, *(limit.metric for limit in parse_constraints(race.constraints))])
+    needed = dict.fromkeys([*race.objectives, *(limit.metric for limit in oracle.limits(race.constraints))])
     lacking = oracle.space.size - int(oracle.available(*needed, seed=race.table_seed).sum())
     if lacking:
         names = " and ".join(needed)
         note(f"{lacking} of {oracle.space.size} architectures have no {names} here and are left out of the space")
     if beyond := oracle.space.size - lacking - size:
-        limits = ", ".join(str(limit) for limit in parse_constraints(race.constraints) if limit.known_cost)
+        limits = ", ".join(str(limit) for limit in oracle.limits(race.constraints) if limit.known_cost)
         note(f"{limits}: {beyond} of {oracle.space.size} architectures are beyond it and left out of the space")

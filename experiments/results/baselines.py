@@ -1,4 +1,4 @@
-"""What needs no search, exactly: one of the n largest networks drawn at random, and random search.
+"""What needs no search, exactly: one of the n largest networks, or of all, drawn at random; and random search.
 
 A baseline is a law: the probability that it reports each architecture.  From it follow mean and standard deviation of
 every metric of what is reported, without a run.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from experiments.races.race import Race
 from experiments.statistics.intervals import Spread
-from nasbench_ar import Oracle, SearchSpace
+from nasbench_ar import Grid, Oracle, SearchSpace
 from nasbench_ar.arrays import FloatArray
 
 RANDOM_SEARCH = "random search, exact"
@@ -83,9 +83,23 @@ def one_of_the_largest(space: SearchSpace, members: NDArray[np.int32], n: int) -
     return Baseline("the largest" if n == 1 else f"one of the {n} largest", 0, probability)
 
 
+def one_at_random(space: Grid, members: NDArray[np.int32]) -> Baseline:
+    """Any of the members, with equal probability."""
+    probability = np.zeros(space.product_size)
+    probability[members] = 1 / len(members)
+    return Baseline("one at random", 0, probability)
+
+
+def without_search(space: Grid, members: NDArray[np.int32]) -> Baseline:
+    """One of the largest networks; in a space that knows no costs, one at random."""
+    if isinstance(space, SearchSpace):
+        return one_of_the_largest(space, members, LARGEST)
+    return one_at_random(space, members)
+
+
 def no_search(oracle: Oracle, race: Race) -> Baseline:
     """The baseline that stands beside a race.  It keeps limits on costs; others cannot be kept without a query."""
-    return one_of_the_largest(oracle.space, race.members(oracle), LARGEST)
+    return without_search(oracle.space, race.members(oracle))
 
 
 def random_search(column: FloatArray, members: NDArray[np.int32], queries: int, *, maximize: bool) -> Baseline:

@@ -28,9 +28,8 @@ from experiments.results.standings import (
     standing,
 )
 from experiments.results.targets import Ecdf, Reached, ecdfs, reached
-from nasbench_ar import METRICS, ConfigError, MetricError
+from nasbench_ar import ConfigError, MetricError
 from nasbench_ar.arrays import FloatArray
-from nasbench_ar.metrics import metric as metric_of
 
 OBJECTIVE = "objective"
 
@@ -151,7 +150,7 @@ def compare(
         objective=race.objective,
         metric=name,
         label=oracle.label(name),
-        unit=METRICS[name].unit,
+        unit=oracle.metric(name).unit,
         maximize=maximize,
         optimum=optimum,
         unit_of_area=unit_of_area,
@@ -175,8 +174,8 @@ def compare(
 
 def _column(contestant: Stored, name: str) -> tuple[FloatArray, bool]:
     oracle = contestant.oracle
-    found = metric_of(name, oracle.metrics)
-    directed = [m for m in oracle.metrics if METRICS[m].maximize is not None]
+    found = oracle.metric(name)
+    directed = [m for m in oracle.metrics if oracle.metric(m).maximize is not None]
     if name not in directed:
         what = "has no better or worse" if name in oracle.metrics else f"is not in table {oracle.name}"
         raise MetricError(f"{name} {what}; metrics to compare on: objective, {', '.join(directed)}")

@@ -13,7 +13,7 @@ from experiments.results import summary
 from experiments.results.incumbents import Curve
 from experiments.results.judged import Judged, judge
 from experiments.tables import as_markdown, origin, table_notes
-from nasbench_ar import Oracle, parse_constraints
+from nasbench_ar import Oracle
 from searchers import ALL_SEARCHERS
 
 _NAMES = {target_of(cls): name for name, cls in ALL_SEARCHERS.items()}
@@ -62,7 +62,7 @@ def judged_experiment(name: str, race: Race, oracle: Oracle, folder: Path, runs:
         queries=race.queries,
         searcher=_NAMES.get(race.searcher) if race.is_plain else None,
         table_seed=race.table_seed,
-        constraints=parse_constraints(race.constraints),
+        constraints=oracle.limits(race.constraints),
     )
     judged = None if race.is_plain else judge(oracle, race, runs)
     return Experiment(name, race, oracle, folder, runs, rows, lacking, judged)

@@ -21,7 +21,7 @@ from experiments.results.read import Stored
 from experiments.results.summary import HEADER as SUMMARY_HEADER
 from experiments.statistics.intervals import spread
 from experiments.tables import as_markdown, csv_text, interval, plus_minus
-from nasbench_ar import METRICS, Oracle, parse_constraints
+from nasbench_ar import Oracle
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.pareto import hypervolume, non_dominated
 
@@ -48,14 +48,15 @@ class Cloud:
         cls, oracle: Oracle, objectives: Sequence[str], constraints: Sequence[str] = (), seed: Any = "mean"
     ) -> Cloud:
         values = np.stack([oracle.column(name, seed=seed) for name in objectives], axis=1)
-        limits = parse_constraints(constraints)
+        limits = oracle.limits(constraints)
         space = oracle.searchable_space(*objectives, seed=seed, constraints=limits)
         chosen = np.zeros(len(values), dtype=bool)
         chosen[space.member_indices] = True
         chosen &= oracle.feasible(limits, seed=seed)
-        turned = np.where(chosen[:, None], values * [1.0 if METRICS[o].maximize else -1.0 for o in objectives], np.nan)
+        upwards = [bool(oracle.metric(name).maximize) for name in objectives]
+        turned = np.where(chosen[:, None], np.where(upwards, values, -values), np.nan)
         low, high = np.nanmin(turned, axis=0), np.nanmax(turned, axis=0)
-        worst = np.where([bool(METRICS[o].maximize) for o in objectives], low, -low)
+        worst = np.where(upwards, low, -low)
         return cls(tuple(objectives), (turned - low) / np.where(high > low, high - low, 1.0), values, worst)
 
     @cached_property

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.results.read import Stored
-from nasbench_ar import METRICS, ConfigError
+from nasbench_ar import ConfigError
 from nasbench_ar.system.files import make_folder, write_file
 from nasbench_ar.version import __version__
 
@@ -32,7 +32,7 @@ def ioh_files(stored: Stored) -> dict[str, str]:
     """Path -> content, in the folder of one searcher.  Queries beyond the budget do not count."""
     race, oracle, runs = stored.race, stored.oracle, stored.runs
     column = oracle.column(race.objective, seed=race.table_seed)
-    maximize = bool(METRICS[race.objective].maximize)
+    maximize = bool(oracle.metric(race.objective).maximize)
     vectors = oracle.space.vectors(indices=runs.reported)
     data = f"data_f1_{race.objective}/IOHprofiler_f1_DIM{vectors.shape[1]}.dat"
     lines, described = [], []

@@ -18,7 +18,7 @@ from experiments.races.store import Runs
 from experiments.results.incumbents import Curve, expected_best_of_n
 from experiments.statistics.intervals import mean_interval
 from experiments.tables import csv_text
-from nasbench_ar import METRICS, Oracle, parse_constraints
+from nasbench_ar import Oracle
 from nasbench_ar.arrays import FloatArray
 
 
@@ -110,8 +110,8 @@ class Judged:
 
 
 def judge(oracle: Oracle, race: Race, runs: Runs) -> Judged:
-    limits = parse_constraints(race.constraints)
-    maximize = bool(METRICS[race.objective].maximize)
+    limits = oracle.limits(race.constraints)
+    maximize = bool(oracle.metric(race.objective).maximize)
     sign = 1.0 if maximize else -1.0
     column = sign * oracle.column(race.objective, seed=race.table_seed)
     allowed = oracle.feasible(limits, seed=race.table_seed)

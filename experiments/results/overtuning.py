@@ -24,7 +24,7 @@ from experiments.results.baselines import Baseline, no_search, random_search_law
 from experiments.results.read import SHARED, Stored, read_all, reported_after
 from experiments.results.standings import Course, course
 from experiments.statistics.intervals import Spread, binomial_band, spread
-from nasbench_ar import METRICS, ConfigError, MetricError, Oracle, ResultsError, parse_constraints
+from nasbench_ar import ConfigError, MetricError, Oracle, ResultsError
 from nasbench_ar.arrays import FloatArray
 
 DEFAULT_METRIC = "test_pgd_acc"
@@ -122,7 +122,7 @@ def overtuning(folders: Sequence[str | os.PathLike[str]], metric: str = DEFAULT_
     _check(stored[0], metric)
     members = race.members(oracle)
     columns = [oracle.column(name, seed=race.table_seed) for name in (race.objective, metric)]
-    signs = [1.0 if METRICS[name].maximize else -1.0 for name in (race.objective, metric)]
+    signs = [1.0 if oracle.metric(name).maximize else -1.0 for name in (race.objective, metric)]
     if np.isnan(columns[1][members]).all():
         raise MetricError(f"table {oracle.name} has no value of {metric} for what may be queried; give another metric=")
     best = [float(sign * np.nanmax(sign * column[members])) for sign, column in zip(signs, columns, strict=True)]
@@ -130,7 +130,7 @@ def overtuning(folders: Sequence[str | os.PathLike[str]], metric: str = DEFAULT_
     for one in stored:
         found = reported_after(one.runs, race.queries)
         seen, tested = (course(one.name, one.runs.seeds, c[found], b) for c, b in zip(columns, best, strict=True))
-        ledgers.append(ledger(found[:, -1], seen, tested, maximize=signs[1] > 0, unit=METRICS[metric].unit))
+        ledgers.append(ledger(found[:, -1], seen, tested, maximize=signs[1] > 0, unit=oracle.metric(metric).unit))
     random = None
     if race.noise == "none":
         laws = random_search_laws(columns[0], members, race.queries, maximize=signs[0] > 0)
@@ -200,9 +200,9 @@ def _check(stored: Stored, metric: str) -> None:
             f"{stored.folder}: searched with the objectives {race.objective}, where no single architecture is the "
             "incumbent; give runs with one objective"
         )
-    if measured := ", ".join(str(limit) for limit in parse_constraints(race.constraints) if not limit.known_cost):
+    if measured := ", ".join(str(limit) for limit in oracle.limits(race.constraints) if not limit.known_cost):
         raise ResultsError(f"{stored.folder}: limited by {measured}, which only a query tells; give runs without it")
-    fitting = [m for m in oracle.metrics if METRICS[m].split == "test" and METRICS[m].maximize is not None]
+    fitting = [m for m in oracle.metrics if oracle.metric(m).split == "test" and oracle.metric(m).maximize is not None]
     if race.objective in fitting:
         raise ResultsError(
             f"{stored.folder}: {race.objective}, which guided the search, is a test metric itself; "

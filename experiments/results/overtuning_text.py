@@ -11,7 +11,6 @@ from experiments.results.baselines import RANDOM_SEARCH
 from experiments.results.overtuning import ALIKE, LEAST_GAIN, Ledger, Ledgers
 from experiments.statistics.intervals import Spread, spread
 from experiments.tables import as_markdown, csv_text, interval, number, short_label, table_notes
-from nasbench_ar import METRICS
 
 LEGEND = """Regret: distance from the best that may be queried, mean over runs with its 95 % t interval. Got worse: runs
 whose last incumbent has a worse test value than an earlier one had, with the exact interval. Overtuning: by how much
@@ -31,7 +30,7 @@ def as_text(found: Ledgers) -> str:
     if found.random is not None:
         references.insert(0, (RANDOM_SEARCH, float(found.random[0][-1]), float(found.random[1][-1])))
     lines += [[name, "", number(seen, 3), number(tested, 3), *[""] * len(runs)] for name, seen, tested in references]
-    unit = METRICS[found.metric].unit
+    unit = found.oracle.metric(found.metric).unit
     gain = f"{LEAST_GAIN * 100:g} points" if unit == "%" else f"{LEAST_GAIN:g}"
     head = (
         f"Incumbents after {found.queries} queries, guided by {labels[0]}, judged by {labels[1]}; "

@@ -6,7 +6,8 @@ epoch.  All accuracies in percent.
 
 from __future__ import annotations
 
-from nasbench_ar.space import NARES, SearchSpace
+from nasbench_ar.grid import Grid
+from nasbench_ar.space import NARES
 
 QUERIES = 500
 OBJECTIVE_ROW = "Val PGD20"
@@ -88,7 +89,7 @@ CURVES: dict[str, tuple[float, ...]] = {
 
 
 def published_column(
-    searcher: str | None, *, space: SearchSpace, objective_row: str | None, queries: int
+    searcher: str | None, *, space: Grid, objective_row: str | None, queries: int
 ) -> dict[str, tuple[float, float]]:
     """Table 2's column for a searcher: row -> (mean, std); empty where the protocol is another."""
     if searcher is None or space != NARES or objective_row != OBJECTIVE_ROW or queries != QUERIES:

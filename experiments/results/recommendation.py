@@ -31,7 +31,7 @@ from experiments.statistics.additive import fit_additive
 from experiments.statistics.intervals import Spread, spread
 from experiments.statistics.significance import SIGNIFICANCE, paired_wilcoxon
 from experiments.tables import as_markdown, csv_text, difference_text, mean_text, short_label
-from nasbench_ar import METRICS, Oracle, parse_constraints
+from nasbench_ar import Oracle
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.system.threads import single_threaded
 
@@ -55,8 +55,8 @@ def recommended(oracle: Oracle, race: Race, runs: Runs) -> dict[str, NDArray[np.
     `observed` is what the searcher recommends, by default its best score; `model` the best expectation among what was
     queried; `space` the best among all that may be queried, whose expectation is the fit alone where no score is known.
     """
-    sign = 1.0 if METRICS[race.objective].maximize else -1.0
-    allowed = oracle.feasible(parse_constraints(race.constraints), seed=race.table_seed)
+    sign = 1.0 if oracle.metric(race.objective).maximize else -1.0
+    allowed = oracle.feasible(race.constraints, seed=race.table_seed)
     members = race.members(oracle)
     one_hot = oracle.space.one_hot(indices=members).astype(np.float64)
     place = np.full(oracle.space.product_size, -1)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from experiments.results import published
 from experiments.statistics.intervals import Spread, spread
 from experiments.tables import csv_text, interval, number, plus_minus, short_label
-from nasbench_ar import METRICS, Constraint, Metric, MissingEntryError, Oracle
+from nasbench_ar import Constraint, Metric, MissingEntryError, Oracle
 from nasbench_ar.metrics import TABLE2_ROWS
 
 CSV_COLUMNS = ("metric", "label", "mean", "std", "ci_low", "ci_high", "optimum", "published")
@@ -46,18 +46,23 @@ def table2_metrics(oracle: Oracle, objective: str) -> tuple[list[Metric], list[s
     """The metrics that fill Table 2's rows in this table, and the rows nothing fills.
 
     A row takes the published metric or else one that stands in for it (`val_best_pgd_acc` for `val_pgd_acc`).  The
-    objective is always shown, in its row or, if it fills none, on top.
+    objective is always shown, in its row or, if it fills none, on top.  A table that fills no row at all shows what it
+    has instead, costs left out.
     """
     chosen: list[Metric] = []
     lacking: list[str] = []
     for row in TABLE2_ROWS:
-        fitting = [METRICS[name] for name in oracle.metrics if METRICS[name].table2 == row]
+        fitting = [oracle.metric(name) for name in oracle.metrics if oracle.metric(name).table2 == row]
         fitting = [m for m in fitting if m.name == objective] or fitting[:1]
         chosen += fitting
         if not fitting:
             lacking.append(row)
+    if not chosen:  # a table of another benchmark
+        chosen = [m for m in map(oracle.metric, oracle.metrics) if m.split != "cost" and m.maximize is not None]
+        chosen.sort(key=lambda m: m.name != objective)
+        lacking = []
     if objective not in [m.name for m in chosen]:
-        chosen.insert(0, METRICS[objective])
+        chosen.insert(0, oracle.metric(objective))
     return chosen, lacking
 
 
@@ -77,7 +82,7 @@ def summarise(
     """
     metrics, lacking = table2_metrics(oracle, objective)
     printed = published.published_column(
-        searcher, space=oracle.space, objective_row=METRICS[objective].table2, queries=queries
+        searcher, space=oracle.space, objective_row=oracle.metric(objective).table2, queries=queries
     )
     rows = []
     for metric in metrics:

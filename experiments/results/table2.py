@@ -21,7 +21,6 @@ from experiments.tables import (
     plus_minus,
     row_label,
 )
-from nasbench_ar import METRICS
 from nasbench_ar.arrays import FloatArray
 
 PUBLISHED_LINE = "published"
@@ -32,7 +31,7 @@ PREFIX = "published_"
 
 def compare(experiments: Sequence[Experiment], row: int) -> tuple[int | None, list[float]]:
     """The best searcher of a row, and each one's p-value against it (`against_best`)."""
-    metric = METRICS[experiments[0].rows[row].metric]
+    metric = experiments[0].oracle.metric(experiments[0].rows[row].metric)
     return against_best([_sample(e, row) for e in experiments], maximize=bool(metric.maximize))
 
 
@@ -53,7 +52,7 @@ def table_lines(experiments: Sequence[Experiment]) -> tuple[list[str], list[list
         lines.append([*line, mean_text(baseline.spread(column_of(row.metric)), baseline.candidates)])
         printed = [e.rows[position].published for e in experiments]
         if any(printed):
-            optimal = published.OPTIMAL[METRICS[row.metric].table2 or ""]
+            optimal = published.OPTIMAL[experiments[0].oracle.metric(row.metric).table2 or ""]
             texts = ["–" if cell is None else plus_minus(*cell) for cell in printed]
             lines.append([f"  {PUBLISHED_LINE}", number(optimal), *texts, "–"])
     return header, lines
@@ -160,7 +159,7 @@ def variant_lines(corrected: Column, as_published: Column, names: list[str]) -> 
         label = _plain_label([any_column], position)
         drawn = mean_text(baseline.spread(column_of(row.metric)), baseline.candidates)
         lines.append([label, number(row.optimum), *([""] * len(names)), drawn])
-        paper_row = METRICS[row.metric].table2 or ""
+        paper_row = any_column.oracle.metric(row.metric).table2 or ""
         for title, column in (("corrected", corrected), ("published code", as_published)):
             if column:
                 cells = [_cell(column[name], position) if name in column else "–" for name in names]

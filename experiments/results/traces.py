@@ -18,7 +18,7 @@ from experiments.races.trace_store import TraceStore
 from experiments.results.read import table_of
 from experiments.statistics.intervals import Spread, spread
 from experiments.statistics.significance import against_best
-from nasbench_ar import METRICS, Oracle, ResultsError
+from nasbench_ar import Oracle, ResultsError
 from nasbench_ar.arrays import FloatArray
 
 SHARED = ("table", "table_hash", "objective", "budget", "unit", "table_seed")  # what compared runs have in common
@@ -108,7 +108,7 @@ def compared(results: Sequence[Results], share: float) -> tuple[list[Cell], int 
     """One cell per searcher, at a share of the budget, and which one is the best."""
     values = [r.true_scores("spent", np.array([share * r.budget]))[:, 0] for r in results]
     samples = [(r.seeds, column) for r, column in zip(results, values, strict=True)]
-    best, p_values = against_best(samples, maximize=bool(METRICS[results[0].objective].maximize))
+    best, p_values = against_best(samples, maximize=bool(results[0].oracle.metric(results[0].objective).maximize))
     return [Cell(column, spread(column), p) for column, p in zip(values, p_values, strict=True)], best
 
 

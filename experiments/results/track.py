@@ -14,16 +14,15 @@ from experiments.races.noise import images_behind, redraw
 from experiments.races.race import Race
 from experiments.races.store import Runs
 from experiments.races.track import HYPERVOLUME, OBJECTIVE, Track
-from experiments.results.baselines import LARGEST, one_of_the_largest, random_search
+from experiments.results.baselines import random_search, without_search
 from experiments.results.fronts import Cloud, measure
 from experiments.results.recommendation import expectation, recommended
 from experiments.results.traces import Results
 from experiments.statistics.intervals import Spread, spread
 from experiments.statistics.significance import SIGNIFICANCE, holm, on_common_seeds, paired_wilcoxon
 from experiments.tables import short_label
-from nasbench_ar import METRICS, MetricError, Oracle
+from nasbench_ar import MetricError, Oracle, SearchSpace
 from nasbench_ar.arrays import FloatArray
-from nasbench_ar.metrics import metric as metric_of
 
 DRAWS = 100  # of the validation images, for the noise ceiling
 
@@ -110,7 +109,7 @@ def judge_of(track: Track, oracle: Oracle) -> str:
     if track.judge == HYPERVOLUME:
         return HYPERVOLUME
     name = track.objective or oracle.table.default_objective if track.judge == OBJECTIVE else track.judge
-    found = metric_of(name, oracle.metrics)
+    found = oracle.metric(name)
     if found.maximize is None or name not in oracle.metrics:
         what = "has no better or worse" if found.maximize is None else f"is not in table {oracle.name}"
         raise MetricError(f"track {track.name} is judged by {name}, which {what}")
@@ -139,7 +138,7 @@ def entrant_of_traces(track: Track, results: Results) -> Entrant:
 
 def outcome(track: Track, oracle: Oracle, entrants: Sequence[Entrant], *, level: float = SIGNIFICANCE) -> Outcome:
     judge = judge_of(track, oracle)
-    maximize = judge == HYPERVOLUME or bool(METRICS[judge].maximize)
+    maximize = judge == HYPERVOLUME or bool(oracle.metric(judge).maximize)
     found, told_apart, pairs = places(entrants, maximize=maximize, level=level)
     objective = track.objective or oracle.table.default_objective
     beside = () if judge == HYPERVOLUME else references(track, oracle, objective, judge)
@@ -180,8 +179,8 @@ def references(track: Track, oracle: Oracle, objective: str, judge: str) -> list
     """What the best and what no search are worth to the judge, within the track's limits."""
     members = oracle.searchable_space(objective, constraints=track.constraint).member_indices
     column, guide = oracle.column(judge), oracle.column(objective)
-    sign = 1.0 if METRICS[judge].maximize else -1.0
-    guided = 1.0 if METRICS[objective].maximize else -1.0
+    sign = 1.0 if oracle.metric(judge).maximize else -1.0
+    guided = 1.0 if oracle.metric(objective).maximize else -1.0
     if np.isnan(column[members]).all():
         raise MetricError(f"track {track.name} is judged by {judge}, of which the table has no value within the limits")
     out = [Reference("best", "best possible", float(sign * np.nanmax(sign * column[members])))]
@@ -195,7 +194,8 @@ def references(track: Track, oracle: Oracle, objective: str, judge: str) -> list
             rule = max(anew, key=lambda rule: (anew[rule].known > 0, sign * anew[rule].mean))
             found = anew[rule]
             out.append(Reference("ceiling", f"noise ceiling ({rule})", found.mean, found.std, found.known / DRAWS))
-    laws = {"only" if len(members) == 1 else "largest": one_of_the_largest(oracle.space, members, LARGEST)}
+    drawn = "largest" if isinstance(oracle.space, SearchSpace) else "drawn"
+    laws = {"only" if len(members) == 1 else drawn: without_search(oracle.space, members)}
     if not track.fidelity and track.noise == "none" and track.recommend == "observed":
         laws["random"] = random_search(guide, members, track.queries, maximize=guided > 0)
     for kind, law in laws.items():

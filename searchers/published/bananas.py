@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError, SearchFinishedError
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
 from nasbench_ar.system.extras import require
 from searchers.base import Searcher, check_at_least, check_number
 from searchers.published.base import PublishedSearcher
@@ -68,7 +68,7 @@ class PublishedBananas(PublishedSearcher, LockStep):
 
     def __init__(
         self,
-        space: SearchSpace,
+        space: Grid,
         seed: int,
         *,
         queries: int = 500,

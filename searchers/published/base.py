@@ -14,7 +14,7 @@ import numpy as np
 
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError, SearchFinishedError
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
 from searchers.base import Searcher, check_at_least
 
 
@@ -32,7 +32,7 @@ class PublishedSearcher(Searcher):
 
     stops_itself = True
 
-    def __init__(self, space: SearchSpace, seed: int, *, queries: int = 500) -> None:
+    def __init__(self, space: Grid, seed: int, *, queries: int = 500) -> None:
         super().__init__(space, seed)
         if self.seed >= 2**32:
             raise SearchError(f"seed={seed!r}: NumPy's legacy generator takes seeds below 2**32")
@@ -60,7 +60,7 @@ class SequentialSearcher(PublishedSearcher):
     A proposal that was not told yet is made again.
     """
 
-    def __init__(self, space: SearchSpace, seed: int, *, queries: int = 500) -> None:
+    def __init__(self, space: Grid, seed: int, *, queries: int = 500) -> None:
         super().__init__(space, seed, queries=queries)
         self._proposals = self._search()
         self._proposal: Architecture | None = None

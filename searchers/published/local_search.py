@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nasbench_ar.architecture import Architecture
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
 from searchers.base import check_at_least
 from searchers.published.base import SequentialSearcher
 from searchers.published.sampling import sample_unseen, shuffled_neighbours
@@ -25,7 +25,7 @@ class PublishedLocalSearch(SequentialSearcher):
         starts: random unseen architectures per (re)start (10: published).
     """
 
-    def __init__(self, space: SearchSpace, seed: int, *, queries: int = 500, starts: int = 10) -> None:
+    def __init__(self, space: Grid, seed: int, *, queries: int = 500, starts: int = 10) -> None:
         super().__init__(space, seed, queries=queries)
         self.starts = check_at_least("starts", starts, 1)
 

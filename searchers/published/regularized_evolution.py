@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from nasbench_ar.architecture import Architecture
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
 from searchers.base import check_at_least
 from searchers.published.base import SequentialSearcher
 from searchers.published.sampling import random_neighbour, sample
@@ -26,7 +26,7 @@ class PublishedRegularizedEvolution(SequentialSearcher):
     """
 
     def __init__(
-        self, space: SearchSpace, seed: int, *, queries: int = 500, population: int = 30, tournament: int = 10
+        self, space: Grid, seed: int, *, queries: int = 500, population: int = 30, tournament: int = 10
     ) -> None:
         super().__init__(space, seed, queries=queries)
         self.population = check_at_least("population", population, 1)

@@ -11,34 +11,34 @@ import random
 from collections.abc import Container
 
 from nasbench_ar.architecture import Architecture
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
 
 
-def sample(space: SearchSpace, rng: random.Random) -> Architecture:
+def sample(space: Grid, rng: random.Random) -> Architecture:
     """One `choice` for each entry, in the order of the vector."""
     while True:
-        drawn = Architecture(*(rng.choice(space.choices(p)) for p in range(space.dimensions)))
+        drawn = space.compose(rng.choice(space.choices(p)) for p in range(space.dimensions))
         if space.members is None or drawn in space:
             return drawn
 
 
-def sample_unseen(space: SearchSpace, rng: random.Random, seen: Container[Architecture]) -> Architecture:
+def sample_unseen(space: Grid, rng: random.Random, seen: Container[Architecture]) -> Architecture:
     """`sample` until the architecture is new; there must be one."""
     while (drawn := sample(space, rng)) in seen:
         pass
     return drawn
 
 
-def shuffled_neighbours(space: SearchSpace, rng: random.Random, architecture: Architecture) -> list[Architecture]:
+def shuffled_neighbours(space: Grid, rng: random.Random, architecture: Architecture) -> list[Architecture]:
     """All that differ in one entry, by position, then ascending by value, then `shuffle`."""
     neighbours = space.neighbours(architecture)
     rng.shuffle(neighbours)
     return neighbours
 
 
-def random_neighbour(space: SearchSpace, rng: random.Random, architecture: Architecture) -> Architecture:
+def random_neighbour(space: Grid, rng: random.Random, architecture: Architecture) -> Architecture:
     """`randint` for the position, then `choice` among its other values, ascending; any member without neighbour."""
-    unusual = space.members is not None or 1 in (len(space.depth_choices), len(space.width_choices))
+    unusual = space.members is not None or any(len(entry.choices) == 1 for entry in space.entries)
     if unusual and not space.neighbours(architecture):
         return sample(space, rng)
     while True:
@@ -47,6 +47,6 @@ def random_neighbour(space: SearchSpace, rng: random.Random, architecture: Archi
         if others:
             entries = list(architecture)
             entries[position] = rng.choice(others)
-            neighbour = Architecture(*entries)
+            neighbour = space.compose(entries)
             if space.members is None or neighbour in space:
                 return neighbour

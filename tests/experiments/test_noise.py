@@ -49,26 +49,26 @@ def test_report_of_the_embedded_table_reproduces_its_known_correlations() -> Non
     pairs[("test_pgd_acc", "test_cw_acc")] = 0.57
     for (first, second), tau in pairs.items():
         assert kendall(oracle.column(first), oracle.column(second))[0] == pytest.approx(tau, abs=0.01)
-    text = resampling.report(oracle, "val_best_pgd_acc", draws=20)
+    text = resampling.report(oracle, "val_best_pgd_acc", 2000, draws=20)
     assert "Optimum 5-14-11-16-11-12 at 38.80 %, standard error 1.09 points" in text
     assert "| Val PGD20, max over epochs" in text
 
 
 def test_report_needs_a_validation_accuracy(table: Table) -> None:
     with pytest.raises(MetricError, match="it has val_pgd_acc, val_best_pgd_acc"):
-        resampling.report(Oracle(table), "val_loss")
+        resampling.report(Oracle(table), "val_loss", 2000)
 
 
 def test_tied_architectures_go_to_a_file(table: Table, tmp_path: Path, command: Command) -> None:
     out = tmp_path / "tied.csv"
-    command.passes(noise.main, f"table={table.folder}", f"out={out}")
+    command.passes(noise.main, f"table={table.folder}", "images=2000", f"out={out}")
     lines = out.read_text().splitlines()
     oracle = Oracle(table)
     assert lines[0] == "arch_id,arch,value,points_below"
     assert lines[1].split(",")[1] == str(oracle.optimum("val_pgd_acc")[0])
     assert len(lines) - 1 == tied_with_best(oracle.column("val_pgd_acc")).sum()
     for wrong in (tmp_path / "no/where.csv", tmp_path / ("x" * 256), "."):
-        err = command.fails(noise.main, f"table={table.folder}", f"out={wrong}")
+        err = command.fails(noise.main, f"table={table.folder}", "images=2000", f"out={wrong}")
         assert err.startswith(f"error: cannot write {wrong}: ")
         assert ".partial" not in err
 

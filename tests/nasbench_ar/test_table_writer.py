@@ -48,7 +48,7 @@ def test_refused_rows(tmp_path: Path) -> None:
     good = TOY.from_index(0)
     refusals: list[tuple[dict[str, Any], type[Exception], str]] = [
         ({"architecture": (9, 9, 9, 9)}, SpaceError, "D1=9"),
-        ({"scalars": {"macs": 1.0}}, TableError, "'macs' is not a metric that a table stores"),
+        ({"scalars": {"macs": 1.0}}, TableError, "'macs' is not a metric that this table stores"),
         ({"scalars": {"nonsense": 1.0}}, TableError, "'nonsense' is not a metric"),
         ({"scalars": {"val_pgd_acc": float("inf")}}, TableError, "val_pgd_acc is inf for 1-1-1-1, which it cannot be"),
         ({"scalars": {"val_pgd_acc": 100.5}}, TableError, "val_pgd_acc is 100.5 for 1-1-1-1, which it cannot be"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ import yaml
 
 from experiments.page.stored import read_experiment, read_races
 from experiments.plot import plot_results
-from experiments.races.checks import checked_config
+from experiments.races.checks import _check_race, checked_config
 from experiments.races.store import CONFIG, RunStore
 from experiments.results.read import read, read_all
-from nasbench_ar import Oracle, ResultsError, Table
+from nasbench_ar import Oracle, ResultsError, Table, load
 from searchers.trajectory import Trajectory
 from tests.experiments.conftest import sign_runs, store_runs
 
@@ -40,14 +41,19 @@ def test_what_was_stored_is_read(folder: Path) -> None:
     assert checked_config(folder)["fingerprint"]["images"] == 5
 
 
+def _objective(config: dict[str, Any], name: str) -> None:
+    config["objective"] = config["fingerprint"]["objective"] = name
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda c: c["fingerprint"].pop("table_hash"), r"fingerprint\.table_hash is None"),
         (lambda c: c["fingerprint"].update(table=["small"]), r"fingerprint\.table is \['small'\]"),
         (lambda c: c["fingerprint"].update(table="a\nb"), r"fingerprint\.table is 'a\\nb'"),
-        (lambda c: c["fingerprint"].update(objective="nonsense"), r"fingerprint\.objective is 'nonsense'"),
-        (lambda c: c["fingerprint"].update(objective="best_epoch"), r"fingerprint\.objective is 'best_epoch'"),
+        (lambda c: _objective(c, "non sense"), r"fingerprint\.objective is 'non sense'"),
+        (lambda c: _objective(c, "nonsense"), "unknown metric 'nonsense'; choose from macs"),
+        (lambda c: _objective(c, "best_epoch"), "table small has no best_epoch; it has macs"),
         (lambda c: c["fingerprint"].update(objective="val_pgd_acc,"), r"fingerprint\.objective is"),
         (lambda c: c["fingerprint"].update(table_seed=True), r"fingerprint\.table_seed is True"),
         (lambda c: c["fingerprint"].update(queries=0), r"fingerprint\.queries is 0"),
@@ -152,3 +158,9 @@ def test_every_reader_refuses_a_run_that_is_not_whole(reader: str, damage: str, 
         ResultsError, match=r"mine/runs/seed-000004\.npz is damaged \(.*\); remove it and run the command"
     ):
         READERS[reader](folder, Oracle(table))
+
+
+def test_an_objective_without_direction_is_refused(tmp_path: Path) -> None:
+    race = SimpleNamespace(queries=2, table_seed="mean", constraints=(), objectives=("best_epoch",))
+    with pytest.raises(ResultsError, match="best_epoch has no better or worse, hence is no objective"):
+        _check_race(tmp_path, race, load("digits-729", quiet=True))  # type: ignore[arg-type]

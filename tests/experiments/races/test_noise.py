@@ -121,7 +121,7 @@ def test_the_report_tells_both_values(table: Table, tmp_path: Path, command: Com
         ("noise=run images=200 objective=macs", "it is no"),
         ("noise=run", "does not tell how many validation images there were; give images="),
         ("noise=run images=9 objective=val_pgd_acc,macs", "noise is for one objective"),
-        ("noise=run images=9 constraint=val_loss<=2", "only macs and params can be limited"),
+        ("noise=run images=9 constraint=val_loss<=2", "only what is known before training can be limited"),
     ],
 )
 def test_errors(table: Table, tmp_path: Path, command: Command, change: str, message: str) -> None:

