@@ -17,6 +17,7 @@ from torch.nn import functional as F  # noqa: N812
 from datagen.network.classifier import Classifier
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+EVEN = 16  # in all batches of a multiple of it, an image got the same bits from the processor's convolutions
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -45,6 +46,7 @@ class Attack:
         steps: how many; the last iterate is the adversarial example.
         climb: (logits, labels) -> (batch,), the loss to climb.
         start: `image`, `uniform` in the ball, `clipped` (the same, clipped to [0, 1]), or `normal`.
+        leave: whether images whose gradient is zero leave the batch, since no further step would move them.
     """
 
     eps: float
@@ -53,6 +55,7 @@ class Attack:
     climb: Loss = cross_entropy
     start: Literal["image", "uniform", "clipped", "normal"] = "image"
     start_std: float = 0.0
+    leave: bool = False
 
     def noise(self, shape: torch.Size, random: torch.Generator) -> Tensor | None:
         """Random start for images of this shape; drawn for a whole split, it does not depend on the batch size."""
@@ -72,23 +75,38 @@ class Attack:
         """(batch, channels, side, side) adversarial examples, inside the ball and [0, 1] after every step.
 
         `labels` are what `climb` takes beside the logits; some take another tensor with a row for each image.
-        `watch` is told the number of each step, the gradient (times `loss_scale`) and the (batch,) loss that it is of.
+        `watch` is told the number of each step, the gradient (times `loss_scale`) of the images still in the batch, and
+        the (batch,) loss of all of them.
         """
         # In the network's layout a step needs no copy, and what the gradient is of stays a leaf, as torch.compile asks.
         images = classifier.laid_out(images)
         lowest, highest = (images - self.eps).clamp_(min=0), (images + self.eps).clamp_(max=1)
         found = classifier.laid_out(self._start(images, noise))
+        adversarial, losses = torch.empty_like(found), torch.empty(0)
+        rows = torch.arange(len(images), device=images.device)  # that `found` and its bounds have
         with classifier.frozen():
             for number in range(self.steps):
                 found.requires_grad_()
                 with torch.enable_grad():
                     loss = self.climb(classifier(found), labels)
                     (gradient,) = torch.autograd.grad(loss.sum() * classifier.loss_scale, found)
+                losses = losses.index_copy(0, rows, loss.detach()) if number else loss.detach()
                 if watch is not None:
-                    watch(number, gradient, loss.detach())
+                    watch(number, gradient, losses)
                 found = found.detach().add(gradient.sign(), alpha=self.step)
                 found = torch.clamp(found, lowest, highest)
-        return found
+                if not self.leave or classifier.compiled or number == 0:  # the first also moves a start into the ball
+                    continue
+                moved = (gradient != 0).any(dim=(1, 2, 3))
+                size = batch_for(_count(moved), of=len(images))
+                if size < len(rows):
+                    adversarial[rows] = found
+                    here = moved.to(torch.uint8).argsort(descending=True, stable=True)[:size]
+                    rows, labels = rows[here], labels[here]
+                    found, lowest, highest = (classifier.laid_out(one[here]) for one in (found, lowest, highest))
+                    if not size:
+                        break
+        return found if len(rows) == len(images) else adversarial.index_copy_(0, rows, found)
 
     def _start(self, images: Tensor, noise: Tensor | None) -> Tensor:
         if self.start == "image":
@@ -101,6 +119,16 @@ class Attack:
         return found.clamp_(0, 1) if self.start == "clipped" else found
 
 
+def batch_for(moving: int, *, of: int) -> int:
+    """The smallest batch that holds so many images of `of`: few sizes, since libraries tune each."""
+    sizes = [of] + [min(of, -(-of * eighths // (8 * EVEN)) * EVEN) for eighths in range(1, 8)]
+    return min(size for size in sizes if size >= moving) if moving else 0
+
+
+def _count(flags: Tensor) -> int:
+    return int(flags.sum())
+
+
 def fgsm(*, eps: float) -> Attack:
     return Attack(eps=eps, step=eps, steps=1)
 
@@ -111,7 +139,7 @@ def pgd(*, eps: float, step: float, steps: int, clipped: bool = True) -> Attack:
 
 def pgd_cw(*, eps: float, step: float, steps: int, clipped: bool = True) -> Attack:
     """PGD on the Carlini-Wagner margin."""
-    return replace(pgd(eps=eps, step=step, steps=steps, clipped=clipped), climb=negative_cw_margin)
+    return replace(pgd(eps=eps, step=step, steps=steps, clipped=clipped), climb=negative_cw_margin, leave=True)
 
 
 def training_attack(*, eps: float, step: float, steps: int, start_std: float, climb: Loss = cross_entropy) -> Attack:

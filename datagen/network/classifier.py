@@ -26,7 +26,8 @@ _SWITCHES = (
 class Classifier:
     """Float32 logits of (n, channels, side, side) images in [0, 1]; the state of the plain `network` is saved.
 
-    `loss_scale` multiplies losses whose gradient by an image is taken.
+    `loss_scale` multiplies losses whose gradient by an image is taken.  What is `compiled` compiles each
+    size of batch anew.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Classifier:
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         if channels_last:
             network.to(memory_format=torch.channels_last)
+        self.compiled = compiled
         self._run = torch.compile(network, dynamic=False) if compiled else network
 
     @property

@@ -4,8 +4,8 @@ A backward pass to the image counts as one more, and one to the weights as a thi
 adversarial training step of k attack steps is therefore 2 k + 3 passes, with mart, which
 trains on clean images too, 2 k + 6, and with trades, whose attack looks at them first,
 2 k + 7.  A PGD of k steps, measured anew afterwards, is 2 k + 1, and the 100 steps of an APGD 202.  AutoAttack works on
-survivors only; STANDING assumes their share.  Cost is proportional to passes times MACs,
-the overhead of a device to calls of the network, however large the batch.
+survivors only; STANDING assumes their share.  PGD-CW counts as if no image left it early.
+Cost is proportional to passes times MACs, the overhead of a device to calls of the network, however large the batch.
 """
 
 from __future__ import annotations

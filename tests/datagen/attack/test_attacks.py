@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -10,9 +11,19 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from datagen.attack.attacks import Attack, cross_entropy, cw_margin, fgsm, lipschitz, pgd, pgd_cw, training_attack
+from datagen.attack.attacks import (
+    Attack,
+    batch_for,
+    cross_entropy,
+    cw_margin,
+    fgsm,
+    lipschitz,
+    pgd,
+    pgd_cw,
+    training_attack,
+)
 from datagen.network.classifier import Classifier
-from datagen.network.model import WideResNet
+from datagen.network.model import WideResNet, build_network
 from datagen.seeds import generator
 from nasbench_ar import SearchSpace
 from tests.datagen.conftest import Linear, linear_classifier, random_images
@@ -67,6 +78,63 @@ def test_cw_moves_what_is_correct_until_it_is_not_and_leaves_the_rest() -> None:
     unbroken = ~breakable
     assert int(unbroken.sum()) > 0
     torch.testing.assert_close(found[unbroken], worst_case(images, labels, direction)[unbroken], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_images_leave_cw_without_a_bit_changed(channels_last: bool) -> None:
+    space = SearchSpace((1, 2), (1, 2), unit_channels=4, image_size=8)
+    classifier = Classifier(build_network(space, "1-2-1-1-1-1", seed=0), channels_last=channels_last)
+    images, sizes = random_images(200, (3, 8, 8)), list[int]()
+    with torch.no_grad(), classifier.frozen():
+        logits = classifier(images)
+    labels = logits.argsort(1, descending=True)[torch.arange(200), torch.arange(200) % 2]  # half are wrong
+    attack = pgd_cw(eps=8 / 255, step=1 / 255, steps=20, clipped=False)
+    noise, losses = attack.noise(images.shape, generator(0)), dict[int, Tensor]()
+    classifier.network.register_forward_pre_hook(lambda layer, given: sizes.append(len(given[0])))
+    found = attack.perturb(classifier, images, labels, noise, lambda number, gradient, loss: losses.update({0: loss}))
+    left = list(sizes)
+    kept = replace(attack, leave=False)
+    whole = kept.perturb(classifier, images, labels, noise, lambda number, gradient, loss: losses.update({1: loss}))
+    assert torch.equal(found, whole)
+    assert torch.equal(losses[0], losses[1])
+    assert found.is_contiguous(memory_format=classifier.layout)
+    assert left[:2] == [200, 200]
+    assert left == sorted(left, reverse=True)
+    assert sum(left) < 0.8 * sum(sizes[len(left) :])
+    sizes.clear()
+    classifier.compiled = True
+    assert torch.equal(attack.perturb(classifier, images, labels, noise), whole)
+    assert sizes == [200] * 20, "each size would be compiled"
+
+
+def test_an_image_that_the_first_step_makes_right_again_stays_in_cw() -> None:
+    """One dark pixel: it is class 1 below 0, where the start is, and class 0 at 0, where the ball ends."""
+    classifier = Classifier(Linear(torch.tensor([[1.0], [0.0]]), torch.tensor([0.05, 0.0])))
+    image, label = torch.zeros(1, 1, 1, 1), torch.tensor([0])
+    attack = pgd_cw(eps=0.1, step=0.01, steps=3, clipped=False)
+    seen: list[float] = []
+    attack.perturb(classifier, image, label, torch.zeros(1, 1, 1, 1), lambda number, gradient, loss: seen.append(*loss))
+    assert seen == pytest.approx([0.0, -0.05, -0.05])
+
+
+def test_cw_ends_when_no_image_moves() -> None:
+    classifier, seen = linear_classifier(), list[int]()
+    images = random_images(20)
+    with torch.no_grad():
+        wrong = classifier(images).argmin(1)
+    attack = pgd_cw(eps=1e-3, step=1e-4, steps=40)
+    noise = attack.noise(images.shape, generator(0))
+    found = attack.perturb(classifier, images, wrong, noise, lambda number, *_: seen.append(number))
+    assert seen == [0, 1]
+    assert torch.equal(found, replace(attack, leave=False).perturb(classifier, images, wrong, noise))
+
+
+def test_few_sizes_of_batches() -> None:
+    assert [batch_for(n, of=500) for n in (500, 449, 448, 385, 250, 128, 64, 63, 1, 0)] == [
+        *(500, 500, 448, 448, 256, 128, 64, 64, 64, 0)
+    ]
+    assert {batch_for(n, of=40) for n in range(41)} == {0, 16, 32, 40}
+    assert {batch_for(n, of=10) for n in range(11)} == {0, 10}
 
 
 def test_cw_margin_by_hand() -> None:

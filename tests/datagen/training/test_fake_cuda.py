@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode, unset_fake_temporarily
 
+from datagen.attack import attacks as attacks_module
 from datagen.attack import autoattack
 from datagen.attack.attacks import Attack
 from datagen.attack.evaluator import Batches, Evaluator, iterated_attacks
@@ -170,20 +171,25 @@ def test_training_steps(fake: list[Tensor], tmp_path: Path, precision: str, monk
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("clipped", [False, True])
-def test_attacks_of_validation_and_test(fake: list[Tensor], precision: str, clipped: bool) -> None:
+def test_attacks_of_validation_and_test(
+    fake: list[Tensor], precision: str, clipped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standing = itertools.cycle([40, 17, 0])  # after the steps from the second on
+    monkeypatch.setattr(attacks_module, "_count", lambda flags: next(standing))
     classifier = build(precision)
     move_to_fake_cuda(classifier.network)
     calls = watch_layers(classifier.network)
-    evaluator = Evaluator(classifier, split(6), Batches(4, lambda text: None))
+    evaluator = Evaluator(classifier, split(80), Batches(40, lambda text: None))
     assert evaluator.logits.device.type == "cpu"
-    attacks = iterated_attacks(AttackConfig(pgd_steps=2, cw_steps=3), clipped=clipped)
+    attacks = iterated_attacks(AttackConfig(pgd_steps=2, cw_steps=9), clipped=clipped)
     for attack in attacks.values():
         outcome = evaluator.attacked(attack, 0)
         assert {value.device.type for value in vars(outcome).values()} == {"cpu"}
         assert (outcome.correct.dtype, outcome.loss.dtype, outcome.lip.dtype) == (torch.bool, *[torch.float32] * 2)
     check_layers(calls, precision)
     assert not any(call.training for call in calls)
-    assert len(fake) == 2 * (2 + 3)  # two batches
+    assert [len(gradient) for gradient in fake] == [40] * 4 + [40, 40, 40, 32] * 2  # of two batches each
+    assert all(gradient.is_contiguous(memory_format=NHWC) for gradient in fake)
 
 
 def test_a_stem_in_bfloat16_is_found(fake: list[Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
