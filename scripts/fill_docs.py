@@ -19,9 +19,9 @@
     python -m experiments.fidelity table=digits-729 workers=8 unit=gpu_days out=results/workers
     python scripts/fill_docs.py [results] [--only PART]
 
-PART is races, tracks, overtuning, glossary, published, analyses, objectives or fidelity.
+PART is races, tracks, overtuning, glossary, published, analyses, objectives, fidelity or protocol.
 Whatever stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced, and the
-pictures in `docs/` are copied or drawn; the analyses need no results.
+pictures in `docs/` are copied or drawn; the analyses and the protocol need no results.
 """
 
 import argparse
@@ -31,8 +31,10 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
+from benchmarks import protocol
 from experiments import baselines
 from experiments.analysis.catalogue import FIGURES
 from experiments.analysis.resampling import report
@@ -215,6 +217,12 @@ def fill_fidelity(results: Path) -> None:
     shutil.copyfile(workers / "comparison.png", ROOT / "docs/fidelity.png")
 
 
+def fill_protocol(_results: Path) -> None:
+    """docs/protocol.md."""
+    torch.set_num_threads(1)
+    fill(ROOT / "docs/protocol.md", "protocol", protocol.table(protocol.rows()))
+
+
 PARTS = {
     "races": fill_races,
     "tracks": fill_tracks,
@@ -224,6 +232,7 @@ PARTS = {
     "analyses": fill_analyses,
     "objectives": fill_objectives,
     "fidelity": fill_fidelity,
+    "protocol": fill_protocol,
 }
 
 
