@@ -6,10 +6,10 @@
     architecture = searcher.ask()
     searcher.tell(architecture, score)      # higher is better
 
-`SEARCHERS`, `BASELINES` (no search), `PUBLISHED` (as the authors' code behaves, defects included) and `FURTHER`
-(several objectives, other libraries) map the names that `python -m experiments.run searcher=...` takes to classes.  A
-new algorithm subclasses `Searcher`; `searchers.testing` has the tests that any subclass must pass.  The searchers of
-`searchers.fidelity` ask for an architecture at an epoch.
+`SEARCHERS`, `BASELINES` (no search), `PUBLISHED` (as the authors' code behaves, defects included) and `FURTHER` (a
+Gaussian process, several objectives, other libraries) map the names that `python -m experiments.run searcher=...` takes
+to classes.  A new algorithm subclasses `Searcher`; `searchers.testing` has the tests that any subclass must pass.  The
+searchers of `searchers.fidelity` ask for an architecture at an epoch.
 """
 
 import inspect
@@ -19,6 +19,7 @@ from nasbench_ar.errors import SearchError
 from nasbench_ar.grid import Grid
 from searchers.bananas import Bananas
 from searchers.base import Searcher
+from searchers.gp import GaussianProcess
 from searchers.largest import Largest
 from searchers.local_search import LocalSearch
 from searchers.nevergrad_search import NevergradSearcher
@@ -50,8 +51,13 @@ PUBLISHED: dict[str, type[Searcher]] = {
     "published_bananas": PublishedBananas,
 }
 
-# For several objectives, and of other libraries, which are optional.
-FURTHER: dict[str, type[Searcher]] = {"nsga2": NSGA2, "optuna": OptunaSearcher, "nevergrad": NevergradSearcher}
+# Not among the paper's four: a Gaussian process, for several objectives, and of other libraries, which are optional.
+FURTHER: dict[str, type[Searcher]] = {
+    "gp": GaussianProcess,
+    "nsga2": NSGA2,
+    "optuna": OptunaSearcher,
+    "nevergrad": NevergradSearcher,
+}
 
 ALL_SEARCHERS: dict[str, type[Searcher]] = SEARCHERS | BASELINES | PUBLISHED | FURTHER
 
@@ -92,6 +98,7 @@ __all__ = [
     "PUBLISHED",
     "SEARCHERS",
     "Bananas",
+    "GaussianProcess",
     "Largest",
     "LocalSearch",
     "NevergradSearcher",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nasbench_ar import Architecture
-from searchers import Bananas, LocalSearch, RandomSearch, RegularizedEvolution, Searcher
+from searchers import Bananas, GaussianProcess, LocalSearch, RandomSearch, RegularizedEvolution, Searcher
 from searchers.testing import SearcherConformance, check_all, check_searcher
 from tests.searchers.problems import suite
 
@@ -30,6 +30,14 @@ TestBananasOneByOne = suite(
     SearcherConformance,
     Bananas,
     {"starts": 1, "batch": 1, "steps": 1, "acquisition": "ucb", "encoding": "ordinal", "loss": "mae"},
+    "never_repeats",
+)
+TestGaussianProcess = suite(SearcherConformance, GaussianProcess, {}, "rank_based", "never_repeats")
+TestGaussianProcessDraws = suite(
+    SearcherConformance,
+    GaussianProcess,
+    {"starts": 1, "batch": 4, "acquisition": "its", "pool": 20},
+    "rank_based",
     "never_repeats",
 )
 

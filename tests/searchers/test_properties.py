@@ -30,8 +30,15 @@ QUICKER: dict[str, dict[str, Any]] = {
     "bananas": {"first_steps": 10, "steps": 2},
     "published_bananas": {"epochs": 1, "layers": 1, "width": 4, "members": 2, "device": "cpu"},
 }
-EXAMPLES = {"bananas": 12, "published_bananas": 5, "published_regularized_evolution": 8, "optuna": 3, "nevergrad": 2}
-LARGEST = {"published_bananas": 36, "optuna": 36, "nevergrad": 16}
+EXAMPLES = {
+    "bananas": 12,
+    "published_bananas": 5,
+    "published_regularized_evolution": 8,
+    "gp": 5,
+    "optuna": 3,
+    "nevergrad": 2,
+}
+LARGEST = {"published_bananas": 36, "gp": 81, "optuna": 36, "nevergrad": 16}
 
 # The exceptions.
 FITS_VALUES = {
