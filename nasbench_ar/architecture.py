@@ -123,6 +123,9 @@ def _number_alone(number: object) -> SpaceError:
 
 
 WRN_34_10 = Architecture(*NAMED["WRN-34-10"])
+"""`5-10-5-10-5-10`, the wide residual network of most papers on robustness."""
 WRN_70_16 = Architecture(*NAMED["WRN-70-16"])
+"""`11-16-11-16-11-16`, the largest of the space."""
 
 ArchitectureLike = Architecture | str | Sequence[Any]
+"""What is taken for an architecture: one, its text, or its vector; never a number alone."""

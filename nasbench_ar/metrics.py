@@ -183,6 +183,7 @@ class _Catalogue(dict[str, Metric]):
 
 
 METRICS: dict[str, Metric] = _Catalogue((m.name, m) for m in (*_cost_metrics(), *_val_metrics(), *_test_metrics()))
+"""Every metric by its name; docs/glossary.md lists them."""
 
 # Rows of Table 2 from top to bottom.
 TABLE2_ROWS = (

@@ -40,9 +40,10 @@ SEARCHERS: dict[str, type[Searcher]] = {
     "regularized_evolution": RegularizedEvolution,
     "bananas": Bananas,
 }
+"""The four of Table 2, by the names that `python -m experiments.run searcher=...` takes."""
 
-# What needs no search.
 BASELINES: dict[str, type[Searcher]] = {"largest": Largest}
+"""What needs no search."""
 
 PUBLISHED: dict[str, type[Searcher]] = {
     "published_random_search": PublishedRandomSearch,
@@ -50,19 +51,21 @@ PUBLISHED: dict[str, type[Searcher]] = {
     "published_regularized_evolution": PublishedRegularizedEvolution,
     "published_bananas": PublishedBananas,
 }
+"""As the authors' code behaves, defects included."""
 
-# Not among the paper's four: a Gaussian process, for several objectives, and of other libraries, which are optional.
 FURTHER: dict[str, type[Searcher]] = {
     "gp": GaussianProcess,
     "nsga2": NSGA2,
     "optuna": OptunaSearcher,
     "nevergrad": NevergradSearcher,
 }
+"""Not among the paper's four: a Gaussian process, for several objectives, and of other libraries, which are optional."""
 
 ALL_SEARCHERS: dict[str, type[Searcher]] = SEARCHERS | BASELINES | PUBLISHED | FURTHER
+"""All of these."""
 
-# What stands for a searcher where there are several objectives.
 FOR_VECTORS: dict[type[Searcher], type[VectorSearcher]] = {RandomSearch: VectorRandomSearch}
+"""What stands for a searcher where there are several objectives."""
 
 
 def hyperparameters(searcher: type) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""docs/tutorial.md, read like a notebook: every block runs, in order, and shows what it says."""
+"""docs/tutorial.md and the how-tos, read like notebooks: every block runs, in order, and shows what it says."""
 
 from __future__ import annotations
 
@@ -101,6 +101,16 @@ def test_the_tutorial_runs_and_shows_what_it_says(tmp_path: Path, monkeypatch: p
     text = TUTORIAL.read_text(encoding="utf-8")
     assert check(text, tmp_path) > 15
     assert (tmp_path / "results/nares-figures/comparison/ranks.png").exists()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the commands are for bash")
+@pytest.mark.parametrize("name", ["race-a-searcher", "compare-results", "limit-macs", "own-table"])
+def test_how_tos(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    assert check((ROOT / f"docs/how-to/{name}.md").read_text(encoding="utf-8"), tmp_path) > 1
 
 
 @pytest.mark.parametrize(

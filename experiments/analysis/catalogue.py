@@ -32,6 +32,7 @@ FIGURES: dict[str, Figure] = {
         learning_curves.FIGURE,
     )
 }
+"""Every analysis by its name, in the order in which `python -m experiments.analyze` draws them."""
 
 
 def choose_figures(words: str) -> list[Figure]:

@@ -22,6 +22,7 @@ FIDELITY_SEARCHERS: dict[str, type[FidelitySearcher]] = {
     "hyperband": Hyperband,
     "asha": Asha,
 }
+"""By the names that `python -m experiments.fidelity searcher=...` takes."""
 
 __all__ = [
     "FIDELITY_SEARCHERS",
