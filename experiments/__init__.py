@@ -1,6 +1,6 @@
 """Races of searchers on a table: seeded runs, Table 2, trajectories (NARes, section 5).
 
-    experiments.race("bananas", runs=400)       # from Python; or from a shell:
+experiments.race("bananas", runs=400)       # from Python; or from a shell:
 
 python -m experiments.run searcher=bananas runs=400
 python -m experiments.table2 runs=400

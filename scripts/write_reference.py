@@ -36,7 +36,9 @@ PAGES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "experiments": {
         "experiments": (),
+        "experiments.experiment": ("FinishedRace",),
         "experiments.results.comparison": (),
+        "experiments.results.standings": ("Course", "Standing", "Pair", "Ranking", "Profile"),
         "experiments.plots.comparison": ("draw_anytime", "draw_regret", "draw_ecdf", "draw_profile", "draw_ranks"),
         "experiments.statistics.intervals": (),
         "experiments.statistics.significance": (),
@@ -55,6 +57,7 @@ PAGES: dict[str, dict[str, tuple[str, ...]]] = {
         "datagen.planning.memory": ("MemorySettings", "MemoryEstimate", "estimate_memory"),
     },
 }
+EXPORTING = ("nasbench_ar", "searchers", "searchers.fidelity", "experiments")  # by `__all__`
 LOADED_LATE = {"experiments.race": "experiments.experiment.race"}  # exported by a module's `__getattr__`
 SECTIONS = {"parameters": "Arguments", "attributes": "Attributes", "returns": "Returns", "yields": "Yields"}
 Item = Any  # a class, function, attribute or module of griffe, whose types do not tell them apart
@@ -91,14 +94,14 @@ class Reference:
     def __init__(self) -> None:
         self._modules = parse()
         self.names: dict[str, Item] = {}  # as a user imports it
-        self._labels: dict[str, str] = {}  # path of the definition, and the bare name -> label
+        self._labels: dict[str, str] = {}  # path of the definition or of the export, or bare name -> label
         for contents in PAGES.values():
             for module, chosen in contents.items():
                 for name in names_of(find(self._modules, module), chosen):
                     item = self.names[f"{module}.{name}"] = find(self._modules, f"{module}.{name}")
                     label = f"{module}.{name}"
-                    self._labels.setdefault(item.path, label)
-                    self._labels.setdefault(name, label)
+                    for spelling in (item.path, label, *([name] if module in EXPORTING or name[0].isupper() else [])):
+                        self._labels.setdefault(spelling, label)
 
     def page(self, title: str) -> str:
         out = [f"# {escape(title)}\n"]

@@ -10,6 +10,7 @@ number, a list or a mapping in brackets, and text otherwise. The last word for a
 from __future__ import annotations
 
 import difflib
+import inspect
 import math
 import re
 import textwrap
@@ -158,10 +159,11 @@ def parse_words(
 
 
 def about(schema: type[Any]) -> dict[str, str]:
-    """Field -> its line under `Attributes:`, of a dataclass and of those that it extends."""
-    said = [docstring(cls) for cls in reversed(schema.__mro__) if is_dataclass(cls)]
-    lines = [line.strip() for text in said for line in text.partition("Attributes:")[2].splitlines()]
-    return dict(line.replace("`", "").rstrip(".").split(": ", 1) for line in lines if ": " in line)
+    """Field -> what stands under `Attributes:`, of a dataclass and of those that it extends."""
+    said = [inspect.cleandoc(docstring(cls)) for cls in reversed(schema.__mro__) if is_dataclass(cls)]
+    text = "".join(each.partition("Attributes:")[2] for each in said).replace("`", "")
+    found = re.findall(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", text, re.MULTILINE)
+    return {name: " ".join(meaning.split()).rstrip(".") for name, meaning in found}
 
 
 def describe_keys(values: Any, hidden: Collection[str] = (), prefix: str = "") -> str:

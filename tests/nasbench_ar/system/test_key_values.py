@@ -43,7 +43,8 @@ class Keys:
         runs: how many of them there are, at most as many as the longest line of a help text can hold and more.
         lr: a rate.
         name: any text.
-        place: a folder; null for none.
+        place: a folder;
+            null for none.
         most: a number; null for none.
         free: anything.
         inner: more.
