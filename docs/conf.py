@@ -32,6 +32,7 @@ smartquotes = False  # which make one dash of the two of --help
 html_theme = "furo"
 html_title = f"NASBench-AR {version}"
 html_copy_source = False
+html_use_index = False
 html_show_copyright = False
 html_show_sphinx = False
 

@@ -1,11 +1,13 @@
 """Races of searchers on a table: seeded runs, Table 2, trajectories (NARes, section 5).
 
-experiments.race("bananas", runs=400)       # from Python; or from a shell:
+From Python, or from a shell:
 
-python -m experiments.run searcher=bananas runs=400
-python -m experiments.table2 runs=400
-python -m experiments.plot results/nares-figures/bananas results/nares-figures/random_search
-python -m experiments.report
+    experiments.race("bananas", runs=400)
+
+    python -m experiments.run searcher=bananas runs=400
+    python -m experiments.table2 runs=400
+    python -m experiments.plot results/nares-figures/bananas results/nares-figures/random_search
+    python -m experiments.report
 """
 
 from typing import Any

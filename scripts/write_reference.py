@@ -173,12 +173,19 @@ class Reference:
             label = self._labels.get(match[1])
             return f"[{match[0]}](#{label})" if label else match[0]
 
-        lines = text.splitlines()
-        return "\n".join(line if line.startswith("    ") else re.sub(r"`([\w.]+)`", link, line) for line in lines)
+        def linked(line: str) -> str:
+            return line if line.startswith("    ") else to_pages(re.sub(r"`([\w.]+)`", link, line))
+
+        return "\n".join(map(linked, text.splitlines()))
 
 
 def escape(name: str) -> str:
     return name.replace("_", "\\_")
+
+
+def to_pages(line: str) -> str:
+    """Names of the documentation's files lead to them."""
+    return re.sub(r"`?\bdocs/([\w-]+\.md)`?", r"[docs/\1](../\1)", line)
 
 
 def declaration(item: Item) -> str:
@@ -286,7 +293,7 @@ def laid_out(text: str) -> str:
         else:
             end_table()
             code = f"    {line}" if line.startswith("usage: ") else line
-            out.append(re.sub(r"docs/([\w-]+\.md)", r"[docs/\1](../\1)", code))
+            out.append(to_pages(code))
     end_table()
     return "\n".join(out) + "\n"
 

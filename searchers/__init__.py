@@ -62,7 +62,7 @@ FURTHER: dict[str, type[Searcher]] = {
 """Not among the paper's four: a Gaussian process, for several objectives, and of other libraries, which are optional."""
 
 ALL_SEARCHERS: dict[str, type[Searcher]] = SEARCHERS | BASELINES | PUBLISHED | FURTHER
-"""All of these."""
+"""`SEARCHERS`, `BASELINES`, `PUBLISHED` and `FURTHER` together."""
 
 FOR_VECTORS: dict[type[Searcher], type[VectorSearcher]] = {RandomSearch: VectorRandomSearch}
 """What stands for a searcher where there are several objectives."""
