@@ -90,5 +90,5 @@ def test_the_contents_have_every_page() -> None:
     written = {f"docs/reference/{title}" for title in (*PAGES, "commands")}
     pages = {page for page in pages if Path(page).parent.name != "reference"} - {"docs/navigation"} | written
     assert len(listed) == len(set(listed))
-    assert {page for page in listed if page.startswith("docs/")} == pages
+    assert {page for page in listed if page.startswith("docs/")} == pages, "docs/navigation.md lacks a page"
     assert {page for page in listed if "/" not in page} == {path.stem for path in ROOT.glob("*.md")} - {"README"}
