@@ -59,7 +59,7 @@ FURTHER: dict[str, type[Searcher]] = {
     "optuna": OptunaSearcher,
     "nevergrad": NevergradSearcher,
 }
-"""Not among the paper's four: a Gaussian process, for several objectives, and of other libraries, which are optional."""
+"""Not among the paper's four: a Gaussian process, one for several objectives, and those of optional libraries."""
 
 ALL_SEARCHERS: dict[str, type[Searcher]] = SEARCHERS | BASELINES | PUBLISHED | FURTHER
 """`SEARCHERS`, `BASELINES`, `PUBLISHED` and `FURTHER` together."""
