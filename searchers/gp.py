@@ -28,8 +28,9 @@ from searchers.pool_gp import PoolGP, Posterior
 
 IndexArray = NDArray[np.int64]
 
-_STEPS, _LATER_STEPS = 10, 5  # of L-BFGS in a fit, which goes on from the last one; from 100 observations on
-_GROWTH = 1.5  # observations from one fit to the next
+_LATE = 100  # observations, from which on fits are fewer and shorter
+_STEPS, _LATER_STEPS = 10, 5  # of L-BFGS in a fit, which goes on from the last one
+_GROWTH, _LATER_GROWTH = 1.5, 2.0  # of the observations, from one fit to the next
 _MOST_BETWEEN_FITS = 250
 _MOST_MODELLED = 1000  # observations
 _FOLLOWED = 1024  # members whose posterior is brought up to date between fits
@@ -55,7 +56,7 @@ class GaussianProcess(Searcher):
         space: SearchSpace,
         seed: int,
         *,
-        starts: int = 3,
+        starts: int = 4,
         batch: int = 10,
         acquisition: str = "ei",
         pool: int = 65_536,
@@ -97,7 +98,8 @@ class GaussianProcess(Searcher):
         """New parameters, and the members that promise most by them."""
         rows = _representative(y)
         x = self._one_hot(told[rows])
-        self.model.fit(x, y[rows], _STEPS if len(told) < 100 else _LATER_STEPS)
+        late = len(told) >= _LATE
+        self.model.fit(x, y[rows], _LATER_STEPS if late else _STEPS)
         self._draw_pool()
         value = self._acquire(self.rng, *self.model.predict(x, y[rows], self._encoded), self.model.noise, y.max())
         value[np.isin(self._members, told)] = -np.inf
@@ -106,7 +108,9 @@ class GaussianProcess(Searcher):
         self._posterior = Posterior(self.model, self._encoded[kept].astype(np.float64))
         self._posterior.extend(x)
         self._rows, self._hoped, self._told_observed = rows, self._followed[:0], len(told)
-        self._next_fit = min(math.ceil(len(told) * _GROWTH), len(told) + _MOST_BETWEEN_FITS)
+        self._next_fit = min(
+            math.ceil(len(told) * (_LATER_GROWTH if late else _GROWTH)), len(told) + _MOST_BETWEEN_FITS
+        )
 
     def _draw_pool(self) -> None:
         space = self.space

@@ -21,7 +21,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         | {"exploration": 1.0, "candidates": "mutation", "parents": 50, "mutations": 10, "pool": 100}
     ),
     "largest": {"by": "macs"},
-    "gp": {"starts": 3, "batch": 10, "acquisition": "ei", "pool": 65_536},
+    "gp": {"starts": 4, "batch": 10, "acquisition": "ei", "pool": 65_536},
     "published_random_search": {},
     "published_local_search": {"starts": 10},
     "published_regularized_evolution": {"population": 30, "tournament": 10},

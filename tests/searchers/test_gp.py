@@ -55,7 +55,7 @@ def test_batches_grow_with_what_is_known() -> None:
         assert not set(batch) & set(searcher.history)
         for architecture in batch:
             searcher.tell(architecture, noisy(architecture))
-    assert sizes.pop(0) == 3, "the starts"
+    assert sizes.pop(0) == 4, "the starts"
     assert all(size == min(3, 1 + known // 50) for known, size in sizes.items())
 
 
