@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import SearchError
-from nasbench_ar.space import SearchSpace
+from nasbench_ar.grid import Grid
 from nasbench_ar.system.threads import single_threaded
 from searchers.base import Searcher, check_at_least
 from searchers.pool_gp import PoolGP, Posterior
@@ -53,7 +53,7 @@ class GaussianProcess(Searcher):
 
     def __init__(
         self,
-        space: SearchSpace,
+        space: Grid,
         seed: int,
         *,
         starts: int = 4,
@@ -68,9 +68,7 @@ class GaussianProcess(Searcher):
         if acquisition not in ACQUISITIONS:
             raise SearchError(f"acquisition={acquisition!r}: expected one of {', '.join(ACQUISITIONS)}")
         self._acquire = ACQUISITIONS[acquisition]
-        entries = getattr(space, "entries", None)
-        choices = [space.choices(p) for p in range(space.dimensions)]
-        self.model = PoolGP(choices, [entry.ordered for entry in entries] if entries else [True] * len(choices))
+        self.model = PoolGP([e.choices for e in space.entries], [e.ordered for e in space.entries])
         self._members: IndexArray = np.empty(0, dtype=np.int64)  # of the pool
         self._encoded = np.empty((0, 0), dtype=np.float32)  # one-hot rows of the pool
         self._followed: IndexArray = self._members

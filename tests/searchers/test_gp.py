@@ -7,6 +7,8 @@ import pytest
 from scipy import stats
 
 from nasbench_ar import NARES, Architecture, SearchSpace
+from nasbench_ar.entry import Entry
+from nasbench_ar.grid import Grid
 from searchers import GaussianProcess, LocalSearch
 from searchers import gp as module
 from searchers.gp import ACQUISITIONS, normal_scores
@@ -84,6 +86,19 @@ def test_the_posterior_is_of_what_was_told_in_any_order(monkeypatch: pytest.Monk
     mean, variance = searcher.model.predict(NARES.one_hot(indices=told).astype(np.float64), y, z)
     np.testing.assert_allclose(posterior.mean(y), mean, atol=1e-3)
     np.testing.assert_allclose(posterior.variance(), variance, atol=1e-3)
+
+
+def test_what_an_operation_is_worth_is_learned_wherever_it_stands() -> None:
+    operations = ("none", "skip", "conv1", "conv3", "pool")
+    space = Grid([*(Entry(f"edge{k}", operations, ordered=False) for k in range(6)), Entry("width", (16, 32, 64))])
+
+    def score(architecture: Architecture) -> float:
+        return sum(operations.index(str(v)) in (2, 3) for v in architecture[:6]) + float(architecture[6]) / 64
+
+    for seed in range(3):
+        searcher = GaussianProcess(space, seed)
+        trajectory(searcher, 25, score)
+        assert searcher.best()[1] == 7, "46,875 architectures, of which 64 have that score"
 
 
 @pytest.mark.parametrize("arguments", [{}, {"acquisition": "its"}])
