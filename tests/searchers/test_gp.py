@@ -120,7 +120,11 @@ def test_is_ahead_of_local_search_where_there_is_noise() -> None:
 def test_large_spaces_are_drawn_from_and_have_the_neighbours_of_the_best() -> None:
     searcher = GaussianProcess(LARGE, 0, pool=500)
     trajectory(searcher, 60, lambda architecture: float(sum(architecture)))
-    assert len(searcher._members) <= 500 + 10 * 70
+    searcher._draw_pool()
+    best = sorted(searcher.history, key=searcher.history.__getitem__, reverse=True)[:10]
+    near = {LARGE.index(neighbour) for architecture in best for neighbour in LARGE.neighbours(architecture)}
+    assert near <= set(searcher._members.tolist())
+    assert len(near) < len(searcher._members) <= 500 + len(near)
     assert searcher.best()[1] > 70, "of 80; the best of 60 random ones has about 61"
     again = trajectory(GaussianProcess(LARGE, 0, pool=500), 60, lambda architecture: float(sum(architecture)))
     assert again == [list(architecture) for architecture in searcher.history]
