@@ -19,6 +19,7 @@ _PROPER_NAMES = {
     "regularized_evolution": "regularized evolution",
     "bananas": "BANANAS",
     "largest": "largest network",
+    "gp": "Gaussian process",
     "nsga2": "NSGA-II",
     "optuna": "Optuna",
     "nevergrad": "Nevergrad",

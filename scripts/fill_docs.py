@@ -13,13 +13,15 @@
     python -m experiments.run searcher=random_search noise=run name=random_search-noisy runs=100
     python -m experiments.proxy searcher=regularized_evolution runs=50
     python -m experiments.track name=all
+    python -m experiments.suite use=tuning runs=25
+    python -m experiments.suite use=report runs=25
     python -m experiments.table2 runs=400 table=digits-729 queries=200 out=results/overtuning
     python -m benchmarks.overtuning_blur > benchmarks/results/overtuning_blur.txt
     python -m experiments.fidelity table=digits-729
     python -m experiments.fidelity table=digits-729 workers=8 unit=gpu_days out=results/workers
     python scripts/fill_docs.py [results] [--only PART]
 
-PART is races, tracks, overtuning, glossary, published, analyses, objectives, fidelity or protocol.
+PART is races, tracks, overtuning, suite, glossary, published, analyses, objectives, fidelity or protocol.
 Whatever stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced, and the
 pictures in `docs/` are copied or drawn; the analyses and the protocol need no results.
 """
@@ -44,6 +46,7 @@ from experiments.findings import FINDINGS, finding, samples
 from experiments.plots import comparison as pictures
 from experiments.plots.overtuning import draw_overtuning
 from experiments.plots.style import print_style, save_figure
+from experiments.races.suite import USES
 from experiments.results import comparison_text, overtuning, overtuning_text
 from experiments.results.comparison import compare
 from experiments.results.traces import read_results
@@ -175,6 +178,16 @@ def fill_tracks(results: Path) -> None:
     shutil.copyfile(results / "nares-figures/track-macs-10g/track.png", ROOT / "docs/track.png")
 
 
+def fill_suite(results: Path) -> None:
+    """docs/suite.md, without the tables' legends."""
+    for use in USES:
+        text = (results / f"suite/{use}.md").read_text()
+        kept = [part for part in text.split("\n\n") if part.lstrip().startswith(("|", "Suite,", "Expected"))]
+        legend = [part for part in text.split("\n\n") if part.startswith("Queries of all runs")]
+        fill(ROOT / "docs/suite.md", f"suite-{use}", "\n\n".join([*map(str.strip, kept), *legend]))
+    shutil.copyfile(results / "suite/report.png", ROOT / "docs/suite.png")
+
+
 def fill_overtuning(results: Path) -> None:
     """docs/overtuning.md."""
     document = ROOT / "docs/overtuning.md"
@@ -227,6 +240,7 @@ PARTS = {
     "races": fill_races,
     "tracks": fill_tracks,
     "overtuning": fill_overtuning,
+    "suite": fill_suite,
     "glossary": fill_glossary,
     "published": fill_published,
     "analyses": fill_analyses,
