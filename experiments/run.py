@@ -7,29 +7,66 @@
     python -m experiments.run searcher=bananas "constraint=macs<=10e9" name=small
     python -m experiments.run searcher=bananas noise=run name=noisy
     python -m experiments.run searcher=bananas engine=dask dask=tcp://host:8786
+    python -m experiments.run config=results/nares-figures/bananas out=again runs=100
 
 Results go to `<out>/<table>/<searcher>/`.  Started again, the same command goes on
-where it stopped.
+where it stopped.  `config=` takes a stored race, on the very same table, and what stands
+beside it changes it.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from experiments.experiment import run_experiment, run_fronts
+from experiments.races.checks import checked_config
 from experiments.races.config import KEPT, help_text, parse_command_line
+from experiments.races.race import Race
+from experiments.races.store import CONFIG
 from experiments.results.experiment import as_text
+from experiments.results.read import table_of
 from nasbench_ar import load
 from nasbench_ar.system.command import run_command
+from nasbench_ar.system.key_values import paragraph, split_words
 
 
 def usage() -> str:
-    return help_text("python -m experiments.run", __name__, "docs/experiments.md and docs/searchers.md")
+    more = paragraph("config=", "result folder whose race is run again")
+    return help_text("python -m experiments.run", __name__, "docs/experiments.md and docs/searchers.md", more=more)
+
+
+def _with_stored(words: Sequence[str]) -> list[str]:
+    """Replace `config=` by the words of the race that it names; those given come last and count."""
+    folders = [text for key, text in split_words(words) if key == "config"]
+    given = [word for word, (key, _) in zip(words, split_words(words), strict=True) if key != "config"]
+    if not folders:
+        return given
+    folder = Path(folders[-1])
+    folder = folder.parent if folder.name == CONFIG else folder
+    stored = checked_config(folder)
+    race = Race.of_config(stored)
+    known: dict[str, Any] = {"table": table_of(folder, race).folder, "name": stored["name"]}
+    known |= {"searcher._target_": race.searcher} | {f"searcher.{key}": v for key, v in race.arguments.items()}
+    known |= {key: stored[key] for key in ("objective", "queries", "runs", "seed", "table_seed") if key in stored}
+    known |= {"allow_test_objective": race.allow_test_objective}
+    known |= {"constraint": ",".join(race.constraints)} if race.constraints else {}
+    known |= {"noise": race.noise, "images": race.images} if race.noise != "none" else {}
+    if any(key == "searcher" or key == "searcher._target_" for key, _ in split_words(given)):
+        known = {key: value for key, value in known.items() if not key.startswith("searcher") and key != "name"}
+    return [*(f"{key}={_text(value)}" for key, value in known.items()), *given]
+
+
+def _text(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    return str(value)
 
 
 def main(arguments: Sequence[str]) -> None:
-    config = parse_command_line(arguments)
+    config = parse_command_line(_with_stored(arguments))
     oracle = load(config.table)
     if "," in (config.objective or ""):
         print(run_fronts(config, oracle))

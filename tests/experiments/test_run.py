@@ -119,6 +119,30 @@ def test_a_partial_table_is_searched_where_it_has_values(tmp_path: Path, command
     assert "78 queries" in out
 
 
+def test_a_stored_race_runs_again(table: Table, tmp_path: Path, command: Command) -> None:
+    """`config=` alone gives the same runs, with limits, noise and arguments; what stands beside it counts."""
+    base = [f"table={table.folder}", "runs=3", "queries=15", "jobs=1", f"out={tmp_path / 'first'}"]
+    for more in (
+        ["searcher=bananas", "searcher.starts=7", "searcher.weight_decay=0.5", "constraint=macs<=2e8,val_loss<=30"],
+        ["searcher=random_search", "noise=run", "images=50", "seed=5", "name=noisy", "objective=val_best_pgd_acc"],
+    ):
+        command.passes(run.main, *base, *more)
+    for name in ("bananas", "noisy"):
+        stored = tmp_path / "first/small" / name
+        for given in (stored, stored / "config.yaml"):
+            command.passes(run.main, f"config={given}", "jobs=1", f"out={tmp_path / 'again'}")
+        again = tmp_path / "again/small" / name
+        assert (again / "summary.csv").read_bytes() == (stored / "summary.csv").read_bytes()
+        old, new = (yaml.safe_load((f / "config.yaml").read_text())["fingerprint"] for f in (stored, again))
+        assert new == old
+    command.passes(run.main, f"config={tmp_path / 'first/small/noisy'}", "runs=2", "jobs=1", f"out={tmp_path / 'c'}")
+    assert len(list((tmp_path / "c/small/noisy/runs").iterdir())) == 2
+    changed = ["searcher=local_search", "jobs=1", f"out={tmp_path / 'c'}"]
+    command.passes(run.main, f"config={tmp_path / 'first/small/bananas'}", *changed)
+    assert (tmp_path / "c/small/local_search/summary.csv").is_file()
+    assert "nowhere" in command.fails(run.main, "config=nowhere")
+
+
 def test_an_early_end_is_reported(table: Table, tmp_path: Path, command: Command) -> None:
     target = "searcher._target_=tests.experiments.races.test_runner.Repeater"
     out = command.passes(run.main, *words(table, tmp_path)[:-1], target)[0]
