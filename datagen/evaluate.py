@@ -168,6 +168,8 @@ def run(words: Sequence[str]) -> str:
     if own["out"]:
         try_writing(own["out"])
     network, name = _network(own)
+    if not own["module"]:
+        own["arch"] = name
     found, dataset = evaluate(network, config)
     if own["out"]:
         write_file(Path(own["out"]), json.dumps(as_json(found, dataset, own, config), indent=1).encode() + b"\n")

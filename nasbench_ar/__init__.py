@@ -16,8 +16,9 @@ from nasbench_ar.system import command
 
 command.begin()  # before the slow imports below
 
-from nasbench_ar.adapters import nevergrad_problem, optuna_objective
+from nasbench_ar.adapters import nevergrad_problem, optuna_objective, pymoo_problem
 from nasbench_ar.architecture import WRN_34_10, WRN_70_16, Architecture, ArchitectureLike
+from nasbench_ar.blackbox import syne_tune_blackbox
 from nasbench_ar.constraints import Constraint, parse_constraints
 from nasbench_ar.entry import Entry
 from nasbench_ar.epoch_session import FidelitySession
@@ -87,6 +88,8 @@ __all__ = [
     "open_table",
     "optuna_objective",
     "parse_constraints",
+    "pymoo_problem",
+    "syne_tune_blackbox",
 ]
 
 

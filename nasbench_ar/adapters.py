@@ -1,4 +1,4 @@
-"""The table as an objective for other libraries: Optuna studies and Nevergrad optimisers.
+"""The table as an objective for other libraries: Optuna, Nevergrad and pymoo.
 
     import optuna, nasbench_ar
 
@@ -14,6 +14,12 @@
     optimizer.register_callback("ask", problem.stopper())
     optimizer.minimize(problem)
 
+    from pymoo.optimize import minimize
+
+    problem = nasbench_ar.pymoo_problem(["val_best_pgd_acc", "macs"], budget=500)
+    result = minimize(problem, algorithm, problem.termination())    # one for integers
+    problem.architectures(result.X)
+
 The budget counts unique architectures; a repeated one gets its known value, free.
 """
 
@@ -24,6 +30,8 @@ import os
 import threading
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.constraints import ConstraintsLike
@@ -67,6 +75,20 @@ class TableProblem:
         new = architecture in self.session.space and architecture not in self.session.history
         self._in_a_row = 0 if new else self._in_a_row + 1
         return new
+
+    def _losses(self, architecture: Architecture) -> list[float]:
+        """Scores with their sign turned, for libraries that know no failed evaluations."""
+        self._new(architecture)
+        if architecture not in self.session.space:
+            return self._beyond()
+        score = self.session.score(architecture)
+        losses = [-value for value in (score if len(self.directions) > 1 else [score])]
+        self._worst = list(map(max, self._worst, losses)) if self._worst else losses
+        return losses
+
+    def _beyond(self) -> list[float]:
+        """One above the worst so far."""
+        return [loss + 1 for loss in self._worst] or [0.0] * len(self.directions)
 
 
 class OptunaObjective(TableProblem):
@@ -168,18 +190,64 @@ class NevergradProblem(TableProblem):
         """
         space = self.session.space
         architecture = space.compose(choices) if len(choices) == space.dimensions else space.parse(choices)
-        several = len(self.directions) > 1
         with self._lock:
-            self._new(architecture)
-            if architecture not in self.session.space:
-                return self._beyond() if several else self._beyond()[0]
-            score = self.session.score(architecture)
-            losses = [-value for value in (score if several else [score])]
-            self._worst = list(map(max, self._worst, losses)) if self._worst else losses
-        return losses if several else losses[0]
+            losses = self._losses(architecture)
+        return losses if len(losses) > 1 else losses[0]
 
-    def _beyond(self) -> list[float]:
-        return [loss + 1 for loss in self._worst] or [0.0] * len(self.directions)
+
+class PymooProblem(TableProblem):
+    """What pymoo's `minimize` takes; `pymoo_problem` makes it a `pymoo.core.problem.Problem`.
+
+    A variable is the rank of an entry's value, from 0.  `F` has the losses, scores with their sign turned.  `G` is 0,
+    or 1 for what breaks a limit or is outside the space, and for what a generation proposes after the budget was spent;
+    the last two cost nothing, and their losses are one above the worst so far.
+    """
+
+    def __init__(self, session: CountedQueries[Any]) -> None:
+        super().__init__(session)
+        self._top = [len(choices) - 1 for _, choices in self._entries]
+        base: Any = super(TableProblem, self)  # pymoo's, in the class that is made
+        size = {"n_var": len(self._top), "n_obj": len(self.directions), "n_ieq_constr": 1}
+        base.__init__(**size, xl=0, xu=np.array(self._top), vtype=int)
+
+    def __deepcopy__(self, memo: object) -> PymooProblem:
+        return self  # the queries of a copy would not be counted here
+
+    def termination(self) -> Any:
+        """Ends `minimize` after the generation that spends the budget."""
+        base = require("pymoo_problem", "pymoo.core.termination").Termination
+        return type("BudgetSpent", (base,), {"_update": lambda _, algorithm: float(algorithm.problem.finished)})()
+
+    def architectures(self, ranks: Any) -> list[Architecture]:
+        """What ranks, such as `result.X`, stand for.
+
+        Args:
+            ranks: (n, dimensions) or (dimensions,) whole numbers.
+
+        Raises:
+            ConfigError: for other numbers.
+        """
+        rows = np.atleast_2d(np.asarray(ranks))
+        if rows.shape[1] != len(self._top) or not (np.rint(rows).clip(0, self._top) == rows).all():
+            raise ConfigError(
+                f"ranks {shown(ranks)}: expected whole numbers from 0 to {self._top}; give the algorithm "
+                "operators for integers: IntegerRandomSampling(), and repair=RoundingRepair() to SBX and PM"
+            )
+        each = [choices for _, choices in self._entries]
+        compose = self.session.space.compose
+        return [compose(choices[int(rank)] for choices, rank in zip(each, row, strict=True)) for row in rows]
+
+    def _evaluate(self, x: Any, out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        found = [self._evaluated(architecture) for architecture in self.architectures(x)]
+        out["F"], out["G"] = (np.array(column, dtype=float) for column in zip(*found, strict=True))
+
+    def _evaluated(self, architecture: Architecture) -> tuple[list[float], list[bool]]:
+        session = self.session
+        with self._lock:
+            if session.remaining or architecture in session.history:
+                losses = self._losses(architecture)
+                return losses, [architecture not in session.history or not session.feasible(architecture)]
+            return self._beyond(), [True]
 
 
 def optuna_objective(
@@ -218,6 +286,24 @@ def nevergrad_problem(
 ) -> NevergradProblem:
     """The table as a loss for a Nevergrad optimiser; arguments as in `optuna_objective`."""
     return NevergradProblem(_session(objective, budget, table, constraints, allow_test_objective))
+
+
+def pymoo_problem(
+    objective: str | Sequence[str] | None = None,
+    *,
+    budget: int,
+    table: str | os.PathLike[str] | Oracle | None = None,
+    constraints: ConstraintsLike = None,
+    allow_test_objective: bool = False,
+) -> PymooProblem:
+    """The table as a problem for pymoo's algorithms on integers; arguments as in `optuna_objective`.
+
+    Raises:
+        ConfigError: when pymoo is not installed, too.
+    """
+    base = require("pymoo_problem", "pymoo.core.problem").Problem
+    made: type[PymooProblem] = type("PymooProblem", (PymooProblem, base), {})
+    return made(_session(objective, budget, table, constraints, allow_test_objective))
 
 
 def _session(

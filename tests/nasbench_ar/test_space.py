@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasbench_ar import NARES, WRN_34_10, Architecture, SearchSpace, SpaceError
+from nasbench_ar import NARES, WRN_34_10, Architecture, ConfigError, Entry, Grid, SearchSpace, SpaceError
 
 choices = st.lists(st.integers(1, 30), min_size=1, max_size=4, unique=True).map(sorted).map(tuple)
 spaces = st.builds(SearchSpace, choices, choices, st.integers(1, 3))
@@ -191,3 +192,42 @@ def test_architecture_objects_of_the_space_are_architectures() -> None:
     assert type(NARES.from_index(0)) is Architecture
     assert type(NARES.sample(np.random.default_rng(0))) is Architecture
     assert all(type(n) is Architecture for n in NARES.neighbours(WRN_34_10))
+
+
+def test_a_configuration_space_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = pytest.importorskip("ConfigSpace")
+    space = SearchSpace((1, 2, 5), (3,), stages=2).restricted_to(indices=range(8))
+    made = space.configspace(seed=1)
+    assert made.get_default_configuration() == library.Configuration(made, {"D1": 1, "W1": 3, "D2": 1, "W2": 3})
+    order = made["D2"].sequence
+    assert (order, made.estimate_size()) == ((1, 2, 5), 9)
+    found = {tuple(configuration.values()) for configuration in made.sample_configuration(100)}
+    assert len(found) == 9
+    for d1, d2, w1, w2 in found:  # by name, as the library orders them
+        configuration = library.Configuration(made, {"D1": d1, "D2": d2, "W1": w1, "W2": w2})
+        if (d1, d2) == (5, 5):
+            with pytest.raises(SpaceError, match="left out"):
+                space.from_entries(configuration)
+        else:
+            assert space.from_entries(configuration) == (d1, w1, d2, w2)
+    monkeypatch.setitem(sys.modules, "ConfigSpace", None)
+    with pytest.raises(ConfigError, match=r"space.configspace needs ConfigSpace, .*nasbench-ar\[configspace\]"):
+        space.configspace()
+
+
+def test_entries_without_order_are_categories() -> None:
+    library = pytest.importorskip("ConfigSpace")
+    space = Grid([Entry("z", ("b", "a"), ordered=False), Entry("y", (False, True)), Entry("x", (0.5, 2.0))])
+    made = space.configspace(seed=0)
+    assert {name: type(made[name]) for name in made} == {
+        "x": library.OrdinalHyperparameter,
+        "y": library.OrdinalHyperparameter,
+        "z": library.CategoricalHyperparameter,
+    }
+    assert {space.from_entries(configuration) for configuration in made.sample_configuration(100)} == set(space)
+
+
+@pytest.mark.parametrize("values", [{}, {"D1": 5}, dict.fromkeys(NARES.entry_names, 10) | {"seed": 1}])
+def test_entries_that_make_no_architecture(values: dict[str, int]) -> None:
+    with pytest.raises(SpaceError, match="expected a value for each of D1, W1, D2, W2, D3, W3; given: "):
+        NARES.from_entries(values)
