@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FinishedRace(Experiment):
     """What `experiments.race` returns: `summary`, `curve`, `plot()`, and the runs themselves.
 

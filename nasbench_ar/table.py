@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_ar.errors import MetricError, SpaceError, TableError, shown
+from nasbench_ar.html_table import html_table
 from nasbench_ar.metrics import CELLS_LIKE, CORRUPTIONS, CURVES, SEVERITIES, catalogue
 from nasbench_ar.space import space_from_dict
 from nasbench_ar.system.files import file_sha256
@@ -73,6 +74,13 @@ class Table:
 
     def __repr__(self) -> str:
         return f"Table({self.name!r}, {self.rows} rows, {self.folder})"
+
+    def _repr_html_(self) -> str:
+        stored = [("scalars", self.scalar_names), ("curves", self.curve_names), ("flags", self.flag_names)]
+        stored += [("corruptions", self.corruption_kinds), ("labels", self.label_names)]
+        lines = [(kind, len(names), ", ".join(names)) for kind, names in stored if names]
+        trained = f"{len(np.unique(self.arch_index))} architectures, {self.rows} trainings"
+        return html_table(f"{self.name}: {self.title}; {trained}", ("stored", "number", "names"), lines)
 
     def __reduce__(self) -> tuple[type[Table], tuple[Path]]:
         # A worker process maps the files itself instead of being sent their content.

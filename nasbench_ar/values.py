@@ -14,6 +14,7 @@ from nasbench_ar.arrays import FloatArray
 from nasbench_ar.constraints import Constraint, ConstraintsLike, parse_constraints
 from nasbench_ar.errors import ConfigError, MetricError, MissingEntryError, shown
 from nasbench_ar.grid import Grid, Many, Numbers
+from nasbench_ar.html_table import html_table
 from nasbench_ar.metrics import CORRUPTIONS, SEVERITIES, Metric
 from nasbench_ar.metrics import metric as looked_up
 from nasbench_ar.table import Table
@@ -34,6 +35,15 @@ class Values:
 
     def __repr__(self) -> str:
         return f"Oracle({self.name!r}: {self.title})"
+
+    def _repr_html_(self) -> str:
+        lines = []
+        for name in self.metrics:
+            known = self.column(name)[self.available(name)]
+            ends = [f"{end:,.6g}" for end in (known.min(), known.max())] if len(known) else ["–", "–"]
+            lines.append((name, self.label(name), self.metric(name).unit, f"{len(known):,}", *ends))
+        header = ("metric", "meaning", "unit", "architectures", "least", "most")
+        return html_table(f"{self.name}: {self.title}", header, lines)
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from nasbench_ar.library import HOME_VARIABLE
 from searchers import SEARCHERS, create, search
 from tests.datagen.test_robustbench import evaluation
 from tests.processes import ROOT
-from tests.test_tutorial import blocks
+from tests.test_how_tos import blocks
 
 REGISTRY = ROOT / "examples/optunahub"
 CODES = [

@@ -79,7 +79,8 @@ def draw_anytime(comparison: Comparison) -> Figure:
 @column_style()
 def draw_regret(comparison: Comparison, kind: str, *, axes: Axes | None = None) -> Axes:
     """One panel of `draw_anytime`; `kind` is `mean` (95 % t interval) or `median` (middle half of the runs)."""
-    axes = axes or _new_axes(2.4)
+    alone = axes is None
+    axes = axes or _new_axes(2.9 + _legend_room(comparison))
     most = max(len(course.seeds) for course in comparison.courses)
     x = np.arange(1, comparison.queries + 1)
     alpha = _band_alpha(comparison)
@@ -99,6 +100,8 @@ def draw_regret(comparison: Comparison, kind: str, *, axes: Axes | None = None) 
     title = "mean and its 95 % interval" if kind == "mean" else "median and the middle half"
     axes.set_title(f"{title}, {most} run{'s' if most > 1 else ''}", loc="left")
     _plain(axes)
+    if alone:
+        _legend(axes)
     return axes
 
 

@@ -28,8 +28,10 @@ from experiments.results.standings import (
     standing,
 )
 from experiments.results.targets import Ecdf, Reached, ecdfs, reached
+from experiments.tables import interval, number, plus_minus
 from nasbench_ar import ConfigError, MetricError
 from nasbench_ar.arrays import FloatArray
+from nasbench_ar.html_table import html_table
 
 OBJECTIVE = "objective"
 
@@ -37,7 +39,7 @@ OBJECTIVE = "objective"
 CLIQUES = ("wilcoxon", "nemenyi")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Everything that is written and drawn; `experiments.results.standings` has its parts.
 
@@ -81,6 +83,31 @@ class Comparison:
     ecdfs: tuple[Ecdf, ...]
     random_search: RandomSearch
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        means = ", ".join(f"{found.name} {found.mean:.2f}" for found in self._last())
+        return f"Comparison({self._about()}: {means})"
+
+    def _repr_html_(self) -> str:
+        header = ("searcher", "runs", "mean ± std", "regret", "95 % interval", "optimum found")
+        lines = [
+            (
+                found.name,
+                found.runs if found.runs is not None else "exact",
+                plus_minus(found.mean, found.std),
+                number(found.regret, 3),
+                interval(found.regret_interval),
+                f"{100 * found.solved:.1f} %",
+            )
+            for found in self._last()
+        ]
+        return html_table(f"{self._about()}; best of the table {self.optimum:.2f}", header, lines)
+
+    def _last(self) -> list[Standing]:
+        return [found for found in self.standings if found.budget == self.budgets[-1]]
+
+    def _about(self) -> str:
+        return f"{self.metric} on {self.table} after {self.budgets[-1]} queries"
 
 
 def compare(

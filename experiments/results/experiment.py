@@ -14,12 +14,13 @@ from experiments.results.incumbents import Curve
 from experiments.results.judged import Judged, judge
 from experiments.tables import as_markdown, origin, table_notes
 from nasbench_ar import Oracle
+from nasbench_ar.html_table import html_table
 from searchers import ALL_SEARCHERS
 
 _NAMES = {target_of(cls): name for name, cls in ALL_SEARCHERS.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Experiment:
     """A finished experiment.
 
@@ -40,6 +41,17 @@ class Experiment:
     rows: list[summary.Row]
     lacking: list[str]
     judged: Judged | None = None
+
+    def __repr__(self) -> str:
+        objective = next((row for row in self.rows if row.is_objective), None)
+        mean = f": {objective.metric} {objective.spread.mean:.2f} on average" if objective else ""
+        return f"{type(self).__name__}({self._about()}{mean}; {self.folder})"
+
+    def _repr_html_(self) -> str:
+        return html_table(self._about(), header_of(self.race), map(summary.cells, self.rows))
+
+    def _about(self) -> str:
+        return f"{self.name} on {self.oracle.name}, {len(self.runs.seeds)} runs of {self.race.queries} queries"
 
     @property
     def curve(self) -> Curve:
