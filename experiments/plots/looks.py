@@ -28,6 +28,7 @@ _PLACES = {  # in `COLOURS` and `_MARKERS`
     "bananas": 3,
     "nsga2": 4,
     "optuna": 5,
+    "gp": 6,
     "nevergrad": 6,
     "largest": 7,
     "random_full": 0,
@@ -38,6 +39,7 @@ _PLACES = {  # in `COLOURS` and `_MARKERS`
 _SOLID: tuple[float, ...] = ()
 _DASHED = (4.0, 1.8)
 _BROKEN = ((6.0, 1.4, 1.2, 1.4), (1.2, 1.2), (6.0, 1.4, 1.2, 1.4, 1.2, 1.4))
+_LINES = {"nevergrad": _BROKEN[1]}  # where a colour is shared
 _OWN_COLOURS = (4, 5, 6)  # first; they belong to searchers that seldom stand beside one's own
 _OWN_MARKERS = ("*", "<", ">", "d", "p", "8")
 
@@ -72,7 +74,8 @@ def looks(names: Sequence[str]) -> list[Look]:
 
 def _known(name: str) -> Look:
     place = _PLACES[name.removeprefix(PUBLISHED)]
-    return Look(COLOURS[place], _DASHED if name.startswith(PUBLISHED) else _SOLID, _MARKERS[place])
+    line = _DASHED if name.startswith(PUBLISHED) else _LINES.get(name, _SOLID)
+    return Look(COLOURS[place], line, _MARKERS[place])
 
 
 def _own(name: str, others: Sequence[Look]) -> Look:

@@ -112,7 +112,7 @@ def task_scores(task: Task, stored: Sequence[Stored], budgets: Sequence[int]) ->
         values = column[reported_after(one.runs, race.queries)[kept]]
         courses.append(course(one.name, seeds, values, best))
         areas.append(capped_areas(courses[-1].regret, unit, budgets))
-    found = reached(courses, column, max(budgets), maximize=maximize)
+    found = reached(courses, column, max(budgets), maximize=maximize, guided=race.noise == "none")
     times = [RunStore(one.folder).cpu_seconds(seeds.tolist()) for one in stored]
     cpu = np.array([float(np.nanmean(t)) if not np.isnan(t).all() else math.nan for t in times])
     wanted = tuple(entry for entry in found if entry.target.name in TARGETS)

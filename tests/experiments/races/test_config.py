@@ -10,14 +10,15 @@ from experiments.races.config import RunConfig, help_text, parse_command_line, s
 from nasbench_ar import ConfigError
 from nasbench_ar.library import HOME_VARIABLE
 from nasbench_ar.system.engine import Engine
-from searchers import SEARCHERS, Bananas, hyperparameters
+from searchers import SEARCHERS, hyperparameters
+from searchers.gp import GaussianProcess
 
 
 def test_defaults() -> None:
     config = parse_command_line([])
     assert (config.runs, config.queries, config.seed, config.jobs, config.out) == (400, 500, 0, -1, "results")
-    assert config.searcher == {"_target_": "searchers.bananas.Bananas", **hyperparameters(Bananas)}
-    assert config.searcher_name == "bananas"
+    assert config.searcher == {"_target_": "searchers.gp.GaussianProcess", **hyperparameters(GaussianProcess)}
+    assert config.searcher_name == "gp"
 
 
 @pytest.mark.parametrize("name", SEARCHERS)
@@ -38,7 +39,9 @@ def test_values_are_typed() -> None:
 def test_the_largest_seed_and_the_longest_name() -> None:
     config = parse_command_line([f"seed={2**32 - 2}", "runs=2", "name=" + "x" * 200])
     assert (config.seed, len(config.searcher_name)) == (2**32 - 2, 200)
-    config = parse_command_line(["queries=1", "runs=1", "noise=run", "images=1", f"searcher.steps={2**63 - 1}"])
+    config = parse_command_line(
+        ["queries=1", "runs=1", "noise=run", "images=1", "searcher=bananas", f"searcher.steps={2**63 - 1}"]
+    )
     assert (config.queries, config.images, config.arguments["steps"]) == (1, 1, 2**63 - 1)
 
 
@@ -69,7 +72,10 @@ def test_a_class_of_ones_own_brings_no_foreign_defaults() -> None:
         (["colour=red"], "valid keys: table, objective, queries"),
         (["searcher=grid"], "unknown searcher 'grid'; known: random_search"),
         (["searcher=null", "searcher=bananas"], "unknown searcher 'null'; known: random_search"),
-        (["searcher.membres=3"], "searcher bananas has no argument 'membres'; it takes starts, batch"),
+        (
+            ["searcher=bananas", "searcher.membres=3"],
+            "searcher bananas has no argument 'membres'; it takes starts, batch",
+        ),
         (["searcher=random_search", "searcher.starts=3"], "it takes none at all"),
         (["runs=0"], "runs=0: expected an integer of at least 1"),
         (["queries=-5"], "queries=-5: expected"),
@@ -93,10 +99,13 @@ def test_a_class_of_ones_own_brings_no_foreign_defaults() -> None:
         (["--runs=3"], "^'--runs=3': expected key=value, as runs=3"),
         ([f"runs:={'9' * 5000}"], "^.{1,800}$"),
         (
-            [f"searcher.learning_rate={'9' * 400}"],
+            ["searcher=bananas", f"searcher.learning_rate={'9' * 400}"],
             r"^searcher.learning_rate=9{1,57}\.\.\.: expected .* at most 64 bits",
         ),
-        ([f"searcher.steps=-{2**63}"], "searcher.steps=-9223372036854775808: expected a number of at most 64 bits"),
+        (
+            ["searcher=bananas", f"searcher.steps=-{2**63}"],
+            "searcher.steps=-9223372036854775808: expected a number of at most 64 bits",
+        ),
     ],
 )
 def test_wrong_words(words: list[str], message: str) -> None:
@@ -137,7 +146,7 @@ def test_help_names_every_key_and_searcher() -> None:
         "docs/it.md",
     ):
         assert word in text
-    assert "  searcher=bananas  " in text
+    assert "  searcher=gp  " in text
     assert "digits-729: " in text
     assert "val_best_pgd_acc by default; macs, params, val_best_clean_acc," in text
     assert "test_pgd_acc" not in text, "it may not guide a search"
