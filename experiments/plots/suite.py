@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.plots.looks import looks
+from experiments.plots.looks import looks, wrapped_name
 from experiments.plots.style import canvas, plain_text
+from experiments.plots.trajectories import LEGEND_CHARACTERS
 from experiments.results.suite import SuiteScores
-from experiments.tables import proper_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @plain_text()
 def draw_suite(found: SuiteScores) -> Axes:
-    """Area at the largest budget with its interval, over CPU seconds of a run; without a time nothing is drawn."""
+    """Area at the largest budget with its interval, over CPU seconds of a run; best first in the legend."""
     axes = canvas(7.2, 4.6).subplots()
     last = len(found.budgets) - 1
     for k, (name, look) in enumerate(zip(found.names, looks(found.names), strict=True)):
@@ -26,17 +26,15 @@ def draw_suite(found: SuiteScores) -> Axes:
             continue
         low, high = found.interval[k, last]
         axes.plot([seconds, seconds], [low, high], color=look.colour, linewidth=1.8)
-        axes.plot(seconds, found.area[k, last], color=look.colour, marker=look.marker, markersize=7, linestyle="none")
-        axes.annotate(
-            proper_name(name), (seconds, found.area[k, last]), xytext=(8, 0), textcoords="offset points", va="center"
-        )
+        marker: dict[str, Any] = {"color": look.colour, "marker": look.marker, "markersize": 7, "linestyle": "none"}
+        axes.plot(seconds, found.area[k, last], **marker, label=wrapped_name(name, LEGEND_CHARACTERS))
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda seconds, _: f"{seconds:g}")
-    axes.margins(x=0.25)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("processor seconds of a run")
     axes.set_ylabel(f"normalised regret area, {found.budgets[last]} queries")
     axes.grid(color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0, frameon=False)
     return axes
