@@ -18,9 +18,9 @@ from typing import Any
 
 from experiments.tables import PUBLISHED, proper_name
 
-# Okabe and Ito's colours, told apart with any colour vision, and grey for what is no search.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+# Okabe and Ito's colours, told apart with any colour vision, grey for what is no search, and brown.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F", "#7B4A12")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h", "p")
 _PLACES = {  # in `COLOURS` and `_MARKERS`
     "random_search": 0,
     "local_search": 1,
@@ -29,7 +29,7 @@ _PLACES = {  # in `COLOURS` and `_MARKERS`
     "nsga2": 4,
     "optuna": 5,
     "gp": 6,
-    "nevergrad": 6,
+    "nevergrad": 8,
     "largest": 7,
     "random_full": 0,
     "successive_halving": 1,
@@ -39,9 +39,8 @@ _PLACES = {  # in `COLOURS` and `_MARKERS`
 _SOLID: tuple[float, ...] = ()
 _DASHED = (4.0, 1.8)
 _BROKEN = ((6.0, 1.4, 1.2, 1.4), (1.2, 1.2), (6.0, 1.4, 1.2, 1.4, 1.2, 1.4))
-_LINES = {"nevergrad": _BROKEN[1]}  # where a colour is shared
 _OWN_COLOURS = (4, 5, 6)  # first; they belong to searchers that seldom stand beside one's own
-_OWN_MARKERS = ("*", "<", ">", "d", "p", "8")
+_OWN_MARKERS = ("*", "<", ">", "d", "8")
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,7 @@ def looks(names: Sequence[str]) -> list[Look]:
 
 def _known(name: str) -> Look:
     place = _PLACES[name.removeprefix(PUBLISHED)]
-    line = _DASHED if name.startswith(PUBLISHED) else _LINES.get(name, _SOLID)
-    return Look(COLOURS[place], line, _MARKERS[place])
+    return Look(COLOURS[place], _DASHED if name.startswith(PUBLISHED) else _SOLID, _MARKERS[place])
 
 
 def _own(name: str, others: Sequence[Look]) -> Look:

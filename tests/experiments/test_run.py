@@ -242,7 +242,7 @@ def test_help(command: Command) -> None:
     for word in (
         "Race one searcher",
         "python -m experiments.run searcher=local_search searcher.improvement=best queries=200",
-        "  searcher=bananas  ",
+        "  searcher=gp  ",
         "searcher._target_=my_module.MySearcher",
         "nares-figures: ",
         "docs/experiments.md",
