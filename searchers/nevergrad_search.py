@@ -20,7 +20,7 @@ from nasbench_ar.system.extras import require
 from searchers.base import check_at_least
 from searchers.library_search import BorrowedSearcher
 
-ENCODINGS = ("ordinal", "categorical")
+ENCODINGS = ("ordinal", "categorical", "mixed")
 
 
 class NevergradSearcher(BorrowedSearcher):
@@ -28,7 +28,8 @@ class NevergradSearcher(BorrowedSearcher):
 
     Args:
         optimizer: a name of Nevergrad's registry; `NGOpt` is its own choice by budget and space.
-        encoding: `ordinal`, ordered choices (`TransitionChoice`), or `categorical` (`Choice`).
+        encoding: `ordinal`, ordered choices (`TransitionChoice`), `categorical` (`Choice`), or `mixed`, each where
+            it fits an entry.
         budget: evaluations that the optimiser is told to plan for.
         patience: proposals in a row without anything new before a random one joins.
 
@@ -64,9 +65,13 @@ class NevergradSearcher(BorrowedSearcher):
         self._global_state = (random.Random(self.seed).getstate(), np.random.RandomState(self.seed).get_state())
         # Entries with something to choose: some optimisers fail at a choice of one.
         self._free = [k for k in range(space.dimensions) if len(space.choices(k)) > 1] or [0]
-        choice = nevergrad.p.TransitionChoice if encoding == "ordinal" else nevergrad.p.Choice
+        entries = [space.entries[k] for k in self._free]
+        ranked = [encoding == "ordinal" or (encoding == "mixed" and entry.ordered) for entry in entries]
+        kinds = [nevergrad.p.TransitionChoice if ordered else nevergrad.p.Choice for ordered in ranked]
         with self._own_randomness():
-            parametrization = nevergrad.p.Tuple(*(choice(list(space.choices(k))) for k in self._free))
+            parametrization = nevergrad.p.Tuple(
+                *(kind(list(entry.choices)) for kind, entry in zip(kinds, entries, strict=True))
+            )
             parametrization.random_state = np.random.RandomState(self.seed)
             try:
                 self._optimizer = nevergrad.optimizers.registry[optimizer](parametrization, budget=self.budget)

@@ -27,9 +27,11 @@ class OptunaSearcher(BorrowedSearcher):
 
     Args:
         sampler: one of `SAMPLERS`, with Optuna's own defaults, except that `qmc` is scrambled (otherwise all seeds
-            have one sequence) and `gp` is told that scores have no noise.
+            have one sequence).
         encoding: `categorical`, an entry's values without an order, as in a user's own study; `ordinal`, integers
-            by rank; `auto`: ordinal for samplers that know numbers only (cmaes, qmc), categorical otherwise.
+            by rank; `mixed`, integers for entries with an order and categories for others; `auto`: ordinal for
+            samplers that know numbers only (cmaes, qmc), categorical otherwise.
+        multivariate: let `tpe` model entries together; other samplers take no notice.
         patience: proposals in a row without anything new before a random one joins.
 
     Raises:
@@ -39,23 +41,38 @@ class OptunaSearcher(BorrowedSearcher):
     libraries = ("optuna", "cmaes")
 
     def __init__(
-        self, space: Grid, seed: int, *, sampler: str = "tpe", encoding: str = "auto", patience: int = 20
+        self,
+        space: Grid,
+        seed: int,
+        *,
+        sampler: str = "tpe",
+        encoding: str = "auto",
+        multivariate: bool = False,
+        patience: int = 20,
     ) -> None:
         super().__init__(space, seed, patience=patience)
-        for name, value, allowed in (("sampler", sampler, SAMPLERS), ("encoding", encoding, ENCODINGS)):
+        for name, value, allowed in (("sampler", sampler, SAMPLERS), ("encoding", encoding, (*ENCODINGS, "mixed"))):
             if value not in allowed:
                 raise SearchError(f"{name}={value!r}: expected one of {', '.join(allowed)}")
-        if encoding == "categorical" and sampler in NUMERIC:
-            raise SearchError(f"encoding=categorical: Optuna's {sampler} samples categories at random; use ordinal")
+        if not isinstance(multivariate, bool):
+            raise SearchError(f"multivariate={multivariate!r}: expected True or False")
+        if encoding in ("categorical", "mixed") and sampler in NUMERIC:
+            raise SearchError(f"encoding={encoding}: Optuna's {sampler} samples categories at random; use ordinal")
         if self.seed >= 2**32:
             raise SearchError(f"seed={seed!r}: Optuna's samplers take seeds below 2**32")
-        self.sampler = sampler
+        self.sampler, self.multivariate = sampler, multivariate
         self.encoding = encoding if encoding != "auto" else "ordinal" if sampler in NUMERIC else "categorical"
         self._optuna = require("searcher=optuna", "optuna", SearchError)
         with _quietly(self._optuna):
             self._study = self._optuna.create_study(direction="maximize", sampler=self._build_sampler())
         self._entries = [(name, space.choices(k)) for k, name in enumerate(space.entry_names)]
-        self._distributions = {name: self._distribution(choices) for name, choices in self._entries}
+        self._by_rank = [
+            self.encoding == "ordinal" or (self.encoding == "mixed" and entry.ordered) for entry in space.entries
+        ]
+        self._distributions = {
+            name: self._distribution(choices, ranked=ranked)
+            for (name, choices), ranked in zip(self._entries, self._by_rank, strict=True)
+        }
         self._asked: dict[Architecture, deque[Any]] = defaultdict(deque)
 
     def _build_sampler(self) -> Any:
@@ -65,8 +82,8 @@ class OptunaSearcher(BorrowedSearcher):
         if self.sampler == "gp":  # Optuna imports it at the first fit, which would then not be held to one thread
             require("sampler=gp", "torch", SearchError)
         makers = {
-            "tpe": lambda: samplers.TPESampler(seed=seed),
-            "gp": lambda: samplers.GPSampler(seed=seed, deterministic_objective=True),
+            "tpe": lambda: samplers.TPESampler(seed=seed, multivariate=self.multivariate),
+            "gp": lambda: samplers.GPSampler(seed=seed),
             "cmaes": lambda: samplers.CmaEsSampler(seed=seed),
             "nsga2": lambda: samplers.NSGAIISampler(seed=seed),
             "qmc": lambda: samplers.QMCSampler(seed=seed, scramble=True),
@@ -74,17 +91,17 @@ class OptunaSearcher(BorrowedSearcher):
         }
         return makers[self.sampler]()
 
-    def _distribution(self, choices: tuple[int, ...]) -> Any:
-        if self.encoding == "categorical":
-            return self._optuna.distributions.CategoricalDistribution(choices)
-        return self._optuna.distributions.IntDistribution(0, len(choices) - 1)
+    def _distribution(self, choices: tuple[Any, ...], *, ranked: bool) -> Any:
+        if ranked:
+            return self._optuna.distributions.IntDistribution(0, len(choices) - 1)
+        return self._optuna.distributions.CategoricalDistribution(choices)
 
     def _propose(self) -> Architecture:
         trial = self._study.ask(self._distributions)
-        read = [trial.params[name] for name, _ in self._entries]
-        if self.encoding == "ordinal":
-            read = [choices[rank] for rank, (_, choices) in zip(read, self._entries, strict=True)]
-        architecture = self.space.compose(read)
+        architecture = self.space.compose(
+            choices[trial.params[name]] if ranked else trial.params[name]
+            for (name, choices), ranked in zip(self._entries, self._by_rank, strict=True)
+        )
         self._asked[architecture].append(trial)
         return architecture
 
@@ -98,8 +115,8 @@ class OptunaSearcher(BorrowedSearcher):
             self._study.tell(waiting.popleft(), score)
             return
         params = {
-            name: value if self.encoding == "categorical" else choices.index(value)
-            for value, (name, choices) in zip(architecture, self._entries, strict=True)
+            name: choices.index(value) if ranked else value
+            for value, (name, choices), ranked in zip(architecture, self._entries, self._by_rank, strict=True)
         }
         trial = self._optuna.trial.create_trial(params=params, distributions=self._distributions, value=score)
         self._study.add_trial(trial)

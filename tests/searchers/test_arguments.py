@@ -30,7 +30,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         | {"learning_rate": 1e-3, "penalty": 0.2, "parents": 50, "mutations": 10, "pool": 100, "device": "auto"}
     ),
     "nsga2": {"population": 20, "crossover": 0.9, "mutation": 1.0, "patience": 50},
-    "optuna": {"sampler": "tpe", "encoding": "auto", "patience": 20},
+    "optuna": {"sampler": "tpe", "encoding": "auto", "multivariate": False, "patience": 20},
     "nevergrad": {"optimizer": "NGOpt", "encoding": "ordinal", "budget": 500, "patience": 20},
     "random_full": {},
     "successive_halving": {"eta": 3, "least_epochs": 1, "configurations": None},

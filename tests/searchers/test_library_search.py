@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from nasbench_ar import Architecture, SearchError, SearchSpace
+from nasbench_ar import Architecture, Entry, Grid, SearchError, SearchSpace
 from searchers import NevergradSearcher, OptunaSearcher
 from searchers.library_search import BorrowedSearcher
 from searchers.testing import SMALL, TINY, SearcherConformance, hilly, trajectory
@@ -259,8 +259,8 @@ def test_what_nevergrad_is_made_of(encoding: str, kind: str) -> None:
 @pytest.mark.parametrize(
     ("name", "cls", "given"),
     [
-        ("tpe", "TPESampler", {}),
-        ("gp", "GPSampler", {"deterministic_objective": True}),
+        ("tpe", "TPESampler", {"multivariate": False}),
+        ("gp", "GPSampler", {}),
         ("cmaes", "CmaEsSampler", {}),
         ("nsga2", "NSGAIISampler", {}),
         ("qmc", "QMCSampler", {"scramble": True}),
@@ -288,3 +288,30 @@ def test_ranks_are_read_back_as_choices() -> None:
     for (_, choices), found in zip(searcher._entries, searcher._distributions.values(), strict=True):
         assert (found.low, found.high) == (0, len(choices) - 1)
     assert len(trajectory(searcher, 78)) == 78, "all that is left is reached"
+
+
+def test_each_entry_as_it_is() -> None:
+    """In a mixed encoding, entries with an order are numbers and the others categories."""
+    space = Grid(
+        [
+            Entry("kind", ("a", "b", "c"), ordered=False),
+            Entry("size", (1, 2, 4)),
+            Entry("flag", (True, False), ordered=False),
+        ]
+    )
+    optuna = OptunaSearcher(space, 0, sampler="tpe", encoding="mixed", multivariate=True)
+    assert optuna._study.sampler._multivariate
+    kinds = [type(found).__name__ for found in optuna._distributions.values()]
+    assert kinds == ["CategoricalDistribution", "IntDistribution", "CategoricalDistribution"]
+    optuna.tell(space.parse("c,4,True"), 1.0)
+    assert optuna._study.trials[-1].params == {"kind": "c", "size": 2, "flag": True}
+    nevergrad = NevergradSearcher(space, 0, optimizer="DiscreteOnePlusOne", encoding="mixed")
+    kinds = [type(nevergrad._optimizer.parametrization[k]).__name__ for k in range(3)]
+    assert kinds == ["Choice", "TransitionChoice", "Choice"]
+    for searcher in (optuna, nevergrad):
+        found = trajectory(searcher, 17, lambda architecture: space.index(architecture) % 7.0)
+        assert len({space.index(vector) for vector in found}) == 17
+    with pytest.raises(SearchError, match="encoding=mixed: Optuna's qmc samples categories at random"):
+        OptunaSearcher(space, 0, sampler="qmc", encoding="mixed")
+    with pytest.raises(SearchError, match="multivariate='yes': expected True or False"):
+        OptunaSearcher(space, 0, multivariate="yes")  # type: ignore[arg-type]
