@@ -21,9 +21,10 @@
     python -m experiments.fidelity table=digits-729 workers=8 unit=gpu_days out=results/workers
     python scripts/fill_docs.py [results] [--only PART]
 
-PART is races, tracks, overtuning, suite, glossary, published, analyses, objectives, fidelity or protocol.
+PART is races, tracks, overtuning, suite, glossary, published, analyses, carries-over, objectives,
+fidelity or protocol.
 Whatever stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced, and the
-pictures in `docs/` are copied or drawn; the analyses and the protocol need no results.
+pictures in `docs/` are copied or drawn; the analyses, carries-over and the protocol need no results.
 """
 
 import argparse
@@ -39,7 +40,9 @@ import torch
 from PIL import Image
 
 from experiments import baselines
+from experiments.analysis import external
 from experiments.analysis.catalogue import FIGURES
+from experiments.analysis.figure import Figure, Numbers
 from experiments.analysis.resampling import report
 from experiments.analysis.table_data import TableData
 from experiments.fidelity import ranks
@@ -84,12 +87,23 @@ def fill_analyses(_results: Path) -> None:
         fill(ROOT / "docs/findings.md", name, finding(name, both))
     data = TableData.of(oracle)
     for name in ("2", "7", "anova", "landscape"):
-        figure = FIGURES[name]
-        buffer = io.BytesIO()
-        with print_style():
-            figure.draw(figure.numbers(data)).savefig(buffer, format="png", dpi=110)
-        picture = Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
-        picture.save(ROOT / f"docs/analysis-{figure.stem}.png", optimize=True)
+        save_small(FIGURES[name], FIGURES[name].numbers(data))
+
+
+def save_small(figure: Figure, numbers: Numbers) -> None:
+    """docs/analysis-NAME.png, in few colours."""
+    buffer = io.BytesIO()
+    with print_style():
+        figure.draw(numbers).savefig(buffer, format="png", dpi=110)
+    picture = Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    picture.save(ROOT / f"docs/analysis-{figure.stem}.png", optimize=True)
+
+
+def fill_carries_over(_results: Path) -> None:
+    """docs/carries-over.md."""
+    numbers = external.numbers(TableData.of(load("nares-figures", quiet=True)))
+    fill(ROOT / "docs/carries-over.md", "external", external.as_text(numbers))
+    save_small(external.FIGURE, numbers)
 
 
 def fronts_table(folder: Path) -> str:
@@ -247,6 +261,7 @@ PARTS = {
     "glossary": fill_glossary,
     "published": fill_published,
     "analyses": fill_analyses,
+    "carries-over": fill_carries_over,
     "objectives": fill_objectives,
     "fidelity": fill_fidelity,
     "protocol": fill_protocol,

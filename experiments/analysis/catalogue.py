@@ -6,6 +6,7 @@ from experiments.analysis import (
     anova,
     correlations,
     costs,
+    external,
     landscape,
     learning_curves,
     levels,
@@ -30,6 +31,7 @@ FIGURES: dict[str, Figure] = {
         landscape.FIGURE,
         seed_noise.FIGURE,
         learning_curves.FIGURE,
+        external.FIGURE,
     )
 }
 """Every analysis by its name, in the order in which `python -m experiments.analyze` draws them."""
