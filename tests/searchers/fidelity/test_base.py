@@ -35,7 +35,7 @@ class Scripted(FidelitySearcher):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"space": "all"}, "space='all': expected a nasbench_ar.Grid"),
+        ({"space": "all"}, "space='all': expected a nasbench_ar.Grid, such as SearchSpace()"),
         ({"seed": -1}, "seed=-1: expected an integer of at least 0"),
         ({"seed": True}, "seed=True: expected an integer of at least 0"),
         ({"epochs": 0}, "epochs=0: expected an integer of at least 1"),
