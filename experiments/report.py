@@ -23,6 +23,7 @@ from experiments.page.sections import analysis_section, comparison_sections
 from experiments.page.stored import read_races
 from experiments.races import provenance
 from nasbench_ar import ConfigError, Oracle, ResultsError, load
+from nasbench_ar.space import wide_resnets
 from nasbench_ar.system import versions
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.extras import require
@@ -45,6 +46,7 @@ keys and defaults:
 
 def make_page(oracle: Oracle, results: Path | None = None, figures: Sequence[Figure] = ()) -> Page:
     """Gather what a report shows; `results` is `results/<table>` by default, which may be absent."""
+    wide_resnets(oracle.space, "the report's page")
     folder = Path("results") / oracle.name if results is None else results
     races, left_out = read_races(folder, oracle)
     if results is not None and not races:

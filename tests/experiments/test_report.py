@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,7 +27,7 @@ from experiments.page.stored import read_races
 from experiments.plots.looks import COLOURS
 from experiments.results.comparison import compare as compare_folders
 from experiments.results.incumbents import expected_best_of_n
-from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError, Table, load
+from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError, Table, TableWriter, load
 from searchers import ALL_SEARCHERS
 from tests.experiments.conftest import Command, store_runs, write_table
 
@@ -371,3 +372,12 @@ def test_the_embedded_table_makes_a_small_page(tmp_path: Path, monkeypatch: pyte
         *page.oracle.table.flag_names,
         "arch_id",
     }
+
+
+def test_a_table_of_anything_else_is_refused(tmp_path: Path, command: Command) -> None:
+    frame = pd.DataFrame([("a", 1.0), ("b", 2.0)], columns=["kind", "val_pgd_acc"])
+    about = {"name": "mine", "title": "made up", "provenance": "a test", "licence": "none"}
+    TableWriter.from_frame(frame, tmp_path / "mine", entries=["kind"], metrics=["val_pgd_acc"], **about)
+    words = [f"table={tmp_path / 'mine'}", "figures=none", f"out={tmp_path / 'page.html'}"]
+    assert "the report's page: this needs wide residual networks" in command.fails(report.main, *words)
+    assert not (tmp_path / "page.html").exists()
