@@ -19,6 +19,7 @@ from experiments.races.race import Race, build_searcher, open_session
 from experiments.races.runner import run_once
 from experiments.tables import plus_minus
 from nasbench_ar import NARES, ConfigError, Oracle, load
+from nasbench_ar.space import wide_resnets
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.key_values import parse_words
 from nasbench_ar.system.threads import single_threaded
@@ -186,6 +187,7 @@ def main(arguments: Sequence[str]) -> None:
     if runs < 2:
         raise ConfigError(f"runs={runs}: expected a number of at least 2")
     oracle = load(given["table"])
+    wide_resnets(oracle.space, "the audit of the published searchers")
     walks = run_all(oracle, "published_local_search", runs)
     sections = {
         "Published local search": local_search_facts(oracle, walks),

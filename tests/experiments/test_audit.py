@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from experiments import audit
-from nasbench_ar import Oracle, load
+from nasbench_ar import Oracle, TableWriter, load
 from searchers.trajectory import Trajectory
 from tests.experiments.conftest import SPACE, Command
 
@@ -75,3 +78,11 @@ def test_ensembles_of_both_kinds(oracle: Oracle) -> None:
     facts = audit.ensemble_facts(oracle, 1)
     assert len(facts) == 4
     assert facts[0].startswith("published predictors, first 100 observations of a corrected BANANAS run")
+
+
+def test_a_table_of_anything_else_is_refused(tmp_path: Path, command: Command) -> None:
+    frame = pd.DataFrame([("a", 1.0), ("b", 2.0)], columns=["kind", "val_pgd_acc"])
+    about = {"name": "mine", "title": "made up", "provenance": "a test", "licence": "none"}
+    TableWriter.from_frame(frame, tmp_path / "mine", entries=["kind"], metrics=["val_pgd_acc"], **about)
+    err = command.fails(audit.main, f"table={tmp_path / 'mine'}", "runs=2")
+    assert "the audit of the published searchers: this needs wide residual networks" in err
