@@ -172,7 +172,7 @@ def test_what_few_architectures_cannot_say_is_left_out(count: int, tmp_path: Pat
     out = command.passes(analyze.main, f"table={tmp_path / 'tiny'}", f"out={tmp_path / 'f'}", f"dpi={DPI}")[0]
     assert not re.search(r"\bnan\b", out)
     skipped = out.count("skipped: ")
-    assert skipped == (3 if count == 10 else 10), "anova, landscape and noise; and whatever needs ten architectures"
+    assert skipped == (4 if count == 10 else 11), "anova, landscape, noise, external; and what needs ten architectures"
     if 1 < count < 10:
         assert out.count(f"table tiny: {count} architectures have a value; at least 10 are needed") == 7
 
