@@ -4,7 +4,7 @@
     python -m datagen.run archs=5-10-5-10-5-10 profile=digits store=entries
     python -m datagen.status store=entries
     python -m datagen.export store=entries out=mytable
-    python -m datagen.evaluate checkpoint=entries/work/5-10-5-10-5-10-seed0/best.pt profile=digits
+    python -m datagen.evaluate checkpoint=best.pt profile=digits
 
 `docs/datagen.md` has profiles, the protocol, the files that are written and what an entry holds.
 """

@@ -1,6 +1,6 @@
 """Attack one network as every entry's is: clean, FGSM, PGD, PGD-CW, AutoAttack, corruptions (NARes, section 3.3).
 
-    python -m datagen.evaluate checkpoint=entries/work/5-10-5-10-5-10-seed0/best.pt
+    python -m datagen.evaluate checkpoint=best.pt
     python -m datagen.evaluate checkpoint=theirs.pth arch=WRN-34-10 data.corruptions=null out=theirs.json
     python -m datagen.evaluate module=mypackage.networks.make checkpoint=mine.pth profile=digits
 

@@ -30,7 +30,7 @@ from experiments.results.experiment import as_text
 from experiments.results.read import table_of
 from nasbench_ar import load
 from nasbench_ar.system.command import run_command
-from nasbench_ar.system.key_values import paragraph, split_words
+from nasbench_ar.system.key_values import as_word, paragraph, split_words, take_words
 
 
 def usage() -> str:
@@ -40,11 +40,10 @@ def usage() -> str:
 
 def _with_stored(words: Sequence[str]) -> list[str]:
     """Replace `config=` by the words of the race that it names; those given come last and count."""
-    folders = [text for key, text in split_words(words) if key == "config"]
-    given = [word for word, (key, _) in zip(words, split_words(words), strict=True) if key != "config"]
-    if not folders:
+    own, given = take_words(words, {"config": None})
+    if own["config"] is None:
         return given
-    folder = Path(folders[-1])
+    folder = Path(own["config"])
     folder = folder.parent if folder.name == CONFIG else folder
     stored = checked_config(folder)
     race = Race.of_config(stored)
@@ -54,15 +53,9 @@ def _with_stored(words: Sequence[str]) -> list[str]:
     known |= {"allow_test_objective": race.allow_test_objective}
     known |= {"constraint": ",".join(race.constraints)} if race.constraints else {}
     known |= {"noise": race.noise, "images": race.images} if race.noise != "none" else {}
-    if any(key == "searcher" or key == "searcher._target_" for key, _ in split_words(given)):
+    if {"searcher", "searcher._target_"} & {key for key, _ in split_words(given)}:
         known = {key: value for key, value in known.items() if not key.startswith("searcher") and key != "name"}
-    return [*(f"{key}={_text(value)}" for key, value in known.items()), *given]
-
-
-def _text(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return str(value).lower().replace("none", "null")
-    return str(value)
+    return [*(f"{key}={as_word(value)}" for key, value in known.items()), *given]
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -27,11 +27,11 @@ from experiments.races.suite import OPEN, USES, Task, front, load_suite
 from experiments.results.read import SHARED, read_all
 from experiments.results.suite import BUDGETS, entries_of, suite_scores, task_scores
 from experiments.results.suite_text import as_csv, as_text
-from nasbench_ar import ConfigError, load
+from nasbench_ar import ConfigError, Oracle, load
 from nasbench_ar.errors import shown
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import note, write_file
-from nasbench_ar.system.key_values import paragraph, split_words
+from nasbench_ar.system.key_values import paragraph, take_words
 from searchers import SEARCHERS
 
 PROGRAM = "python -m experiments.suite"
@@ -40,11 +40,11 @@ EVERYONE = (*SEARCHERS, "gp")
 RUNS = 25  # of a searcher on every task, by default
 
 
-def carry_out(task: Task, words: Sequence[str]) -> Path:
+def carry_out(task: Task, oracle: Oracle, words: Sequence[str]) -> Path:
     """Complete the runs of one searcher on a task; returns the task's folder."""
     config: RunConfig = parse_command_line(words, front(), **{"runs": RUNS, **task.settings})
     folder = Path(config.out) / "suite" / task.task
-    with complete(config, load(config.table, quiet=True), folder):
+    with complete(config, oracle, folder):
         pass
     return folder
 
@@ -75,15 +75,9 @@ def usage() -> str:
 
 
 def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str, str | None]:
-    own, words = {"use": USES[0], "suite": ""}, []
     fixed = {field.name for field in fields(Task)} - {*OPEN, "use"}
-    for word, (key, text) in zip(arguments, split_words(arguments), strict=True):
-        if key in own:
-            own[key] = text
-        elif key in fixed:
-            raise ConfigError(f"{shown(word)}: the tasks say it; for a race of your own use experiments.run")
-        else:
-            words.append(word)
+    why = "the tasks say it; for a race of your own use experiments.run"
+    own, words = take_words(arguments, {"use": USES[0], "suite": ""}, fixed, why)
     if own["use"] not in USES:
         raise ConfigError(f"use={shown(own['use'])}: expected {' or '.join(USES)}")
     return words, own["use"], own["suite"] or None
@@ -102,10 +96,11 @@ def main(arguments: Sequence[str]) -> None:
     budgets = [budget for budget in BUDGETS if budget <= config.queries]
     if not budgets:
         raise ConfigError(f"queries={config.queries}: the smallest budget that is compared is {BUDGETS[0]}")
-    for task in tasks:
-        load(task.table, quiet=True)  # before hours of runs
+    oracles = [load(task.table, quiet=True) for task in tasks]  # before hours of runs
     chosen = [[*rest, f"searcher={one}"] for one in EVERYONE] if everyone else [rest]
-    folders = [[carry_out(task, one) for one in chosen][-1] for task in tasks]
+    folders = [
+        [carry_out(task, oracle, one) for one in chosen][-1] for task, oracle in zip(tasks, oracles, strict=True)
+    ]
     report(use, tasks, folders, budgets)
 
 

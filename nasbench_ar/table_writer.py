@@ -256,7 +256,8 @@ class TableWriter:
         """
         space, scalars = grid_of(frame, entries), scalars_of(frame, metrics)
         own = [metric for metric in metrics if isinstance(metric, Metric)]
-        guides = [m for m in scalars if catalogue(space, own)[m].searchable]
+        known = catalogue(space, own)
+        guides = [name for name in scalars if known[name].searchable]
         if default_objective is None and not guides:
             raise TableError("none of the metrics may guide a search; define one with searchable=True")
         with cls(

@@ -6,9 +6,15 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from nasbench_ar.architecture import Architecture
+from nasbench_ar.entry import Entry
 from nasbench_ar.grid import Grid
 from nasbench_ar.system.threads import single_threaded
 from searchers.base import Searcher, check_at_least
+
+
+def by_rank(encoding: str, entry: Entry) -> bool:
+    """Whether a library is given an entry's levels as numbers in order: always, never, or where they have one."""
+    return encoding == "ordinal" or (encoding == "mixed" and entry.ordered)
 
 
 class BorrowedSearcher(Searcher):

@@ -18,7 +18,7 @@ from nasbench_ar.errors import SearchError
 from nasbench_ar.grid import Grid
 from nasbench_ar.system.extras import require
 from searchers.base import check_at_least
-from searchers.library_search import BorrowedSearcher
+from searchers.library_search import BorrowedSearcher, by_rank
 
 ENCODINGS = ("ordinal", "categorical", "mixed")
 
@@ -66,12 +66,9 @@ class NevergradSearcher(BorrowedSearcher):
         # Entries with something to choose: some optimisers fail at a choice of one.
         self._free = [k for k in range(space.dimensions) if len(space.choices(k)) > 1] or [0]
         entries = [space.entries[k] for k in self._free]
-        ranked = [encoding == "ordinal" or (encoding == "mixed" and entry.ordered) for entry in entries]
-        kinds = [nevergrad.p.TransitionChoice if ordered else nevergrad.p.Choice for ordered in ranked]
+        kinds = {True: nevergrad.p.TransitionChoice, False: nevergrad.p.Choice}
         with self._own_randomness():
-            parametrization = nevergrad.p.Tuple(
-                *(kind(list(entry.choices)) for kind, entry in zip(kinds, entries, strict=True))
-            )
+            parametrization = nevergrad.p.Tuple(*(kinds[by_rank(encoding, e)](list(e.choices)) for e in entries))
             parametrization.random_state = np.random.RandomState(self.seed)
             try:
                 self._optimizer = nevergrad.optimizers.registry[optimizer](parametrization, budget=self.budget)

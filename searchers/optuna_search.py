@@ -13,10 +13,11 @@ from typing import Any
 
 from nasbench_ar.adapters import ENCODINGS
 from nasbench_ar.architecture import Architecture
+from nasbench_ar.entry import Entry
 from nasbench_ar.errors import SearchError
 from nasbench_ar.grid import Grid
 from nasbench_ar.system.extras import require
-from searchers.library_search import BorrowedSearcher
+from searchers.library_search import BorrowedSearcher, by_rank
 
 SAMPLERS = ("tpe", "gp", "cmaes", "nsga2", "qmc", "random")
 NUMERIC = ("cmaes", "qmc")  # these leave categories to random sampling
@@ -65,14 +66,7 @@ class OptunaSearcher(BorrowedSearcher):
         self._optuna = require("searcher=optuna", "optuna", SearchError)
         with _quietly(self._optuna):
             self._study = self._optuna.create_study(direction="maximize", sampler=self._build_sampler())
-        self._entries = [(name, space.choices(k)) for k, name in enumerate(space.entry_names)]
-        self._by_rank = [
-            self.encoding == "ordinal" or (self.encoding == "mixed" and entry.ordered) for entry in space.entries
-        ]
-        self._distributions = {
-            name: self._distribution(choices, ranked=ranked)
-            for (name, choices), ranked in zip(self._entries, self._by_rank, strict=True)
-        }
+        self._distributions = {entry.name: self._distribution(entry) for entry in space.entries}
         self._asked: dict[Architecture, deque[Any]] = defaultdict(deque)
 
     def _build_sampler(self) -> Any:
@@ -91,17 +85,16 @@ class OptunaSearcher(BorrowedSearcher):
         }
         return makers[self.sampler]()
 
-    def _distribution(self, choices: tuple[Any, ...], *, ranked: bool) -> Any:
-        if ranked:
-            return self._optuna.distributions.IntDistribution(0, len(choices) - 1)
-        return self._optuna.distributions.CategoricalDistribution(choices)
+    def _distribution(self, entry: Entry) -> Any:
+        if by_rank(self.encoding, entry):
+            return self._optuna.distributions.IntDistribution(0, len(entry.choices) - 1)
+        return self._optuna.distributions.CategoricalDistribution(entry.choices)
 
     def _propose(self) -> Architecture:
         trial = self._study.ask(self._distributions)
-        architecture = self.space.compose(
-            choices[trial.params[name]] if ranked else trial.params[name]
-            for (name, choices), ranked in zip(self._entries, self._by_rank, strict=True)
-        )
+        given = [(entry, trial.params[entry.name]) for entry in self.space.entries]
+        levels = (entry.choices[value] if by_rank(self.encoding, entry) else value for entry, value in given)
+        architecture = self.space.compose(levels)
         self._asked[architecture].append(trial)
         return architecture
 
@@ -115,8 +108,8 @@ class OptunaSearcher(BorrowedSearcher):
             self._study.tell(waiting.popleft(), score)
             return
         params = {
-            name: choices.index(value) if ranked else value
-            for value, (name, choices), ranked in zip(architecture, self._entries, self._by_rank, strict=True)
+            entry.name: entry.digit_of[value] if by_rank(self.encoding, entry) else value
+            for entry, value in zip(self.space.entries, architecture, strict=True)
         }
         trial = self._optuna.trial.create_trial(params=params, distributions=self._distributions, value=score)
         self._study.add_trial(trial)

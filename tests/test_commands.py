@@ -138,7 +138,8 @@ def while_numpy_loads(tmp_path: Path, code: str) -> dict[str, str]:
 @each
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_interrupted_before_anything_has_loaded(name: str, tmp_path: Path) -> None:
-    environment = while_numpy_loads(tmp_path, "import time; print(flush=True); time.sleep(60)")
+    # A signal between two calls of sleep() is seen after the second: many short ones.
+    environment = while_numpy_loads(tmp_path, "import time; print(flush=True)\nfor _ in range(6000): time.sleep(0.01)")
     number = signal.SIGTERM if name == "datagen.run" else signal.SIGINT
     options = [f"-m{name}"] if name == "datagen.plan" else ["-m", name]
     with subprocess.Popen(

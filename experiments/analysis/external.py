@@ -63,8 +63,9 @@ def numbers(data: TableData) -> Numbers:
     names = [name for name in METRICS_BESIDE if data.has(name)]
     same_family = data.space.stages == NARES.stages and data.space.unit_channels == NARES.unit_channels
     entries = [tuple(vector) for vector in theirs[list(NARES.entry_names)].to_numpy().tolist()]
-    theirs = theirs[[same_family and entry in data.space for entry in entries]]
-    indices = [data.space.index(entry) for entry in entries if same_family and entry in data.space]
+    within = [same_family and entry in data.space for entry in entries]
+    theirs = theirs[within]
+    indices = [data.space.index(entry) for entry, here in zip(entries, within, strict=True) if here]
     lacking = f"table {data.oracle.name} has test accuracies of fewer than {_LEAST} of the published networks"
     if not names or len(set(indices)) < _LEAST:
         raise MissingEntryError(lacking)

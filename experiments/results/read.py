@@ -15,6 +15,7 @@ from experiments.races.checks import load_runs, stored_race
 from experiments.races.race import Race
 from experiments.races.store import CONFIG, Runs, RunStore
 from nasbench_ar import Oracle, ResultsError, Table, TableError, open_table
+from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import shown
 from nasbench_ar.system.files import note
 
@@ -126,6 +127,21 @@ def table_of(results: Path, race: Race) -> Table:
         f"the table {race.table_name} that the results in {results} were made on is no longer at "
         f"{shown(race.table, 300)}"
     )
+
+
+def entries_in(folder: Path) -> list[Path]:
+    """The result folders in a folder of theirs, such as that of a track."""
+    return sorted(path for path in folder.iterdir() if (path / CONFIG).is_file() and not path.name.startswith("."))
+
+
+def searched(stored: Stored) -> tuple[FloatArray, float]:
+    """(product_size,) objective of what a search may choose, NaN for anything else; and the best of it."""
+    oracle, race = stored.oracle, stored.race
+    members = race.members(oracle)
+    column = np.full(oracle.space.product_size, np.nan)
+    column[members] = oracle.column(race.objective, seed=race.table_seed)[members]
+    best = np.nanmax(column) if oracle.metric(race.objective).maximize else np.nanmin(column)
+    return column, float(best)
 
 
 def reported_after(runs: Runs, queries: int) -> NDArray[np.int32]:

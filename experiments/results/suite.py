@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from experiments.races.store import RunStore
 from experiments.races.suite import Task
-from experiments.results.read import Stored, reported_after
+from experiments.results.read import Stored, entries_in, reported_after, searched
 from experiments.results.standings import course, regret_of_median
 from experiments.results.targets import Reached, reached
 from nasbench_ar import ResultsError
@@ -96,11 +96,8 @@ def task_scores(task: Task, stored: Sequence[Stored], budgets: Sequence[int]) ->
     oracle, race = stored[0].oracle, stored[0].race
     if race.queries < max(budgets):
         raise ResultsError(f"{stored[0].folder}: runs of {race.queries} queries; the largest budget is {max(budgets)}")
-    members = race.members(oracle)
-    column = np.full(oracle.space.product_size, np.nan)
-    column[members] = oracle.column(race.objective, seed=race.table_seed)[members]
+    column, best = searched(stored[0])
     maximize = bool(oracle.metric(race.objective).maximize)
-    best = float(np.nanmax(column) if maximize else np.nanmin(column))
     unit = regret_of_median(column, best)
     common = set.intersection(*(set(one.runs.seeds.tolist()) for one in stored))
     if not common:
@@ -125,11 +122,10 @@ def suite_scores(
     """The suite, from its tasks; `names` are the searchers, in the order of the tasks' arrays."""
     families = tuple(dict.fromkeys(one.task.family for one in tasks))
     member = np.array([families.index(one.task.family) for one in tasks])
-    weight = np.array([1 / (member == k).sum() for k in member])  # of a task in its family
     means = np.stack([one.areas.mean(axis=1) for one in tasks])  # (tasks, searchers, budgets)
     by_family = np.stack([(means[member == k]).mean(axis=0) for k in range(len(families))], axis=1)
     area = by_family.mean(axis=1)
-    drawn = _resampled(tasks, member, weight, len(families), np.random.default_rng(seed))
+    drawn = _resampled(tasks, member, np.random.default_rng(seed))
     best = area.argmin(axis=0)
     every = np.arange(len(budgets))
     behind = area - area[best, every]
@@ -157,28 +153,27 @@ def suite_scores(
     )
 
 
-def _resampled(
-    tasks: Sequence[TaskScores],
-    member: NDArray[np.int64],
-    weight: FloatArray,
-    families: int,
-    rng: np.random.Generator,
-) -> FloatArray:
-    """(resamples, searchers, budgets) areas of the suite."""
+def _resampled(tasks: Sequence[TaskScores], member: NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
+    """(resamples, searchers, budgets) areas of the suite; `member` is the family of every task."""
+    families = int(member.max()) + 1
     shares = np.empty((RESAMPLES, len(tasks)))
     for k in range(families):
         within = np.flatnonzero(member == k)
-        shares[:, within] = rng.multinomial(len(within), weight[within], size=RESAMPLES) / len(within)
+        shares[:, within] = _counts(rng, len(within)) / len(within)
     total = np.zeros((RESAMPLES, *tasks[0].areas.shape[::2]))
     for place, one in enumerate(tasks):
-        runs = len(one.seeds)
-        counts = rng.multinomial(runs, np.full(runs, 1 / runs), size=RESAMPLES) / runs
+        counts = _counts(rng, len(one.seeds)) / len(one.seeds)
         total += shares[:, place, None, None] * np.einsum("br,srk->bsk", counts, one.areas)
     return total / families
 
 
+def _counts(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
+    """(resamples, n) how often each of n is drawn in n draws with replacement."""
+    return rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
+
+
 def entries_of(folders: Sequence[Path]) -> tuple[list[str], list[str]]:
     """Names of the searchers that have runs of every task, and of those that lack some."""
-    found = [{path.name for path in folder.iterdir() if (path / "config.yaml").is_file()} for folder in folders]
+    found = [{path.name for path in entries_in(folder)} for folder in folders]
     everywhere = set.intersection(*found)
     return sorted(everywhere), sorted(set.union(*found) - everywhere)

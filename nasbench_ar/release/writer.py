@@ -12,7 +12,7 @@ import orjson
 from nasbench_ar.frames import rows_by_arch_id, write_parts
 from nasbench_ar.metrics import CURVES, METRICS
 from nasbench_ar.release.record import LABELS, TEST_METRICS
-from nasbench_ar.space import NARES, wide_resnets
+from nasbench_ar.space import NARES, SearchSpace, wide_resnets
 from nasbench_ar.table import Table
 from nasbench_ar.values import corruption_cells
 
@@ -36,7 +36,7 @@ def release_gaps(table: Table) -> tuple[str, ...]:
 
     Their loader needs three stages, and a best epoch and the twelve curves of every training.
     """
-    wide_resnets(table.space, f"table {table.name} in the authors' format")
+    _networks(table)
     gaps = []
     if lost := [name for name in table.scalar_names if not _restorable(table, name)]:
         gaps.append(f"the authors' format has no field for {', '.join(lost)}: left out")
@@ -57,6 +57,10 @@ def release_gaps(table: Table) -> tuple[str, ...]:
     return tuple(gaps)
 
 
+def _networks(table: Table) -> SearchSpace:
+    return wide_resnets(table.space, f"table {table.name} in the authors' format")
+
+
 def _restorable(table: Table, name: str) -> bool:
     if name not in METRICS:
         return False
@@ -68,7 +72,7 @@ def _restorable(table: Table, name: str) -> bool:
 
 
 def _records(table: Table) -> Iterator[dict[str, Any]]:
-    space = wide_resnets(table.space, f"table {table.name} in the authors' format")
+    space = _networks(table)
     rows = rows_by_arch_id(table)
     index = table.arch_index[rows]
     vectors = space.vectors(indices=index).tolist()

@@ -26,6 +26,7 @@ from nasbench_ar.system.command import docstring
 
 MOST = 10**9  # numbers that the small commands take
 Schema = TypeVar("Schema")
+Default = TypeVar("Default")
 
 _INTEGER = re.compile(r"[-+]?\d+(_\d+)*", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(\d+(_\d+)*\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(inf|nan)", re.ASCII | re.IGNORECASE)
@@ -41,6 +42,26 @@ def split_words(words: Iterable[str]) -> list[tuple[str, str]]:
             raise ConfigError(f"{shown(word)}: expected key=value, as runs=3; --help lists the keys")
         out.append((key, value))
     return out
+
+
+def take_words(
+    words: Iterable[str], own: Mapping[str, Default], fixed: Collection[str] = (), why: str = ""
+) -> tuple[dict[str, str | Default], list[str]]:
+    """The text of a command's own keys, the last one counting, and the words that are left for another reader.
+
+    `fixed` are keys that nobody may give, `why` says what to do instead.
+    """
+    found: dict[str, str | Default] = {**own}
+    rest = []
+    for word in words:
+        [(key, text)] = split_words([word])
+        if key in own:
+            found[key] = text
+        elif key in fixed:
+            raise ConfigError(f"{shown(word)}: {why}")
+        else:
+            rest.append(word)
+    return found, rest
 
 
 def check_keys(given: Iterable[str], known: Sequence[str]) -> None:

@@ -36,7 +36,7 @@ def test_a_checkpoint_has_what_its_entry_says(
 ) -> None:
     assert command(*words, "attack.autoattack=compact")[0] == 0
     entry = read_entry(tmp_path / "store/entries/1-1-1-1-seed0.json")
-    best = tmp_path / "store/work/1-1-1-1-seed0/best.pt"
+    best = tmp_path / "store" / "work" / "1-1-1-1-seed0" / "best.pt"
     torch.save(state_dict(load_network(best), "authors"), tmp_path / "theirs.pth")
     for path in (best, tmp_path / "theirs.pth"):
         out = tmp_path / "found.json"

@@ -285,8 +285,8 @@ def test_ranks_are_read_back_as_choices() -> None:
         searcher.tell(architecture, 1.0)
         ranks = [SMALL.choices(k).index(value) for k, value in enumerate(architecture)]
         assert list(searcher._study.trials[-1].params.values()) == ranks
-    for (_, choices), found in zip(searcher._entries, searcher._distributions.values(), strict=True):
-        assert (found.low, found.high) == (0, len(choices) - 1)
+    for entry, found in zip(SMALL.entries, searcher._distributions.values(), strict=True):
+        assert (found.low, found.high) == (0, len(entry.choices) - 1)
     assert len(trajectory(searcher, 78)) == 78, "all that is left is reached"
 
 
