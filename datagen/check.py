@@ -100,12 +100,12 @@ def check(words: list[str]) -> int:
     import torch
 
     from datagen.device_checks import carry_out
-    from datagen.hardware import determinism
+    from datagen.hardware import choice_of_kernels
 
     if setup.config.threads is not None:
         torch.set_num_threads(setup.config.threads)
     print(f"{header(setup)}\n", flush=True)
-    with determinism(setup.config.deterministic):
+    with choice_of_kernels(setup.device, deterministic=setup.config.deterministic):
         rows = carry_out(setup)
     print(table(rows))
     failed = sum(row.passed is False for row in rows)

@@ -176,9 +176,10 @@ class RunConfig:
         device: auto, cpu, cuda, cuda:1, or all for every visible GPU, each with one training unless share.
         threads: processor threads; null leaves PyTorch's choice.
         batch: images at once in validation and test; halved when memory runs out.
-        compile: run training through torch.compile.
+        compile: run the blocks of the network through torch.compile, in training and test.
         channels_last: memory layout; null takes it on CUDA only.
         deterministic: on CUDA, the same bits in every run on the same card, which takes longer.
+        log: tensorboard writes what log.jsonl says to event files beside it, too; null does not.
         data: where images come from.
         space: the search space.
         train: the training protocol.
@@ -206,6 +207,7 @@ class RunConfig:
     compile: bool = False
     channels_last: bool | None = None
     deterministic: bool = False
+    log: str | None = None
     data: DataConfig = field(default_factory=DataConfig)
     space: SpaceConfig = field(default_factory=SpaceConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -261,6 +263,7 @@ class RunConfig:
                     f"train.{key}", self[f"train.{key}"], "no value, since train.schedule=cosine has no drops", unused
                 )
         _require("train.ema", self.train.ema, "0 for none, or a number below 1, such as 0.999", 0 <= self.train.ema < 1)
+        _require("log", self.log, "null or tensorboard", self.log in (None, "tensorboard"))
         _require("threads", self.threads, "null or at least 1", self.threads is None or self.threads >= 1)
         for key, allowed in (
             ("data.source", SOURCES),

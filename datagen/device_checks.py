@@ -92,8 +92,6 @@ class Setup:
     def classifier(self, space: SearchSpace | None = None, architecture: Architecture | None = None) -> Classifier:
         """As `datagen.run` makes them, of `arch=` or of another network."""
         network = build_network(space or self.space, architecture or self.architecture, seed=self.config.seed)
-        if self.config.compile:
-            torch.compiler.reset()
         return Classifier(
             network.to(self.device),
             precision=self.precision,

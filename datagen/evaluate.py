@@ -57,7 +57,7 @@ def evaluate(network: nn.Module, config: RunConfig) -> tuple[Assessment, Dataset
     from datagen.attack.assessment import assess
     from datagen.attack.autoattack import require_classes
     from datagen.attack.evaluator import Batches
-    from datagen.hardware import choose_device, choose_precision, determinism
+    from datagen.hardware import choice_of_kernels, choose_device, choose_precision
     from datagen.images.datasets import load_dataset
     from datagen.network.classifier import Classifier
     from datagen.workers.worker import note
@@ -75,7 +75,7 @@ def evaluate(network: nn.Module, config: RunConfig) -> tuple[Assessment, Dataset
     layout = device.type == "cuda" if config.channels_last is None else config.channels_last
     classifier = Classifier(network.to(device), precision=precision, channels_last=layout)
     _require_fit(classifier, on_device)
-    with determinism(config.deterministic):
+    with choice_of_kernels(device, deterministic=config.deterministic):
         batches = Batches(config.batch, note)
         return assess(classifier, on_device, config.attack, batches, seed=config.seed, say=note), dataset
 

@@ -105,16 +105,17 @@ def peak_memory_mib(device: torch.device) -> float | None:
 
 
 @contextmanager
-def determinism(wanted: bool) -> Iterator[None]:
-    """Let CUDA compute the same bits in every run on the same card, if wanted; an operation that cannot is an error."""
-    if not wanted:
-        yield
-        return
+def choice_of_kernels(device: torch.device, *, deterministic: bool) -> Iterator[None]:
+    """On CUDA, let cuDNN try which kernels are fastest for each shape.
+
+    With `deterministic`, it computes the same bits in every run on the same card; an operation that cannot is an error.
+    """
     warns = torch.is_deterministic_algorithms_warn_only_enabled()
     before, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for it, read at its first call
-    torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.benchmark = False
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for it, read at its first call
+        torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = device.type == "cuda" and not deterministic
     try:
         yield
     finally:

@@ -41,11 +41,11 @@ from datagen.planning.cost_model import (
     MFU,
     SECONDS_A_DAY,
     CostModel,
+    Sizes,
     from_entries,
     from_peak,
     from_published,
     from_total,
-    layers_of,
 )
 from datagen.planning.memory import CARDS_GB, GB, GRAPHS, MemorySettings, estimate_memory, gigabytes
 from datagen.planning.schedule import Jobs, Schedule, poisson, simulate
@@ -159,9 +159,8 @@ def sample_entries(store: EntryStore) -> list[Entry]:
 
 def report(task: Task, config: RunConfig, own: dict[str, Any]) -> dict[str, Any]:
     """Everything that the command prints, as plain data."""
-    macs, layers = task.space.macs_many(indices=task.indices).astype(np.float64), layers_of(task.space, task.indices)
-    train, test = task.model.seconds(task.load, macs, layers)
-    left = ~task.done
+    sizes, left = Sizes.of(task.space, task.indices), ~task.done
+    train, test = task.model.seconds(task.load, sizes)
     out: dict[str, Any] = {
         "of": task.title,
         "trainings": len(task.indices),
@@ -169,7 +168,7 @@ def report(task: Task, config: RunConfig, own: dict[str, Any]) -> dict[str, Any]
         "seeds": task.seeds,
         "epochs": task.load.epochs,
         "image_passes": {"training": task.load.train_passes, "evaluation": task.load.test_passes},
-        "macs": float((task.load.train_passes + task.load.test_passes) * macs[left].sum()),
+        "macs": float((task.load.train_passes + task.load.test_passes) * sizes.macs[left].sum()),
         "estimate": {
             "basis": task.model.basis,
             "training_error": task.model.train_error,

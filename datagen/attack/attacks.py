@@ -95,7 +95,7 @@ class Attack:
                     watch(number, gradient, losses)
                 found = found.detach().add(gradient.sign(), alpha=self.step)
                 found = torch.clamp(found, lowest, highest)
-                if not self.leave or classifier.compiled or number == 0:  # the first also moves a start into the ball
+                if not self.leave or number == 0:  # the first also moves a start into the ball
                     continue
                 moved = (gradient != 0).any(dim=(1, 2, 3))
                 size = batch_for(_count(moved), of=len(images))
@@ -120,7 +120,7 @@ class Attack:
 
 
 def batch_for(moving: int, *, of: int) -> int:
-    """The smallest batch that holds so many images of `of`: few sizes, since libraries tune each."""
+    """The smallest batch that holds so many images of `of`: few sizes, since libraries tune and compile each."""
     sizes = [of] + [min(of, -(-of * eighths // (8 * EVEN)) * EVEN) for eighths in range(1, 8)]
     return min(size for size in sizes if size >= moving) if moving else 0
 

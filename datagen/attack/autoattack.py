@@ -107,7 +107,7 @@ def _adversary(evaluator: Evaluator, eps: float, seed: int) -> Any:
     from pyautoattack import AutoAttack
 
     adversary = AutoAttack(
-        evaluator.classifier,
+        evaluator.classify,
         attacks=list(COMPACT),
         device=evaluator.classifier.device,
         eps=eps,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from datagen.attack.attacks import Attack, cross_entropy, lipschitz, pgd, pgd_cw
+from datagen.attack.attacks import Attack, batch_for, cross_entropy, lipschitz, pgd, pgd_cw
 from datagen.config import AttackConfig
 from datagen.hardware import release_memory
 from datagen.images.splits import Split
@@ -112,7 +112,15 @@ class Evaluator:
     def predict(self, images: Tensor) -> Tensor:
         """(n, classes) logits in evaluation mode; images uint8 or in [0, 1]."""
         with self.classifier.frozen():
-            return self.classifier(as_unit_floats(images.to(self.classifier.device)))
+            return self.classify(as_unit_floats(images.to(self.classifier.device)))
+
+    def classify(self, images: Tensor) -> Tensor:
+        """(n, classes) logits; on CUDA the batch is filled up, so that few sizes have to be tuned or compiled."""
+        n, of = len(images), self.batches.size
+        if not (images.device.type == "cuda" or self.classifier.compiled) or n > of:
+            return self.classifier(images)
+        filling = images.new_zeros(batch_for(n, of=of) - n, *images.shape[1:])
+        return self.classifier(torch.cat([images, filling]))[:n] if len(filling) else self.classifier(images)
 
     def predictions(self, images: Tensor) -> Tensor:
         """(n,) int64 predicted classes of any images, on the CPU."""

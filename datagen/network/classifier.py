@@ -5,6 +5,8 @@ Training, attacks and evaluation all take a `Classifier`, so they cannot disagre
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from datagen.network.model import Block
+from nasbench_ar.library import home
+
+MOST_GRAPHS = 256  # of one kind of block: its shapes in a network, in training, attacks and tests, times sizes of batch
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 FP16_LOSS_SCALE = 2.0**10  # of attacks: small gradients do not vanish in float16, and their signs stay
 
@@ -26,8 +32,7 @@ _SWITCHES = (
 class Classifier:
     """Float32 logits of (n, channels, side, side) images in [0, 1]; the state of the plain `network` is saved.
 
-    `loss_scale` multiplies losses whose gradient by an image is taken.  What is `compiled` compiles each
-    size of batch anew.
+    `loss_scale` multiplies losses whose gradient by an image is taken.
     """
 
     def __init__(
@@ -45,7 +50,8 @@ class Classifier:
         if channels_last:
             network.to(memory_format=torch.channels_last)
         self.compiled = compiled
-        self._run = torch.compile(network, dynamic=False) if compiled else network
+        if compiled:
+            _compile_blocks(network)
 
     @property
     def device(self) -> torch.device:
@@ -59,10 +65,10 @@ class Classifier:
         """(n, classes) float32 logits."""
         images = self.laid_out(images)
         if self.precision not in AUTOCAST:
-            logits: Tensor = self._run(images)
+            logits: Tensor = self.network(images)
             return logits
         with torch.autocast(images.device.type, AUTOCAST[self.precision]):
-            logits = self._run(images)
+            logits = self.network(images)
         return logits.float()
 
     @contextmanager
@@ -78,6 +84,20 @@ class Classifier:
                 module.training = training
             for weight, wanted in weights:
                 weight.requires_grad_(wanted)
+
+
+def _compile_blocks(network: nn.Module) -> None:
+    """Each by itself: blocks of one shape share their graphs in this network, and their kernels, on disk, in all."""
+    from torch._dynamo import config
+
+    torch.compiler.reset()  # graphs are counted over all networks, and blocks beyond the limit are not compiled
+    config.recompile_limit = MOST_GRAPHS
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(home() / "compiled"))
+    # Tracing a block looks at all that its input has, also where that is no leaf; with `-W error` it would fail.
+    warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf", UserWarning)
+    for module in network.modules():
+        if isinstance(module, Block):
+            module.compile(dynamic=False)
 
 
 @contextmanager

@@ -1,10 +1,12 @@
-"""Seconds that trainings take, estimated from passes, MACs and calls of the network.
+"""Seconds that trainings take, estimated from passes, MACs, activations and calls of the network.
 
-    seconds = a * passes * MACs + b * calls * layers
+    seconds = a * passes * MACs + b * calls * layers + c * passes * activations
 
 once for training with validation and once for the test (`workload` counts passes and
 calls).  The second term is the overhead of starting each layer's kernels, and matters for
-small networks; it is fitted where there are measured trainings, and 0 elsewhere.
+small networks; the third is the traffic to memory of batch norms and activations, and matters
+where a card computes much faster than it reads.  Both are fitted where there are measured
+trainings, and 0 elsewhere.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen.cards import COLUMNS, TFLOPS
+from datagen.planning.memory import kept_for_backward
 from datagen.planning.workload import Images, Workload, workload
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import ConfigError, quotable
@@ -28,30 +31,50 @@ if TYPE_CHECKING:
 
 SECONDS_A_DAY = 86_400
 PUBLISHED_GPU_DAYS = {"training": NARES_GPU_DAYS, "evaluation": 2_900.0}  # NARes, for the 15,625 architectures
-LEAST_FOR_OVERHEAD = 8  # entries
+LEAST_FOR_ALL_TERMS = 8  # entries
 MFU = 0.4  # assumed share of the peak that convolutions reach; no GPU was measured
+
+
+Coefficients = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class CostModel:
-    """Coefficients (a, b), and where they come from; errors are root mean squares of the fit's relative residuals."""
+    """Coefficients (a, b, c) and where they come from; errors are root mean squares of the relative residuals."""
 
-    train: tuple[float, float]
-    test: tuple[float, float]
+    train: Coefficients
+    test: Coefficients
     basis: str
     train_error: float | None = None
     test_error: float | None = None
 
-    def seconds(self, load: Workload, macs: FloatArray, layers: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def seconds(self, load: Workload, sizes: Sizes) -> tuple[FloatArray, FloatArray]:
         """(n,) float64 of training, and of test."""
-        train = self.train[0] * load.train_passes * macs + self.train[1] * load.train_calls * layers
-        test = self.test[0] * load.test_passes * macs + self.test[1] * load.test_calls * layers
-        return train, test
+        train = sizes.columns(load.train_passes, load.train_calls) @ self.train
+        return train, sizes.columns(load.test_passes, load.test_calls) @ self.test
 
 
-def layers_of(space: SearchSpace, indices: NDArray[np.integer[Any]]) -> FloatArray:
-    """(n,) float64 convolutions on the longest way through each network."""
-    return 2.0 * space.vectors(indices=indices)[:, 0::2].sum(axis=1) + 1
+@dataclass(frozen=True)
+class Sizes:
+    """Of networks, (n,) float64 each.
+
+    `layers` are convolutions on the longest way through, `activations` the values of an image that the backward pass
+    needs.
+    """
+
+    macs: FloatArray
+    layers: FloatArray
+    activations: FloatArray
+
+    @classmethod
+    def of(cls, space: SearchSpace, indices: NDArray[np.integer[Any]]) -> Sizes:
+        vectors = space.vectors(indices=indices)
+        kept = kept_for_backward(space, vectors, precision="float32").per_image / 4
+        return cls(space.macs_many(indices=indices).astype(np.float64), 2.0 * vectors[:, 0::2].sum(axis=1) + 1, kept)
+
+    def columns(self, passes: float, calls: float) -> FloatArray:
+        """(n, 3) float64, what the coefficients multiply."""
+        return np.stack([passes * self.macs, calls * self.layers, passes * self.activations], axis=1)
 
 
 def from_entries(entries: Sequence[Entry], space: SearchSpace, load: Workload, name: str) -> CostModel:
@@ -59,15 +82,13 @@ def from_entries(entries: Sequence[Entry], space: SearchSpace, load: Workload, n
     timed = [e for e in entries if e.provenance["train_seconds"] > 0 and e.provenance["test_seconds"] > 0]
     if not timed:
         raise ConfigError(f"{name} has no entry to calibrate on; leave store= out, or give gpu_days=")
-    indices = space.indices(entry.architecture for entry in timed)
-    macs, layers = space.macs_many(indices=indices).astype(np.float64), layers_of(space, indices)
-    found = {}
+    sizes, found = Sizes.of(space, space.indices(entry.architecture for entry in timed)), {}
     for phase, passes, calls in (
         ("train", load.train_passes, load.train_calls),
         ("test", load.test_passes, load.test_calls),
     ):
         seconds = np.array([float(entry.provenance[f"{phase}_seconds"]) for entry in timed])
-        found[phase] = _fit(np.stack([passes * macs, calls * layers], axis=1), seconds)
+        found[phase] = _fit(sizes.columns(passes, calls), seconds)
     names = sorted({str(entry.provenance["hardware"]["name"]) for entry in timed})
     mixed = " (mixed: an average over them)" if len(names) > 1 else ""
     basis = f"{len(timed)} entries of {name}, made on {', '.join(names)}{mixed}"
@@ -75,23 +96,23 @@ def from_entries(entries: Sequence[Entry], space: SearchSpace, load: Workload, n
     return CostModel(train, test, basis, train_error, test_error)
 
 
-def _fit(columns: FloatArray, seconds: FloatArray) -> tuple[tuple[float, float], float]:
+def _fit(columns: FloatArray, seconds: FloatArray) -> tuple[Coefficients, float]:
     from scipy.optimize import nnls
 
-    used = columns if len(seconds) >= LEAST_FOR_OVERHEAD else columns[:, :1]
+    used = columns if len(seconds) >= LEAST_FOR_ALL_TERMS else columns[:, :1]
     relative = used / seconds[:, None]
     scale = relative.max(axis=0)
     coefficients = nnls(relative / scale, np.ones(len(seconds)))[0] / scale
     coefficients *= seconds.sum() / (used @ coefficients).sum()  # relative errors favour estimates that are too low
     error = float(np.sqrt(np.mean((relative @ coefficients - 1) ** 2)))
-    a, b = (*coefficients.tolist(), 0.0)[:2]
-    return (a, b), error
+    a, b, c = (*coefficients.tolist(), 0.0, 0.0)[:3]
+    return (a, b, c), error
 
 
 def from_total(gpu_days: float, load: Workload, macs: FloatArray) -> CostModel:
     """Share GPU-days of trainings and tests together by passes and MACs; `macs` is (n,)."""
     a = gpu_days * SECONDS_A_DAY / ((load.train_passes + load.test_passes) * macs.sum())
-    return CostModel((a, 0.0), (a, 0.0), f"gpu_days={gpu_days:g}, shared out by passes and MACs")
+    return CostModel((a, 0.0, 0.0), (a, 0.0, 0.0), f"gpu_days={gpu_days:g}, shared out by passes and MACs")
 
 
 def from_published(space: SearchSpace) -> CostModel:
@@ -106,7 +127,7 @@ def from_published(space: SearchSpace) -> CostModel:
         for kind, passes in (("training", load.train_passes), ("evaluation", load.test_passes))
     )
     basis = "the published totals, 13.1K GPU-days of training and 2.9K of evaluation for 15,625 architectures"
-    return CostModel((a, 0.0), (b, 0.0), f"{basis}, on their authors' GPUs")
+    return CostModel((a, 0.0, 0.0), (b, 0.0, 0.0), f"{basis}, on their authors' GPUs")
 
 
 def from_peak(card: str, tflops: float, mfu: float, precisions: tuple[str, str]) -> CostModel:
@@ -121,4 +142,4 @@ def from_peak(card: str, tflops: float, mfu: float, precisions: tuple[str, str])
     else:
         peak = f"tflops={tflops:g}"
     basis = f"{peak}, times an assumed mfu={mfu:g}; nothing of it is measured"
-    return CostModel((a, 0.0), (b, 0.0), basis)
+    return CostModel((a, 0.0, 0.0), (b, 0.0, 0.0), basis)

@@ -20,8 +20,9 @@ import io
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -44,6 +45,57 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
         raise WriteError(
             f"cannot write {path}: {error.strerror or error}; the same command goes on from the last checkpoint"
         ) from error
+
+
+class CheckpointWriter:
+    """Writes checkpoints one after the other; in the `background`, from a copy, while the training goes on.
+
+    An error in the background is raised by the next call, or on leaving.
+    """
+
+    def __init__(self, *, background: bool = False) -> None:
+        self._pool = ThreadPoolExecutor(1, "checkpoints") if background else None
+        self._under_way: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.wait()
+        finally:
+            if self._pool is not None:
+                self._pool.shutdown()
+
+    def save(self, states: Mapping[Path, Mapping[str, Any]]) -> None:
+        """Write the states in their order, after all that came before."""
+        self.wait()
+        if self._pool is None:
+            _save_all(states)
+        else:
+            self._under_way = self._pool.submit(_save_all, _copied(states, {}))
+
+    def wait(self) -> None:
+        """Until everything is written."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            under_way.result()
+
+
+def _save_all(states: Mapping[Path, Mapping[str, Any]]) -> None:
+    for path, state in states.items():
+        save_checkpoint(path, state)
+
+
+def _copied(value: Any, copies: dict[int, Tensor]) -> Any:
+    """With tensors on the processor that nobody else changes, a copy of each however often it occurs."""
+    if isinstance(value, Tensor):
+        if id(value) not in copies:
+            copies[id(value)] = value.detach().to("cpu", copy=True)
+        return copies[id(value)]
+    if isinstance(value, Mapping):
+        return {name: _copied(item, copies) for name, item in value.items()}
+    return [_copied(item, copies) for item in value] if isinstance(value, list) else value
 
 
 def load_checkpoint(path: Path, identity: Mapping[str, Any] | None = None) -> dict[str, Any]:

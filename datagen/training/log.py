@@ -8,7 +8,8 @@
 that were, both without the `left_out` ones whose gradients overflowed in float16.  `tflops` counts
 two operations a MAC over all passes of the training steps, and `mfu` is its share of the
 card's published peak, null where `cards.peak_tflops` knows none.  The twelve curves
-follow by their names.
+follow by their names.  With `log=tensorboard` the numbers go to event files in the
+folder `tensorboard` beside it as well.
 """
 
 from __future__ import annotations
@@ -35,8 +36,13 @@ FILE = "log.jsonl"
 class EpochLog:
     """The log of a training that has `done` epochs; what is there of later ones is written anew."""
 
-    def __init__(self, folder: Path, done: int) -> None:
+    def __init__(self, folder: Path, done: int, *, tensorboard: bool = False) -> None:
         self._path = folder / FILE
+        self._events = None
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._events = SummaryWriter(folder / "tensorboard", purge_step=done)
         self._lines = [line for line in self._old() if (epoch := _epoch(line)) is not None and epoch < done]
 
     def _old(self) -> list[str]:
@@ -53,6 +59,11 @@ class EpochLog:
         except OSError as error:
             what = f"cannot write {self._path}: {error.strerror or error}"
             raise WriteError(f"{what}; the same command goes on from the last checkpoint") from error
+        if self._events is not None:
+            for name, value in record.items():
+                if isinstance(value, (int, float)) and name != "epoch":
+                    self._events.add_scalar(name, value, record["epoch"])
+            self._events.flush()
 
 
 def record(

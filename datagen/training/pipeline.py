@@ -16,11 +16,11 @@ from datagen.attack.autoattack import require_classes
 from datagen.attack.evaluator import Batches
 from datagen.config import RunConfig
 from datagen.hardware import (
+    choice_of_kernels,
     choose_devices,
     choose_precision,
     describe_code,
     describe_hardware,
-    determinism,
     device_name,
     peak_memory_mib,
     reset_peak_memory,
@@ -33,10 +33,12 @@ from datagen.store.entry import Entry
 from datagen.store.failures import Failure, utc_time
 from datagen.store.folder import EntryStore
 from datagen.store.identity import content_hash, identity_of_test, protocol, training_identity
+from datagen.training.checkpoint import CheckpointWriter
 from datagen.training.finished_attacks import FinishedAttacks
 from datagen.training.train import MixedCheckpointsError, Training, Watch, discard, load_best, train
 from nasbench_ar import Architecture, SearchSpace
 from nasbench_ar.errors import TrainingError
+from nasbench_ar.system.extras import require
 
 Say = Callable[[str], None]
 
@@ -67,6 +69,8 @@ class Generator:
         for device in devices:  # one that lacks a precision is refused
             train_precision = choose_precision(config.train.precision, device, automatic="bf16")
             test_precision = choose_precision(config.attack.precision, device, automatic="tf32")
+        if config.log:
+            require(f"log={config.log}", "tensorboard")
         dataset = load_dataset(config.data)
         require_classes(dataset.classes, config.attack.autoattack)
         space = build_space(config, dataset)
@@ -101,13 +105,11 @@ class Generator:
         config = self.config
         network = build_network(self.space, architecture, seed=seed).to(self.device)
         layout = self.device.type == "cuda" if config.channels_last is None else config.channels_last
-        if config.compile:
-            torch.compiler.reset()  # compiled variants are counted over all networks, and limited
         return Classifier(
             network,
             precision=self.protocol[purpose]["precision"],
             channels_last=layout,
-            compiled=config.compile and purpose == "train",
+            compiled=config.compile,
         )
 
     def generate(
@@ -120,7 +122,7 @@ class Generator:
         past: Failure | None = None,
     ) -> Entry:
         """Train and test one architecture, from where an earlier run left it; `past` failures go to the provenance."""
-        with determinism(self.config.deterministic):
+        with choice_of_kernels(self.device, deterministic=self.config.deterministic):
             return self._generate(architecture, seed, say, watch, past or Failure(str(architecture), seed))
 
     def _generate(self, architecture: Architecture, seed: int, say: Say, watch: Watch | None, past: Failure) -> Entry:
@@ -184,7 +186,8 @@ class Generator:
         identity = training_identity(self.protocol, self.facts, architecture, config.seed)
         for last_try in (False, True):
             classifier = self.classifier(architecture, config.seed, purpose="train")
-            with float32_rule(classifier.precision):
+            background = self.device.type == "cuda"
+            with float32_rule(classifier.precision), CheckpointWriter(background=background) as checkpoints:
                 training = train(
                     classifier,
                     self.dataset,
@@ -194,6 +197,7 @@ class Generator:
                     batches=batches,
                     say=say,
                     watch=watch,
+                    checkpoints=checkpoints,
                 )
             try:
                 return training, load_best(folder, identity, training)

@@ -33,7 +33,7 @@ from datagen.network.model import as_unit_floats
 from datagen.out_of_memory import is_out_of_memory
 from datagen.seeds import generator
 from datagen.training.averaging import follow, standing_in
-from datagen.training.checkpoint import load_checkpoint, save_checkpoint
+from datagen.training.checkpoint import CheckpointWriter, load_checkpoint
 from datagen.training.log import EpochLog, record
 from datagen.training.losses import LOSSES, PgdAt
 from nasbench_ar.errors import ResultsError, TrainingError, one_line
@@ -59,7 +59,7 @@ class Watch:
         """Called before checkpoints are written; raise to end the training."""
 
     def after_epoch(self, epoch: int) -> None:
-        """Called after an epoch's checkpoints are written."""
+        """Called after an epoch's checkpoints are written, or while they are."""
 
     def before_attack(self, name: str, training_seconds: float, finished: dict[str, float]) -> None:
         """Called before a part of the test, with the seconds of finished ones by name; raise to end the test."""
@@ -69,7 +69,7 @@ class Watch:
 class Training:
     """A finished training: one value an epoch by names of `CURVES`, and seconds in all runs that it took.
 
-    Seconds include the writing of checkpoints, except for the last ones of each run.
+    Seconds include the time in which it waited for checkpoints, except for the last ones of each run.
     """
 
     history: dict[str, list[float]]
@@ -145,9 +145,10 @@ def train(
     batches: Batches,
     say: Callable[[str], None],
     watch: Watch | None = None,
+    checkpoints: CheckpointWriter | None = None,
 ) -> Training:
     """Train from where `folder` stands; at the end it holds the kept checkpoints."""
-    watch = watch or Watch()
+    watch, checkpoints = watch or Watch(), checkpoints or CheckpointWriter()
     plan, network, device = config.train, classifier.network, classifier.device
     images, labels, total = dataset.train.images, dataset.train.labels, len(dataset.train)
     steps = total // plan.batch
@@ -165,14 +166,15 @@ def train(
     history: dict[str, list[float]] = {name: [] for name in CURVES}
     spent, done, began = 0.0, 0, time.perf_counter()
 
-    def keep(epoch: int) -> float:
-        spent = time.perf_counter() - began
-        state = {"identity": identity, "epoch": epoch, "network": average or network.state_dict(), "history": history}
+    def save(epoch: int, *, last: dict[str, Any]) -> float:
+        """What goes on from here, if given, and the kept epochs; returns the seconds spent."""
+        seconds, weights = time.perf_counter() - began, network.state_dict()
+        facts = {"identity": identity, "epoch": epoch, "history": history, "seconds": seconds}
+        states = {folder / LAST: {**facts, "network": weights, **last}} if last else {}
         names = [epoch_file(epoch)] if epoch in kept_epochs(plan) else []
         names += [BEST] if epoch == best_epoch(history) else []
-        for name in names:
-            save_checkpoint(folder / name, {**state, "seconds": spent})
-        return spent
+        checkpoints.save(states | {folder / name: {**facts, "network": average or weights} for name in names})
+        return seconds
 
     if (folder / LAST).exists():
         state = load_checkpoint(folder / LAST, identity)
@@ -187,12 +189,12 @@ def train(
         average = {name: tensor.to(device) for name, tensor in state.get("average", {}).items()}
         history, done, began = state["history"], state["epoch"] + 1, time.perf_counter() - state["seconds"]
         say(f"goes on after epoch {state['epoch']} from {folder / LAST}")
-        spent = keep(state["epoch"])  # a kill between two files may have left these behind
+        spent = save(state["epoch"], last={})  # a kill between two files may have left these behind
     elif (final := folder / epoch_file(plan.epochs - 1)).exists():
         state = load_checkpoint(final, identity)
         history, spent, done = state["history"], state["seconds"], plan.epochs
 
-    log = EpochLog(folder, done)
+    log = EpochLog(folder, done, tensorboard=config.log == "tensorboard")
     started, first = time.perf_counter(), done
     ahead = spent / done if done else 0.0
     for epoch in range(done, plan.epochs):
@@ -253,7 +255,6 @@ def train(
             raise TrainingError(f"diverged in epoch {epoch}: {', '.join(wrong)} not finite")
         for name in CURVES:
             history[name].append(found[name])
-        state = {"identity": identity, "epoch": epoch, "network": network.state_dict(), "history": history}
         watch.before_saving()
         log.add(  # before the checkpoint: of an epoch that is done again, the line is written again
             record(
@@ -267,10 +268,8 @@ def train(
             )
             | {name: found[name] for name in CURVES}
         )
-        extra = {"optimiser": optimiser.state_dict()} | ({"scaler": scaler.state_dict()} if scaler.is_enabled() else {})
-        extra |= {"average": average} if average else {}
-        save_checkpoint(folder / LAST, {**state, "seconds": time.perf_counter() - began, **extra})
-        spent = keep(epoch)
+        last = {"optimiser": optimiser.state_dict()} | ({"scaler": scaler.state_dict()} if scaler.is_enabled() else {})
+        spent = save(epoch, last=last | ({"average": average} if average else {}))
         left = (time.perf_counter() - started) / (epoch + 1 - first) * (plan.epochs - epoch - 1)
         say(
             f"epoch {epoch} ({epoch + 1} of {plan.epochs}): train {found['train_acc']:.2f} %, val clean "
@@ -279,6 +278,7 @@ def train(
         )
         watch.after_epoch(epoch)
         ahead = time.perf_counter() - epoch_began
+    checkpoints.wait()
     (folder / LAST).unlink(missing_ok=True)
     return Training(history, best_epoch(history), spent)
 

@@ -24,6 +24,7 @@ EXTRAS = {  # what is imported -> the extra that installs it
     "pymoo": "pymoo",
     "sklearn": "datagen",
     "syne_tune": "syne-tune",
+    "tensorboard": "tensorboard",
     "torch": "datagen",
     "torchvision": "datagen",
 }

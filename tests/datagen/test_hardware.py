@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from datagen.hardware import (
+    choice_of_kernels,
     choose_device,
     choose_devices,
     choose_precision,
     describe_code,
     describe_hardware,
-    determinism,
     device_name,
     driver_version,
     peak_memory_mib,
@@ -171,15 +171,19 @@ def test_the_driver(line: str, tmp_path: Path) -> None:
     assert driver_version(tmp_path / "version") is driver_version(tmp_path / "absent") is None
 
 
-def test_determinism_holds_inside_only(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("before", [False, True])
+def test_kernels_are_chosen_inside_only(before: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
-    with determinism(False):
-        assert not torch.are_deterministic_algorithms_enabled()
-    with determinism(True):
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", before)
+    for device in (CPU, torch.device("cuda", 1)):
+        with choice_of_kernels(device, deterministic=False):
+            facts = describe_hardware(CPU)
+            assert (facts["deterministic"], facts["cudnn_benchmark"]) == (False, device != CPU)
+        assert torch.backends.cudnn.benchmark == before
+    with choice_of_kernels(torch.device("cuda", 1), deterministic=True):
         facts = describe_hardware(CPU)
         assert (facts["deterministic"], facts["cudnn_benchmark"]) == (True, False)
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     assert not torch.are_deterministic_algorithms_enabled()
-    assert torch.backends.cudnn.benchmark
+    assert torch.backends.cudnn.benchmark == before
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")

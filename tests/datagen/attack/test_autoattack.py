@@ -54,6 +54,19 @@ def test_compact_finds_the_exact_worst_case_of_a_linear_model() -> None:
     assert "stand after apgd-ce" in said[0]
 
 
+def test_a_compiled_network_sees_few_sizes_of_batch() -> None:
+    evaluator, unbreakable = setting()
+    sizes: set[int] = set()
+    evaluator.classifier.network.register_forward_pre_hook(lambda layer, given: sizes.add(len(given[0])))
+    run_autoattack(evaluator, eps=EPS, seed=0)
+    assert len(sizes) > 2
+    sizes.clear()
+    evaluator.classifier.compiled = True
+    found = run_autoattack(evaluator, eps=EPS, seed=0)
+    assert sizes == {16, 25}
+    assert torch.equal(found.masks["apgd-t"], unbreakable)
+
+
 def test_each_attack_acts_on_survivors_only(monkeypatch: pytest.MonkeyPatch) -> None:
     from pyautoattack import AutoAttack
 

@@ -15,7 +15,7 @@ from datagen.config import RunConfig, TrainConfig
 from datagen.images.datasets import load_dataset
 from datagen.network.classifier import Classifier
 from datagen.network.model import build_network
-from datagen.training import train as train_module
+from datagen.training import checkpoint as checkpoint_module
 from datagen.training.averaging import follow, standing_in
 from datagen.training.checkpoint import load_checkpoint
 from datagen.training.pipeline import build_space
@@ -82,17 +82,17 @@ def test_an_averaged_training_goes_on_to_the_same_bits(
 ) -> None:
     config.train.ema, config.train.epochs, config.train.schedule = 0.9, 3, "cosine"
     whole = run_training(config, tmp_path / "whole")
-    save = train_module.save_checkpoint
+    save = checkpoint_module.save_checkpoint
 
     def killed(path: Path, state: Any) -> None:
         if path.name == killed_at and state["epoch"] == whole.best_epoch:
             raise Stopped
         save(path, state)
 
-    monkeypatch.setattr(train_module, "save_checkpoint", killed)
+    monkeypatch.setattr(checkpoint_module, "save_checkpoint", killed)
     with pytest.raises(Stopped):
         run_training(config, tmp_path / "cut")
-    monkeypatch.setattr(train_module, "save_checkpoint", save)
+    monkeypatch.setattr(checkpoint_module, "save_checkpoint", save)
     assert run_training(config, tmp_path / "cut").history == whole.history
     for name in ("best.pt", "epoch-002.pt"):
         assert same(weights(tmp_path / "whole" / name), weights(tmp_path / "cut" / name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from datagen.training.checkpoint import FORMAT, load_checkpoint, save_checkpoint
-from nasbench_ar import ResultsError
+from datagen.training import checkpoint
+from datagen.training.checkpoint import FORMAT, CheckpointWriter, load_checkpoint, save_checkpoint
+from nasbench_ar import ResultsError, WriteError
 
 IDENTITY = {"architecture": "1-1", "seed": 0, "train": {"lr": 0.1, "lr_drops": [0.75, 0.9]}}
 
@@ -40,6 +42,49 @@ def test_channels_last_weights_come_back(tmp_path: Path) -> None:
     network = {"w": weight.contiguous(memory_format=torch.channels_last)}
     save_checkpoint(tmp_path / "c.pt", state(network=network))
     assert torch.equal(load_checkpoint(tmp_path / "c.pt")["network"]["w"], weight)
+
+
+def test_what_is_written_in_the_background_is_the_state_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, began, written = threading.Event(), threading.Event(), list[str]()
+
+    def save(path: Path, content: dict[str, Any]) -> None:
+        began.set()
+        assert gate.wait(60)
+        save_checkpoint(path, content)
+        written.append(path.name)
+
+    monkeypatch.setattr(checkpoint, "save_checkpoint", save)
+    changing, before = state(), state()
+    with CheckpointWriter(background=True) as writer:
+        writer.save({tmp_path / "last.pt": changing, tmp_path / "best.pt": changing})
+        assert began.wait(60)
+        changing["network"]["a"].fill_(9)
+        changing["optimiser"]["state"][0]["momentum_buffer"].fill_(9)
+        changing["history"]["val_cw_acc"].append(9.0)
+        gate.set()
+        writer.wait()
+        assert written == ["last.pt", "best.pt"]
+        writer.save({tmp_path / "next.pt": state()})
+    assert written[2:] == ["next.pt"], "leaving waits"
+    save_checkpoint(tmp_path / "whole.pt", before)
+    digest = load_checkpoint(tmp_path / "whole.pt")["digest"]
+    assert all(load_checkpoint(tmp_path / name)["digest"] == digest for name in written)
+
+
+def test_an_error_in_the_background_is_raised_by_what_comes_next(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    wrong, right = {tmp_path / "file/last.pt": state()}, {tmp_path / "last.pt": state()}
+    with CheckpointWriter(background=True) as writer:
+        writer.save(wrong)
+        with pytest.raises(WriteError, match="the same command goes on from the last checkpoint"):
+            writer.save(right)
+        assert not (tmp_path / "last.pt").exists()
+        writer.save(right)
+    assert (tmp_path / "last.pt").exists()
+    with pytest.raises(WriteError), CheckpointWriter(background=True) as writer:
+        writer.save(wrong)
 
 
 @pytest.mark.parametrize("keep", [0, 1, 100, 0.5, 0.99])

@@ -32,12 +32,12 @@ from datagen.attack.evaluator import Batches, Evaluator, iterated_attacks
 from datagen.config import AttackConfig, RunConfig, TrainConfig
 from datagen.images.splits import Dataset, Split
 from datagen.network.classifier import AUTOCAST, Classifier
-from datagen.network.model import build_network
+from datagen.network.model import Block, build_network
 from datagen.training import train as training
 from nasbench_ar import SearchSpace
 
-SPACE = SearchSpace(depth_choices=(1, 2), width_choices=(1, 2), unit_channels=8, image_size=8)
-ARCHITECTURE = [2, 2, 1, 2, 1, 1]
+SPACE = SearchSpace(depth_choices=(1, 3), width_choices=(1, 2), unit_channels=8, image_size=8)
+ARCHITECTURE = [3, 2, 1, 2, 1, 1]
 CUDA = torch.device("cuda", 0)
 PRECISIONS = ["bf16", "fp16", "float32"]
 NHWC = torch.channels_last
@@ -233,14 +233,17 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Compiled:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_three_graphs_train_and_validate(compiled: Compiled, precision: str, tmp_path: Path) -> None:
-    """Of a training network, of a frozen one that is attacked, and without gradients; however many steps and epochs."""
+def test_blocks_of_a_shape_share_their_graphs(compiled: Compiled, precision: str, tmp_path: Path) -> None:
+    """One in training, one of a frozen network that is attacked, one without gradients; in all steps and epochs."""
     classifier, backend = compiled(precision)
+    blocks = [module for module in classifier.network.modules() if isinstance(module, Block)]
+    shapes = {(block.conv1.in_channels, block.conv1.out_channels, block.conv1.stride) for block in blocks}
     data = Dataset("black", *(split(n, "cpu") for n in (16, 8, 8)), classes=10)
     config = RunConfig(train=TrainConfig(epochs=2, batch=8, steps=2), attack=AttackConfig(pgd_steps=2, cw_steps=2))
     batches = Batches(8, lambda text: None)
     training.train(classifier, data, config, folder=tmp_path, identity={}, batches=batches, say=lambda text: None)
-    assert backend.frame_count == 3
+    assert len(shapes) < len(blocks)
+    assert backend.frame_count == 3 * len(shapes)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from datagen.config import RunConfig
+from datagen.training import checkpoint as checkpoint_module
 from datagen.training import train as train_module
 from datagen.training.log import FILE, EpochLog
 from nasbench_ar import WriteError
@@ -67,7 +68,7 @@ def test_an_interrupted_training_has_one_line_an_epoch(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: str
 ) -> None:
     config.train.epochs = 3
-    save = train_module.save_checkpoint
+    save = checkpoint_module.save_checkpoint
 
     def killed(path: Path, state: Any) -> None:
         if path.name == killed_at and state["epoch"] == 1:
@@ -75,17 +76,36 @@ def test_an_interrupted_training_has_one_line_an_epoch(
         save(path, state)
 
     monkeypatch.setattr(train_module, "best_epoch", lambda history: len(history["val_loss"]) - 1)
-    monkeypatch.setattr(train_module, "save_checkpoint", killed)
+    monkeypatch.setattr(checkpoint_module, "save_checkpoint", killed)
     with pytest.raises(Stopped):
         run_training(config, tmp_path)
     assert [line["epoch"] for line in lines(tmp_path)] == [0, 1]
-    monkeypatch.setattr(train_module, "save_checkpoint", save)
+    monkeypatch.setattr(checkpoint_module, "save_checkpoint", save)
     done = run_training(config, tmp_path)
     assert [line["epoch"] for line in lines(tmp_path)] == [0, 1, 2]
     assert [line["val_loss"] for line in lines(tmp_path)] == done.history["val_loss"]
     before = (tmp_path / FILE).read_bytes()
     run_training(config, tmp_path)
     assert (tmp_path / FILE).read_bytes() == before, "a finished training adds nothing"
+
+
+def test_event_files_say_what_the_log_says(config: RunConfig, tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    config.train.epochs, config.log = 3, "tensorboard"
+    with pytest.raises(Stopped):
+        run_training(config, tmp_path, stop_after=1)
+    first = (tmp_path / "last.pt").read_bytes()
+    with pytest.raises(Stopped):
+        run_training(config, tmp_path, stop_after=2)
+    (tmp_path / "last.pt").write_bytes(first)  # so that the second epoch is done twice
+    run_training(config, tmp_path)
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    found = lines(tmp_path)
+    numbers = {name for name, value in found[0].items() if isinstance(value, (int, float))} - {"epoch"}
+    assert set(events.Tags()["scalars"]) == numbers > set(CURVES)
+    for name in numbers:
+        scalars = [(event.step, event.value) for event in events.Scalars(name)]
+        assert scalars == [(line["epoch"], pytest.approx(line[name], rel=1e-6)) for line in found]
 
 
 def test_what_no_training_wrote_is_left_out(tmp_path: Path) -> None:

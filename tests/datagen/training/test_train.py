@@ -23,8 +23,9 @@ from datagen.images.splits import Dataset
 from datagen.network.classifier import Classifier
 from datagen.network.model import build_network
 from datagen.seeds import generator
+from datagen.training import checkpoint as checkpoint_module
 from datagen.training import train as train_module
-from datagen.training.checkpoint import load_checkpoint, save_checkpoint
+from datagen.training.checkpoint import CheckpointWriter, load_checkpoint, save_checkpoint
 from datagen.training.losses import LOSSES
 from datagen.training.pipeline import build_space
 from datagen.training.train import (
@@ -56,6 +57,7 @@ def run_training(
     stop_after: int | None = None,
     said: list[str] | None = None,
     watch: Watch | None = None,
+    background: bool = False,
 ) -> Training:
     """Train the tiny architecture; `stop_after` ends it once that many epochs are reported."""
     dataset = load_dataset(config.data)
@@ -69,7 +71,9 @@ def run_training(
             raise Stopped
 
     batches = Batches(config.batch, say)
-    return train(classifier, dataset, config, folder=folder, identity=IDENTITY, batches=batches, say=say, watch=watch)
+    how: dict[str, Any] = {"folder": folder, "identity": IDENTITY, "batches": batches, "say": say, "watch": watch}
+    with CheckpointWriter(background=background) as checkpoints:
+        return train(classifier, dataset, config, checkpoints=checkpoints, **how)
 
 
 def weights(path: Path) -> dict[str, Tensor]:
@@ -479,22 +483,23 @@ def test_a_stopped_training_goes_on_to_the_same_bits(
         assert same(weights(tmp_path / "whole" / name), weights(tmp_path / "cut" / name))
 
 
+@pytest.mark.parametrize("background", [False, True])
 def test_a_kill_between_two_files_leaves_no_gap(
-    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, background: bool
 ) -> None:
     config.train.epochs = 3
-    whole = run_training(config, tmp_path / "whole")
-    save = train_module.save_checkpoint
+    whole = run_training(config, tmp_path / "whole", background=background)
+    save = checkpoint_module.save_checkpoint
 
     def killed(path: Path, state: Any) -> None:
         if path.name != "last.pt" and state["epoch"] == whole.best_epoch:
             raise Stopped
         save(path, state)
 
-    monkeypatch.setattr(train_module, "save_checkpoint", killed)
+    monkeypatch.setattr(checkpoint_module, "save_checkpoint", killed)
     with pytest.raises(Stopped):
-        run_training(config, tmp_path / "cut")
-    monkeypatch.setattr(train_module, "save_checkpoint", save)
+        run_training(config, tmp_path / "cut", background=background)
+    monkeypatch.setattr(checkpoint_module, "save_checkpoint", save)
     assert run_training(config, tmp_path / "cut").history == whole.history
     assert same(weights(tmp_path / "whole/best.pt"), weights(tmp_path / "cut/best.pt"))
 

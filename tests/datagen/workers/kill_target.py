@@ -14,7 +14,7 @@ import torch
 import torch._dynamo  # which the first optimiser would import in every process anew
 
 from datagen import run
-from datagen.training import pipeline, train
+from datagen.training import checkpoint, pipeline, train
 from datagen.training.finished_attacks import FinishedAttacks
 from nasbench_ar.system import files, process
 
@@ -22,7 +22,7 @@ from nasbench_ar.system import files, process
 AIMS: dict[str, tuple[Any, str]] = {
     "step of training": (torch.optim.SGD, "step"),
     "validation": (train, "validate"),
-    "checkpoint": (train, "save_checkpoint"),
+    "checkpoint": (checkpoint, "save_checkpoint"),
     "test": (pipeline, "assess"),
     "result of an attack": (FinishedAttacks, "_write"),
     "flushing a file": (os, "fsync"),

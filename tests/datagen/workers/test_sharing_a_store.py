@@ -23,6 +23,7 @@ from datagen.store.entry import Entry
 from datagen.store.folder import EntryStore
 from datagen.training import pipeline
 from datagen.training import train as train_module
+from datagen.training.checkpoint import save_checkpoint
 from datagen.training.finished_attacks import FinishedAttacks
 from datagen.workers import worker
 from nasbench_ar import Architecture, ResultsError, TrainingError
@@ -251,7 +252,7 @@ def test_checkpoints_of_another_course_are_never_tested(
         path = store.work_folder(SMALLEST, 0) / name
         state = train_module.load_checkpoint(path)
         state["history"]["train_loss"][0] += 1e-9
-        train_module.save_checkpoint(path, state)
+        save_checkpoint(path, state)
 
     before(monkeypatch, pipeline, "load_best", 1, mix)
     code, _, err = command(*words)
