@@ -172,6 +172,7 @@ class RunConfig:
         attempts: how often a training may fail, over all commands, before it is left out.
         retry: try those again that failed that often.
         wait: whether to wait for trainings that other commands are working on.
+        quiet: say nothing of progress; results, failures and what was changed remain.
         hours: end at the last checkpoint within this time; null has no limit.
         device: auto, cpu, cuda, cuda:1, or all for every visible GPU, each with one training unless share.
         threads: processor threads; null leaves PyTorch's choice.
@@ -200,6 +201,7 @@ class RunConfig:
     attempts: int = 3
     retry: bool = False
     wait: bool = True
+    quiet: bool = False
     hours: float | None = None
     device: str = "auto"
     threads: int | None = None

@@ -1,7 +1,7 @@
 """The published analyses of NARes (section 4), and some more, as one command on any table.
 
     python -m experiments.analyze [table=NAME] [figures=all] [out=figures] [leave_out=FLAGS]
-                                  [val_images=N] [test_images=N] [dpi=300]
+                                  [val_images=N] [test_images=N] [dpi=300] [foot=true]
 
 figures=2,3,anova   some of them; each is written as PDF and PNG with its numbers as CSV:
 {figures}
@@ -14,12 +14,14 @@ leave_out=low_mode,objective_imputed
 val_images, test_images
                     evaluation images behind an accuracy, for the part of the variance
                     that they explain; by default derived from the steps of the values.
+foot=false          leaves out the line at the foot of every figure.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from experiments.analysis.catalogue import FIGURES, choose_figures
@@ -35,14 +37,14 @@ DPI = 300
 LEAST_DPI, MOST_DPI = 30, 1200
 
 
-def write(figure: Figure, numbers: Numbers, out: Path, dpi: int = DPI) -> list[Path]:
+def write(figure: Figure, numbers: Numbers, out: Path, dpi: int = DPI, *, foot: bool = True) -> list[Path]:
     """Write a figure's CSV files, PDF and PNG; `dpi` is for the PNG and for the clouds of points in the PDF."""
     paths = []
     for part, table in numbers.tables.items():
         path = out / (f"{figure.stem}_{part}.csv" if part else f"{figure.stem}.csv")
         write_file(path, table.to_csv(index=False, lineterminator="\n").encode())
         paths.append(path)
-    drawing = figure.draw(numbers)
+    drawing = figure.draw(numbers if foot else replace(numbers, note=""))
     with print_style():
         for suffix in (".pdf", ".png"):
             write_figure(drawing, out / f"{figure.stem}{suffix}", dpi=dpi)
@@ -57,7 +59,8 @@ def usage() -> str:
 
 def main(arguments: Sequence[str]) -> None:
     defaults: dict[str, str | int] = {"table": "", "figures": "all", "out": "figures", "leave_out": "", "dpi": DPI}
-    given = parse_words(arguments, defaults | {"val_images": 0, "test_images": 0}, {"dpi": (LEAST_DPI, MOST_DPI)})
+    defaults |= {"val_images": 0, "test_images": 0, "foot": True}
+    given = parse_words(arguments, defaults, {"dpi": (LEAST_DPI, MOST_DPI)})
     chosen = choose_figures(given["figures"])
     oracle = load(given["table"] or None)
     images = {split: given[f"{split}_images"] for split in ("val", "test") if given[f"{split}_images"]}
@@ -77,7 +80,8 @@ def main(arguments: Sequence[str]) -> None:
             continue
         for line in numbers.lines:
             print(f"- {line}")
-        print(f"  {', '.join(map(str, write(figure, numbers, out, given['dpi'])))}", flush=True)
+        paths = write(figure, numbers, out, given["dpi"], foot=given["foot"])
+        print(f"  {', '.join(map(str, paths))}", flush=True)
 
 
 def leave_out_flags(words: str) -> list[str] | None:

@@ -15,6 +15,7 @@ keys and defaults:
   seed=0                       of the bootstrap and of the simulated experiments
   out=                         folder to write to; <results>/<table>/comparison by default, and
                                comparison-<metric> for another metric
+  foot=true                    end pictures with a line on where their numbers come from
   ioh=                         folder to write the trajectories to for IOHinspector; none by default
 
 Writes comparison.md, .csv and .tex, pairs.csv, targets.csv, recommendation.csv, and
@@ -48,11 +49,12 @@ DEFAULTS: dict[str, str | int] = {
     "resamples": 2000,
     "seed": 0,
     "out": "",
+    "foot": True,
     "ioh": "",
 }
 
 
-def write_comparison(comparison: Comparison, folder: Path) -> list[str]:
+def write_comparison(comparison: Comparison, folder: Path, *, foot: bool = True) -> list[str]:
     """Write every table and picture; returns the names of the files."""
     files = {
         "comparison.md": comparison_text.as_report(comparison),
@@ -77,7 +79,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[str]:
     }
     for name, axes in pictures.items():
         for kind in ("png", "pdf"):
-            save_figure(axes, folder / f"{name}.{kind}", note=note(comparison))
+            save_figure(axes, folder / f"{name}.{kind}", note=note(comparison) if foot else "")
     return [*files, *(f"{name}.{kind}" for name in pictures for kind in ("png", "pdf"))]
 
 
@@ -112,7 +114,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     folder = _folder(given["out"], folders, comparison)
     print(comparison_text.as_text(comparison))  # first, since the folder may be read-only
-    names = write_comparison(comparison, folder)
+    names = write_comparison(comparison, folder, foot=given["foot"])
     print(f"{folder}: {' '.join(names)}")
     if given["ioh"]:
         write_ioh(read_all([Path(path) for path in folders]), Path(given["ioh"]))

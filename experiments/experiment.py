@@ -104,11 +104,11 @@ def run_experiment(config: RunConfig, oracle: Oracle | None = None) -> Experimen
     with complete(config, oracle, Path(config.out) / oracle.name) as (race, store):
         runs = load_completed(race, store, config, oracle)
         experiment = judged_experiment(config.searcher_name, race, oracle, store.folder, runs)
-        _write_report(experiment, store)
+        _write_report(experiment, store, foot=config.foot)
     return experiment
 
 
-def _write_report(experiment: Experiment, store: RunStore) -> None:
+def _write_report(experiment: Experiment, store: RunStore, *, foot: bool) -> None:
     race, oracle, runs = experiment.race, experiment.oracle, experiment.runs
     rows, judged = experiment.rows, experiment.judged
     store.write("summary.csv", summary.as_csv(rows).encode())
@@ -127,7 +127,8 @@ def _write_report(experiment: Experiment, store: RunStore) -> None:
     pack = io.BytesIO()
     np.savez_compressed(pack, **arrays)  # type: ignore[arg-type]
     store.write("trajectories.npz", pack.getvalue())
-    save_figure(_draw(experiment), store.folder / "trajectory.png", note=origin(oracle, race.objective))
+    note = origin(oracle, race.objective) if foot else ""
+    save_figure(_draw(experiment), store.folder / "trajectory.png", note=note)
 
 
 def _draw(experiment: Experiment, axes: Axes | None = None) -> Axes:
@@ -150,9 +151,10 @@ def run_fronts(config: RunConfig, oracle: Oracle) -> str:
         text = fronts_text(fronts, oracle, race.queries, race.constraints)
         store.write("summary.csv", fronts_csv(fronts).encode())
         store.write("summary.md", text.encode())
-        note = origin(oracle, *objectives)
+        about = origin(oracle, *objectives)
+        note = about if config.foot else ""
         searcher = f"{proper_name(fronts.name)}: {len(runs.seeds)} runs of {race.queries} queries"
-        caption = f"{searcher}, objectives {', '.join(short_label(oracle, name) for name in objectives)}. {note}."
+        caption = f"{searcher}, objectives {', '.join(short_label(oracle, name) for name in objectives)}. {about}."
         store.write(
             "summary.tex", as_latex(FRONTS_HEADER, front_cells(fronts), caption, f"fronts {fronts.name}").encode()
         )

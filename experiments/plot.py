@@ -1,10 +1,11 @@
 """Pictures of trajectories, from stored results.
 
 python -m experiments.plot results/nares-figures/bananas results/nares-figures/local_search
-python -m experiments.plot DIR [DIR ...] [out=trajectories.png]
+python -m experiments.plot DIR [DIR ...] [out=trajectories.png] [foot=true]
 
 DIR is a result folder of a run, <out>/<table>/<searcher>; the picture's name ends in .png (a .pdf is written beside
-it), .pdf or .svg.
+it), .pdf or .svg.  `foot=false` leaves out the line at
+its foot that says where the numbers come from.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from nasbench_ar.system.command import run_command
 from nasbench_ar.system.key_values import parse_words
 
 
-def plot_results(folders: Sequence[Path], out: Path) -> None:
+def plot_results(folders: Sequence[Path], out: Path, *, foot: bool = True) -> None:
     """Draw the stored runs of several result folders in one picture.
 
     It shows incumbents of plain runs, true values of feasible incumbents under limits or noise, and hypervolumes for
@@ -46,17 +47,18 @@ def plot_results(folders: Sequence[Path], out: Path) -> None:
             curves.append(Curve(one.name, best[:, : one.race.queries]))
         lines = lines_of(oracle, race, judged, queries)
         axes = draw_trajectories(curves, ylabel=objective_axis(oracle, race.objective), **lines)  # type: ignore[arg-type]
-    save_figure(axes, out, note=origin(oracle, *race.objectives))
+    save_figure(axes, out, note=origin(oracle, *race.objectives) if foot else "")
 
 
 def main(arguments: Sequence[str]) -> None:
     words = [word for word in arguments if "=" in word and not Path(word).is_dir()]
     folders = [Path(word) for word in arguments if word not in words]
-    out = Path(parse_words(words, {"out": "trajectories.png"})["out"])
+    given = parse_words(words, {"out": "trajectories.png", "foot": True})
+    out = Path(given["out"])
     if not folders:
         raise ConfigError("expected result folders to draw, <out>/<table>/<searcher>; --help has an example")
     folders = [Path(folder) for folder in experiments_among([str(folder) for folder in folders])]
-    plot_results(folders, out)
+    plot_results(folders, out, foot=given["foot"])
     print(f"{out} and .pdf" if out.suffix.lower() == ".png" else out)
 
 

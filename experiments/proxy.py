@@ -229,7 +229,7 @@ def usage() -> str:
 def main(arguments: Sequence[str]) -> None:
     words, chosen = _own_keys(arguments)
     config = parse_command_line(words)
-    oracle = load(config.table)
+    oracle = load(config.table, quiet=config.quiet)
     search_on = searchable(oracle) if chosen is None else _rows(chosen, oracle)
     rows = proxy_matrix(config, oracle, search_on)
     folder = _folder(config, oracle)
@@ -237,7 +237,7 @@ def main(arguments: Sequence[str]) -> None:
     write_file(folder / "matrix.csv", as_csv(rows).encode())
     write_file(folder / "matrix.md", text.encode())
     axes = draw_matrix(rows, "within the limits" if config.constraint else "in the table")
-    save_figure(axes, folder / "matrix.png", note=origin(oracle))
+    save_figure(axes, folder / "matrix.png", note=origin(oracle) if config.foot else "")
     print(text)
     print(f"{folder}: matrix.csv matrix.md matrix.png matrix.pdf; the runs of each row in a folder beside them")
 

@@ -60,7 +60,7 @@ def _with_stored(words: Sequence[str]) -> list[str]:
 
 def main(arguments: Sequence[str]) -> None:
     config = parse_command_line(_with_stored(arguments))
-    oracle = load(config.table)
+    oracle = load(config.table, quiet=config.quiet)
     if "," in (config.objective or ""):
         print(run_fronts(config, oracle))
         return

@@ -49,7 +49,7 @@ def carry_out(task: Task, oracle: Oracle, words: Sequence[str]) -> Path:
     return folder
 
 
-def report(use: str, tasks: Sequence[Task], folders: Sequence[Path], budgets: Sequence[int]) -> None:
+def report(use: str, tasks: Sequence[Task], folders: Sequence[Path], budgets: Sequence[int], *, foot: bool) -> None:
     """Print and write what the searchers are worth that have runs of every task."""
     names, partial = entries_of(folders)
     if partial:
@@ -63,8 +63,8 @@ def report(use: str, tasks: Sequence[Task], folders: Sequence[Path], budgets: Se
     print(text)
     write_file(out / f"{use}.md", text.encode())
     write_file(out / f"{use}.csv", as_csv(found).encode())
-    foot = f"{len(tasks)} {use} tasks of {len(found.families)} families"
-    save_figure(draw_suite(found), out / f"{use}.png", note=foot)
+    about = f"{len(tasks)} {use} tasks of {len(found.families)} families"
+    save_figure(draw_suite(found), out / f"{use}.png", note=about if foot else "")
     print(f"{out}: {use}.md .csv .png .pdf")
 
 
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str]) -> None:
     folders = [
         [carry_out(task, oracle, one) for one in chosen][-1] for task, oracle in zip(tasks, oracles, strict=True)
     ]
-    report(use, tasks, folders, budgets)
+    report(use, tasks, folders, budgets, foot=config.foot)
 
 
 if __name__ == "__main__":

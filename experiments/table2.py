@@ -75,17 +75,22 @@ def run_published(config: RunConfig, oracle: Oracle, bananas_runs: int) -> dict[
     return {name.removeprefix(PREFIX): e for name, e in zip(names, experiments, strict=True)}
 
 
-def write_report(experiments: Sequence[Experiment], folder: Path) -> None:
+def write_report(experiments: Sequence[Experiment], folder: Path, *, foot: bool) -> None:
     """Print the table; write `table2.md`, `table2.csv`, `.tex`, `.png`, `.pdf` and `table2-recommendation.csv`."""
     found = recommendation.choices(experiments)
     text = f"{as_text(experiments)}\n{recommendation.as_text(found)}"
     print(text)  # first, since the folder may be read-only
-    _write(folder, "table2", text, experiments, *table_lines(experiments), legend(experiments))
+    _write(folder, "table2", text, experiments, *table_lines(experiments), legend(experiments), foot=foot)
     write_file(folder / "table2-recommendation.csv", recommendation.as_csv(found).encode())
 
 
 def write_variants(
-    corrected: Mapping[str, Experiment], as_published: Mapping[str, Experiment], folder: Path, variant: str
+    corrected: Mapping[str, Experiment],
+    as_published: Mapping[str, Experiment],
+    folder: Path,
+    variant: str,
+    *,
+    foot: bool,
 ) -> None:
     """Print and write `table2-<variant>`, with the effect of the objective's noise where it is known."""
     experiments = [*corrected.values(), *as_published.values()]
@@ -96,7 +101,7 @@ def write_variants(
         text += "\n" + resampling.report(oracle, objective, images)
     print(text)
     table = variant_lines(corrected, as_published, names)
-    _write(folder, f"table2-{variant}", text, experiments, *table, variant_legend(experiments[0]))
+    _write(folder, f"table2-{variant}", text, experiments, *table, variant_legend(experiments[0]), foot=foot)
 
 
 def _write(
@@ -107,6 +112,8 @@ def _write(
     header: Sequence[str],
     lines: Sequence[Sequence[str]],
     signs: Sequence[str],
+    *,
+    foot: bool,
 ) -> None:
     first = experiments[0]
     run = what_was_run(experiments, short_label(first.oracle, first.race.objective))
@@ -122,7 +129,8 @@ def _write(
         ylabel=objective_axis(first.oracle, first.race.objective),
         **lines_of(first.oracle, first.race, None, first.race.queries),  # type: ignore[arg-type]
     )
-    save_figure(axes, folder / f"{stem}.png", note=origin(first.oracle, first.race.objective))
+    note = origin(first.oracle, first.race.objective) if foot else ""
+    save_figure(axes, folder / f"{stem}.png", note=note)
 
 
 def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str, int]:
@@ -155,15 +163,16 @@ def usage() -> str:
 def main(arguments: Sequence[str]) -> None:
     words, variant, bananas_runs = _own_keys(arguments)
     config = parse_command_line(words)
-    oracle = load(config.table)
+    oracle = load(config.table, quiet=config.quiet)
     folder = Path(config.out) / oracle.name
     corrected: dict[str, Experiment] = {}
     if variant != "published":
         corrected = {e.name: e for e in run_all(config, oracle)}
     if variant == "corrected":
-        write_report(list(corrected.values()), folder)
+        write_report(list(corrected.values()), folder, foot=config.foot)
     else:
-        write_variants(corrected, run_published(config, oracle, bananas_runs), folder, variant)
+        as_published = run_published(config, oracle, bananas_runs)
+        write_variants(corrected, as_published, folder, variant, foot=config.foot)
     stem = "table2" if variant == "corrected" else f"table2-{variant}"
     more = ", table2-recommendation.csv" if variant == "corrected" else ""
     print(f"{folder}: {stem}.md .csv .tex .png .pdf{more}; each searcher's results in a folder beside them")

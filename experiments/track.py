@@ -47,10 +47,14 @@ RUNS = 100  # of a searcher, by default
 FIXED = {field.name for field in fields(Track)} - {*OPEN, "name"}
 
 
-def carry_out(track: Track, words: Sequence[str], entry: str | None) -> Path:
-    """Complete the runs of one searcher; returns the track's folder."""
+def configuration(track: Track, words: Sequence[str], entry: str | None) -> RunConfig:
     given: dict[str, Any] = {"table": track.table, "runs": RUNS, "name": entry}
     config: RunConfig = parse_command_line(words, track.front, **given, **track.settings)
+    return config
+
+
+def carry_out(track: Track, config: RunConfig) -> Path:
+    """Complete the runs of one searcher; returns the track's folder."""
     oracle = load(config.table, quiet=True)
     judge_of(track, oracle)  # before hours of runs
     folder = Path(config.out) / oracle.name / f"track-{track.name}"
@@ -74,7 +78,7 @@ def outcome_of(track: Track, folder: Path) -> tuple[Outcome, list[Stored]]:
     return outcome(track, stored[0].oracle, entrants), stored
 
 
-def report(track: Track, folder: Path) -> tuple[Outcome, list[Choice]]:
+def report(track: Track, folder: Path, *, foot: bool) -> tuple[Outcome, list[Choice]]:
     """Print and write what all entries in a track's folder are worth."""
     found, stored = outcome_of(track, folder)
     text, chosen, files = as_text(found), list[Choice](), {"track.csv": as_csv([found])}
@@ -88,8 +92,8 @@ def report(track: Track, folder: Path) -> tuple[Outcome, list[Choice]]:
     print(text)
     for name, content in {"track.md": text, **files}.items():
         write_file(folder / name, content.encode())
-    foot = origin(found.oracle, *([found.judge] if found.judge != HYPERVOLUME else found.objective.split(",")))
-    save_figure(draw_outcome(found), folder / "track.png", note=foot)
+    note = origin(found.oracle, *([found.judge] if found.judge != HYPERVOLUME else found.objective.split(",")))
+    save_figure(draw_outcome(found), folder / "track.png", note=note if foot else "")
     print(f"{folder}: track.md .csv .png .pdf{', recommendation.csv' if chosen else ''}\n")
     return found, chosen
 
@@ -152,8 +156,9 @@ def main(arguments: Sequence[str]) -> None:
     found, out = [], Path()
     for track in chosen:
         for one in track.searchers if everyone else [""]:
-            folder = carry_out(track, [*rest, f"searcher={one}"] if one else rest, entry)
-        found.append(report(track, folder))
+            config = configuration(track, [*rest, f"searcher={one}"] if one else rest, entry)
+            folder = carry_out(track, config)
+        found.append(report(track, folder, foot=config.foot))
         out = folder.parent.parent
     if name == ALL:
         write_all(found, out)

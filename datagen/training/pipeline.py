@@ -128,9 +128,10 @@ class Generator:
     def _generate(self, architecture: Architecture, seed: int, say: Say, watch: Watch | None, past: Failure) -> Entry:
         config = replace(self.config, seed=seed, seeds="")
         batches = Batches(config.batch, say)
+        progress: Say = (lambda text: None) if config.quiet else say
         reset_peak_memory(self.device)
         watch = watch or Watch()
-        training, best = self._trained(architecture, config, batches, say, watch)
+        training, best = self._trained(architecture, config, batches, say, progress, watch)
         classifier = self.classifier(architecture, seed, purpose="attack")
         classifier.network.load_state_dict(best["network"])
         attacks = FinishedAttacks(
@@ -139,9 +140,9 @@ class Generator:
             training_seconds=training.seconds,
             batches=batches,
             watch=watch,
-            say=say,
+            say=progress,
         )
-        found = assess(classifier, self.dataset, config.attack, batches, seed=seed, say=say, keep=attacks.keep)
+        found = assess(classifier, self.dataset, config.attack, batches, seed=seed, say=progress, keep=attacks.keep)
         if wrong := [name for name, value in found.metrics.items() if not math.isfinite(value)]:
             raise TrainingError(f"the test of the best epoch is not finite: {', '.join(wrong)}")
         return Entry(
@@ -179,7 +180,7 @@ class Generator:
         )
 
     def _trained(
-        self, architecture: Architecture, config: RunConfig, batches: Batches, say: Say, watch: Watch
+        self, architecture: Architecture, config: RunConfig, batches: Batches, say: Say, progress: Say, watch: Watch
     ) -> tuple[Training, dict[str, Any]]:
         """The finished training and the checkpoint of its best epoch."""
         folder = self.store.work_folder(architecture, config.seed)
@@ -195,7 +196,7 @@ class Generator:
                     folder=folder,
                     identity=identity,
                     batches=batches,
-                    say=say,
+                    say=progress,
                     watch=watch,
                     checkpoints=checkpoints,
                 )

@@ -153,7 +153,8 @@ def _with_claim(order: Order, generator: Generator, claim: Claim, outcome: funct
         store.record_failure(past)
     if past.attempts >= config.attempts and not config.retry:
         return outcome(EXHAUSTED, text=past.last_error, attempts=past.attempts)
-    note(f"{title}: begins")
+    if not config.quiet:
+        note(f"{title}: begins")
     watch = _watch(order, generator, claim, outcome)
     try:
         entry = generator.generate(architecture, seed, say=functools.partial(_note_on, title), watch=watch, past=past)

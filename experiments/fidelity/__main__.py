@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _race_one(words: Sequence[str]) -> None:
     config = parse_command_line(words, FIDELITY_RACES)
-    results = run_experiment(config, load(config.table))
+    results = run_experiment(config, load(config.table, quiet=config.quiet))
     print(report.as_text([results]))
     print("The architectures reported, by every metric of Table 2 in the table:\n")
     rows = table2(results)
@@ -59,11 +59,11 @@ def _race_all(words: Sequence[str]) -> None:
     if named := [word for word in words if word.startswith(("searcher.", "name="))]:
         raise ConfigError(f"{named[0]!r} is about one searcher; say which by searcher=NAME")
     configs = [parse_command_line([*words, f"searcher={name}"], FIDELITY_RACES) for name in FIDELITY_RACES.searchers]
-    oracle = load(configs[0].table)
+    oracle = load(configs[0].table, quiet=configs[0].quiet)
     results = [run_experiment(config, oracle) for config in configs]
     store = TraceStore(results_folder(configs[0], oracle))
     print(report.as_text(results))  # first, since the folder may be read-only
-    written = write_report(results, store, "comparison")
+    written = write_report(results, store, "comparison", foot=configs[0].foot)
     print(f"{store.folder}: {' '.join(written)}")
 
 

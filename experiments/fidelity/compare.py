@@ -1,10 +1,11 @@
 """Lay stored multi-fidelity runs side by side: a table, curves and a picture.
 
     python -m experiments.fidelity.compare results/digits-729/fidelity/asha results/digits-729/fidelity/hyperband
-    python -m experiments.fidelity.compare DIR [DIR ...] [out=fidelity]
+    python -m experiments.fidelity.compare DIR [DIR ...] [out=fidelity] [foot=true]
 
 Writes `<out>.md`, `.csv`, `.png`, `.pdf` and `<out>_curves.csv`.  The runs must share
 table, objective, budget and its unit; the number of simulated machines may differ.
+`foot=false` leaves out the line at the foot of the picture.
 """
 
 from __future__ import annotations
@@ -24,17 +25,18 @@ from nasbench_ar.system.key_values import parse_words
 
 
 def main(arguments: Sequence[str]) -> None:
-    words = [word for word in arguments if word.startswith("out=")]
+    words = [word for word in arguments if word.startswith(("out=", "foot="))]
     folders = [Path(word) for word in experiments_among([word for word in arguments if word not in words])]
     if not folders:
         raise ConfigError("no result folder given; expected <out>/<table>/fidelity/<searcher>, one or more")
-    out = Path(parse_words(words, {"out": "fidelity"})["out"])
+    given = parse_words(words, {"out": "fidelity", "foot": True})
+    out = Path(given["out"])
     if not out.name:
         raise ConfigError(f"out={str(out)!r}: expected the beginning of file names")
     results = [read_results(folder) for folder in folders]
     check_comparable(results)
     print(report.as_text(results))  # first, since the folder may be read-only
-    written = write_report(results, TraceStore(out.parent), out.name)
+    written = write_report(results, TraceStore(out.parent), out.name, foot=given["foot"])
     print(f"{out.parent}: {' '.join(written)}")
 
 

@@ -19,7 +19,7 @@ def run_experiment(config: FidelityConfig, oracle: Oracle | None = None) -> Resu
     oracle = oracle or load(config.table, quiet=True)
     with complete(config, oracle, results_folder(config, oracle)) as (_, store):
         results = read_results(store.folder, config.seeds, oracle)
-        write_report([results], store, "summary")
+        write_report([results], store, "summary", foot=config.foot)
         store.write("table2.csv", summary.as_csv(table2(results)).encode())
     return results
 
@@ -28,12 +28,12 @@ def results_folder(config: FidelityConfig, oracle: Oracle) -> Path:
     return Path(config.out) / oracle.name / "fidelity"
 
 
-def write_report(results: Sequence[Results], store: RunStore, name: str) -> list[str]:
+def write_report(results: Sequence[Results], store: RunStore, name: str, *, foot: bool) -> list[str]:
     """Write `<name>.md`, `.csv`, `.png`, `.pdf` and `<name>_curves.csv`; returns their names."""
     store.write(f"{name}.md", report.as_text(results).encode())
     store.write(f"{name}.csv", report.table_csv(results).encode())
     store.write(f"{name}_curves.csv", report.curves_csv(results).encode())
-    report.draw(results, store.folder / f"{name}.png")
+    report.draw(results, store.folder / f"{name}.png", foot=foot)
     return [f"{name}.md", f"{name}.csv", f"{name}_curves.csv", f"{name}.png", f"{name}.pdf"]
 
 

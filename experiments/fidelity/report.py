@@ -90,7 +90,7 @@ def curves_csv(results: Sequence[Results]) -> str:
 
 
 @plain_text()
-def draw(results: Sequence[Results], path: Path) -> None:
+def draw(results: Sequence[Results], path: Path, *, foot: bool) -> None:
     """Incumbents against the cost spent and, where machines work side by side, against simulated time."""
     first = results[0]
     factor, unit = _readable_unit(results)
@@ -109,7 +109,7 @@ def draw(results: Sequence[Results], path: Path) -> None:
     few = len(results) <= MOST_INSIDE
     place_legend(axes[0, 0 if few else -1], len(results), "mean, and its 95 % interval")
     _focus(axes[0, 0], results)
-    save_figure(axes[0, 0], path, note=origin(first.oracle, first.objective))
+    save_figure(axes[0, 0], path, note=origin(first.oracle, first.objective) if foot else "")
 
 
 def _readable_unit(results: Sequence[Results]) -> tuple[float, str]:

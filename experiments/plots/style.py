@@ -94,6 +94,8 @@ def panels(rows: int, columns: int, *, width: float, height: float, **keywords: 
 
 
 def footnote(figure: Figure, note: str, most: int = 4) -> None:
+    if not note:  # an empty text would take room all the same
+        return
     characters = int(figure.get_size_inches()[0] * 72 / (0.56 * SMALLEST_FONT))
     lines = textwrap.wrap(note, characters, max_lines=most, placeholder=" …")
     figure.supxlabel("\n".join(lines), fontsize=SMALLEST_FONT, color=MUTED)
@@ -132,7 +134,7 @@ NO_DATES = {
 
 
 def save_figure(axes: Axes, path: Path, *, note: str) -> None:
-    """Write a picture with a note at its foot; beside a `.png` of 200 dots per inch, a `.pdf`."""
+    """Write a picture with a note at its foot, if there is one; beside a `.png` of 200 dots per inch, a `.pdf`."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     with plain_text():

@@ -45,11 +45,12 @@ def complete(config: RunConfig, oracle: Oracle, parent: Path) -> Iterator[tuple[
         spent = f"{race.queries} queries each"
         if race.budget is not None:
             spent = f"{race.budget:.6g} {unit} each, {race.workers} at a time{mark}{origin}"
-        note(f"{config.searcher_name}: {race.objective}, seeds {wanted[0]}..{wanted[-1]}, {spent}")
+        if not config.quiet:
+            note(f"{config.searcher_name}: {race.objective}, seeds {wanted[0]}..{wanted[-1]}, {spent}")
         missing = store.missing(wanted)
         store.begin(stored, provenance.code() if missing else None)
         if missing:
-            _carry_out(race, missing, store, config.parallel)
+            _carry_out(race, missing, store, config.parallel, quiet=config.quiet)
         with writing_reports(computed=bool(missing)):
             yield race, store
 
@@ -59,11 +60,11 @@ def load_completed(race: Race, store: RunStore, config: RunConfig, oracle: Oracl
     return load_runs(store, race, config.seeds, race.queries, oracle)
 
 
-def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, engine: Engine) -> None:
+def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, engine: Engine, *, quiet: bool) -> None:
     store = RunStore(store.folder.resolve(), store.mark)  # workers may have been started in another folder
     runs_bar = partial(bar, total=len(seeds), unit="run", desc=race.searcher.rpartition(".")[2])
     if not issubclass(race.searcher_class, LockStep):
-        with runs_bar() as progress:
+        with runs_bar(hidden=quiet) as progress:
             for _ in engine.run(run_and_store, [(race, seed, store) for seed in seeds]):
                 progress.update()
         return
@@ -71,14 +72,15 @@ def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, engine: Engine
     size, at_a_time = prototype.grouping(len(seeds), engine.processes())
     groups = [seeds[k : k + size] for k in range(0, len(seeds), size)]
     at_a_time = min(at_a_time, len(groups))
-    note(f"lock-step groups of up to {size} runs: {len(groups)}, {at_a_time} at a time")
+    if not quiet:
+        note(f"lock-step groups of up to {size} runs: {len(groups)}, {at_a_time} at a time")
     here = engine.name == "loky"  # the user does not see bars of other machines' workers
-    tasks = [(race, group, store, k % at_a_time if here else None) for k, group in enumerate(groups)]
+    tasks = [(race, group, store, k % at_a_time if here and not quiet else None) for k, group in enumerate(groups)]
     if engine.dask is None:
         waves, engine = [tasks], replace(engine, jobs=at_a_time)
     else:
         waves = [tasks[k : k + at_a_time] for k in range(0, len(tasks), at_a_time)]
-    with runs_bar(hidden=here) as progress:
+    with runs_bar(hidden=here or quiet) as progress:
         for wave in waves:
             for runs in engine.run(run_group_and_store, wave):
                 progress.update(runs)

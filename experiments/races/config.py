@@ -69,6 +69,8 @@ class RunConfig:
         constraint: limits such as macs<=10e9, several separated by commas.
         noise: redraw the validation images of what the search sees: none, run (one table per run) or query.
         images: validation images that noise= draws; null takes the table's number.
+        quiet: say nothing of progress; warnings, errors and results remain.
+        foot: end pictures with a line on where their numbers come from.
         searcher: `_target_`, the class, and its arguments.
     """
 
@@ -88,6 +90,8 @@ class RunConfig:
     constraint: str | None = None
     noise: str = "none"
     images: int | None = None
+    quiet: bool = False
+    foot: bool = True
     searcher: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -20,7 +20,7 @@ from nasbench_ar.system.key_values import check_keys, checked_value, known_keys
 from nasbench_ar.table_writer import NAME, NAME_RULE
 
 USES = ("tuning", "report")
-OPEN = ("searcher", "runs", "queries", "seed", "jobs", "engine", "dask", "out", "overwrite", "name")
+OPEN = ("searcher", "runs", "queries", "seed", "jobs", "engine", "dask", "out", "overwrite", "name", "quiet", "foot")
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ OPEN = (
     "dask",
     "out",
     "overwrite",
+    "quiet",
+    "foot",
 )  # what a track leaves to who runs it
 
 

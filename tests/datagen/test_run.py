@@ -101,6 +101,17 @@ def test_the_same_command_again_changes_nothing(words: list[str], tmp_path: Path
     assert contents(tmp_path / "store") == before
 
 
+def test_quiet_says_no_progress(words: list[str], tmp_path: Path, command: Command) -> None:
+    loud, quiet = (
+        command(*words, f"store={tmp_path / name}", *more)[1:] for name, *more in (("a",), ("b", "quiet=true"))
+    )
+    titled = [[line for line in err.splitlines() if "1-1-1-1 (1 of 1): " in line] for _, err in (loud, quiet)]
+    assert any(": begins" in line for line in titled[0])
+    assert any("epoch 0" in line for line in titled[0])
+    assert titled[1] == []
+    assert "1 of 1 trainings have an entry" in quiet[0]
+
+
 def test_more_architectures_and_seeds_join_the_store(words: list[str], tmp_path: Path, command: Command) -> None:
     command(*words)
     more = [word for word in words if not word.startswith("archs=")]
@@ -252,7 +263,7 @@ def test_out_of_memory_in_the_test_halves_the_batch(
         return whole(classifier, dataset, config, batches, **more)
 
     monkeypatch.setattr(pipeline, "assess", hungry)
-    code, _, err = command(*words, "batch=40")
+    code, _, err = command(*words, "batch=40", "quiet=true")
     assert code == 0, err
     assert "1-1-1-1 (1 of 1): out of memory; evaluation goes on with batches of 20 instead of 40" in err
     (entry,) = EntryStore(tmp_path / "store").entries()

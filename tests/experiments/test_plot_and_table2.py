@@ -13,9 +13,12 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from experiments import compare, plot, run, table2
+from experiments import analyze, compare, overtuning, plot, proxy, run, suite, table2, track
+from experiments.fidelity import __main__ as fidelity
+from experiments.fidelity import compare as fidelity_compare
 from experiments.plots import style
 from experiments.plots.looks import looks
 from experiments.plots.style import save_figure
@@ -28,6 +31,7 @@ from experiments.statistics.intervals import spread
 from nasbench_ar import Oracle, ResultsError, Table
 from searchers import ALL_SEARCHERS, BASELINES, SEARCHERS
 from tests.experiments.conftest import Command, store_runs
+from tests.experiments.fidelity.conftest import write_climbing
 
 
 def words(table: Table, out: Path, *more: str) -> list[str]:
@@ -78,6 +82,39 @@ def test_plot_lays_results_over_each_other(folders: list[Path], tmp_path: Path, 
         assert "ends in .png, .pdf or .svg" in command.fails(plot.main, *folders[:2], wrong)
     assert "share no axis" in command.fails(plot.main, *folders)
     command.passes(compare.main, *folders[:2], "resamples=10", f"out={tmp_path / 'c'}")
+
+
+def test_the_foot_of_every_picture_can_be_left_out(
+    table: Table, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feet: list[str] = []
+    monkeypatch.setattr(Figure, "supxlabel", lambda self, text, **_: feet.append(text))
+    folders = [store_runs(tmp_path / "small" / name, table, {0: [3, 4, 5], 1: [5, 80, 6]}) for name in ("a", "b")]
+    climbing = write_climbing(tmp_path / "climbing").folder
+    (tmp_path / "mine.yaml").write_text(f"about: Made up.\ntable: {table.folder}\nqueries: 9\n")
+    (tmp_path / "suite.yaml").write_text(f"- {{task: one, family: first, use: tuning, table: {table.folder}}}\n")
+    few = ("jobs=1", f"out={tmp_path / 'r'}", "runs=2")
+    small = (f"table={table.folder}", *few, "queries=9")
+    asha = (f"table={climbing}", *few, "budget=90", "searcher=asha")
+    for pictures, main, *words in (
+        (1, run.main, *small, "searcher=random_search"),
+        (2, run.main, *small, "searcher=nsga2", "objective=val_pgd_acc,macs"),
+        (1 + len((*SEARCHERS, *BASELINES)), table2.main, *small),
+        (1, proxy.main, *small, "searcher=random_search", "search_on=val_pgd_acc,val_loss"),
+        (1, track.main, f"name={tmp_path / 'mine.yaml'}", *few, "searcher=random_search"),
+        (1, suite.main, f"suite={tmp_path / 'suite.yaml'}", *few, "queries=50", "searcher=random_search"),
+        (1, fidelity.main, *asha),
+        (1, fidelity_compare.main, tmp_path / "r/climbing/fidelity/asha", f"out={tmp_path / 'f'}"),
+        (1, plot.main, *folders, f"out={tmp_path / 'p.png'}"),
+        (4 * 2, compare.main, *folders, "resamples=10"),
+        (1, overtuning.main, *folders),
+        (2, analyze.main, f"table={table.folder}", f"out={tmp_path / 'a'}", "figures=2,6", "dpi=30"),
+    ):
+        command.passes(main, *words)
+        assert (len(feet), all(feet)) == (pictures, True), main.__module__
+        feet.clear()
+        command.passes(main, *words, "foot=false")
+        assert feet == [], main.__module__
 
 
 def test_plot_takes_words_as_the_others_do(tmp_path: Path, command: Command) -> None:

@@ -65,6 +65,17 @@ def test_writes_and_prints_everything(table: Table, tmp_path: Path, command: Com
     assert (folder / "trajectory.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.parametrize("searcher", ["random_search", "published_bananas"])
+def test_quiet_says_no_progress_and_what_is_left_out(tmp_path: Path, command: Command, searcher: str) -> None:
+    partial = write_table(tmp_path / "small", absent=(0, 7, 80))
+    more = ("queries=11", "runs=2", f"searcher={searcher}", "quiet=true")
+    out, err = command.passes(run.main, *words(partial, tmp_path / "r", *more))
+    assert "2 runs of 11 queries" in out
+    assert err.splitlines() == [
+        "nasbench-ar: 3 of 81 architectures have no val_pgd_acc here and are left out of the space"
+    ]
+
+
 def test_the_same_command_again_changes_nothing(table: Table, tmp_path: Path, command: Command) -> None:
     command(run.main, *words(table, tmp_path))
     before = contents(tmp_path / "small")
