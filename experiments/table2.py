@@ -39,6 +39,7 @@ from experiments.results.table2 import (
     what_was_run,
 )
 from experiments.tables import (
+    OF_OBJECTIVE,
     as_latex,
     objective_axis,
     origin,
@@ -118,8 +119,8 @@ def _write(
     first = experiments[0]
     run = what_was_run(experiments, short_label(first.oracle, first.race.objective))
     caption = " ".join([run, *signs, f"Table {first.oracle.name}: {first.oracle.title}."])
-    narrow = [[line[0].replace(", max over epochs", " (max)"), *line[1:]] for line in lines]
-    if narrow != lines:
+    narrow = [[line[0].replace(OF_OBJECTIVE, "").replace(", max over epochs", " (max)"), *line[1:]] for line in lines]
+    if any("(max)" in line[0] for line in narrow):
         caption += " (max): maximum over the epochs."
     write_file(folder / f"{stem}.md", text.encode())
     write_file(folder / f"{stem}.csv", as_csv(experiments).encode())

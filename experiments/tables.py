@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 
 from experiments.statistics.intervals import Spread
@@ -28,8 +29,10 @@ _PROPER_NAMES = {
     "hyperband": "Hyperband",
     "asha": "ASHA",
 }
+HEADING_CHARACTERS = 12  # of a line of a heading in LaTeX
 SEARCHER_NAMES = (*_PROPER_NAMES, *(f"{PUBLISHED}{name}" for name in _PROPER_NAMES))  # of the toolkit
 OTHERWISE = "†"
+OF_OBJECTIVE = " (objective)"  # behind its label
 MARKS = (
     "Bold: best mean; ≈: not significantly different from it (Wilcoxon signed-rank, paired by seed, Holm-adjusted, "
     f"p >= {SIGNIFICANCE}); ?: no seed in common with it. Where a searcher has values in fewer than half of its runs, "
@@ -37,6 +40,9 @@ MARKS = (
 )
 _MINUS = re.compile(r"(?<![\w.])-(?=\d)")
 _POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]\d+)(?!\w)")  # 6.68e+09
+_DEVIATION = re.compile(
+    r" \$\\pm\$ ((?:\d[\d.]*|\$\d\S*\$)(?: \[\d+\])?)"
+)  # and the number of runs, of a cell in LaTeX
 _LATEX = {character: f"\\{character}" for character in "%_&#${}"}
 _LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _LATEX |= {"±": r"$\pm$", "–": "--", "≈": r"$\approx$", "†": r"\textsuperscript{$\dagger$}", "×": r"$\times$"}
@@ -119,6 +125,7 @@ def as_latex(header: Sequence[str], lines: Sequence[Sequence[str]], caption: str
     r"""A `booktabs` table for `\input`, no wider than the line; `label` follows `tab:`, `caption` is plain text.
 
     `**bold**` cells become `\textbf`, a searcher's name its proper name; cells that begin with two spaces are indented.
+    Headings take several lines and deviations are small, so that the whole need not be scaled down much.
     """
     body: list[str] = []
     for k, line in enumerate(lines):
@@ -127,7 +134,7 @@ def as_latex(header: Sequence[str], lines: Sequence[Sequence[str]], caption: str
         body.append(" & ".join(map(_cell, line)) + r" \\")
     return "\n".join(
         [
-            r"% needs \usepackage{booktabs,graphicx}",
+            r"% needs \usepackage{booktabs,graphicx}; in two columns, table* gives it the width of the page",
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{_latex(caption)}}}",
@@ -138,7 +145,7 @@ def as_latex(header: Sequence[str], lines: Sequence[Sequence[str]], caption: str
             r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
             rf"\begin{{tabular}}{{@{{}}l{'r' * (len(header) - 1)}@{{}}}}",
             r"\toprule",
-            " & ".join(map(_cell, header)) + r" \\",
+            " & ".join(_heading(text, "r" if k else "l") for k, text in enumerate(header)) + r" \\",
             r"\midrule",
             *body,
             r"\bottomrule",
@@ -173,12 +180,24 @@ def _cell(text: str) -> str:
         return rf"\textbf{{{_cell(text[2:-2])}}}"
     if text.startswith("  "):
         return rf"\quad {_cell(text[2:])}"
-    if text in SEARCHER_NAMES:
-        text = proper_name(text)[0].upper() + proper_name(text)[1:]
-    out = _MINUS.sub("$-$", _latex(text))
+    out = _MINUS.sub("$-$", _latex(_with_proper_name(text)))
+    out = out.replace(r"$\approx$ ", r"$\approx$\,")
     out = _POWER.sub(lambda found: rf"${found[1]}\times10^{{{int(found[2])}}}$", out)
+    out = _DEVIATION.sub(r"{\\scriptsize\\,$\\pm$\\,\1}", out)
     # Otherwise LaTeX takes it for an argument of the line break before it.
     return f"{{}}{out}" if out.startswith(("[", "*")) else out
+
+
+def _heading(text: str, side: str) -> str:
+    lines = textwrap.wrap(_with_proper_name(text), HEADING_CHARACTERS, break_long_words=False)
+    if len(lines) < 2:
+        return _cell(text)
+    stacked = r"\\".join(map(_cell, lines))
+    return rf"\shortstack[{side}]{{{stacked}}}"
+
+
+def _with_proper_name(text: str) -> str:
+    return proper_name(text)[0].upper() + proper_name(text)[1:] if text in SEARCHER_NAMES else text
 
 
 def proper_name(name: str) -> str:
@@ -194,7 +213,7 @@ def short_label(oracle: Oracle, name: str) -> str:
 
 
 def row_label(oracle: Oracle, name: str, objective: str) -> str:
-    return short_label(oracle, name) + (" (objective)" if name == objective else "")
+    return short_label(oracle, name) + (OF_OBJECTIVE if name == objective else "")
 
 
 def table_notes(oracle: Oracle, names: Iterable[str], lacking: Sequence[str]) -> list[str]:

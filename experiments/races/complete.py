@@ -47,7 +47,7 @@ def complete(config: RunConfig, oracle: Oracle, parent: Path) -> Iterator[tuple[
             spent = f"{race.budget:.6g} {unit} each, {race.workers} at a time{mark}{origin}"
         if not config.quiet:
             note(f"{config.searcher_name}: {race.objective}, seeds {wanted[0]}..{wanted[-1]}, {spent}")
-        missing = store.missing(wanted)
+        missing = store.missing(wanted, quiet=config.quiet)
         store.begin(stored, provenance.code() if missing else None)
         if missing:
             _carry_out(race, missing, store, config.parallel, quiet=config.quiet)

@@ -308,11 +308,11 @@ class RunStore:
         """Seeds of stored runs, without those whose file is not whole, which are computed again."""
         return [seed for seed in self.stored() if self.has(seed)]
 
-    def missing(self, wanted: Sequence[int]) -> list[int]:
-        """Those of the wanted seeds that must be computed; notes how many are stored, and what is not whole."""
+    def missing(self, wanted: Sequence[int], *, quiet: bool = False) -> list[int]:
+        """Wanted seeds that must be computed; notes what is not whole and, if not quiet, what is stored."""
         done, stored = set(self.finished()), self.stored()
         missing = [seed for seed in wanted if seed not in done]
-        if done:
+        if done and not quiet:
             note(
                 f"{len(done)} runs are stored in {self.folder} already, {len(wanted) - len(missing)} of those asked for"
             )

@@ -55,6 +55,9 @@ class Spread:
 
 def spread(values: FloatArray) -> Spread:
     known = values[~np.isnan(values)]
+    if len(known) > 1 and (known == known[0]).all():  # whose mean, and so whose deviation from it, would be rounded
+        same = float(known[0])
+        return Spread(len(known), same, 0.0, (same, same))
     return Spread(
         known=len(known),
         mean=float(known.mean()) if len(known) else math.nan,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -110,8 +111,8 @@ def test_markdown_and_latex() -> None:
     header, lines = ("Metric", "Mean"), [["100 % & more_", "**1.00 ± 0.10**"], ["b", "≈ –"]]
     assert as_markdown(header, lines).splitlines()[1] == "| ------------- | --------------: |"
     latex = as_latex(header, lines, "under_score", "under_score: $^")
-    assert r"100 \% \& more\_ & \textbf{1.00 $\pm$ 0.10} \\" in latex
-    assert r"b & $\approx$ -- \\" in latex
+    assert r"100 \% \& more\_ & \textbf{1.00{\scriptsize\,$\pm$\,0.10}} \\" in latex
+    assert r"b & $\approx$\,-- \\" in latex
     assert r"\caption{under\_score}" in latex
     assert r"\label{tab:under-score-}" in latex
     braces = as_latex(header, lines, "{a}$^\\", "x")
@@ -124,14 +125,16 @@ def test_latex_reads_like_a_paper() -> None:
         ["  published", "–", "–"],
         ["regularized_evolution", "[x]", "6.680e+09 ± 1.2e+08"],
         ["published_bananas", "my_own", "macs<=10e9 > 1"],
+        ["mean ± std", "61.40 ± 0.24 [394]", "**61.40 ± 0.24**"],
         ["[x]", "*", "-0.5 to 1-2, 1e5x"],
     ]
-    latex = as_latex(("Metric", "bananas", "p"), lines, "a <= b", "t")
+    latex = as_latex(("One of the metrics", "regularized_evolution", "Mean ± std"), lines, "a <= b", "t")
     for line in (
-        r"Metric & BANANAS & p \\",
-        r"Val PGD20\textsuperscript{$\dagger$} & $\approx$ 1.00 [3] & $5.1\times10^{-6}$ \\",
+        r"\shortstack[l]{One of the\\metrics} & \shortstack[r]{Regularized\\evolution} & Mean $\pm$ std \\",
+        r"Val PGD20\textsuperscript{$\dagger$} & $\approx$\,1.00 [3] & $5.1\times10^{-6}$ \\",
         r"\quad published & -- & -- \\",
-        r"Regularized evolution & {}[x] & $6.680\times10^{9}$ $\pm$ $1.2\times10^{8}$ \\",
+        r"Regularized evolution & {}[x] & $6.680\times10^{9}${\scriptsize\,$\pm$\,$1.2\times10^{8}$} \\",
+        r"mean $\pm$ std & 61.40{\scriptsize\,$\pm$\,0.24 [394]} & \textbf{61.40{\scriptsize\,$\pm$\,0.24}} \\",
         r"BANANAS (published) & my\_own & macs$\leq$10e9 $>$ 1 \\",
         r"{}[x] & {}* & $-$0.5 to 1-2, 1e5x \\",
         r"\caption{a $\leq$ b}",
@@ -155,6 +158,24 @@ def test_a_plain_article_takes_the_table(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120)
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs pdflatex")
+def test_four_searchers_need_little_scaling(tmp_path: Path) -> None:
+    lines = [["Val PGD-CW40 (max)", "38.80", *(["≈ 61.40 ± 0.24"] * 3), "**61.40 ± 0.24**"]]
+    table = as_latex(("Metric", "Optimum", *SEARCHERS), lines, "c", "t")
+    begin, end = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%", r"\end{tabular}}"
+    assert (table.count(begin), table.count(end)) == (1, 1)
+    table = table.replace(begin, r"\setbox0=\hbox{%").replace(end, end + r"\typeout{took \the\wd0 of \the\linewidth}")
+    (tmp_path / "paper.tex").write_text(
+        rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{table}\end{{document}}"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:]
+    found = re.search(r"took ([\d.]+)ptof ([\d.]+)pt", done.stdout)
+    assert found is not None
+    assert float(found[1]) / float(found[2]) < 1.15, "letters of 9 points become at least 7.8"
 
 
 @pytest.mark.parametrize(("value", "text"), [(38.184, "38.18"), (6.68e9, "6.680e+09"), (math.nan, "–")])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments.statistics.intervals import (
+    Spread,
     binomial_band,
     binomial_interval,
     bootstrap_interval,
@@ -41,6 +42,13 @@ def test_a_band_is_the_interval_at_each_point() -> None:
     curves = np.random.default_rng(0).normal(size=(5, 3))
     np.testing.assert_allclose(np.column_stack(mean_band(curves)), [mean_interval(column) for column in curves.T])
     assert np.isnan(mean_band(curves[:1])).all()
+
+
+def test_equal_values_have_no_spread() -> None:
+    values = np.full(20, 77.35)
+    assert values.std(ddof=1) > 0, "the sum is rounded"
+    assert spread(values) == Spread(20, 77.35, 0.0, (77.35, 77.35))
+    assert math.isnan(spread(values[:1]).std)
 
 
 def test_spread_of_known_values() -> None:
