@@ -32,6 +32,7 @@ def overfitting(curves: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
 
 
 PUBLISHED_EPOCHS = 100
+SUMS = ("val_cw_loss",)  # of margins over a batch, beside which means would be flat lines
 
 
 def numbers(data: TableData) -> Numbers:
@@ -73,15 +74,22 @@ def numbers(data: TableData) -> Numbers:
 @in_print_style
 def draw(numbers: Numbers) -> Drawing:
     curves, best = numbers.tables[""], numbers.tables.get("best_epoch")
-    figure, axes = panels(1, 3, width=PAGE, height=2.7)
-    for ax, kind in zip(axes[0], ("acc", "loss"), strict=False):
-        chosen = [name for name in dict.fromkeys(curves["metric"]) if name.endswith(f"_{kind}")]
-        for name, colour in zip(chosen, COLOURS, strict=False):
-            _draw_curve(ax, curves[curves["metric"] == name], colour, label(name, unit=False))
-        ax.set(xlabel="epoch", ylabel="accuracy (%)" if kind == "acc" else "loss")
-        if chosen:
-            ax.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=1)
-    ax = axes[0, 2]
+    names = list(dict.fromkeys(curves["metric"]))
+    losses = [name for name in names if name.endswith("_loss")]
+    groups = {
+        "accuracy (%)": [name for name in names if name.endswith("_acc")],
+        "loss": [name for name in losses if name not in SUMS],
+        "loss, sum of 100": [name for name in losses if name in SUMS],
+    }
+    colours = {name: COLOURS[k] for group in (groups["accuracy (%)"], losses) for k, name in enumerate(group)}
+    shown = {title: chosen for title, chosen in groups.items() if chosen}
+    figure, axes = panels(1, len(shown) + 1, width=PAGE, height=2.7)
+    for ax, (title, chosen) in zip(axes[0], shown.items(), strict=False):
+        for name in chosen:
+            _draw_curve(ax, curves[curves["metric"] == name], colours[name], label(name, unit=False))
+        ax.set(xlabel="epoch", ylabel=title)
+        ax.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=1)
+    ax = axes[0, -1]
     if best is not None:
         ax.bar(best["epoch"], 100 * best["trainings"] / best["trainings"].sum(), color=COLOURS[0], width=0.9)
     ax.set(xlabel="best epoch", ylabel="% of trainings")

@@ -40,7 +40,12 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Table:
                     SPACE.from_index(index),
                     seed=seed,
                     scalars=scalars,
-                    curves={"val_pgd_acc": curve, "val_cw_acc": curve - 1, "train_loss": 3 - curve / 50},
+                    curves={
+                        "val_pgd_acc": curve,
+                        "val_cw_acc": curve - 1,
+                        "train_loss": 3 - curve / 50,
+                        "val_cw_loss": -5 * curve,
+                    },
                     flags={"low_mode": index % 20 == 3},
                 )
     return Table(folder)
@@ -109,10 +114,15 @@ def test_numbers_of_some_figures(written: tuple[TableData, Path]) -> None:
     assert (shares[["additive", "pairwise", "higher"]].sum(axis=1).to_numpy() == pytest.approx(1)) is True
     assert set(shares["noise_source"]) == {"seeds"}
 
-    curves = catalogue.FIGURES["curves"].numbers(data).tables[""]
+    found = catalogue.FIGURES["curves"].numbers(data)
+    curves = found.tables[""]
     known = np.flatnonzero(data.kept[oracle.table.arch_index])
     expected = np.asarray(oracle.table.curve("val_pgd_acc"))[known].mean(axis=0)
     assert curves[curves["metric"] == "val_pgd_acc"]["mean"].to_numpy() == pytest.approx(expected)
+    names = [[line.get_label() for line in ax.get_lines()] for ax in catalogue.FIGURES["curves"].draw(found).axes]
+    assert names[:3] == [["Val PGD20", "Val PGD-CW40"], ["Train loss"], ["Val PGD-CW40 loss"]], (
+        "sums on an axis of theirs"
+    )
 
 
 def test_what_is_left_out(rich: Table, table: Table) -> None:
