@@ -33,10 +33,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from experiments.races.machines import Trace
+from experiments.races.plain_yaml import as_yaml, read_yaml
 from nasbench_ar.errors import ResultsError, WriteError, shown
 from nasbench_ar.system.files import note, sweep_partials, write_atomically, write_first
 from nasbench_ar.system.npz import read_npz
@@ -52,41 +52,6 @@ RUN_FILES = "seed-*.npz"
 CLAIMS = 100  # tries, each ended by another command that has taken the folder away
 MARK = "fingerprint"  # array of a run file
 CPU = "cpu_seconds"  # another, of what measured it
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads no aliases: a few lines of them stand for more than any memory holds."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            alias = shown(self.peek_event().anchor)[1:-1]  # type: ignore[no-untyped-call]
-            raise yaml.YAMLError(f"it has an alias, *{alias}, which no command writes")
-        return super().compose_node(parent, index)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes no aliases where two entries are the same object."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def read_yaml(path: Path) -> Any:
-    """What a file of YAML says, without aliases; ResultsError for what cannot be read, but FileNotFoundError."""
-    try:
-        return yaml.load(path.read_bytes(), Loader=_Loader)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ResultsError(f"cannot read {path}: {error.strerror or error}") from error
-    except MemoryError:
-        raise
-    except Exception as error:  # besides its own errors, yaml lets through what wrong dates and numbers raise
-        raise ResultsError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
-
-
-def as_yaml(config: Mapping[str, Any]) -> bytes:
-    return yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True).encode()
 
 
 class _Lock:

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from experiments.races.config import RACES, Front
+from experiments.races.plain_yaml import from_yaml
 from nasbench_ar import ConfigError
 from nasbench_ar.errors import first_line, shown
 from nasbench_ar.system.key_values import check_keys, checked_value, known_keys
@@ -67,7 +68,7 @@ def load_suite(path: str | None = None) -> list[Task]:
             text, name = (resources.files("experiments") / "suite.yaml").read_text(encoding="utf-8"), "suite.yaml"
         else:
             text, name = Path(path).read_text(encoding="utf-8"), path
-        content = yaml.safe_load(text)
+        content = from_yaml(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"cannot read the suite {shown(path)}: {first_line(error)}") from error
     if not isinstance(content, list) or not content:

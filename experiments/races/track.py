@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from experiments.races.config import FIDELITY_RACES, RACES, Front
+from experiments.races.plain_yaml import from_yaml
 from nasbench_ar import ConfigError, parse_constraints
 from nasbench_ar.errors import first_line, shown
 from nasbench_ar.system.key_values import check_keys, checked_value, known_keys
@@ -135,7 +136,7 @@ def _files() -> list[Any]:
 
 def _read(name: str, text: str) -> Track:
     try:
-        content = yaml.safe_load(text)
+        content = from_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"track {name}: {first_line(error)}") from error
     if not isinstance(content, dict):

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.races.plain_yaml import as_yaml, read_yaml
 from experiments.races.race import Race
-from experiments.races.store import Runs, as_yaml, read_yaml
+from experiments.races.store import Runs
 from experiments.races.track import Track
 from nasbench_ar import ResultsError
 from nasbench_ar.errors import one_line, shown

@@ -106,6 +106,7 @@ def test_errors(words: list[str], message: str, tasks: Path, tmp_path: Path, com
         ("- {task: a, family: b, use: report, table: t, colour: x}", "colour"),
         (2 * "- {task: a, family: b, use: report, table: t}\n", "task 2: task: a is there twice"),
         ("- {", "cannot read the suite"),
+        ("- task: a\n  use: report\n  use: tuning\n", "'use' is there twice, in lines 2 and 3; keep one"),
     ],
 )
 def test_bad_files(content: str, message: str, tmp_path: Path) -> None:

@@ -178,6 +178,7 @@ def test_other_versions_are_named_where_a_run_differs(changed: Change) -> None:
     ("text", "says"),
     [
         ("a: &a [x]\nb: [*a, *a]\n", "it has an alias"),
+        ("entry: a\nentry: b\n", "'entry' is there twice, in lines 1 and 2"),
         ("[" * 100_000, "cannot read|expected at most"),
         ("[" * 20_000, "cannot read"),
         ("x: " + "y" * 70_000, "bytes; expected at most 65,536"),
