@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -96,7 +95,12 @@ def test_a_training_of_others_is_left_to_them(
 
 
 def test_a_command_waits_for_the_entries_of_others(
-    words: list[str], config: RunConfig, store: EntryStore, command: Command, tmp_path: Path
+    words: list[str],
+    config: RunConfig,
+    store: EntryStore,
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert command(*[*words[:-1], f"store={tmp_path / 'theirs'}"])[0] == 0
     theirs = EntryStore(tmp_path / "theirs").entry_path(SMALLEST, 0)
@@ -106,8 +110,8 @@ def test_a_command_waits_for_the_entries_of_others(
         store.entry_path(SMALLEST, 0).parent.mkdir()
         store.entry_path(SMALLEST, 0).write_bytes(theirs.read_bytes())
 
-    threading.Timer(0.3, finish).start()
-    code, out, err = command(*words, "lease=1")
+    before(monkeypatch, run, "_wait", 1, finish)
+    code, out, err = command(*words)
     assert code == 0, err
     assert "waiting for others, who are working on 1 of the trainings" in err
     assert "1 of 1 trainings have an entry" in out
@@ -128,7 +132,7 @@ def test_a_vanished_worker_is_replaced(
 
 
 def test_what_failed_elsewhere_meanwhile_is_not_tried_here(
-    words: list[str], config: RunConfig, store: EntryStore, command: Command
+    words: list[str], config: RunConfig, store: EntryStore, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     foreign_claim(store, config)
 
@@ -136,8 +140,8 @@ def test_what_failed_elsewhere_meanwhile_is_not_tried_here(
         store.record_failure(store.failure(SMALLEST, 0).failed("diverged there", "cuda:3"))
         store.claims.path(KEY).unlink()
 
-    threading.Timer(0.3, fail).start()
-    code, out, err = command(*words, "lease=1")
+    before(monkeypatch, run, "_wait", 1, fail)
+    code, out, err = command(*words)
     assert code == 1, err
     assert "failed: 1-1-1-1: diverged there" in out
     assert store.failure(SMALLEST, 0).attempts == 1
