@@ -24,6 +24,7 @@ _PROPER_NAMES = {
     "nsga2": "NSGA-II",
     "optuna": "Optuna",
     "nevergrad": "Nevergrad",
+    "botorch": "BoTorch",
     "random_full": "random search",
     "successive_halving": "successive halving",
     "hyperband": "Hyperband",

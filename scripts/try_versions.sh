@@ -30,5 +30,5 @@ unset PYTHONPATH
 export NASBENCH_AR_HOME="$environment/home" PATH="$environment/venv/bin:$PATH"
 python --version
 uv pip list --quiet --python "$environment/venv" | grep -E \
-    '^(cloudpickle|cmaes|dask|distributed|hypothesis|iohinspector|jinja2|joblib|matplotlib|moocore|nevergrad|numpy|optuna|orjson|pandas|pillow|platformdirs|plotly|pyautoattack|pytest|pyyaml|scikit-learn|scipy|selenium|threadpoolctl|torch|torchvision|tqdm) '
+    '^(botorch|cloudpickle|cmaes|dask|distributed|hypothesis|iohinspector|jinja2|joblib|matplotlib|moocore|nevergrad|numpy|optuna|orjson|pandas|pillow|platformdirs|plotly|pyautoattack|pytest|pyyaml|scikit-learn|scipy|selenium|threadpoolctl|torch|torchvision|tqdm) '
 python -m pytest "${warnings[@]}" "$@"

@@ -19,6 +19,7 @@ from nasbench_ar.errors import SearchError
 from nasbench_ar.grid import Grid
 from searchers.bananas import Bananas
 from searchers.base import Searcher
+from searchers.botorch_search import BotorchSearcher
 from searchers.gp import GaussianProcess
 from searchers.largest import Largest
 from searchers.local_search import LocalSearch
@@ -58,6 +59,7 @@ FURTHER: dict[str, type[Searcher]] = {
     "nsga2": NSGA2,
     "optuna": OptunaSearcher,
     "nevergrad": NevergradSearcher,
+    "botorch": BotorchSearcher,
 }
 """Not among the paper's four: a Gaussian process, one for several objectives, and those of optional libraries."""
 
@@ -101,6 +103,7 @@ __all__ = [
     "PUBLISHED",
     "SEARCHERS",
     "Bananas",
+    "BotorchSearcher",
     "GaussianProcess",
     "Largest",
     "LocalSearch",

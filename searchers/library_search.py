@@ -1,4 +1,4 @@
-"""What searchers of other libraries share: their proposals may repeat, or lie outside the space."""
+"""What searchers of other libraries share; the proposals of many may repeat, or lie outside the space."""
 
 from __future__ import annotations
 
@@ -17,19 +17,24 @@ def by_rank(encoding: str, entry: Entry) -> bool:
     return encoding == "ordinal" or (encoding == "mixed" and entry.ordered)
 
 
-class BorrowedSearcher(Searcher):
-    """Base class of the adapters; the library computes on one thread.
-
-    An architecture that was told before is proposed again: that is free, and the library is told the known score.
-    An architecture outside the space (left out of a partial table, beyond a constraint) is handed back as failed.
-    After `patience` of either in a row, a random unseen architecture is proposed instead and reported to the library
-    as evaluated, so that no run stalls.
+class LibrarySearcher(Searcher):
+    """Base class of all that another library decides.
 
     Attributes:
         libraries: distributions whose versions decide what is proposed.
     """
 
     libraries: ClassVar[tuple[str, ...]] = ()
+
+
+class BorrowedSearcher(LibrarySearcher):
+    """Base class of adapters that ask and tell; the library computes on one thread.
+
+    An architecture that was told before is proposed again: that is free, and the library is told the known score.
+    An architecture outside the space (left out of a partial table, beyond a constraint) is handed back as failed.
+    After `patience` of either in a row, a random unseen architecture is proposed instead and reported to the library
+    as evaluated, so that no run stalls.
+    """
 
     def __init__(self, space: Grid, seed: int, *, patience: int) -> None:
         super().__init__(space, seed)

@@ -25,7 +25,7 @@ ROOMS = {  # folders of each package, lowest first
     "datagen": ("images", "network", "attack", "store", "training", "planning", "workers"),
 }
 HEAVY = {"pandas", "scipy", "matplotlib", "joblib", *EXTRAS}  # to be imported where needed, not with a module
-NEEDS_TORCH = {"searchers/published/batched_mlp.py"}  # itself imported where needed
+NEEDS_TORCH = {"searchers/published/batched_mlp.py", "searchers/botorch_model.py"}  # themselves imported where needed
 
 
 def imported(tree: ast.AST, *, top_only: bool) -> set[str]:

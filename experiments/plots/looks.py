@@ -30,6 +30,7 @@ _PLACES = {  # in `COLOURS` and `_MARKERS`
     "optuna": 5,
     "gp": 6,
     "nevergrad": 8,
+    "botorch": 6,
     "largest": 7,
     "random_full": 0,
     "successive_halving": 1,
@@ -39,6 +40,7 @@ _PLACES = {  # in `COLOURS` and `_MARKERS`
 _SOLID: tuple[float, ...] = ()
 _DASHED = (4.0, 1.8)
 _BROKEN = ((6.0, 1.4, 1.2, 1.4), (1.2, 1.2), (6.0, 1.4, 1.2, 1.4, 1.2, 1.4))
+_SHARED = {"botorch": (8.0, 1.6)}  # lines of those that share a colour
 _OWN_COLOURS = (4, 5, 6)  # first; they belong to searchers that seldom stand beside one's own
 _OWN_MARKERS = ("*", "<", ">", "d", "8")
 
@@ -73,7 +75,8 @@ def looks(names: Sequence[str]) -> list[Look]:
 
 def _known(name: str) -> Look:
     place = _PLACES[name.removeprefix(PUBLISHED)]
-    return Look(COLOURS[place], _DASHED if name.startswith(PUBLISHED) else _SOLID, _MARKERS[place])
+    dashes = _DASHED if name.startswith(PUBLISHED) else _SHARED.get(name, _SOLID)
+    return Look(COLOURS[place], dashes, _MARKERS[place])
 
 
 def _own(name: str, others: Sequence[Look]) -> Look:

@@ -33,7 +33,7 @@ from nasbench_ar.system.tasks import pack
 from nasbench_ar.system.versions import versions
 from searchers import FOR_VECTORS, Searcher, VectorSearcher
 from searchers.fidelity import FidelitySearcher
-from searchers.library_search import BorrowedSearcher
+from searchers.library_search import LibrarySearcher
 
 WHOLE_TRAININGS = 50  # the default budget of a multi-fidelity race pays for so many in a large space
 
@@ -179,7 +179,7 @@ def plan(config: RunConfig, oracle: Oracle) -> Race:
         **(_budget(config, oracle, objective) if isinstance(config, FidelityConfig) else {}),
         source=provenance.source_digest(cls),
         version=provenance.library_versions()["nasbench-ar"],
-        libraries=versions(cls.libraries) if issubclass(cls, BorrowedSearcher) else {},
+        libraries=versions(cls.libraries) if issubclass(cls, LibrarySearcher) else {},
         pickled=pack(cls) if cls.__module__ == "__main__" else b"",
     )
     if race.budget is not None:

@@ -22,7 +22,7 @@ from experiments.submissions.entry import LEAST_RUNS, MOST_RUNS, Entry, read_ent
 from nasbench_ar import Oracle, ResultsError, load
 from nasbench_ar.errors import one_line, shown
 from nasbench_ar.system.versions import versions
-from searchers.library_search import BorrowedSearcher
+from searchers.library_search import LibrarySearcher
 from searchers.published.lockstep import LockStep
 from searchers.trajectory import Trajectory
 
@@ -179,7 +179,7 @@ def _why_not_rerun(folder: Path, race: Race) -> str:
         return one_line(error)
     if issubclass(cls, LockStep):
         return "runs in lock-step agree up to rounding only"
-    here = versions(cls.libraries) if issubclass(cls, BorrowedSearcher) else {}
+    here = versions(cls.libraries) if issubclass(cls, LibrarySearcher) else {}
     release = provenance.library_versions()["nasbench-ar"]
     if race.version != release:
         return f"computed by release {race.version}, this is {release}"

@@ -9,6 +9,8 @@ from nasbench_ar.errors import ConfigError, NasbenchError
 
 EXTRAS = {  # what is imported -> the extra that installs it
     "ConfigSpace": "configspace",
+    "baybe": "baybe",
+    "botorch": "botorch",
     "cmaes": "optuna",
     "dask": "cluster",
     "distributed": "cluster",

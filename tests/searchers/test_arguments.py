@@ -32,6 +32,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "nsga2": {"population": 20, "crossover": 0.9, "mutation": 1.0, "patience": 50},
     "optuna": {"sampler": "tpe", "encoding": "auto", "multivariate": False, "patience": 20},
     "nevergrad": {"optimizer": "NGOpt", "encoding": "ordinal", "budget": 500, "patience": 20},
+    "botorch": {"starts": 10, "batch": 1, "samples": 128, "pool": 65_536},
     "random_full": {},
     "successive_halving": {"eta": 3, "least_epochs": 1, "configurations": None},
     "hyperband": {"eta": 3, "least_epochs": 1},
@@ -52,7 +53,7 @@ def make(name: str, **arguments: Any) -> Any:
     cls = CLASSES[name]
     if name in FIDELITY_SEARCHERS:
         return cls(SMALL, 0, 9, **arguments)
-    pytest.importorskip(name) if name in ("optuna", "nevergrad") else None
+    pytest.importorskip(name) if name in ("optuna", "nevergrad", "botorch") else None
     return cls(SMALL, 0, **arguments)
 
 

@@ -18,7 +18,7 @@ from nasbench_ar import Architecture
 from nasbench_ar.errors import SearchFinishedError, SpaceExhaustedError
 from nasbench_ar.pareto import non_dominated
 from searchers import ALL_SEARCHERS, FOR_VECTORS, Searcher, VectorSearcher
-from searchers.library_search import BorrowedSearcher
+from searchers.library_search import LibrarySearcher
 from searchers.testing import STRETCHES, stretched
 from tests.searchers.problems import Problem, problems
 
@@ -29,6 +29,7 @@ VECTORS = {name: cls for name, cls in EVERY.items() if issubclass(cls, VectorSea
 QUICKER: dict[str, dict[str, Any]] = {
     "bananas": {"first_steps": 10, "steps": 2},
     "published_bananas": {"epochs": 1, "layers": 1, "width": 4, "members": 2, "device": "cpu"},
+    "botorch": {"batch": 10, "samples": 4},
 }
 EXAMPLES = {
     "bananas": 12,
@@ -37,14 +38,16 @@ EXAMPLES = {
     "gp": 5,
     "optuna": 3,
     "nevergrad": 2,
+    "botorch": 2,
 }
-LARGEST = {"published_bananas": 36, "gp": 81, "optuna": 36, "nevergrad": 16}
+LARGEST = {"published_bananas": 36, "gp": 81, "optuna": 36, "nevergrad": 16, "botorch": 36}
 
 # The exceptions.
 FITS_VALUES = {
     "bananas": "its predictors are fitted to the scores themselves",
     "published_bananas": "the same; targets are 100 - accuracy, unscaled",
     "nevergrad": "the library chooses the optimiser, and some fit models to the losses",
+    "botorch": "its model is fitted to the scores themselves",
 }
 REPEATS = {
     "regularized_evolution": "children known already are free and enter the population",
@@ -68,7 +71,7 @@ PATIENCE = 1000  # known proposals in a row, after which a search has stalled
 @pytest.fixture(params=EVERY)
 def name(request: pytest.FixtureRequest) -> str:
     cls = EVERY[request.param]
-    for library in cls.libraries if issubclass(cls, BorrowedSearcher) else ():
+    for library in cls.libraries if issubclass(cls, LibrarySearcher) else ():
         pytest.importorskip(library)
     return request.param
 

@@ -30,7 +30,7 @@ SEEDS = (0, 1, 2)
 Store = TypeVar("Store", bound=RunStore)
 
 # They import libraries for seconds, in every worker; runs in lock-step have a test of their own.
-SLOW_TO_IMPORT = ("optuna", "nevergrad")
+SLOW_TO_IMPORT = ("optuna", "nevergrad", "botorch")
 ALONE = [name for name, cls in EVERY.items() if not issubclass(cls, LockStep)]
 
 
