@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
             again = (
                 f"not re-run: {found.not_rerun}" if found.not_rerun else f"{words['reruns']} runs re-run bit for bit"
             )
-            print(f"passed: {found.folder}: {len(found.runs.seeds)} runs; {again}")
+            print(f"passed: {found.folder}: {len(found.entrant.values)} runs; {again}")
     if action == "check":
         return 1 if refused else 0
     if not passed:

@@ -26,6 +26,8 @@ from experiments.races.race import Race
 from experiments.races.store import RunStore
 from experiments.races.track import load_track
 from experiments.results.read import read
+from experiments.results.traces import read_results
+from experiments.submissions import queries, trainings
 from experiments.submissions.check import check, race_of
 from experiments.submissions.entry import ENTRY, RUNS, Entry, track_content, write_entry
 from nasbench_ar import ConfigError, ResultsError, load
@@ -34,6 +36,7 @@ from nasbench_ar.system.command import run_command
 from nasbench_ar.system.extras import require
 from nasbench_ar.system.key_values import parse_words
 from searchers import ALL_SEARCHERS, Bananas, hyperparameters
+from searchers.fidelity import FIDELITY_SEARCHERS
 
 DEFAULTS = {"contact": "", "tuned_on": "", "out": "submissions"}
 PREFIX = "track-"
@@ -47,12 +50,14 @@ def submit(folder: Path, *, contact: str, tuned_on: str, out: Path) -> Path:
     if not name.startswith(PREFIX):
         raise ConfigError(f"{folder} is no entry of a track; expected <out>/<table>/{PREFIX}<name>/<entry>")
     track = load_track(name.removeprefix(PREFIX))
+    race, config = stored_race(folder, fidelity=track.fidelity)
+    tables = _tuned_on(tuned_on, race)
+    race_of(folder, race.fingerprint, track, load(track.table, quiet=True))
     if track.fidelity:
-        raise ConfigError(f"track {track.name}, which is along learning curves, takes no submissions yet")
-    tables = _tuned_on(tuned_on, stored_race(folder)[0])
-    stored = read(folder)
-    race_of(folder, stored.race.fingerprint, track, load(track.table, quiet=True))
-    seconds = RunStore(folder).cpu_seconds(stored.runs.seeds.tolist())
+        columns = trainings.columns_of(read_results(folder).traces)
+    else:
+        columns = queries.columns_of(read(folder).runs, track.queries)
+    seconds = RunStore(folder).cpu_seconds(np.unique(columns["seed"]).tolist())
     if np.isnan(seconds).any():
         raise ResultsError(
             f"{folder}: {np.isnan(seconds).sum()} of {len(seconds)} runs do not say the processor time that they took; "
@@ -61,14 +66,14 @@ def submit(folder: Path, *, contact: str, tuned_on: str, out: Path) -> Path:
     entry = Entry(
         entry=folder.resolve().name,
         track=track_content(track),
-        fingerprint=stored.race.fingerprint,
-        computed_by=tuple(stored.computed_by),
+        fingerprint=race.fingerprint,
+        computed_by=tuple(config.get("computed_by", ())),
         cpu_seconds=round(float(seconds.mean()), 4),
         tuned_on=tables,
         contact=contact,
     )
     target = out / track.name / entry.entry
-    write_entry(target, entry, stored.runs, track.queries)
+    write_entry(target, entry, columns)
     try:
         check(target, reruns=0)
     except ResultsError:
@@ -81,7 +86,7 @@ def submit(folder: Path, *, contact: str, tuned_on: str, out: Path) -> Path:
 def _tuned_on(given: str, race: Race) -> tuple[str, ...]:
     if given:
         return () if given == NONE else tuple(filter(None, map(str.strip, given.split(","))))
-    for cls in ALL_SEARCHERS.values():
+    for cls in (*ALL_SEARCHERS.values(), *FIDELITY_SEARCHERS.values()):
         if target_of(cls) == race.searcher and dict(race.arguments) == hyperparameters(cls):
             return TUNED.get(cls, ())
     raise ConfigError(f"tuned_on= is missing: tables that the searcher's arguments were chosen on, as a,b, or {NONE}")

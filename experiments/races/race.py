@@ -176,7 +176,7 @@ def plan(config: RunConfig, oracle: Oracle) -> Race:
         arguments=config.arguments,
         table_seed=config.table_seed,
         allow_test_objective=config.allow_test_objective,
-        **(_budget(config, oracle, objective) if isinstance(config, FidelityConfig) else {}),
+        **(budget_of(config, oracle, objective) if isinstance(config, FidelityConfig) else {}),
         source=provenance.source_digest(cls),
         version=provenance.library_versions()["nasbench-ar"],
         libraries=versions(cls.libraries) if issubclass(cls, LibrarySearcher) else {},
@@ -296,7 +296,7 @@ def _check_noise(config: RunConfig, oracle: Oracle, objective: str) -> None:
         )
 
 
-def _budget(config: FidelityConfig, oracle: Oracle, objective: str) -> dict[str, Any]:
+def budget_of(config: FidelityConfig, oracle: Oracle, objective: str) -> dict[str, Any]:
     """By default the budget pays for `WHOLE_TRAININGS`, or for half of a small space."""
     budget = 1 if config.budget is None else config.budget
     session = oracle.fidelity_session(objective, budget=budget, unit=config.unit, seed=config.table_seed)

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from experiments.races.plain_yaml import as_yaml, read_yaml
 from experiments.races.race import Race
-from experiments.races.store import Runs
 from experiments.races.track import Track
 from nasbench_ar import ResultsError
 from nasbench_ar.errors import one_line, shown
@@ -27,10 +26,10 @@ from nasbench_ar.system.files import make_folder, write_file
 FORMAT = 1
 ENTRY = "entry.yaml"
 RUNS = "runs.parquet"
-LEAST_RUNS, MOST_RUNS = 100, 1000
+LEAST_RUNS, LEAST_SLOW_RUNS, MOST_RUNS = 100, 25, 1000
+SLOW = 1.0  # processor seconds; a run that takes longer counts as slow
 MOST_TEXT = 64 << 10  # bytes of entry.yaml
 MOST_BYTES = 64 << 20  # of runs.parquet
-COLUMNS = {"seed": "int64", "query": "int32", "arch_index": "int32", "score": "float", "incumbent": "int32"}
 _LONGEST = 200  # characters of a line
 
 
@@ -60,6 +59,11 @@ class Entry:
         return Race.of_config({"table_folder": "", "fingerprint": self.fingerprint})
 
     @property
+    def least_runs(self) -> int:
+        """How many runs it must have: fewer where they are slow."""
+        return LEAST_SLOW_RUNS if self.cpu_seconds > SLOW else LEAST_RUNS
+
+    @property
     def commits(self) -> tuple[str, ...]:
         found = (str(code.get("git_commit") or f"release {_release(code)}") for code in self.computed_by)
         return tuple(dict.fromkeys(found))
@@ -70,24 +74,13 @@ def track_content(track: Track) -> dict[str, Any]:
     return {key: value for key, value in asdict(track).items() if key != "about"}
 
 
-def write_entry(folder: Path, entry: Entry, runs: Runs, queries: int) -> None:
-    """Write a submission of the first `queries` queries of each run."""
+def write_entry(folder: Path, entry: Entry, columns: Mapping[str, NDArray[Any]]) -> None:
+    """Write a submission, of columns that the track's kind of runs has."""
     require("python -m experiments.submit", "pyarrow")
     import pandas as pd
 
-    spent = (runs.arch_index[:, :queries] >= 0).sum(axis=1)
-    within = np.arange(queries) < spent[:, None]
-    frame = pd.DataFrame(
-        {
-            "seed": np.repeat(runs.seeds, spent),
-            "query": np.broadcast_to(np.arange(1, queries + 1, dtype=np.int32), within.shape)[within],
-            "arch_index": runs.arch_index[:, :queries][within],
-            "score": runs.scores[:, :queries][within],
-            "incumbent": runs.incumbent[:, :queries][within],
-        }
-    )
     buffer = io.BytesIO()
-    frame.to_parquet(buffer, engine="pyarrow", compression="zstd", index=False)
+    pd.DataFrame(dict(columns)).to_parquet(buffer, engine="pyarrow", compression="zstd", index=False)
     make_folder(folder)
     content = {"format": FORMAT, **asdict(entry)}
     content |= {"computed_by": list(entry.computed_by), "tuned_on": list(entry.tuned_on)}
@@ -114,8 +107,8 @@ def read_entry(folder: Path) -> Entry:
     return Entry(**values)
 
 
-def read_runs(folder: Path, queries: int) -> dict[str, NDArray[Any]]:
-    """Read the columns of `runs.parquet`, of the expected types and sizes and without gaps."""
+def read_columns(folder: Path, columns: Mapping[str, str], most: int, why: str) -> dict[str, NDArray[Any]]:
+    """Read `runs.parquet`: columns of these names and types, without gaps, of at most as many rows as `why` says."""
     pyarrow = require("python -m experiments.leaderboard", "pyarrow")
     parquet = require("python -m experiments.leaderboard", "pyarrow.parquet")
     path = folder / RUNS
@@ -124,21 +117,38 @@ def read_runs(folder: Path, queries: int) -> dict[str, NDArray[Any]]:
         with path.open("rb") as stream:
             file = parquet.ParquetFile(stream)
             found = {field.name: str(field.type) for field in file.schema_arrow}
-            if found != COLUMNS or len(file.schema_arrow) != len(COLUMNS):
-                wanted = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+            if found != dict(columns) or len(file.schema_arrow) != len(columns):
+                wanted = ", ".join(f"{name} {kind}" for name, kind in columns.items())
                 raise ResultsError(f"{path} has columns {shown(found, 200)}; expected {wanted}, and no other")
-            most = MOST_RUNS * queries
             if (rows := file.metadata.num_rows) > most:
-                raise ResultsError(f"{path} has {rows:,} rows; {MOST_RUNS} runs of {queries} queries have {most:,}")
+                raise ResultsError(f"{path} has {rows:,} rows; {why} have {most:,}")
             table = file.read(use_threads=False)
     except ResultsError:
         raise
     except (OSError, pyarrow.ArrowException, ValueError) as error:
         raise ResultsError(f"{path} is damaged ({one_line(error)})") from error
-    for name in COLUMNS:
+    for name in columns:
         if table.column(name).null_count:
-            raise ResultsError(f"{path}: column {name} has empty cells; every query has a value")
-    return {name: table.column(name).to_numpy() for name in COLUMNS}
+            raise ResultsError(f"{path}: column {name} has empty cells; every row has a value")
+    return {name: table.column(name).to_numpy() for name in columns}
+
+
+def rows_of_runs(
+    folder: Path, seed: NDArray[np.int64], number: NDArray[np.int32], least: int, what: str
+) -> NDArray[np.int64]:
+    """(runs + 1,) where each run begins: seeds 0, 1, ..., and in each the numbers 1, 2, ... of what it did."""
+    seeds, counts = np.unique(seed, return_counts=True)
+    if len(missing := np.setdiff1d(np.arange(len(seeds)), seeds)):
+        raise ResultsError(f"{folder}: seed {missing[0]} is missing; expected all from 0 to {seeds.max()}")
+    if not least <= len(seeds) <= MOST_RUNS:
+        raise ResultsError(f"{folder} has {len(seeds)} seeds; expected {least} to {MOST_RUNS}, from 0 on")
+    begins = np.concatenate([[0], np.cumsum(counts)])
+    in_order = np.arange(len(seed)) - np.repeat(begins[:-1], counts) + 1
+    if not np.array_equal(seed, np.repeat(seeds, counts)) or not np.array_equal(number, in_order):
+        raise ResultsError(
+            f"{folder}: rows are not in order; expected seeds ascending, and {what} from 1 on without a gap in each"
+        )
+    return begins
 
 
 def _small(path: Path, most: int) -> bool:

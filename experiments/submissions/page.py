@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.races.track import HYPERVOLUME
-from experiments.results.track import Outcome, Place, entrant, outcome
+from experiments.results.track import Outcome, Place, outcome
 from experiments.results.track_text import title_of
 from experiments.submissions.check import Checked
 from experiments.tables import as_markdown, definitions, interval, mean_text, number, plus_minus, share_text
@@ -54,8 +54,7 @@ def boards(passed: Sequence[Checked]) -> list[Board]:
 
 def _board(entries: Sequence[Checked]) -> Board:
     track, oracle = entries[0].track, entries[0].oracle
-    entrants = [entrant(track, one.entry.entry, oracle, one.race, one.runs) for one in entries]
-    found = outcome(track, oracle, entrants, level=LEVEL)
+    found = outcome(track, oracle, [one.entrant for one in entries], level=LEVEL)
     by_name = {one.entry.entry: one for one in entries}
     lines = [_line(place, by_name[place.entrant.name], found) for place in found.places]
     for reference in found.references:

@@ -17,10 +17,10 @@ from experiments.races.race import open_session
 from experiments.races.runner import run_once
 from experiments.races.store import Runs
 from experiments.races.track import load_track
-from experiments.submissions import check as check_module
 from experiments.submissions import entry as entry_module
 from experiments.submissions.check import check, race_on
 from experiments.submissions.entry import ENTRY, RUNS, Entry, read_entry, track_content, write_entry
+from experiments.submissions.queries import columns_of
 from nasbench_ar import ResultsError, load
 from searchers import RandomSearch, VectorRandomSearch
 from tests.experiments.submissions.conftest import Change
@@ -63,6 +63,10 @@ def setting(part: str, **values: Any) -> Callable[[dict[str, Any]], object]:
     return lambda entry: entry[part].update(values)
 
 
+def setting_all(**values: Any) -> Callable[[dict[str, Any]], object]:
+    return lambda entry: entry.update(values)
+
+
 def cell(row: int, column: str, value: Any) -> Callable[[pd.DataFrame], None]:
     def change(frame: pd.DataFrame) -> None:
         frame[column] = [value if k == row else old for k, old in enumerate(frame[column])]
@@ -84,7 +88,7 @@ def copied(frame: pd.DataFrame, column: str, to: int, source: int) -> None:
     ("change", "says"),
     [
         (cell(450, "score", 99.0), "seed 2: query 51 has the score 99; the table says "),
-        (cell(3, "score", np.nan), "column score has empty cells; every query has a value"),
+        (cell(3, "score", np.nan), "column score has empty cells; every row has a value"),
         (lambda f: f[f.seed != 17], "seed 17 is missing; expected all from 0 to 99"),
         (lambda f: f[f.seed < 99], "has 99 seeds; expected 100 to 1000, from 0 on"),
         (lambda f: f.assign(seed=f.seed + 1), "seed 0 is missing; expected all from 0 to 100"),
@@ -121,7 +125,6 @@ def test_cheating_in_runs(changed: Change, change: Callable[[pd.DataFrame], Any]
         (setting("track", queries=501), "track macs-7g is another one here .queries was 501, is 200.; run it anew"),
         (setting("track", judge="objective"), "another one here .judge was 'objective', is 'test_pgd_acc'"),
         (setting("track", name="mine"), "there is no track 'mine'; submissions are for fidelity, macs-10g"),
-        (setting("track", name="fidelity"), "track fidelity, .* takes no submissions yet"),
         (setting("fingerprint", table_hash="0" * 64), "table_hash was '000"),
         (setting("fingerprint", table="digits-729"), "table was 'digits-729', is 'nares-figures'"),
         (setting("fingerprint", table_seed=0), "table_seed was 0, is 'mean'"),
@@ -150,6 +153,19 @@ def test_cheating_in_runs(changed: Change, change: Callable[[pd.DataFrame], Any]
 )
 def test_cheating_in_the_entry(changed: Change, change: Callable[[dict[str, Any]], object], says: str) -> None:
     refused(changed(entry=change), says)
+
+
+def test_slow_runs_may_be_fewer(changed: Change) -> None:
+    """25 where one takes longer than a processor second."""
+    assert len(check(changed(setting_all(cpu_seconds=1.5), lambda f: f[f.seed < 25]), reruns=0).runs.seeds) == 25
+
+
+@pytest.mark.parametrize(
+    ("seconds", "runs", "says"),
+    [(1.0, 99, "has 99 seeds; expected 100 to 1000"), (1.5, 24, "has 24 seeds; expected 25 to 1000")],
+)
+def test_too_few_runs(changed: Change, seconds: float, runs: int, says: str) -> None:
+    refused(changed(setting_all(cpu_seconds=seconds), lambda f: f[f.seed < runs]), says)
 
 
 def refused(folder: Path, says: str) -> None:
@@ -212,7 +228,7 @@ def test_damaged_and_missing_runs(changed: Change, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("name", ["noisy", "pareto"])
 def test_scores_of_other_kinds_of_tracks(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against what sessions answer: redrawn images, and the first of several objectives."""
-    monkeypatch.setattr(check_module, "LEAST_RUNS", 2)
+    monkeypatch.setattr(entry_module, "LEAST_RUNS", 2)
     track, oracle = load_track(name), load("nares-figures", quiet=True)
     cls = VectorRandomSearch if track.several else RandomSearch
     marks = {
@@ -232,9 +248,9 @@ def test_scores_of_other_kinds_of_tracks(name: str, tmp_path: Path, monkeypatch:
     )
     stored = Runs(np.arange(2), arch_index, scores, incumbent, np.zeros(2, dtype=np.int64), ("", ""))
     entry = Entry("random", track_content(track), race.fingerprint, ({"git_commit": "abc"},), 0.1, (), "")
-    write_entry(tmp_path / "x", entry, stored, 500)
+    write_entry(tmp_path / "x", entry, columns_of(stored, 500))
     assert read_entry(tmp_path / "x") == entry
     assert check(tmp_path / "x").not_rerun == ""
     scores[1, 7] = scores[0, 7] + 1
-    write_entry(tmp_path / "y", entry, stored, 500)
+    write_entry(tmp_path / "y", entry, columns_of(stored, 500))
     refused(tmp_path / "y", "seed 1: query 8 has the score")
