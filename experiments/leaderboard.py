@@ -1,9 +1,10 @@
 """Verify submissions, and make the leaderboard of them.
 
-    python -m experiments.leaderboard check DIR...
-    python -m experiments.leaderboard build DIR... out=FOLDER
+    python -m experiments.leaderboard check [DIR...]
+    python -m experiments.leaderboard build [DIR...] [out=FOLDER]
 
-DIR is a submission of `experiments.submit`, or a folder that holds some.  `check` says of
+DIR is a submission of `experiments.submit`, or a folder that holds some: by default
+`submissions`, where a checkout has those of docs/leaderboard.md.  `check` says of
 each what is wrong with it; its exit code is 1 where one is refused.  `build` leaves out
 what is refused, says why, and writes `leaderboard.md` and `leaderboard.html`.
 
@@ -18,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from experiments.submissions.check import RERUNS, Checked, check
-from experiments.submissions.entry import ENTRY, MOST_RUNS
+from experiments.submissions.entry import ENTRY, MOST_RUNS, SUBMISSIONS
 from experiments.submissions.page import as_html, as_markdown_page, boards
 from nasbench_ar import ConfigError, NasbenchError, ResultsError
 from nasbench_ar.system.command import run_command
@@ -57,9 +58,10 @@ def checked(folders: Sequence[Path], reruns: int) -> Iterator[Checked | str]:
 def main(arguments: Sequence[str]) -> int:
     require("python -m experiments.leaderboard", "pyarrow")
     places = [word for word in arguments if "=" not in word]
-    if len(places) < 2 or places[0] not in ACTIONS:
+    if not places or places[0] not in ACTIONS:
         raise ConfigError("expected check or build, and folders of submissions; --help says more")
     action, *places = places
+    places = places or [SUBMISSIONS]
     defaults: dict[str, str | int] = {"reruns": RERUNS} | ({"out": "."} if action == "build" else {})
     words = parse_words([word for word in arguments if "=" in word], defaults, {"reruns": (0, MOST_RUNS)})
     passed: list[Checked] = []

@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 
 from experiments.races.checks import stored_race
-from experiments.races.config import target_of
 from experiments.races.race import Race
 from experiments.races.store import RunStore
 from experiments.races.track import load_track
@@ -29,16 +28,15 @@ from experiments.results.read import read
 from experiments.results.traces import read_results
 from experiments.submissions import queries, trainings
 from experiments.submissions.check import check, race_of
-from experiments.submissions.entry import ENTRY, RUNS, Entry, track_content, write_entry
+from experiments.submissions.entry import ENTRY, RUNS, SUBMISSIONS, Entry, default_of, track_content, write_entry
 from nasbench_ar import ConfigError, ResultsError, load
 from nasbench_ar.errors import shown
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.extras import require
 from nasbench_ar.system.key_values import parse_words
-from searchers import ALL_SEARCHERS, Bananas, hyperparameters
-from searchers.fidelity import FIDELITY_SEARCHERS
+from searchers import Bananas
 
-DEFAULTS = {"contact": "", "tuned_on": "", "out": "submissions"}
+DEFAULTS = {"contact": "", "tuned_on": "", "out": SUBMISSIONS}
 PREFIX = "track-"
 NONE = "none"
 TUNED: dict[type, tuple[str, ...]] = {Bananas: ("nares-figures",)}  # docs/searchers.md
@@ -86,9 +84,8 @@ def submit(folder: Path, *, contact: str, tuned_on: str, out: Path) -> Path:
 def _tuned_on(given: str, race: Race) -> tuple[str, ...]:
     if given:
         return () if given == NONE else tuple(filter(None, map(str.strip, given.split(","))))
-    for cls in (*ALL_SEARCHERS.values(), *FIDELITY_SEARCHERS.values()):
-        if target_of(cls) == race.searcher and dict(race.arguments) == hyperparameters(cls):
-            return TUNED.get(cls, ())
+    if found := default_of(race):
+        return TUNED.get(found, ())
     raise ConfigError(f"tuned_on= is missing: tables that the searcher's arguments were chosen on, as a,b, or {NONE}")
 
 

@@ -30,8 +30,11 @@ CSV = (
 )
 RANKS = (
     "Rank: 1 + the number of entries that are better and told apart (Wilcoxon signed-rank, paired by seed, "
-    f"Holm-adjusted over all pairs, p < {SIGNIFICANCE}). [n]: runs whose recommended architecture has a value in this "
-    "table, where not all have; no rank where fewer than half have. [n %]: the same of a line; its mean is over these."
+    f"Holm-adjusted over all pairs, p < {SIGNIFICANCE})."
+)
+KNOWN = (
+    "[n]: runs whose recommended architecture has a value in this table, where not all have; no rank where fewer than "
+    "half have. [n %]: the same of a line; its mean is over these."
 )
 LINES = {
     "best": "the best of all architectures that may be chosen",
@@ -85,7 +88,7 @@ def as_text(outcome: Outcome) -> str:
         f"Table {outcome.oracle.name}: {outcome.oracle.title}",
         "",
         as_markdown(["Entry", "Rank", "Runs", outcome.heading, "95 % interval"], lines),
-        f"{outcome.told_apart} of {outcome.pairs} pairs are told apart. {RANKS}",
+        f"{outcome.told_apart} of {outcome.pairs} pairs are told apart. {RANKS} {KNOWN}",
     ]
     if shown:
         out.append(f"Lines: {'; '.join(shown)}.")
@@ -114,8 +117,15 @@ def as_csv(outcomes: Sequence[Outcome]) -> str:
     return csv_text(CSV, lines)
 
 
+OVERVIEW = ("Track", "Judge", "Rank 1", "Best mean", "Best possible", "Noise ceiling", "50 largest", "Told apart")
+
+
 def overview(outcomes: Sequence[Outcome]) -> str:
     """All tracks in one table."""
+    return as_markdown(OVERVIEW, overview_lines(outcomes))
+
+
+def overview_lines(outcomes: Sequence[Outcome]) -> list[list[str]]:
     lines = []
     for outcome in outcomes:
         first = [place.entrant.name for place in outcome.places if place.rank == 1]
@@ -125,8 +135,7 @@ def overview(outcomes: Sequence[Outcome]) -> str:
         judge = "hypervolume" if outcome.judge == HYPERVOLUME else outcome.heading
         told = f"{outcome.told_apart} of {outcome.pairs}"
         lines.append([outcome.track.name, judge, ", ".join(first) or "–", best, *cells, told])
-    header = ["Track", "Judge", "Rank 1", "Best mean", "Best possible", "Noise ceiling", "50 largest", "Told apart"]
-    return as_markdown(header, lines)
+    return lines
 
 
 def _line(outcome: Outcome, *kinds: str) -> Reference | None:

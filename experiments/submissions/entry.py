@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.races.config import target_of
 from experiments.races.plain_yaml import as_yaml, read_yaml
 from experiments.races.race import Race
 from experiments.races.track import Track
@@ -22,10 +23,13 @@ from nasbench_ar import ResultsError
 from nasbench_ar.errors import one_line, shown
 from nasbench_ar.system.extras import require
 from nasbench_ar.system.files import make_folder, write_file
+from searchers import ALL_SEARCHERS, FOR_VECTORS, hyperparameters
+from searchers.fidelity import FIDELITY_SEARCHERS
 
 FORMAT = 1
 ENTRY = "entry.yaml"
 RUNS = "runs.parquet"
+SUBMISSIONS = "submissions"  # folder of a checkout that holds them all
 LEAST_RUNS, LEAST_SLOW_RUNS, MOST_RUNS = 100, 25, 1000
 SLOW = 1.0  # processor seconds; a run that takes longer counts as slow
 MOST_TEXT = 64 << 10  # bytes of entry.yaml
@@ -64,9 +68,22 @@ class Entry:
         return LEAST_SLOW_RUNS if self.cpu_seconds > SLOW else LEAST_RUNS
 
     @property
+    def default(self) -> type | None:
+        """The toolkit's searcher that ran, if it did with its own arguments."""
+        return default_of(self.race)
+
+    @property
     def commits(self) -> tuple[str, ...]:
         found = (str(code.get("git_commit") or f"release {_release(code)}") for code in self.computed_by)
         return tuple(dict.fromkeys(found))
+
+
+def default_of(race: Race) -> type | None:
+    """The toolkit's searcher of a race, if it has its own arguments there."""
+    for cls in (*ALL_SEARCHERS.values(), *FOR_VECTORS.values(), *FIDELITY_SEARCHERS.values()):
+        if target_of(cls) == race.searcher and dict(race.arguments) == hyperparameters(cls):
+            return cls
+    return None
 
 
 def track_content(track: Track) -> dict[str, Any]:

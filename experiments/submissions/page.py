@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from experiments.races.track import HYPERVOLUME
 from experiments.results.track import Outcome, Place, outcome
-from experiments.results.track_text import title_of
+from experiments.results.track_text import KNOWN, OVERVIEW, overview_lines, title_of
 from experiments.submissions.check import Checked
+from experiments.submissions.entry import LEAST_RUNS, LEAST_SLOW_RUNS, Entry
 from experiments.tables import as_markdown, definitions, interval, mean_text, number, plus_minus, share_text
 
 LEVEL = 0.01
@@ -26,6 +27,8 @@ ABOUT = (
     f"Holm-adjusted over all pairs of the track, p < {LEVEL}). An entry is better than another only where that one "
     "stands in its line. CPU: processor seconds of a run, on the machine of who submitted it. Tuned on: tables that "
     "the searcher's arguments were chosen on; what was tuned on the table of the track has an advantage there.",
+    f"Runs: at least {LEAST_RUNS}; {LEAST_SLOW_RUNS} where one takes longer than a processor second. Pairs are "
+    f"compared on the seeds that both have, so that fewer runs tell fewer entries apart. {KNOWN}",
 )
 HEADER = ("Entry", "Rank", "Runs", "Judge", "95 % interval", "Better than", "CPU", "Tuned on", "Re-run")
 CODE = ("Entry", "Searcher", "Computed by", "Contact")
@@ -34,8 +37,9 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&#!$])")
 
 @dataclass(frozen=True)
 class Board:
-    """One track: its title, what it is about, its tables and what stands below them."""
+    """One track: its line among all tracks, its title, what it is about, its tables and what stands below them."""
 
+    overview: tuple[str, ...]
     title: str
     about: tuple[str, ...]
     header: tuple[str, ...]
@@ -61,7 +65,7 @@ def _board(entries: Sequence[Checked]) -> Board:
         worth = plus_minus(reference.mean, reference.std, found.digits) + share_text(reference.share)
         lines.append((f"({reference.name})", "", "", worth, *[""] * (len(HEADER) - 4)))
     code = [
-        (one.entry.entry, one.race.searcher, ", ".join(c[:12] for c in one.entry.commits), one.entry.contact or "–")
+        (one.entry.entry, _code(one.entry), ", ".join(c[:12] for c in one.entry.commits), one.entry.contact or "–")
         for one in (by_name[place.entrant.name] for place in found.places)
     ]
     header = tuple(found.heading if name == "Judge" else name for name in HEADER)
@@ -70,7 +74,17 @@ def _board(entries: Sequence[Checked]) -> Board:
     if found.judge != HYPERVOLUME and (daggers := definitions(oracle, [found.judge])):
         notes.append(f"{daggers}.")
     about = (track.about, f"Table {oracle.name} ({oracle.table.content_hash[:12]}): {oracle.title}")
-    return Board(title_of(found), about, header, tuple(lines), tuple(code), tuple(notes))
+    [line] = overview_lines([found])
+    return Board(tuple(line), title_of(found), about, header, tuple(lines), tuple(code), tuple(notes))
+
+
+def _code(entry: Entry) -> str:
+    """The class, its arguments unless they are the toolkit's defaults, and the libraries that it borrows from."""
+    race = entry.race
+    given = "" if entry.default else ", ".join(f"{name}={value}" for name, value in race.arguments.items())
+    return "; ".join(
+        [race.searcher + (f"({given})" if given else ""), *(f"{k} {v}" for k, v in race.libraries.items())]
+    )
 
 
 def _line(place: Place, one: Checked, found: Outcome) -> tuple[str, ...]:
@@ -90,7 +104,7 @@ def _line(place: Place, one: Checked, found: Outcome) -> tuple[str, ...]:
 
 
 def as_markdown_page(found: Sequence[Board], refused: Sequence[str]) -> str:
-    parts = [f"# {TITLE}", *ABOUT]
+    parts = [f"# {TITLE}", *ABOUT, _table(OVERVIEW, [board.overview for board in found])]
     for board in found:
         parts += [f"## {_plain(board.title)}", *map(_plain, board.about)]
         parts += [_table(board.header, board.lines), *map(_plain, board.notes), _table(CODE, board.code)]
@@ -110,6 +124,7 @@ def _plain(text: str) -> str:
 
 def as_html(found: Sequence[Board], refused: Sequence[str]) -> str:
     parts = [f"<h1>{TITLE}</h1>", *map(_paragraph, ABOUT)]
+    parts += [_html_table(OVERVIEW, [board.overview for board in found])]
     for board in found:
         parts += [f"<h2>{html.escape(board.title)}</h2>", *map(_paragraph, board.about)]
         parts += [_html_table(board.header, board.lines), *map(_paragraph, board.notes), _html_table(CODE, board.code)]

@@ -45,7 +45,7 @@ def read_queries(folder: Path, entry: Entry, race: Race, oracle: Oracle) -> Runs
     members = race.members(oracle)
     for seed in range(len(counts)):
         _check_run(f"{folder}: seed {seed}", arch_index[seed], incumbent[seed], members)
-        _check_scores(f"{folder}: seed {seed}", scores[seed], _seen(race, oracle, seed)[arch_index[seed]])
+        _check_scores(f"{folder}: seed {seed}", scores[seed], _seen(race, oracle, seed, arch_index[seed]))
     nothing = tuple("" for _ in counts)
     return Runs(np.arange(len(counts)), arch_index, scores, incumbent, np.zeros(len(counts), dtype=np.int64), nothing)
 
@@ -73,10 +73,11 @@ def _check_scores(what: str, scores: NDArray[np.float32], true: NDArray[np.float
         raise ResultsError(f"{what}: query {k + 1} has the score {scores[k]:.6g}; the table says {true[k]:.6g}")
 
 
-def _seen(race: Race, oracle: Oracle, seed: int) -> NDArray[np.float32]:
-    """(product_size,) what a search of this seed is shown, of the first objective."""
+def _seen(race: Race, oracle: Oracle, seed: int, queried: NDArray[np.int32]) -> NDArray[np.float32]:
+    """(queries,) what a search of this seed is shown, of the first objective."""
     column = oracle.column(race.objectives[0])
     observe = observer(column, race.noise, images=race.images, seed=seed)
+    values = column[queried]
     if observe is not None:
-        column = np.array([observe(index, value) for index, value in enumerate(column)])
-    return column.astype(np.float32)
+        values = np.array([observe(index, value) for index, value in zip(queried.tolist(), values, strict=True)])
+    return values.astype(np.float32)

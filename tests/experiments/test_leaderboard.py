@@ -12,13 +12,16 @@ import pytest
 import yaml
 
 from experiments import leaderboard as front
-from experiments.races.track import load_track
-from experiments.submissions.entry import ENTRY
+from experiments.races.track import load_track, tracks
+from experiments.submissions.entry import ENTRY, SUBMISSIONS
+from experiments.submissions.page import HEADER
 from experiments.submit import submit
 from experiments.track import carry_out
 from tests.experiments.conftest import Command
 from tests.experiments.submissions.conftest import Change, _examples, changed, honest, results  # noqa: F401
+from tests.processes import ROOT
 
+STORED = ROOT / SUBMISSIONS
 TAGS = "html head meta title style body h1 h2 p div table tr th td ul li"
 
 
@@ -67,6 +70,11 @@ def test_the_page(command: Command, both: Path, changed: Change, tmp_path: Path)
     assert sly_line[2] == lines["annealing"][2], "equal entries share a rank"
     assert sly_line[6] == lines["annealing"][6], "and are better than the same"
     assert lines["random\\_search"][8] == "none"
+    assert lines["macs-7g"][8] == "0 of 3", "the line of the track among all"
+    assert "annealing.SimulatedAnnealing(temperature=0.5, cooling=0.98)" in text, (
+        "arguments that the toolkit does not know"
+    )
+    assert re.search(r"\| +searchers.random\\_search.RandomSearch \|", text), "its own defaults are not spelled out"
     assert "no entry of format 1" in text
     assert not re.search(r"(?<!\\)<[a-z]", text), "no HTML of a submission's"
     page = (tmp_path / "page/leaderboard.html").read_text()
@@ -77,6 +85,19 @@ def test_the_page(command: Command, both: Path, changed: Change, tmp_path: Path)
     parser.feed(page)
     assert not tags - set(TAGS.split())
     assert not re.search(r"(src|href|url)[=(]", page)
+
+
+@pytest.mark.skipif(not STORED.exists(), reason="a source archive has no submissions")
+def test_the_page_of_the_documentation_is_of_the_stored_submissions(command: Command, tmp_path: Path) -> None:
+    """But for what was carried out again: the same page by `python -m experiments.leaderboard build out=docs`."""
+    command.passes(front.main, "build", STORED, f"out={tmp_path}", "reruns=0")
+
+    def cells(page: Path) -> list[list[str]]:
+        rows = [[cell.strip(" -:") for cell in line.split(" | ")] for line in page.read_text().splitlines()]
+        return [row[:8] if len(row) == len(HEADER) else row for row in rows]
+
+    assert cells(tmp_path / "leaderboard.md") == cells(ROOT / "docs/leaderboard.md")
+    assert {path.parent.parent.name for path in STORED.rglob(ENTRY)} == set(tracks())
 
 
 def test_ranks_are_of_the_judge(command: Command, both: Path, tmp_path: Path) -> None:
@@ -91,7 +112,7 @@ def test_ranks_are_of_the_judge(command: Command, both: Path, tmp_path: Path) ->
 
 
 def test_what_is_refused(command: Command, both: Path, changed: Change, tmp_path: Path) -> None:  # noqa: F811
-    for words in ((), ("check",), ("make", both), (both,)):
+    for words in ((), ("make", both), (both,)):
         assert "expected check or build, and folders" in command.fails(front.main, *words)
     assert "holds no submission" in command.fails(front.main, "check", tmp_path)
     assert "unknown key 'out'" in command.fails(front.main, "check", both, "out=x")
