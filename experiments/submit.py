@@ -26,6 +26,7 @@ from experiments.races.store import RunStore
 from experiments.races.track import load_track
 from experiments.results.read import read
 from experiments.results.traces import read_results
+from experiments.results.track import PREFIX
 from experiments.submissions import queries, trainings
 from experiments.submissions.check import check, race_of
 from experiments.submissions.entry import ENTRY, RUNS, SUBMISSIONS, Entry, default_of, track_content, write_entry
@@ -37,7 +38,6 @@ from nasbench_ar.system.key_values import parse_words
 from searchers import Bananas
 
 DEFAULTS = {"contact": "", "tuned_on": "", "out": SUBMISSIONS}
-PREFIX = "track-"
 NONE = "none"
 TUNED: dict[type, tuple[str, ...]] = {Bananas: ("nares-figures",)}  # docs/searchers.md
 

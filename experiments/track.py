@@ -26,12 +26,11 @@ from experiments.races.complete import complete
 from experiments.races.config import KEPT, RunConfig, help_text, parse_command_line
 from experiments.races.noise import images_behind
 from experiments.races.track import ENDING, HYPERVOLUME, OPEN, Track, load_track, tracks
-from experiments.results import recommendation, targets, traces
-from experiments.results.read import SHARED, Stored, entries_in, read_all, reported_after, searched
+from experiments.results import recommendation, targets
+from experiments.results.read import Stored, reported_after, searched
 from experiments.results.recommendation import Choice, choices
 from experiments.results.standings import course
-from experiments.results.traces import check_comparable, read_results
-from experiments.results.track import Outcome, entrant, entrant_of_traces, judge_of, outcome
+from experiments.results.track import PREFIX, Outcome, judge_of, outcome_of
 from experiments.results.track_text import as_csv, as_text, overview, rules_study
 from experiments.tables import origin
 from nasbench_ar import ConfigError, Metric, ResultsError, load
@@ -57,25 +56,13 @@ def carry_out(track: Track, config: RunConfig) -> Path:
     """Complete the runs of one searcher; returns the track's folder."""
     oracle = load(config.table, quiet=True)
     judge_of(track, oracle)  # before hours of runs
-    folder = Path(config.out) / oracle.name / f"track-{track.name}"
+    folder = Path(config.out) / oracle.name / f"{PREFIX}{track.name}"
     try:
         with complete(config, oracle, folder):
             pass
     except ResultsError as error:
         raise ResultsError(str(error).replace("name=", "entry=")) from error
     return folder
-
-
-def outcome_of(track: Track, folder: Path) -> tuple[Outcome, list[Stored]]:
-    """What all entries in a track's folder are worth; the stored runs too, unless they are multi-fidelity."""
-    paths = entries_in(folder)
-    if track.fidelity:
-        results = [read_results(path) for path in paths]
-        check_comparable(results, (*traces.SHARED, "workers"))
-        return outcome(track, results[0].oracle, [entrant_of_traces(track, one) for one in results]), []
-    stored = read_all(paths, (*SHARED, "queries"))
-    entrants = [entrant(track, one.name, one.oracle, one.race, one.runs) for one in stored]
-    return outcome(track, stored[0].oracle, entrants), stored
 
 
 def report(track: Track, folder: Path, *, foot: bool) -> tuple[Outcome, list[Choice]]:

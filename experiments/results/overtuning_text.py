@@ -21,7 +21,7 @@ the end. More search hurt where that interval is above 0, in bold. Intervals are
 test images. Overtuning is meant as by Schneider, Bischl and Feurer (2025, arXiv 2506.19540)."""
 
 
-def as_text(found: Ledgers) -> str:
+def table_lines(found: Ledgers) -> tuple[list[str], list[list[str]]]:
     labels = [short_label(found.oracle, name) for name in (found.objective, found.metric)]
     runs = ["Got worse", "Overtuning", "Relative", "Severe", "Best after", "Lost since"]
     header = ["Searcher", "Runs", *(f"Regret, {label}" for label in labels), *runs]
@@ -30,20 +30,31 @@ def as_text(found: Ledgers) -> str:
     if found.random is not None:
         references.insert(0, (RANDOM_SEARCH, float(found.random[0][-1]), float(found.random[1][-1])))
     lines += [[name, "", number(seen, 3), number(tested, 3), *[""] * len(runs)] for name, seen, tested in references]
-    unit = found.oracle.metric(found.metric).unit
-    gain = f"{LEAST_GAIN * 100:g} points" if unit == "%" else f"{LEAST_GAIN:g}"
-    head = (
-        f"Incumbents after {found.queries} queries, guided by {labels[0]}, judged by {labels[1]}; "
+    return header, lines
+
+
+def heading(found: Ledgers) -> str:
+    seen, tested = (short_label(found.oracle, name) for name in (found.objective, found.metric))
+    return (
+        f"Incumbents after {found.queries} queries, guided by {seen}, judged by {tested}; "
         f"its best value that may be queried {number(found.optimum)}"
     )
+
+
+def legend(found: Ledgers) -> str:
+    unit = found.oracle.metric(found.metric).unit
+    return LEGEND.format(gain=f"{LEAST_GAIN * 100:g} points" if unit == "%" else f"{LEAST_GAIN:g}")
+
+
+def as_text(found: Ledgers) -> str:
     parts = [
-        head,
+        heading(found),
         f"Table {found.oracle.name}: {found.oracle.title}",
-        as_markdown(header, lines),
+        as_markdown(*table_lines(found)),
         verdict(found),
         *found.notes,
         *table_notes(found.oracle, [found.objective, found.metric], ()),
-        LEGEND.format(gain=gain),
+        legend(found),
     ]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 

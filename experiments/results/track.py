@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +15,19 @@ from experiments.races.noise import images_behind, redraw
 from experiments.races.race import Race
 from experiments.races.store import Runs
 from experiments.races.track import HYPERVOLUME, OBJECTIVE, Track
+from experiments.results import traces
 from experiments.results.baselines import random_search, without_search
 from experiments.results.fronts import Cloud, measure
+from experiments.results.read import SHARED, Stored, entries_in, read_all
 from experiments.results.recommendation import expectation, recommended
-from experiments.results.traces import Results
+from experiments.results.traces import Results, check_comparable, read_results
 from experiments.statistics.intervals import Spread, spread
 from experiments.statistics.significance import SIGNIFICANCE, holm, on_common_seeds, paired_wilcoxon
 from experiments.tables import short_label
 from nasbench_ar import MetricError, Oracle, SearchSpace
 from nasbench_ar.arrays import FloatArray
 
+PREFIX = "track-"  # of its result folder, <out>/<table>/track-<name>
 DRAWS = 100  # of the validation images, for the noise ceiling
 
 
@@ -143,6 +147,18 @@ def outcome(track: Track, oracle: Oracle, entrants: Sequence[Entrant], *, level:
     objective = track.objective or oracle.table.default_objective
     beside = () if judge == HYPERVOLUME else references(track, oracle, objective, judge)
     return Outcome(track, oracle, objective, judge, maximize, tuple(found), told_apart, pairs, tuple(beside))
+
+
+def outcome_of(track: Track, folder: Path) -> tuple[Outcome, list[Stored]]:
+    """What all entries in a track's folder are worth; the stored runs too, unless they are multi-fidelity."""
+    paths = entries_in(folder)
+    if track.fidelity:
+        results = [read_results(path) for path in paths]
+        check_comparable(results, (*traces.SHARED, "workers"))
+        return outcome(track, results[0].oracle, [entrant_of_traces(track, one) for one in results]), []
+    stored = read_all(paths, (*SHARED, "queries"))
+    entrants = [entrant(track, one.name, one.oracle, one.race, one.runs) for one in stored]
+    return outcome(track, stored[0].oracle, entrants), stored
 
 
 def places(entrants: Sequence[Entrant], *, maximize: bool, level: float = SIGNIFICANCE) -> tuple[list[Place], int, int]:

@@ -69,7 +69,7 @@ def judge_label(outcome: Outcome) -> str:
     return outcome.oracle.label(outcome.judge)
 
 
-def as_text(outcome: Outcome) -> str:
+def table_lines(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
     lines = []
     for place in outcome.places:
         found, runs = place.entrant.spread, len(place.entrant.values)
@@ -78,8 +78,17 @@ def as_text(outcome: Outcome) -> str:
         lines.append([place.entrant.name, rank, str(runs), text, ends])
     for reference in outcome.references:
         worth = plus_minus(reference.mean, reference.std, outcome.digits) + share_text(reference.share)
-        lines.append([f"*{reference.name}*", "", "", worth, ""])
-    shown = [f"{reference.name}, {LINES[reference.kind]}" for reference in outcome.references]
+        lines.append([f"({reference.name})", "", "", worth, ""])
+    return ["Entry", "Rank", "Runs", outcome.heading, "95 % interval"], lines
+
+
+def legend(outcomes: Sequence[Outcome]) -> str:
+    """What the lines of reference are."""
+    found = dict.fromkeys(f"{one.name}, {LINES[one.kind]}" for outcome in outcomes for one in outcome.references)
+    return f"Lines in brackets: {'; '.join(found)}." if found else ""
+
+
+def as_text(outcome: Outcome) -> str:
     out = [
         title_of(outcome),
         "",
@@ -87,11 +96,11 @@ def as_text(outcome: Outcome) -> str:
         "",
         f"Table {outcome.oracle.name}: {outcome.oracle.title}",
         "",
-        as_markdown(["Entry", "Rank", "Runs", outcome.heading, "95 % interval"], lines),
+        as_markdown(*table_lines(outcome)),
         f"{outcome.told_apart} of {outcome.pairs} pairs are told apart. {RANKS} {KNOWN}",
     ]
-    if shown:
-        out.append(f"Lines: {'; '.join(shown)}.")
+    if text := legend([outcome]):
+        out.append(text)
     if outcome.judge != HYPERVOLUME and (daggers := definitions(outcome.oracle, [outcome.judge])):
         out.append(f"{daggers}.")
     out += [f"{place.entrant.name}: {place.entrant.early}" for place in outcome.places if place.entrant.early]
