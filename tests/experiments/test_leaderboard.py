@@ -12,12 +12,11 @@ import pytest
 import yaml
 
 from experiments import leaderboard as front
-from experiments.races.track import load_track, tracks
+from experiments.races.track import tracks
 from experiments.submissions.entry import ENTRY, SUBMISSIONS
 from experiments.submissions.page import HEADER
 from experiments.submit import submit
-from experiments.track import carry_out
-from tests.experiments.conftest import Command
+from tests.experiments.conftest import Command, raced
 from tests.experiments.submissions.conftest import Change, _examples, changed, honest, results  # noqa: F401
 from tests.processes import ROOT
 
@@ -28,9 +27,7 @@ TAGS = "html head meta title style body h1 h2 p div table tr th td ul li"
 @pytest.fixture(scope="module")
 def both(honest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
     """Folder of two submissions: annealing, and random search."""
-    folder = carry_out(
-        load_track("macs-7g"), ["searcher=random_search", "jobs=1", f"out={tmp_path_factory.mktemp('r')}"], None
-    )
+    folder = raced("macs-7g", "searcher=random_search", f"out={tmp_path_factory.mktemp('r')}")
     submit(folder / "random_search", contact="", tuned_on="", out=honest.parent.parent)
     return honest.parent
 

@@ -11,12 +11,10 @@ import pytest
 
 from experiments import submit as front
 from experiments.races.store import CPU, RunStore
-from experiments.races.track import load_track
 from experiments.submissions.entry import ENTRY, RUNS, read_entry
 from experiments.submissions.queries import COLUMNS
-from experiments.track import carry_out
 from nasbench_ar.system.npz import read_npz
-from tests.experiments.conftest import Command
+from tests.experiments.conftest import Command, raced
 from tests.experiments.submissions.conftest import _examples, results  # noqa: F401
 
 
@@ -58,12 +56,11 @@ def test_what_is_refused(command: Command, results: Path, tmp_path: Path) -> Non
 
 
 def test_searchers_of_the_toolkit_say_what_they_were_tuned_on(command: Command, tmp_path: Path) -> None:
-    track = load_track("macs-7g")
+    two = ("runs=2", f"out={tmp_path}")
     for name, tuned in (("bananas", ("nares-figures",)), ("random_search", ())):
-        words = [f"searcher={name}", "jobs=1", "runs=2", f"out={tmp_path}"]
-        folder = carry_out(track, words, None) / name
+        folder = raced("macs-7g", f"searcher={name}", *two) / name
         race = front.stored_race(folder)[0]
         assert front._tuned_on("", race) == tuned
         assert front._tuned_on("a, b", race) == ("a", "b")
-    changed = carry_out(track, ["searcher=bananas", "searcher.members=3", *words[1:]], "three") / "three"
+    changed = raced("macs-7g", "searcher=bananas", "searcher.members=3", *two, entry="three") / "three"
     assert "tuned_on= is missing" in command.fails(front.main, changed)

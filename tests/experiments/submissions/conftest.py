@@ -11,10 +11,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from experiments.races.track import load_track
 from experiments.submissions.entry import ENTRY, RUNS
 from experiments.submit import submit
-from experiments.track import carry_out
+from tests.experiments.conftest import raced
 from tests.processes import ROOT
 
 TRACK = "macs-7g"
@@ -34,8 +33,8 @@ def _examples() -> Iterator[None]:
 def results(_examples: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A result folder of the track."""
     out = tmp_path_factory.mktemp("results")
-    words = [f"searcher._target_={ANNEALING}", "searcher.cooling=0.98", "jobs=1", f"out={out}"]
-    return carry_out(load_track(TRACK), words, "annealing") / "annealing"
+    words = (f"searcher._target_={ANNEALING}", "searcher.cooling=0.98", f"out={out}")
+    return raced(TRACK, *words, entry="annealing") / "annealing"
 
 
 @pytest.fixture(scope="module")

@@ -18,17 +18,15 @@ from experiments.races.track import load_track, tracks
 from experiments.submissions.check import check
 from experiments.submissions.entry import ENTRY, RUNS
 from experiments.submissions.trainings import COLUMNS
-from experiments.track import carry_out
 from nasbench_ar import ResultsError, load
-from tests.experiments.conftest import Command
+from tests.experiments.conftest import Command, raced
 
 ASHA = "searchers.fidelity.asha.Asha"
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    words = ["searcher=asha", "jobs=1", f"out={tmp_path_factory.mktemp('results')}"]
-    return carry_out(load_track("fidelity"), words, None) / "asha"
+    return raced("fidelity", "searcher=asha", f"out={tmp_path_factory.mktemp('results')}") / "asha"
 
 
 @pytest.fixture(scope="module")
