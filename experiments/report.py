@@ -1,4 +1,4 @@
-"""One HTML page on a table: its landscape, Table 2, trajectories, comparison and analyses.
+"""One HTML page on a table: its landscape, Table 2, trajectories, comparison, overtuning, tracks and analyses.
 
     python -m experiments.report [table=NAME] [out=report.html] [results=FOLDER] [figures=all]
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from experiments.analysis.catalogue import FIGURES, choose_figures
 from experiments.analysis.figure import Figure
 from experiments.page.document import MOST_BYTES, Page, render
-from experiments.page.sections import analysis_section, comparison_sections
+from experiments.page.sections import analysis_section, comparison_sections, overtuning_section, track_section
 from experiments.page.stored import read_races
 from experiments.races import provenance
 from nasbench_ar import ConfigError, Oracle, ResultsError, load
@@ -49,18 +49,21 @@ def make_page(oracle: Oracle, results: Path | None = None, figures: Sequence[Fig
     wide_resnets(oracle.space, "the report's page")
     folder = Path("results") / oracle.name if results is None else results
     races, left_out = read_races(folder, oracle)
-    if results is not None and not races:
+    hurt, unjudged = overtuning_section(races)
+    track, unranked = track_section(folder, oracle)
+    left_out += [*unjudged, *unranked]
+    if results is not None and not (races or track):
         why = f" ({'; '.join(left_out)})" if left_out else ""
         raise ResultsError(
             f"results={results}: no stored runs of table {oracle.name} in folders below it{why}; "
             "expected the folder <out>/<table> of experiments.run or experiments.table2"
         )
-    analyses = analysis_section(oracle, figures)
+    further = [*comparison_sections(races), hurt, track, analysis_section(oracle, figures)]
     return Page(
         oracle=oracle,
         races=tuple(races),
         left_out=tuple(left_out),
-        sections=(*comparison_sections(races), *([analyses] if analyses else [])),
+        sections=tuple(section for section in further if section),
         commit=provenance.git_commit(),
         versions=provenance.library_versions() | versions.versions(LIBRARIES),
     )

@@ -1,20 +1,35 @@
-"""Parts of the page that other commands make: the comparison of searchers, and the analyses."""
+"""Parts of the page that other commands make: comparisons, tracks, overtuning and the analyses."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from experiments.analysis.figure import Figure
 from experiments.analysis.table_data import TableData
 from experiments.page.pictures import Picture, picture
 from experiments.page.stored import Race
 from experiments.plots.comparison import column_style, draw_anytime, draw_ecdf, draw_profile, draw_ranks
+from experiments.plots.overtuning import draw_overtuning
 from experiments.plots.style import print_style
-from experiments.results import comparison_text, recommendation, targets
+from experiments.plots.track import draw_outcome
+from experiments.races.checks import stored_race
+from experiments.races.track import load_track, tracks
+from experiments.results import comparison_text, overtuning_text, recommendation, targets
 from experiments.results.comparison import compare
+from experiments.results.overtuning import overtuning
+from experiments.results.read import entries_in
+from experiments.results.track import PREFIX, Outcome, outcome_of
+from experiments.results.track_text import KNOWN, OVERVIEW, RANKS, legend, overview_lines, table_lines, title_of
+from experiments.submissions.check import race_of
 from experiments.tables import PUBLISHED
-from nasbench_ar import MissingEntryError, Oracle
+from nasbench_ar import MetricError, MissingEntryError, NasbenchError, Oracle, ResultsError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Lines = Sequence[Sequence[str]]
 
@@ -101,3 +116,73 @@ def analysis_section(oracle: Oracle, figures: Sequence[Figure]) -> Section | Non
             pictures.append(picture(drawing, title, numbers.lines))
     note = data.note[:1].upper() + data.note[1:] + "."
     return Section("analyses", "Analyses", (note,), outro=tuple(absent), pictures=tuple(pictures))
+
+
+def overtuning_section(races: Sequence[Race]) -> tuple[Section | None, list[str]]:
+    """Whether more search hurt, of every part of a race; and a line on each that cannot be judged."""
+    tables, outro, pictures, left_out = [], [], [], []
+    for part in (part for race in races for part in race.parts):
+        names = ", ".join(experiment.name for experiment in part)
+        try:
+            found = overtuning([experiment.folder for experiment in part])
+        except (MetricError, ResultsError) as error:
+            left_out.append(f"overtuning of {names}: {_within(error, part[0].folder.parent)}")
+            continue
+        title = overtuning_text.heading(found)
+        tables.append((title, *overtuning_text.table_lines(found)))
+        outro += [*overtuning_text.verdict(found).splitlines(), *found.notes]
+        with column_style():
+            pictures.append(_picture(draw_overtuning(found), f"Regrets of {names}"))
+    if not tables:
+        return None, left_out
+    outro.append(overtuning_text.legend(found))
+    return Section("overtuning", "Overtuning", (), tuple(tables), tuple(outro), tuple(pictures)), left_out
+
+
+def track_section(folder: Path, oracle: Oracle) -> tuple[Section | None, list[str]]:
+    """What the entries of every track in the results of a table are worth; and a line on each that is left out."""
+    outcomes, left_out = [], []
+    for path in sorted(found for found in folder.glob(f"{PREFIX}*") if found.is_dir()):
+        try:
+            outcomes.append(_outcome(path, oracle))
+        except NasbenchError as error:
+            left_out.append(f"{path.name}: {_within(error, folder)}")
+    if not outcomes:
+        return None, left_out
+    with column_style():
+        pictures = [_picture(draw_outcome(found), f"Track {found.track.name}") for found in outcomes]
+    return Section(
+        "tracks",
+        "Tracks",
+        ("Races that fix limits, budget, what a search sees and who judges, one folder of stored runs each.",),
+        (
+            ("All tracks", OVERVIEW, overview_lines(outcomes)),
+            *((title_of(found), *table_lines(found)) for found in outcomes),
+        ),
+        (RANKS, KNOWN, legend(outcomes)),
+        tuple(pictures),
+    ), left_out
+
+
+def _within(error: NasbenchError, folder: Path) -> str:
+    """What an error says, without the path of the results."""
+    return str(error).replace(f"{folder}{os.sep}", "")
+
+
+def _picture(axes: Axes, title: str) -> Picture:
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return picture(figure, title)
+
+
+def _outcome(folder: Path, oracle: Oracle) -> Outcome:
+    """Of a track of the toolkit, whose runs are of it as it is now, and of this table."""
+    name = folder.name.removeprefix(PREFIX)
+    if name not in tracks():
+        raise ResultsError("no track of the toolkit; python -m experiments.track reports it")
+    track = load_track(name)
+    if not (entries := entries_in(folder)):
+        raise ResultsError("it has no entry with a configuration")
+    for entry in entries:
+        race_of(entry, stored_race(entry, fidelity=track.fidelity)[0].fingerprint, track, oracle)
+    return outcome_of(track, folder)[0]

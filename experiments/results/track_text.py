@@ -84,8 +84,10 @@ def table_lines(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
 
 def legend(outcomes: Sequence[Outcome]) -> str:
     """What the lines of reference are."""
-    found = dict.fromkeys(f"{one.name}, {LINES[one.kind]}" for outcome in outcomes for one in outcome.references)
-    return f"Lines in brackets: {'; '.join(found)}." if found else ""
+    found: dict[str, str] = {}
+    for one in (reference for outcome in outcomes for reference in outcome.references):
+        found.setdefault(one.kind, f"{one.name}, {LINES[one.kind]}")
+    return f"Lines in brackets: {'; '.join(found.values())}." if found else ""
 
 
 def as_text(outcome: Outcome) -> str:

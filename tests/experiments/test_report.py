@@ -25,11 +25,15 @@ from experiments.analysis.catalogue import choose_figures
 from experiments.page import columns, document, series
 from experiments.page.stored import read_races
 from experiments.plots.looks import COLOURS
+from experiments.races.track import load_track
+from experiments.results import overtuning_text, track_text
 from experiments.results.comparison import compare as compare_folders
 from experiments.results.incumbents import expected_best_of_n
+from experiments.results.overtuning import overtuning
+from experiments.results.track import outcome_of
 from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError, Table, TableWriter, load
 from searchers import ALL_SEARCHERS
-from tests.experiments.conftest import Command, store_runs, write_table
+from tests.experiments.conftest import SPACE, Command, raced, store_runs, table_writer, write_table
 
 ROOT = Path(report.__file__).resolve().parent
 HOSTILE = "</script><script>alert(1)</script> <!-- & \u2028 'quoted'"
@@ -280,8 +284,8 @@ def test_stored_runs_are_on_the_page(results: Path, table: Table, tmp_path: Path
 def test_comparison_and_analyses_are_on_the_page(results: Path, table: Table) -> None:
     store_runs(results / "local_search", table, {0: [40, 41, 42], 1: [3, 60, 7]})
     page = report.make_page(Oracle(table), results, choose_figures("4,correlations"))
-    assert [section.title for section in page.sections] == ["Comparison", "Analyses"]
-    comparison, analyses = page.sections
+    assert [section.title for section in page.sections] == ["Comparison", "Overtuning", "Analyses"]
+    comparison, _, analyses = page.sections
     expected = compare_folders([results / name for name in ("random_search", "local_search")])
     assert [line[0] for line in comparison.tables[0][2]] == [
         s.name for s in (*sorted(expected.standings, key=lambda s: s.regret), *expected.random_search.standings)
@@ -290,12 +294,57 @@ def test_comparison_and_analyses_are_on_the_page(results: Path, table: Table) ->
     assert [picture.title for picture in analyses.pictures] == ["Rank correlations between all metrics"]
     assert any("no stable accuracy" in line for line in analyses.outro)
     images = [attributes for tag, attributes in Reader(document.render(page)).elements if tag == "img"]
-    assert len(images) == 5
+    assert len(images) == 6
     for image in images:
         assert image["alt"]
         with Image.open(io.BytesIO(base64.b64decode(str(image["src"]).partition("base64,")[2]))) as picture:
             ratio = int(image["width"] or 0) / int(image["height"] or 0)
             assert picture.width / picture.height == pytest.approx(ratio, 0.02)
+
+
+@pytest.mark.usefixtures("real_pictures")
+def test_overtuning_is_on_the_page(results: Path, table: Table) -> None:
+    [section] = report.make_page(Oracle(table), results).sections
+    found = overtuning([results / "random_search"])
+    [(title, header, lines)] = section.tables
+    assert title.startswith("Incumbents after 3 queries, guided by Val PGD20")
+    assert (header, lines) == overtuning_text.table_lines(found)
+    assert set(overtuning_text.verdict(found).splitlines()) < set(section.outro)
+
+
+def test_overtuning_without_a_test_metric_is_named(tmp_path: Path) -> None:
+    with table_writer(tmp_path / "small", "small") as writer:
+        for index in range(SPACE.size):
+            writer.add(SPACE.from_index(index), seed=0, scalars={"val_best_pgd_acc": index, "val_pgd_acc": index})
+    table = Table(tmp_path / "small")
+    store_runs(tmp_path / "r/random_search", table, {0: [5, 80, 2]})
+    page = report.make_page(Oracle(table), tmp_path / "r")
+    [line] = page.left_out
+    assert line.startswith("overtuning of random_search: metric=test_pgd_acc: expected a test metric of table")
+    assert not page.sections
+
+
+@pytest.mark.usefixtures("real_pictures")
+def test_tracks_are_on_the_page(tmp_path: Path) -> None:
+    oracle = load("nares-figures", quiet=True)
+    track = load_track("macs-7g")
+    for name in ("random_search", "largest"):
+        folder = raced("macs-7g", f"searcher={name}", "runs=3", f"out={tmp_path}")
+    shutil.copytree(folder, folder.parent / "track-macs-10g")
+    (folder.parent / "track-mine").mkdir()
+    (folder.parent / "track-noisy").mkdir()
+    page = report.make_page(oracle, folder.parent)
+    [section] = page.sections
+    found, _ = outcome_of(track, folder)
+    overview, board = section.tables
+    assert overview[2] == track_text.overview_lines([found])
+    assert board == (track_text.title_of(found), *track_text.table_lines(found))
+    assert [picture.title for picture in section.pictures] == ["Track macs-7g"]
+    other, mine, noisy = page.left_out
+    assert other.startswith("track-macs-10g: track-macs-10g/largest: its runs are not of track macs-10g (queries")
+    assert mine == "track-mine: no track of the toolkit; python -m experiments.track reports it"
+    assert noisy == "track-noisy: it has no entry with a configuration"
+    assert str(tmp_path) not in "".join(page.left_out)
 
 
 @pytest.mark.usefixtures("real_pictures")
