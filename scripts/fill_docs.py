@@ -40,7 +40,7 @@ import torch
 from PIL import Image
 
 from experiments import baselines
-from experiments.analysis import external
+from experiments.analysis import external, scaling_law
 from experiments.analysis.catalogue import FIGURES
 from experiments.analysis.figure import Figure, Numbers
 from experiments.analysis.resampling import report
@@ -101,9 +101,15 @@ def save_small(figure: Figure, numbers: Numbers) -> None:
 
 def fill_carries_over(_results: Path) -> None:
     """docs/carries-over.md."""
-    numbers = external.numbers(TableData.of(load("nares-figures", quiet=True)))
-    fill(ROOT / "docs/carries-over.md", "external", external.as_text(numbers))
+    data = TableData.of(load("nares-figures", quiet=True))
+    document = ROOT / "docs/carries-over.md"
+    numbers = external.numbers(data)
+    fill(document, "external", external.as_text(numbers))
     save_small(external.FIGURE, numbers)
+    numbers = scaling_law.numbers(data)
+    for name, text in scaling_law.as_texts(numbers).items():
+        fill(document, name, text)
+    save_small(scaling_law.FIGURE, numbers)
 
 
 def fronts_table(folder: Path) -> str:

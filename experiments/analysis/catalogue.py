@@ -12,6 +12,7 @@ from experiments.analysis import (
     levels,
     pareto,
     ratios,
+    scaling_law,
     seed_noise,
 )
 from experiments.analysis.figure import Figure
@@ -32,6 +33,7 @@ FIGURES: dict[str, Figure] = {
         seed_noise.FIGURE,
         learning_curves.FIGURE,
         external.FIGURE,
+        scaling_law.FIGURE,
     )
 }
 """Every analysis by its name, in the order in which `python -m experiments.analyze` draws them."""

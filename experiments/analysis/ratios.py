@@ -2,6 +2,10 @@
 
 RobustResNet (Huang et al. 2023): r = sum(D) / (sum(D) + sum(W)).
 RobustPrinciple (Peng et al. 2023): r = (C1 / D1 + C2 / D2) / 2, C being channels.
+
+What each aims at stands in its authors' repository.  RobustResNet's README: depths to widths as 7 to 3 in sum, depths
+by stage as 2 to 2 to 1, widths as 2 to 2.5 to 1.  RobustPrinciple's network for CIFAR: depths 30, 31, 10 and channels
+216, 432, 864.
 """
 
 from __future__ import annotations
@@ -20,6 +24,15 @@ from nasbench_ar.arrays import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
+
+
+ROBUST_RESNET_AIM = 0.7
+ROBUST_PRINCIPLE_AIM = (216 / 30 + 432 / 31) / 2  # 10.57
+RULES = {  # depths and widths by stage, up to the scale of both
+    "robust_resnet": ((2 * 7 / 5, 2 * 7 / 5, 1 * 7 / 5), (2 * 3 / 5.5, 2.5 * 3 / 5.5, 1 * 3 / 5.5)),
+    "robust_principle": ((30.0, 31.0, 10.0), (216 / 16, 432 / 32, 864 / 64)),
+}
+RULE_TITLES = {"robust_resnet": "RobustResNet", "robust_principle": "RobustPrinciple"}
 
 
 @dataclass(frozen=True)
