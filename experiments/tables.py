@@ -25,6 +25,7 @@ _PROPER_NAMES = {
     "optuna": "Optuna",
     "nevergrad": "Nevergrad",
     "botorch": "BoTorch",
+    "baybe": "BayBE",
     "random_full": "random search",
     "successive_halving": "successive halving",
     "hyperband": "Hyperband",

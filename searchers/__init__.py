@@ -19,6 +19,7 @@ from nasbench_ar.errors import SearchError
 from nasbench_ar.grid import Grid
 from searchers.bananas import Bananas
 from searchers.base import Searcher
+from searchers.baybe_search import BaybeSearcher
 from searchers.botorch_search import BotorchSearcher
 from searchers.gp import GaussianProcess
 from searchers.largest import Largest
@@ -60,6 +61,7 @@ FURTHER: dict[str, type[Searcher]] = {
     "optuna": OptunaSearcher,
     "nevergrad": NevergradSearcher,
     "botorch": BotorchSearcher,
+    "baybe": BaybeSearcher,
 }
 """Not among the paper's four: a Gaussian process, one for several objectives, and those of optional libraries."""
 
@@ -103,6 +105,7 @@ __all__ = [
     "PUBLISHED",
     "SEARCHERS",
     "Bananas",
+    "BaybeSearcher",
     "BotorchSearcher",
     "GaussianProcess",
     "Largest",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
@@ -13,46 +12,39 @@ from botorch.exceptions.errors import ModelFittingError
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import MixedSingleTaskGP, SingleTaskGP
 from botorch.optim import optimize_acqf_discrete
-from botorch.posteriors import GPyTorchPosterior
 from botorch.sampling import SobolQMCNormalSampler
-from gpytorch.distributions import MultivariateNormal
 from gpytorch.mlls import ExactMarginalLogLikelihood
-from linear_operator import to_linear_operator
 from linear_operator.utils.errors import NanError, NotPSDError
 from torch import Tensor
 
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import SearchError
 
+FAILURES = (ModelFittingError, NanError, NotPSDError)
+
 _CHUNK = 512  # of the pool at once: more take longer, since a chunk's points have a joint posterior
 
 
-class _OfPools:
-    """Posteriors of (b, m + 1) points where only the last of each m + 1 differs, as noisy improvement asks for.
+class PoolImprovement(qLogNoisyExpectedImprovement):
+    """`qLogNoisyExpectedImprovement` of many single points at once, which share what BoTorch computes for each.
 
-    BoTorch computes b posteriors; here the m + b points have one, whose parts are the same numbers.
+    Given f at the m baseline points, which has the covariance L L', and standard normal draws z of length m + 1, f at a
+    point x is mu(x) + a'z[:m] + sqrt(k(x, x) - a'a) z[m] with L a = k(baseline, x).  BoTorch makes a posterior over
+    m + 1 points of every x, and solves with L again for each; here the points have one posterior, and L one solve.
     """
 
-    def posterior(self, X: Tensor, *arguments: Any, **words: Any) -> GPyTorchPosterior:  # noqa: N803
-        if X.ndim == 2:
-            return super().posterior(X, *arguments, **words)  # type: ignore[misc]
-        b, m = len(X), X.shape[1] - 1
-        joint = super().posterior(torch.cat([X[0, :-1], X[:, -1]]), *arguments, **words).distribution  # type: ignore[misc]
-        every = joint.covariance_matrix
-        mean = torch.cat([joint.mean[:m].expand(b, m), joint.mean[m:, None]], dim=1)
-        covariance = every.new_empty(b, m + 1, m + 1)
-        covariance[:, :m, :m] = every[:m, :m]
-        covariance[:, m, :m] = covariance[:, :m, m] = every[m:, :m]
-        covariance[:, m, m] = every.diagonal()[m:]
-        return GPyTorchPosterior(MultivariateNormal(mean, to_linear_operator(covariance)))
-
-
-class OrdinalModel(_OfPools, SingleTaskGP):
-    """`SingleTaskGP` for pools."""
-
-
-class MixedModel(_OfPools, MixedSingleTaskGP):
-    """`MixedSingleTaskGP` for pools."""
+    def _get_samples_and_objectives(self, X: Tensor) -> tuple[Tensor, Tensor]:  # noqa: N803
+        baseline = self.X_baseline
+        m = len(baseline)
+        posterior = self.model.posterior(torch.cat([baseline, X[:, 0]]))
+        if self.q_in != 1:
+            self._set_sampler(1, self.model.posterior(torch.cat([baseline, X[0]])[None]))
+        z = self.sampler.base_samples.reshape(-1, m + 1)
+        mean, covariance = posterior.distribution.mean[m:], posterior.distribution.covariance_matrix[m:]
+        a = torch.linalg.solve_triangular(self._baseline_L, covariance[:, :m].T, upper=False)
+        deviation = (covariance[:, m:].diagonal() - a.square().sum(dim=0)).clamp_min(0).sqrt()
+        samples = (mean + z[:, :m] @ a + z[:, m:] * deviation)[:, :, None, None]
+        return samples, self.objective(samples, X=X)
 
 
 class Model:
@@ -88,15 +80,15 @@ class Model:
             try:
                 model = self._conditioned(observed, torch.from_numpy(y)[:, None])
                 sampler = SobolQMCNormalSampler(self.samples, seed=seed)
-                acquisition = qLogNoisyExpectedImprovement(model, observed, sampler, prune_baseline=True)
+                acquisition = PoolImprovement(model, observed, sampler, prune_baseline=True)
                 chosen, _ = optimize_acqf_discrete(acquisition, count, choices, max_batch_size=_CHUNK)
-            except (ModelFittingError, NanError, NotPSDError) as error:
+            except FAILURES as error:
                 raise SearchError(f"BoTorch failed: {' '.join(str(error).split())}") from error
         return [int((choices == row).all(dim=1).nonzero()[0]) for row in chosen]
 
     def _conditioned(self, x: Tensor, y: Tensor) -> SingleTaskGP:
         """A model of all observations, fitted where a tenth more than at the last fit, or ten more, are known."""
-        model = MixedModel(x, y, self.categorical) if self.categorical else OrdinalModel(x, y)
+        model = MixedSingleTaskGP(x, y, self.categorical) if self.categorical else SingleTaskGP(x, y)
         if self._fitted is None or len(x) >= self._next_fit:
             fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
             self._fitted = model

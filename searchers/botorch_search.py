@@ -5,11 +5,9 @@ python -m experiments.run searcher=botorch
 
 from __future__ import annotations
 
-import heapq
 import warnings
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.arrays import FloatArray
@@ -18,15 +16,12 @@ from nasbench_ar.grid import Grid
 from nasbench_ar.system.extras import require
 from nasbench_ar.system.threads import single_threaded
 from searchers.base import check_at_least
-from searchers.library_search import LibrarySearcher
-
-IndexArray = NDArray[np.int64]
+from searchers.pool_search import IndexArray, PoolSearcher
 
 _TRIES = 8  # points of the Sobol sequence for each start
-_CENTRES = 10  # best architectures whose neighbours a drawn pool has
 
 
-class BotorchSearcher(LibrarySearcher):
+class BotorchSearcher(PoolSearcher):
     """A Gaussian process with learned noise, and noisy expected improvement maximised over all unseen members.
 
     Model and acquisition are BoTorch's with its defaults, as Ax takes them: `SingleTaskGP` on ranks scaled to [0, 1],
@@ -50,24 +45,21 @@ class BotorchSearcher(LibrarySearcher):
     def __init__(
         self, space: Grid, seed: int, *, starts: int = 10, batch: int = 1, samples: int = 128, pool: int = 65_536
     ) -> None:
-        super().__init__(space, seed)
+        super().__init__(space, seed, batch=batch, pool=pool)
         self.starts = check_at_least("starts", starts, 1)
-        self.batch = check_at_least("batch", batch, 1)
         self.samples = check_at_least("samples", samples, 1)
-        self.pool = check_at_least("pool", pool, 1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # GPyTorch's, of PyTorch
             require("searcher=botorch", "botorch", SearchError)
             from searchers.botorch_model import Model
 
-        self._free = [k for k, entry in enumerate(space.entries) if len(entry.choices) > 1]
-        categorical = [column for column, k in enumerate(self._free) if not space.entries[k].ordered]
+        categorical = [column for column, entry in enumerate(self._free_entries) if not entry.ordered]
         self._model = Model(categorical, self.samples)
 
     def _ask(self) -> list[Architecture]:
         if len(self.history) < self.starts:
             return self._start(self.starts - len(self.history))
-        told = np.fromiter(map(self.space.index, self.history), dtype=np.int64)
+        told = self._told()
         unseen = self._unseen(told)
         if not len(unseen):
             return self.sample_unseen_batch(self.batch)
@@ -89,19 +81,7 @@ class BotorchSearcher(LibrarySearcher):
         others = self.sample_unseen_batch(count) if len(found) < count else []
         return list(dict.fromkeys([*found, *others]))[:count]
 
-    def _unseen(self, told: IndexArray) -> IndexArray:
-        members = self.space.member_indices
-        if self.space.size > self.pool:
-            best = heapq.nlargest(_CENTRES, self.history, key=self.history.__getitem__)
-            near = [self.space.index(neighbour) for centre in best for neighbour in self.space.neighbours(centre)]
-            members = np.append(self.rng.choice(members, self.pool, replace=False), near)
-        return np.setdiff1d(members, told).astype(np.int64)
-
     def _encoded(self, indices: IndexArray) -> FloatArray:
         """(n, entries with something to choose): ranks scaled to [0, 1], codes where levels have no order."""
-        digits = self.space.digits(indices=indices)[:, self._free].astype(np.float64)
-        entries = [self.space.entries[k] for k in self._free]
-        return digits / [len(entry.choices) - 1 if entry.ordered else 1 for entry in entries]
-
-    def _draw_seed(self) -> int:
-        return int(self.rng.integers(2**31))
+        scales = [len(entry.choices) - 1 if entry.ordered else 1 for entry in self._free_entries]
+        return self._free_digits(indices) / np.array(scales, dtype=np.float64)

@@ -31,6 +31,7 @@ _PLACES = {  # in `COLOURS` and `_MARKERS`
     "gp": 6,
     "nevergrad": 8,
     "botorch": 6,
+    "baybe": 6,
     "largest": 7,
     "random_full": 0,
     "successive_halving": 1,
@@ -40,7 +41,7 @@ _PLACES = {  # in `COLOURS` and `_MARKERS`
 _SOLID: tuple[float, ...] = ()
 _DASHED = (4.0, 1.8)
 _BROKEN = ((6.0, 1.4, 1.2, 1.4), (1.2, 1.2), (6.0, 1.4, 1.2, 1.4, 1.2, 1.4))
-_SHARED = {"botorch": (8.0, 1.6)}  # lines of those that share a colour
+_SHARED = {"botorch": (8.0, 1.6), "baybe": (8.0, 1.6, 3.0, 1.6)}  # lines of those that share a colour
 _OWN_COLOURS = (4, 5, 6)  # first; they belong to searchers that seldom stand beside one's own
 _OWN_MARKERS = ("*", "<", ">", "d", "8")
 

@@ -33,6 +33,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "optuna": {"sampler": "tpe", "encoding": "auto", "multivariate": False, "patience": 20},
     "nevergrad": {"optimizer": "NGOpt", "encoding": "ordinal", "budget": 500, "patience": 20},
     "botorch": {"starts": 10, "batch": 1, "samples": 128, "pool": 65_536},
+    "baybe": {"batch": 1, "pool": 16_384},
     "random_full": {},
     "successive_halving": {"eta": 3, "least_epochs": 1, "configurations": None},
     "hyperband": {"eta": 3, "least_epochs": 1},
@@ -53,7 +54,7 @@ def make(name: str, **arguments: Any) -> Any:
     cls = CLASSES[name]
     if name in FIDELITY_SEARCHERS:
         return cls(SMALL, 0, 9, **arguments)
-    pytest.importorskip(name) if name in ("optuna", "nevergrad", "botorch") else None
+    pytest.importorskip(name) if name in ("optuna", "nevergrad", "botorch", "baybe") else None
     return cls(SMALL, 0, **arguments)
 
 

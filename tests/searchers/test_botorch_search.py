@@ -35,33 +35,28 @@ TestBotorchPools = pytest.mark.slow(
 
 
 @pytest.mark.parametrize("space", [SMALL, MIXED], ids=["ordinal", "mixed"])
-def test_pools_have_the_values_that_botorch_computes(space: Grid) -> None:
-    """Improvements over a whole pool, and what is proposed, are those of the library's own models."""
+def test_improvements_are_those_that_botorch_computes(space: Grid) -> None:
+    """For single points, and for the later ones of a batch."""
     import torch
     from botorch.acquisition.logei import qLogNoisyExpectedImprovement
     from botorch.models import MixedSingleTaskGP, SingleTaskGP
     from botorch.optim import optimize_acqf_discrete
     from botorch.sampling import SobolQMCNormalSampler
 
+    from searchers.botorch_model import PoolImprovement
+
     searcher = BotorchSearcher(space, 0, batch=2, samples=16)
     trajectory(searcher, 14, lambda architecture: space.index(architecture) % 7.0)
-    ours = searcher._model._fitted
-    x = torch.from_numpy(searcher._encoded(space.indices(searcher.history)))
-    y = torch.tensor(list(searcher.history.values()), dtype=torch.double)[:, None]
-    plain: Any = SingleTaskGP(x, y) if space is SMALL else MixedSingleTaskGP(x, y, [0, 2])
-    assert isinstance(ours, type(plain))
-    ours = type(ours)(x, y) if space is SMALL else type(ours)(x, y, [0, 2])
-    pool = np.setdiff1d(space.member_indices, space.indices(searcher.history))
-    choices = torch.from_numpy(searcher._encoded(pool))
+    told = searcher._told()
+    x, choices = (torch.from_numpy(searcher._encoded(indices)) for indices in (told, searcher._unseen(told)))
+    model = searcher._model._conditioned(x, torch.tensor(list(searcher.history.values()), dtype=torch.double)[:, None])
+    assert type(model) is (SingleTaskGP if space is SMALL else MixedSingleTaskGP)
     found = []
-    for model in (ours, plain):
-        model.load_state_dict(searcher._model._fitted.state_dict(), strict=False)
-        model.eval()
-        sampler = SobolQMCNormalSampler(torch.Size([16]), seed=3)
-        acquisition = qLogNoisyExpectedImprovement(model, x, sampler, prune_baseline=False)
+    for kind in (PoolImprovement, qLogNoisyExpectedImprovement):
+        acquisition = kind(model, x, SobolQMCNormalSampler(torch.Size([16]), seed=3), prune_baseline=False)
         with torch.no_grad():
             found.append(acquisition(choices[:, None]))
-        found.append(optimize_acqf_discrete(acquisition, 2, choices)[0])
+        found.append(optimize_acqf_discrete(acquisition, 3, choices)[0])
     assert found[0].std() > 0.01
     torch.testing.assert_close(found[0], found[2], rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(found[1], found[3])

@@ -30,6 +30,7 @@ QUICKER: dict[str, dict[str, Any]] = {
     "bananas": {"first_steps": 10, "steps": 2},
     "published_bananas": {"epochs": 1, "layers": 1, "width": 4, "members": 2, "device": "cpu"},
     "botorch": {"batch": 10, "samples": 4},
+    "baybe": {"batch": 4},
 }
 EXAMPLES = {
     "bananas": 12,
@@ -39,8 +40,9 @@ EXAMPLES = {
     "optuna": 3,
     "nevergrad": 2,
     "botorch": 2,
+    "baybe": 2,
 }
-LARGEST = {"published_bananas": 36, "gp": 81, "optuna": 36, "nevergrad": 16, "botorch": 36}
+LARGEST = {"published_bananas": 36, "gp": 81, "optuna": 36, "nevergrad": 16, "botorch": 36, "baybe": 16}
 
 # The exceptions.
 FITS_VALUES = {
@@ -48,6 +50,7 @@ FITS_VALUES = {
     "published_bananas": "the same; targets are 100 - accuracy, unscaled",
     "nevergrad": "the library chooses the optimiser, and some fit models to the losses",
     "botorch": "its model is fitted to the scores themselves",
+    "baybe": "the same",
 }
 REPEATS = {
     "regularized_evolution": "children known already are free and enter the population",

@@ -78,5 +78,13 @@ def test_the_same_way_as_written(name: str, arguments: dict[str, Any]) -> None:
 
 def test_nothing_written_is_left_over() -> None:
     assert len(written()) == len(SETTINGS)
-    named = {name for name, _ in SETTINGS} | {"bananas", "published_bananas", "gp", "optuna", "nevergrad", "botorch"}
+    named = {name for name, _ in SETTINGS} | {
+        "bananas",
+        "published_bananas",
+        "gp",
+        "optuna",
+        "nevergrad",
+        "botorch",
+        "baybe",
+    }
     assert named == {*ALL_SEARCHERS, *FIDELITY_SEARCHERS}
