@@ -1,16 +1,18 @@
 """One HTML page on a table: its landscape, Table 2, trajectories, comparison, overtuning, tracks and analyses.
 
     python -m experiments.report [table=NAME] [out=report.html] [results=FOLDER] [figures=all]
+                                 [title=TEXT] [author=TEXT] [date=TEXT] [quiet=false]
 
 The page loads nothing from anywhere: it may be mailed, archived, and read offline on a
 laptop or a phone.  `results` is the folder that holds a table's stored runs, one folder
 a searcher; by default `results/<table>`.  `figures` chooses among those of
-`experiments.analyze`: all, none, or names such as `2,3,anova`.  Equal inputs give equal
-bytes.
+`experiments.analyze`: all, none, or names such as `2,3,anova`.  Equal inputs, the date
+among them, give equal bytes.
 """
 
 from __future__ import annotations
 
+import datetime
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,8 +21,14 @@ from pathlib import Path
 from experiments.analysis.catalogue import FIGURES, choose_figures
 from experiments.analysis.figure import Figure
 from experiments.page.document import MOST_BYTES, Page, render
-from experiments.page.sections import analysis_section, comparison_sections, overtuning_section, track_section
-from experiments.page.stored import read_races
+from experiments.page.sections import (
+    analysis_section,
+    comparison_sections,
+    front_sections,
+    overtuning_section,
+    track_section,
+)
+from experiments.page.stored import read_fronts, read_races
 from experiments.races import provenance
 from nasbench_ar import ConfigError, Oracle, ResultsError, load
 from nasbench_ar.space import wide_resnets
@@ -32,7 +40,16 @@ from nasbench_ar.system.key_values import parse_words
 
 HTML = ".html"
 LIBRARIES = ("plotly", "jinja2")  # their versions are in the page
-DEFAULTS: dict[str, str | int] = {"table": "", "out": "report.html", "results": "", "figures": "all"}
+DEFAULTS: dict[str, str | int] = {
+    "table": "",
+    "out": "report.html",
+    "results": "",
+    "figures": "all",
+    "title": "",
+    "author": "",
+    "date": "",
+    "quiet": False,
+}
 NO_FIGURES = "none"
 HELP = """usage: python -m experiments.report [key=value ...]
 
@@ -41,10 +58,22 @@ keys and defaults:
   out=report.html              page to write
   results=results/<table>      folder of stored runs, one folder a searcher
   figures=all                  analyses to draw: all, none, or some of {figures}
+  title=                       of the page; the table's name by default
+  author=                      who made it
+  date=                        when; today by default
+  quiet=false                  say nothing of progress
 """
 
 
-def make_page(oracle: Oracle, results: Path | None = None, figures: Sequence[Figure] = ()) -> Page:
+def make_page(
+    oracle: Oracle,
+    results: Path | None = None,
+    figures: Sequence[Figure] = (),
+    *,
+    title: str = "",
+    author: str = "",
+    date: str = "",
+) -> Page:
     """Gather what a report shows; `results` is `results/<table>` by default, which may be absent."""
     wide_resnets(oracle.space, "the report's page")
     folder = Path("results") / oracle.name if results is None else results
@@ -52,13 +81,15 @@ def make_page(oracle: Oracle, results: Path | None = None, figures: Sequence[Fig
     hurt, unjudged = overtuning_section(races)
     track, unranked = track_section(folder, oracle)
     left_out += [*unjudged, *unranked]
-    if results is not None and not (races or track):
+    fronts, others = read_fronts(folder, oracle)
+    left_out += others
+    if results is not None and not (races or track or fronts):
         why = f" ({'; '.join(left_out)})" if left_out else ""
         raise ResultsError(
             f"results={results}: no stored runs of table {oracle.name} in folders below it{why}; "
             "expected the folder <out>/<table> of experiments.run or experiments.table2"
         )
-    further = [*comparison_sections(races), hurt, track, analysis_section(oracle, figures)]
+    further = [*comparison_sections(races), *front_sections(fronts), hurt, track, analysis_section(oracle, figures)]
     return Page(
         oracle=oracle,
         races=tuple(races),
@@ -66,6 +97,9 @@ def make_page(oracle: Oracle, results: Path | None = None, figures: Sequence[Fig
         sections=tuple(section for section in further if section),
         commit=provenance.git_commit(),
         versions=provenance.library_versions() | versions.versions(LIBRARIES),
+        title=title,
+        author=author,
+        date=date,
     )
 
 
@@ -100,11 +134,18 @@ def main(arguments: Sequence[str]) -> None:
         raise ConfigError(f"out={words['out']!r}: expected the name of a page, ending in {HTML}")
     with _writing(out):
         try_writing(out)
-    if words["figures"] != NO_FIGURES:
+    if words["figures"] != NO_FIGURES and not words["quiet"]:
         print("nasbench-ar: drawing the analyses takes a while; figures=none leaves them out", file=sys.stderr)
     figures = [] if words["figures"] == NO_FIGURES else choose_figures(words["figures"])
-    oracle = load(words["table"] or None)
-    page = make_page(oracle, Path(words["results"]) if words["results"] else None, figures)
+    oracle = load(words["table"] or None, quiet=words["quiet"])
+    page = make_page(
+        oracle,
+        Path(words["results"]) if words["results"] else None,
+        figures,
+        title=words["title"],
+        author=words["author"],
+        date=words["date"] or datetime.date.today().isoformat(),
+    )
     for line in page.left_out:
         print(f"nasbench-ar: left out {line}", file=sys.stderr)
     size = write_page(page, out)

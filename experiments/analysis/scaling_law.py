@@ -257,8 +257,8 @@ def _lines(
     if known:
         said, found_below = (np.mean([row[f"favoured_{key}"] for row in known]) for key in ("predicted", "measured"))
         lines.append(
-            f"{title}: of networks of equal size, the twentieth that the law favours is {said:.2f} points below the mean "
-            f"as predicted, {found_below:.2f} as measured (averages over {len(known)} sizes)"
+            f"{title}: of networks of equal size, the twentieth that the law favours is {said:.2f} points below the "
+            f"mean as predicted, {found_below:.2f} as measured (averages over {len(known)} sizes)"
         )
     return lines
 

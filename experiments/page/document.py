@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from experiments.page import columns, series
+from experiments.page.headline import headline, introduction
 from experiments.page.sections import Section
 from experiments.page.stored import Race
 from experiments.results import table2
@@ -31,7 +32,12 @@ _ASSETS = "experiments.page"
 
 @dataclass(frozen=True)
 class Page:
-    """What a report is about: a table, races (one section each), folders left out (a line each), further sections."""
+    """What a report is about: a table, races (one section each), folders left out (a line each), further sections.
+
+    Attributes:
+        title: of the page; the table's name where it is empty.
+        author: who made the page, and `date`, when; either may be empty.
+    """
 
     oracle: Oracle
     races: tuple[Race, ...] = ()
@@ -39,6 +45,9 @@ class Page:
     sections: tuple[Section, ...] = ()
     commit: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
+    title: str = ""
+    author: str = ""
+    date: str = ""
 
 
 def render(page: Page) -> str:
@@ -68,6 +77,11 @@ def render(page: Page) -> str:
         data=data,
         facts=_facts(page),
         meta=page.oracle.table.meta,
+        title=page.title or page.oracle.name,
+        byline=[text for text in (page.author, page.date, f"table {page.oracle.name}: {page.oracle.title}") if text],
+        author=page.author,
+        headline=headline(page.oracle, page.races),
+        introduction=introduction(page.oracle, page.races),
         otherwise=_otherwise(page.oracle),
         dagger=columns.OTHERWISE,
         listing=_listing(page.oracle),

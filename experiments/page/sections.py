@@ -13,6 +13,7 @@ from experiments.analysis.table_data import TableData
 from experiments.page.pictures import Picture, picture
 from experiments.page.stored import Race
 from experiments.plots.comparison import column_style, draw_anytime, draw_ecdf, draw_profile, draw_ranks
+from experiments.plots.fronts import draw_front, draw_volumes
 from experiments.plots.overtuning import draw_overtuning
 from experiments.plots.style import print_style
 from experiments.plots.track import draw_outcome
@@ -20,16 +21,18 @@ from experiments.races.checks import stored_race
 from experiments.races.track import load_track, tracks
 from experiments.results import comparison_text, overtuning_text, recommendation, targets
 from experiments.results.comparison import compare
+from experiments.results.fronts import front_cells, fronts_of
 from experiments.results.overtuning import overtuning
-from experiments.results.read import entries_in
+from experiments.results.read import Stored, entries_in
 from experiments.results.track import PREFIX, Outcome, outcome_of
 from experiments.results.track_text import KNOWN, OVERVIEW, RANKS, legend, overview_lines, table_lines, title_of
 from experiments.submissions.check import race_of
-from experiments.tables import PUBLISHED
+from experiments.tables import PUBLISHED, proper_name, short_label
 from nasbench_ar import MetricError, MissingEntryError, NasbenchError, Oracle, ResultsError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
 
 Lines = Sequence[Sequence[str]]
 
@@ -96,6 +99,44 @@ def _comparison(key: str, title: str, folders: Sequence[str]) -> Section:
         ),
         pictures=tuple(pictures),
     )
+
+
+def front_sections(groups: Sequence[Sequence[Stored]]) -> list[Section]:
+    """One section for each set of objectives: how much of the exact front each searcher finds."""
+    return [_fronts(f"fronts-{number}", group) for number, group in enumerate(groups)]
+
+
+def _fronts(key: str, group: Sequence[Stored]) -> Section:
+    race, oracle = group[0].race, group[0].oracle
+    found = [fronts_of(one) for one in group]
+    cells = [front_cells(fronts) for fronts in found]
+    lines = [[measure[0][0], *(cell[1] for cell in measure)] for measure in zip(*cells, strict=True)]
+    cloud = found[0].cloud
+    worst = ", ".join(f"{name} {value:.6g}" for name, value in zip(cloud.objectives, cloud.worst, strict=True))
+    limits = f" Limits: {', '.join(race.constraints)}." if race.constraints else ""
+    pictures = [picture(_drawn(draw_volumes(found)), "Hypervolume against queries")]
+    pictures += [
+        picture(_drawn(draw_front(fronts, oracle)), f"Front of {proper_name(fronts.name)}, the median run")
+        for fronts in found
+    ]
+    runs = ", ".join(f"{fronts.name} {len(fronts.runs.seeds)}" for fronts in found)
+    return Section(
+        key=key,
+        title=f"Fronts: {', '.join(short_label(oracle, name) for name in race.objectives)}",
+        intro=(
+            f"Searches with several objectives ({', '.join(race.objectives)}), {race.queries} queries a run.{limits} "
+            f"The exact front has {len(cloud.front)} architectures. Runs: {runs}.",
+        ),
+        tables=(("Found", ("Mean ± std over runs", *(fronts.name for fronts in found)), lines),),
+        outro=(f"Hypervolumes are above the reference point, the worst of each objective: {worst}.",),
+        pictures=tuple(pictures),
+    )
+
+
+def _drawn(axes: Axes) -> Drawing:
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return figure
 
 
 def analysis_section(oracle: Oracle, figures: Sequence[Figure]) -> Section | None:

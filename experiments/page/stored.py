@@ -11,10 +11,16 @@ from experiments.races.checks import stored_race
 from experiments.races.race import Race as OneRace
 from experiments.races.store import CONFIG, RunStore
 from experiments.results.experiment import Experiment, judged_experiment
-from experiments.results.read import NOT_PLAIN, Stored, read
+from experiments.results.read import NOT_PLAIN, Stored, entries_in, read
+from experiments.results.track import PREFIX
 from experiments.tables import PUBLISHED
 from nasbench_ar import Oracle, ResultsError
 from searchers import ALL_SEARCHERS
+
+ELSEWHERE = {  # beginning of a folder's name in `<out>/<table>` -> what reports the runs in it
+    "fidelity": "experiments.fidelity.compare",
+    "proxy": "experiments.proxy",
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ def read_races(folder: Path, oracle: Oracle) -> tuple[list[Race], list[str]]:
         raise ResultsError(f"cannot read {folder}: {error.strerror or error}") from error
     for path in paths:
         race, _ = stored_race(path)
-        reason = _unfit(path, race, oracle)
+        reason = _unfit(path, race, oracle) or (None if race.is_plain else NOT_PLAIN)
         if reason:
             left_out.append(f"{path.name}: {reason}")
             continue
@@ -64,11 +70,33 @@ def read_races(folder: Path, oracle: Oracle) -> tuple[list[Race], list[str]]:
     return [_race(members) for _, members in ranked], left_out
 
 
+def read_fronts(folder: Path, oracle: Oracle) -> tuple[list[list[Stored]], list[str]]:
+    """Races with several objectives in `<out>/<table>/<a+b>`, and a line on what other folders there hold."""
+    groups: dict[tuple[Any, ...], list[Stored]] = {}
+    left_out = []
+    found = [path for inside in ("*/*", "*/*/*") for path in folder.glob(f"{inside}/{CONFIG}")]
+    names = {path.relative_to(folder).parts[0] for path in found}
+    for name in sorted(name for name in names if not name.startswith((".", PREFIX))):  # tracks have their own section
+        command = next((owner for start, owner in ELSEWHERE.items() if name.startswith(start)), None)
+        if command:
+            left_out.append(f"{name}: python -m {command} reports what is in it")
+            continue
+        for path in entries_in(folder / name):
+            race, _ = stored_race(path)
+            reason = _unfit(path, race, oracle)
+            if reason is None and len(race.objectives) < 2:
+                reason = f"lies in a folder inside; give results= with {name} at its end for a page of it"
+            if reason:
+                left_out.append(f"{name}/{path.name}: {reason}")
+                continue
+            key = (race.objective, race.queries, str(race.table_seed), race.constraints)
+            groups.setdefault(key, []).append(read(path, oracle))
+    return list(groups.values()), left_out
+
+
 def _unfit(path: Path, race: OneRace, oracle: Oracle) -> str | None:
     if race.table_hash != oracle.table.content_hash:
         return f"made on another table, or another state of it ({race.table_name})"
-    if not race.is_plain:
-        return NOT_PLAIN
     return None if RunStore(path).stored() else "no finished run"
 
 

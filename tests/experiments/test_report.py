@@ -23,11 +23,13 @@ from PIL import Image
 from experiments import report, run
 from experiments.analysis.catalogue import choose_figures
 from experiments.page import columns, document, series
-from experiments.page.stored import read_races
+from experiments.page.headline import headline
+from experiments.page.stored import read_fronts, read_races
 from experiments.plots.looks import COLOURS
 from experiments.races.track import load_track
 from experiments.results import overtuning_text, track_text
 from experiments.results.comparison import compare as compare_folders
+from experiments.results.fronts import front_cells, fronts_of
 from experiments.results.incumbents import expected_best_of_n
 from experiments.results.overtuning import overtuning
 from experiments.results.track import outcome_of
@@ -156,6 +158,45 @@ def test_the_page_names_the_table_and_its_worth(table: Table) -> None:
     assert "python -m experiments.table2 runs=400 table=small" in text
 
 
+def test_the_first_screen_says_result_author_and_date(table: Table, results: Path) -> None:
+    oracle = Oracle(table)
+    column, optimum = oracle.column("val_pgd_acc"), oracle.optimum("val_pgd_acc")[1]
+    best = np.argsort(-column)[:2].tolist()
+    store_runs(results / "local_search", table, {0: [5, best[0]], 1: [4, best[1]]})  # the other searcher misses them
+    text = document.render(report.make_page(oracle, results, title="Mine", author="A. N. Author", date="2026-11-26"))
+    words = " ".join(Reader(text).words.split())
+    assert words.startswith("Mine · NASBench-AR report ")
+    assert "A. N. Author, 2026-11-26, table small: made-up numbers" in words
+    end, chance = column[best].mean(), expected_best_of_n(column, 2)[-1]
+    assert (
+        f"Local search ends {optimum - end:.2f} points below the best of 81 architectures by Val PGD20 after 2 "
+        f"queries, at {end:.2f} % in the mean of 2 runs; random search ends {optimum - chance:.2f} points below it."
+    ) in words
+    assert "how near 2 search algorithms, trying them one by one, come to the best" in words
+    tags = [attributes for tag, attributes in Reader(text).elements if tag == "meta" and "name" in attributes]
+    said = {tag["name"]: tag["content"] for tag in tags}
+    assert said["author"] == "A. N. Author"
+    assert str(said["description"]).startswith("Local search ends ")
+
+
+def test_without_runs_the_first_screen_names_the_best(table: Table) -> None:
+    best, value = Oracle(table).optimum("val_pgd_acc")
+    reader = Reader(page_of(table))
+    words = " ".join(reader.words.split())
+    assert words.startswith("small · NASBench-AR report ")
+    assert f"The best of 81 architectures by Val PGD20 is {best}, with {value:.2f} %." in words
+    assert "search algorithm" not in words
+    assert not any(attributes.get("name") == "author" for _, attributes in reader.elements)
+
+
+def test_lower_is_better_too(table: Table, tmp_path: Path) -> None:
+    store_runs(tmp_path / "small/by_loss", table, {0: [5, 80, 2]}, objective="val_loss")
+    races, _ = read_races(tmp_path / "small", Oracle(table))
+    column = Oracle(table).column("val_loss")
+    behind = column[[5, 80, 2]].min() - column.min()
+    assert f"By loss ends {behind:.2f} above the best of 81" in headline(Oracle(table), races)
+
+
 def test_nothing_a_table_says_can_break_the_page(tmp_path: Path) -> None:
     folder = write_table(tmp_path / "small").folder
     meta = json.loads((folder / "meta.json").read_text())
@@ -163,11 +204,12 @@ def test_nothing_a_table_says_can_break_the_page(tmp_path: Path) -> None:
         meta[key] = HOSTILE
     meta["notes"], meta["differs"] = [HOSTILE], {"test_pgd_acc": HOSTILE}
     (folder / "meta.json").write_text(json.dumps(meta))
-    text = page_of(Table(folder), left_out=(HOSTILE,), commit=HOSTILE)
+    text = page_of(Table(folder), left_out=(HOSTILE,), commit=HOSTILE, title=HOSTILE, author=HOSTILE, date=HOSTILE)
     reader = Reader(text)
     assert len(reader.scripts) == 3, "one of data, the library, the program; none that a table brought"
     assert json.loads(reader.scripts[0])["table"]["title"] == HOSTILE
-    assert reader.words.count(HOSTILE) == 8  # title, provenance, note, licence, two of differs, left out, commit
+    # title, provenance, note, licence, two of differs, left out, commit; of the page: title, twice, author, date
+    assert reader.words.count(HOSTILE) == 8 + 4
 
 
 def test_the_page_loads_nothing(table: Table) -> None:
@@ -356,6 +398,35 @@ def test_equal_inputs_give_equal_pages(results: Path, table: Table, tmp_path: Pa
     assert pages[0] == pages[1]
     for folder in (tmp_path, table.folder):
         assert str(folder).encode() not in pages[0], "no path of the machine"
+
+
+@pytest.mark.usefixtures("real_pictures")
+def test_fronts_are_shown_and_what_other_commands_report_is_named(results: Path, table: Table) -> None:
+    both = {"objective": "val_pgd_acc,macs", "searcher": {"_target_": "searchers.nsga2.NSGA2"}}
+    store_runs(results / "val_pgd_acc+macs/nsga2", table, {0: [5, 80, 2], 1: [3, 4, 7]}, **both)
+    for name in ("fidelity/asha", "proxy/bananas/val_loss", "track-macs/bananas", "attic/bananas", ".trash/bananas"):
+        store_runs(results / name, table, {0: [5, 80, 2]})
+    page = report.make_page(Oracle(table), results)
+    (section,) = page.sections
+    assert section.title == "Fronts: Val PGD20, MACs"
+    ((_, header, lines),) = section.tables
+    assert header == ("Mean ± std over runs", "nsga2")
+    (stored,) = read_fronts(results, Oracle(table))[0][0]
+    assert [line[1] for line in lines] == [cell[1] for cell in front_cells(fronts_of(stored))]
+    assert [picture.title for picture in section.pictures] == [
+        "Hypervolume against queries",
+        "Front of NSGA-II, the median run",
+    ]
+    assert page.left_out == (
+        "attic/bananas: lies in a folder inside; give results= with attic at its end for a page of it",
+        "fidelity: python -m experiments.fidelity.compare reports what is in it",
+        "proxy: python -m experiments.proxy reports what is in it",
+        "track-macs: python -m experiments.track reports what is in it",
+    )
+    shutil.rmtree(results / "random_search")
+    assert report.make_page(Oracle(table), results).sections, "fronts alone make a page"
+    other = Oracle(write_table(results.parent / "other", shift=1.0))
+    assert "val_pgd_acc+macs/nsga2: made on another table" in "".join(read_fronts(results, other)[1])
 
 
 def test_results_of_another_table_are_left_out(results: Path, table: Table, tmp_path: Path) -> None:

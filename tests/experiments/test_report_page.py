@@ -389,7 +389,7 @@ def test_an_architecture_is_chosen_by_its_numbers(browser: Browser, oracle: Orac
     assert f"[9 16 11 14 11 10] arch_id {oracle.space.arch_id(chosen)}" in said
     value = oracle.query(chosen, "test_pgd_acc")
     place = 1 + int((oracle.column("test_pgd_acc") > value).sum())
-    assert f"Test PGD20{value:.2f} %{place:,}" in said
+    assert f"Test PGD20{value:.2f} %{place:,} of {int(oracle.available('test_pgd_acc').sum()):,}" in said
     assert browser.text("#announcement").startswith("[9 16 11 14 11 10]: ")
 
 

@@ -38,7 +38,7 @@ const Selection = (() => {
           {},
           element("th", { scope: "row", title: column.about }, column.label),
           element("td", {}, brief(column, value)),
-          element("td", {}, rank ? `${grouped.format(rank.place)}` : ""),
+          element("td", {}, rank ? `${grouped.format(rank.place)} of ${grouped.format(rank.of)}` : ""),
         ),
       );
     }
