@@ -61,7 +61,7 @@ class BaybeSearcher(PoolSearcher):
     def _ask(self) -> list[Architecture]:
         told = self._told()
         unseen = self._unseen(told)
-        if not len(unseen):
+        if not len(unseen) or not self._free:  # BayBE knows no space of nothing to choose
             return self.sample_unseen_batch(self.batch)
         measured = self._frame(told).assign(**{_TARGET: list(self.history.values())})
         with single_threaded(), warnings.catch_warnings(), self._baybe.Settings(random_seed=self._draw_seed()):

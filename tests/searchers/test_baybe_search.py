@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nasbench_ar import Grid, SearchError
+from nasbench_ar import Entry, Grid, SearchError
 from searchers import BaybeSearcher, RandomSearch
 from searchers.testing import SMALL, SearcherConformance, check_global_random_state, hilly, trajectory
 from tests.searchers.problems import suite
@@ -72,8 +72,8 @@ def test_any_finite_space_is_searched_to_its_end(space: Grid) -> None:
     searcher = BaybeSearcher(space, 0, batch=4, pool=9)
     found = trajectory(searcher, 99, lambda architecture: space.index(architecture) % 7.0)
     assert len(found) == space.size
-    only = space.restricted_to(indices=[5])
-    assert len(trajectory(BaybeSearcher(only, 0), 9, lambda _: 1.0)) == 1
+    for only in (space.restricted_to(indices=[5]), Grid([Entry("only", (7,))])):
+        assert len(trajectory(BaybeSearcher(only, 0), 9, lambda _: 1.0)) == 1
 
 
 def test_seeds_and_global_generators() -> None:
