@@ -25,7 +25,17 @@ from experiments.tables import PUBLISHED
 from nasbench_ar import ConfigError, Oracle
 from nasbench_ar.describe import extent
 
-SCRIPTS = ("data.js", "theme.js", "chart.js", "selection.js", "landscape.js", "trajectories.js", "start.js")
+SCRIPTS = (
+    "data.js",
+    "theme.js",
+    "chart.js",
+    "link.js",
+    "selection.js",
+    "landscape.js",
+    "trajectories.js",
+    "pictures.js",
+    "start.js",
+)
 MOST_BYTES = 8_000_000
 _ASSETS = "experiments.page"
 

@@ -27,7 +27,7 @@ def introduction(oracle: Oracle, races: Sequence[Race]) -> str:
     if names:
         algorithms = "a search algorithm" if len(names) == 1 else f"{len(names)} search algorithms"
         told += f", and how near {algorithms}, trying them one by one, come to the best"
-    return f"This one file says {told}. It needs no network, and its pictures answer when they are pointed at."
+    return f"This one file says {told}. It opens without a network, and its pictures answer when they are pointed at."
 
 
 def _of_table(oracle: Oracle) -> str:
@@ -35,7 +35,9 @@ def _of_table(oracle: Oracle) -> str:
     best, value = oracle.optimum(objective)
     known = int(oracle.available(objective).sum())
     metric = oracle.metric(objective)
-    return f"The best of {known:,} architectures by {metric.label} is {best}, with {number(value)}{_percent(metric)}."
+    return (
+        f"The best of {known:,} architectures by {_called(metric)} is {best}, with {number(value)}{_percent(metric)}."
+    )
 
 
 def _of_race(race: Race) -> str:
@@ -52,10 +54,10 @@ def _of_race(race: Race) -> str:
         points = " points" if metric.unit == "%" else ""
         return f"{number(abs(optimum - value))}{points} {'below' if metric.maximize else 'above'}"  # type: ignore[operator]
 
-    name = proper_name(best.name)
+    name, end = proper_name(best.name), _end(best)
     return (
-        f"{name[0].upper()}{name[1:]} ends {behind(_end(best))} the best of {known:,} architectures by {metric.label} "
-        f"after {race.queries:,} queries, at {number(_end(best))}{_percent(metric)} in the mean of {runs:,} "
+        f"{name[0].upper()}{name[1:]} ends {behind(end)} the best of {known:,} architectures by {_called(metric)} "
+        f"after {race.queries:,} queries, at {number(end)}{_percent(metric)} in the mean of {runs:,} "
         f"run{'s' if runs > 1 else ''}; random search ends {behind(by_chance)} it."
     )
 
@@ -67,3 +69,9 @@ def _end(experiment: Experiment) -> float:
 
 def _percent(metric: Metric) -> str:
     return " %" if metric.unit == "%" else ""
+
+
+def _called(metric: Metric) -> str:
+    """Its label, without a comma that would cut the sentence."""
+    name, _, rest = metric.label.partition(", ")
+    return f"{name} ({rest})" if rest else name

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from experiments import report, run
 from experiments.plots import style
 from nasbench_ar import Oracle, load
+from nasbench_ar.pareto import non_dominated
 from tests.experiments.conftest import write_table
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (pip install -e .[test])")
@@ -164,7 +166,7 @@ def opened(chromium: Any, page: Path) -> tuple[Browser, list[Any]]:
 def browser(opened: tuple[Browser, list[Any]], page: Path) -> Iterator[Browser]:
     """The page as it opens; whatever is done to it, the console must stay without errors."""
     out, states = opened
-    if out.driver.current_url != page.as_uri():
+    if out.driver.current_url.partition("#")[0] != page.as_uri():
         out.open(page)
     reset = f"""
         {CONTROLS}.forEach((e, k) => {{
@@ -379,6 +381,129 @@ def test_everything_is_reached_and_done_by_keys(browser: Browser, oracle: Oracle
     browser.until(f"return document.getElementById('{CHART}').layout.xaxis.range[0] !== {before[0]}")
     after, _ = browser.ranges()
     assert before[0] < after[0] < after[1] < before[1]
+
+
+def test_the_front_lies_on_top_and_is_listed(browser: Browser, oracle: Oracle) -> None:
+    browser.select("#y-axis", "test_pgd_acc")
+    browser.check("landscape-controls", "Pareto front")
+    browser.until(f"return document.getElementById('{CHART}').data.length === 4")
+    macs, value = oracle.column("macs"), oracle.column("test_pgd_acc")
+    known = np.flatnonzero(~np.isnan(value))
+    front = known[non_dominated(np.stack([-macs, value], axis=1)[known])]
+    front = front[np.argsort(macs[front])]
+    x, y, shape = browser.script(
+        f"const t = document.getElementById('{CHART}').data[2]; return [Array.from(t.x), Array.from(t.y), t.line.shape]"
+    )
+    assert (x, y, shape) == (macs[front].tolist(), value[front].tolist(), "hv")
+    assert f"; {len(front)} are on the front" in browser.text("#count")
+    listed = browser.script("return [...document.querySelectorAll('#best button')].map(e => e.textContent)")
+    assert listed == [f"[{' '.join(map(str, oracle.space.from_index(k)))}]" for k in front.tolist()]
+    assert browser.text("#best-heading").startswith("Front of Test PGD20 and MACs")
+    browser.select("#x-axis", "D1")
+    browser.until(f"return document.getElementById('{CHART}').data.length === 3")
+    assert browser.script("return document.getElementById('front').disabled"), "D1 has no better end"
+    assert browser.text("#best-heading").startswith("Best by Test PGD20")
+
+
+def test_a_link_leads_back_to_view_and_choice(browser: Browser, oracle: Oracle, page: Path) -> None:
+    browser.select("#y-axis", "test_pgd_acc")
+    browser.select("#x-axis", "params")
+    for group, label in (("landscape-controls", "Pareto front"), ("doubts", "low mode"), ("finds", "local search")):
+        browser.check(group, label)
+    browser.driver.find_element(By.ID, "zoom-in").click()
+    best = browser.driver.find_element(By.CSS_SELECTOR, "#best button")
+    name = best.text
+    best.click()
+    browser.until("return document.getElementById('announcement').textContent !== ''")
+    state = f"return [{CONTROLS}.map(e => [e.value, e.checked]), Data.name(Selection.position())]"
+    drawn = f"return document.getElementById('{CHART}').data.map(t => Array.from(t.x))"
+    before, points, ranges = browser.script(state), browser.script(drawn), browser.ranges()
+    assert before[1] == name
+    browser.until(
+        "return location.hash.includes('range=') && location.hash.includes(`arch=${Data.text(Selection.position())}`)"
+    )
+    link = browser.script("return Link.whole()")
+    assert link == browser.driver.current_url
+    browser.driver.get("about:blank")
+    browser.driver.get(link)
+    browser.until("return performance.getEntriesByName('page').length > 0")
+    assert (browser.script(state), browser.script(drawn)) == (before, points)
+    np.testing.assert_allclose(browser.ranges(), ranges, rtol=1e-6)
+    assert browser.script("return Math.abs(document.getElementById('landscape').getBoundingClientRect().top)") < 5
+    browser.driver.get(f"{page.as_uri()}#view&x=nothing&y=macs&with=x&range=1,b&arch=1-2-3")  # of another page
+    browser.until("return document.getElementById('y-axis').value === 'macs'")
+    assert browser.script("return document.getElementById('x-axis').value") == "params"
+    assert not browser.script("return document.getElementById('no-entry').hidden")
+    browser.open(page)
+    assert browser.script("return document.getElementById('x-axis').value") == "macs"
+
+
+def test_an_architecture_is_copied(browser: Browser) -> None:
+    browser.script("Selection.choose(Data.parse('9-16-11-14-11-10'))")
+    browser.driver.find_element(By.XPATH, "//*[@id='selection']//button[.='Copy']").click()
+    browser.until("return document.getElementById('announcement').textContent === 'Copied: 9-16-11-14-11-10'")
+    area = "document.getElementById('pasted')"
+    browser.script(f"document.body.append(element('textarea', {{ id: 'pasted' }})); {area}.focus()")
+    ActionChains(browser.driver).key_down(Keys.CONTROL).send_keys("v").key_up(Keys.CONTROL).perform()
+    browser.until(f"return {area}.value === '9-16-11-14-11-10'")
+    browser.script(f"{area}.remove()")
+
+
+def test_the_points_in_view_are_saved(browser: Browser, oracle: Oracle) -> None:
+    browser.driver.find_element(By.ID, "zoom-in").click()
+    browser.until(f"return document.getElementById('{CHART}').layout.xaxis.range[1] < 10.6")
+    browser.script("const make = URL.createObjectURL; URL.createObjectURL = (blob) => make((window.saved = blob))")
+    browser.driver.find_element(By.ID, "save-csv").click()
+    text = browser.driver.execute_async_script("window.saved.text().then(arguments[0])")
+    frame = pd.read_csv(io.StringIO(text))
+    (left, right), (low, high) = browser.ranges()
+    x, y = np.log10(oracle.column("macs")), oracle.column("val_best_pgd_acc")
+    inside = np.flatnonzero((left <= x) & (x <= right) & (low <= y) & (y <= high))
+    assert 100 < len(inside) < 15_000
+    assert frame["arch"].tolist() == [str(oracle.space.from_index(k)) for k in inside.tolist()]
+    assert frame["arch_id"].tolist() == oracle.space.arch_ids(indices=inside).tolist()
+    for name in oracle.metrics:
+        np.testing.assert_array_equal(frame[name], oracle.column(name)[inside])
+    said = browser.script("return csv([['=1+1', 'a,b', 'say \"x\"', 1.5, NaN]])")
+    assert said == '\'=1+1,"a,b","say ""x""",1.5,\n'
+    browser.script("window.asked = []; Plotly.downloadImage = (_, how) => window.asked.push(how.format)")
+    for name in ("png", "svg"):
+        browser.driver.find_element(By.ID, f"save-{name}").click()
+    assert browser.script("return window.asked") == ["png", "svg"]
+
+
+def test_a_printed_picture_is_enlarged_on_a_phone(browser: Browser) -> None:
+    browser.emulate(width=360, height=740, prefers_color_scheme="dark", prefers_reduced_motion="reduce")
+    button = browser.driver.find_element(By.CSS_SELECTOR, "button.enlarge")
+    image = "document.querySelector('#enlarged img')"
+    for close in (lambda: browser.press(Keys.ESCAPE), lambda: browser.press(Keys.ENTER)):
+        browser.script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", button)
+        button.click()
+        browser.until(f"return document.getElementById('enlarged').open && {image}.complete")
+        width, natural, alt = browser.script(f"return [{image}.clientWidth, {image}.naturalWidth, {image}.alt]")
+        assert width >= natural > 500
+        assert alt == "Regret against queries"
+        assert browser.script("return document.documentElement.scrollWidth") == 360
+        close()
+        browser.until("return !document.getElementById('enlarged').open")
+
+
+def test_printed_pictures_are_dark_on_a_dark_page_only(browser: Browser) -> None:
+    look = "return getComputedStyle(document.querySelector('figure img')).filter"
+    assert browser.script(look) == "none"
+    browser.emulate(prefers_color_scheme="dark", prefers_reduced_motion="reduce")
+    image = browser.driver.find_element(By.CSS_SELECTOR, "figure img")
+    browser.script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", image)
+    box = browser.script(
+        "const b = arguments[0].getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]", image
+    )
+    left, top, right, bottom = map(round, box)
+    pixels = browser.picture()[top + 5 : bottom - 5, left + 5 : right - 5]
+    assert np.median(pixels) < 60
+    assert np.percentile(pixels, 99.9) > 200, "texts are light"
+    browser.script("dispatchEvent(new Event('beforeprint'))")
+    assert browser.script(look) == "none"
+    browser.script("dispatchEvent(new Event('afterprint'))")
 
 
 def test_an_architecture_is_chosen_by_its_numbers(browser: Browser, oracle: Oracle) -> None:

@@ -46,6 +46,13 @@ const Data = (() => {
 
   const vector = (position) => table.entries.map((entry) => byName.get(entry.name).values[position]);
   const name = (position) => `[${vector(position).join(" ")}]`;
+  /** As the toolkit reads it, and back; -1 for what the table has no entry of. */
+  const text = (position) => vector(position).join(table.separator);
+  const parse = (given) => {
+    const words = given.split(table.separator);
+    const levels = table.entries.map((entry, k) => entry.choices.find((level) => String(level) === words[k]));
+    return words.length === levels.length && !levels.includes(undefined) ? find(levels) : -1;
+  };
 
   const sorted = new Map();
   /** `{place, of}` of a value among all known values of a column: 1 is best; null without direction. */
@@ -62,7 +69,7 @@ const Data = (() => {
     return { place: (column.better > 0 ? known.length - low : low) + 1, of: known.length };
   }
 
-  return { table, races, count, byName, find, vector, name, rank };
+  return { table, races, count, byName, find, vector, name, text, parse, rank };
 })();
 
 const grouped = new Intl.NumberFormat("en");
@@ -97,6 +104,35 @@ function element(tag, attributes = {}, ...children) {
   }
   out.append(...children);
   return out;
+}
+
+/** Put text on the clipboard; also where a browser keeps that from pages of the disk. */
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = element("textarea", { value: text });
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+}
+
+function download(name, type, text) {
+  const link = element("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+/** Lines of a CSV file; text that spreadsheets would take for a formula gets an apostrophe. */
+function csv(lines) {
+  const cell = (value) => {
+    if (typeof value === "number") return Number.isNaN(value) ? "" : String(value);
+    const text = /^[=+\-@\t]/.test(value) ? `'${value}` : String(value);
+    return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return lines.map((line) => `${line.map(cell).join()}\n`).join("");
 }
 
 const inWords = (name) => name.replaceAll("_", " ");

@@ -3,7 +3,7 @@
 const Landscape = (() => {
   const { table } = Data;
   const chart = document.getElementById("landscape-chart");
-  const state = { x: "macs", y: table.objective, colour: "", xLog: true, yLog: false, without: new Set(), finds: new Set() };
+  const state = { x: "macs", y: table.objective, colour: "", xLog: true, yLog: false, front: false, without: new Set(), finds: new Set() };
   const FEW = 2000; // points up to which they are drawn larger
   const STEP = 100; // points that page up and page down pass
   let traces = []; // positions on the page of each trace's points
@@ -13,9 +13,10 @@ const Landscape = (() => {
   let home = {}; // ranges that show everything, by axis
   let view = null; // ranges that the reader chose instead
   let axes = ""; // what the view is of
+  const boxes = new Map(); // check boxes of what is left out or laid over, by their words in a link
 
   const column = (name) => Data.byName.get(name);
-  const searchers = Data.races.flatMap((race) => race.searchers.map((searcher) => ({ ...searcher, objective: race.objective })));
+  const searchers = Data.races.flatMap((race) => race.searchers.map((searcher) => ({ ...searcher, objective: race.objective, queries: race.queries })));
 
   /** Whether this browser can draw with the graphics card; without, points are drawn as SVG. */
   function hasWebGL() {
@@ -130,9 +131,34 @@ const Landscape = (() => {
       traces.push(positions);
       out.push(points(positions, { symbol: searcher.symbol, size: sizes, color: searcher.published ? ground : colour, line, opacity: 0.9 }));
     }
+    if (state.front) {
+      traces.push(front());
+      out.push(stairs(traces.at(-1)));
+    }
     traces.push([]);
     out.push(ring());
     return out;
+  }
+
+  /** Shown positions that no other beats on both axes, from left to right; none where an axis has no better end. */
+  function front() {
+    const [x, y] = [column(state.x), column(state.y)];
+    const out = [];
+    if (!x.better || !y.better || x === y) return out;
+    const order = [...shown].sort((a, b) => x.better * (x.values[b] - x.values[a]) || y.better * (y.values[b] - y.values[a]));
+    for (const k of order) {
+      const last = out.at(-1);
+      const equal = last !== undefined && x.values[k] === x.values[last] && y.values[k] === y.values[last];
+      if (last === undefined || equal || y.better * (y.values[k] - y.values[last]) > 0) out.push(k);
+    }
+    return x.better > 0 ? out.reverse() : out;
+  }
+
+  /** The front as a line that holds up to the next point. */
+  function stairs(positions) {
+    const colour = Theme.value("text");
+    const line = { color: colour, width: 1.5, shape: column(state.x).better > 0 ? "vh" : "hv" };
+    return { ...points(positions, { color: colour, size: 6 }), mode: "lines+markers", line };
   }
 
   /** The chosen architecture. */
@@ -159,6 +185,7 @@ const Landscape = (() => {
     const { xaxis, yaxis } = chart.layout;
     const whole = String([xaxis.range, yaxis.range]) === String([home.xaxis, home.yaxis]);
     view = whole ? null : { xaxis: [...xaxis.range], yaxis: [...yaxis.range] };
+    Link.changed();
   }
 
   async function draw() {
@@ -174,20 +201,24 @@ const Landscape = (() => {
     for (const c of new Set([x, y])) {
       if (c.known < Data.count) parts.push(`${grouped.format(Data.count - c.known)} have no ${c.label}`);
     }
+    if (state.front) parts.push(`${grouped.format(front().length)} are on the front`);
     if (traces[0].length) parts.push(`${grouped.format(traces[0].length)} without ${colour.label} are grey`);
     if (kind !== "scattergl") parts.push("drawn without WebGL, which this browser lacks: slower");
     document.getElementById("count").textContent = `${parts.join("; ")}.`;
   }
 
-  /** The ten best of what is shown, by the vertical axis where it has a better end. */
+  /** The front, or the ten best of what is shown, by the vertical axis where it has a better end. */
   function listBest() {
     const by = column(state.y).better ? column(state.y) : column(table.objective);
     const others = [...new Set([column(state.x), column(state.y), column(state.colour)])].filter((c) => c !== by && !discrete(c));
-    const best = shown
-      .filter((k) => !Number.isNaN(by.values[k]))
-      .sort((a, b) => by.better * (by.values[b] - by.values[a]) || a - b)
-      .slice(0, 10);
-    document.getElementById("best-heading").textContent = `Best by ${by.label}, of what is shown`;
+    const ranked = () =>
+      shown
+        .filter((k) => !Number.isNaN(by.values[k]))
+        .sort((a, b) => by.better * (by.values[b] - by.values[a]) || a - b)
+        .slice(0, 10);
+    const best = state.front ? front() : ranked();
+    const heading = state.front ? `Front of ${column(state.y).label} and ${column(state.x).label}` : `Best by ${by.label}`;
+    document.getElementById("best-heading").textContent = `${heading}, of what is shown`;
     const cell = (c, k) => element("td", {}, brief(c, c.values[k]));
     const rows = best.map((k) => {
       const button = element("button", { type: "button" }, Data.name(k));
@@ -278,6 +309,19 @@ const Landscape = (() => {
     act();
   }
 
+  /** All columns of the points in view. */
+  function save() {
+    const inside = ({ range, type }, value) => {
+      const at = type === "log" ? Math.log10(value) : value;
+      return range[0] <= at && at <= range[1];
+    };
+    const { xaxis, yaxis } = chart.layout;
+    const [x, y] = [column(state.x), column(state.y)];
+    const positions = shown.filter((k) => inside(xaxis, place(x, k)) && inside(yaxis, place(y, k)));
+    const lines = positions.map((k) => [Data.text(k), ...table.columns.map((c) => c.values[k])]);
+    download(`${table.name}.csv`, "text/csv", csv([["arch", ...table.columns.map((c) => c.name)], ...lines]));
+  }
+
   function chosen(position, announce) {
     Plotly.restyle(chart, (({ x, y }) => ({ x: [x], y: [y] }))(ring()), [traces.length - 1]);
     if (position < 0) return Selection.announce("The table has no entry of this architecture.");
@@ -307,7 +351,7 @@ const Landscape = (() => {
     select.addEventListener("change", () => {
       state[key] = select.value;
       allowLog();
-      draw();
+      redraw();
     });
   }
 
@@ -322,42 +366,83 @@ const Landscape = (() => {
       box.checked = sensible && box.checked;
       state[`${key}Log`] = box.checked;
     }
+    const box = document.getElementById("front");
+    box.disabled = !column(state.x).better || !column(state.y).better || state.x === state.y;
+    box.checked &&= !box.disabled;
+    state.front = box.checked;
   }
+
+  function redraw() {
+    draw();
+    Link.changed();
+  }
+
+  function remember(words) {
+    const { x, y, colour } = state;
+    Object.entries({ x, y, colour }).forEach(([key, name]) => words.set(key, name));
+    for (const key of ["xLog", "yLog", "front"]) words.set(key, Number(state[key]));
+    for (const [word, box] of boxes) if (box.checked) words.append("with", word);
+    if (view) words.set("range", [...view.xaxis, ...view.yaxis].map((end) => Number(end.toPrecision(9))));
+  }
+
+  /** What a link says, as far as this page has it. */
+  async function restore(words) {
+    for (const [key, id] of [["x", "x-axis"], ["y", "y-axis"], ["colour", "colour"]]) {
+      const select = document.getElementById(id);
+      if ([...select.options].some((option) => option.value === words.get(key))) state[key] = select.value = words.get(key);
+    }
+    allowLog();
+    for (const [key, id] of [["xLog", "x-log"], ["yLog", "y-log"], ["front", "front"]]) {
+      document.getElementById(id).checked = words.get(key) === "1";
+    }
+    allowLog();
+    for (const [word, box] of boxes) if (box.checked !== words.getAll("with").includes(word)) box.click();
+    await draw();
+    const ends = (words.get("range") ?? "").split(",").map(Number);
+    if (ends.length === 4 && ends.every(Number.isFinite)) await Plotly.relayout(chart, ranges(ends.slice(0, 2), ends.slice(2)));
+  }
+
+  const ranges = (x, y) => ({ "xaxis.range": x, "yaxis.range": y });
 
   function controls() {
     choice("x-axis", "x");
     choice("y-axis", "y");
     choice("colour", "colour");
-    for (const [key, id] of [["xLog", "x-log"], ["yLog", "y-log"]]) {
+    for (const [key, id] of [["xLog", "x-log"], ["yLog", "y-log"], ["front", "front"]]) {
       const box = document.getElementById(id);
       box.checked = state[key];
       box.addEventListener("change", () => {
         state[key] = box.checked;
-        draw();
+        redraw();
       });
     }
     allowLog();
     const toggle = (set, item) => (on) => {
       if (on) set.add(item);
       else set.delete(item);
-      draw();
+      redraw();
     };
     for (const c of table.columns.filter((each) => each.doubt)) {
       const marked = c.values.reduce((sum, v) => sum + v, 0);
-      checkBox(document.getElementById("doubts"), `${c.label} (${grouped.format(marked)})`, { changed: toggle(state.without, c.name) });
+      const words = `${c.label} (${grouped.format(marked)})`;
+      boxes.set(c.name, checkBox(document.getElementById("doubts"), words, { changed: toggle(state.without, c.name) }));
     }
     for (const searcher of searchers) {
       const words = inWords(searcher.name) + (Data.races.length > 1 ? `, by ${searcher.objective}` : "");
       const sign = swatch(searcher);
-      checkBox(document.getElementById("finds"), words, { sign, checked: state.finds.has(searcher), changed: toggle(state.finds, searcher) });
+      const settings = { sign, checked: state.finds.has(searcher), changed: toggle(state.finds, searcher) };
+      boxes.set(`${searcher.objective}:${searcher.queries}:${searcher.name}`, checkBox(document.getElementById("finds"), words, settings));
     }
     document.getElementById("landscape-controls").addEventListener("submit", (event) => event.preventDefault());
     document.getElementById("zoom-in").addEventListener("click", () => zoom(0.5));
     document.getElementById("zoom-out").addEventListener("click", () => zoom(2));
     document.getElementById("zoom-reset").addEventListener("click", () => zoom(0));
-    document.getElementById("save").addEventListener("click", () =>
-      Plotly.downloadImage(chart, { format: "png", scale: 2, filename: `${table.name}-${state.y}-${state.x}` }),
-    );
+    for (const format of ["png", "svg"]) {
+      document.getElementById(`save-${format}`).addEventListener("click", () =>
+        Plotly.downloadImage(chart, { format, scale: 2, filename: `${table.name}-${state.y}-${state.x}` }),
+      );
+    }
+    document.getElementById("save-csv").addEventListener("click", save);
   }
 
   /** First colour: what the test set says of what validation chose. */
@@ -383,6 +468,7 @@ const Landscape = (() => {
     chart.addEventListener("keydown", pressed);
     Selection.onChoice(chosen);
     Theme.onChange(draw);
+    Link.part({ save: remember, restore });
   }
 
   return { start };

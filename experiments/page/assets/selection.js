@@ -27,6 +27,18 @@ const Selection = (() => {
       .map((column) => [column.label, brief(column, column.values[position])]);
   }
 
+  function copier(words, what) {
+    const button = element("button", { type: "button" }, words);
+    button.addEventListener("click", async () => {
+      const text = typeof what === "string" ? what : what();
+      await copy(text);
+      button.focus(); // which the way around the clipboard takes
+      announce(`Copied: ${text}`);
+      button.textContent = "Copied";
+    });
+    return button;
+  }
+
   function show(position) {
     const body = element("tbody");
     for (const column of values()) {
@@ -46,6 +58,7 @@ const Selection = (() => {
     const marks = table.columns.filter((column) => column.kind === "flag" && column.values[position] === 1);
     document.getElementById("selection").replaceChildren(
       element("p", {}, element("strong", {}, Data.name(position)), ` arch_id ${Data.byName.get("arch_id").values[position]}`),
+      element("div", { className: "tools" }, copier("Copy", Data.text(position)), copier("Copy link", Link.whole)),
       ...(marks.length ? [element("p", { className: "hint" }, `Marked ${marks.map((column) => column.name).join(", ")}.`)] : []),
       element("table", {}, head, body),
       ...reporters(position).map(([name, runs, all]) => element("p", { className: "hint" }, `Reported by ${runs} of ${all} runs of ${name}.`)),
@@ -63,6 +76,7 @@ const Selection = (() => {
       document.getElementById("selection").replaceChildren();
     }
     listeners.forEach((listener) => listener(position, announce));
+    if (announce) Link.changed();
   }
 
   function announce(text) {
@@ -78,6 +92,10 @@ const Selection = (() => {
       form.append(element("label", {}, entry.name, select));
     }
     form.addEventListener("submit", (event) => event.preventDefault());
+    Link.part({
+      save: (words) => chosen >= 0 && words.set("arch", Data.text(chosen)),
+      restore: (words) => words.has("arch") && choose(Data.parse(words.get("arch")), { announce: false }),
+    });
   }
 
   return { start, choose, announce, summary, reporters, onChoice: (listener) => listeners.push(listener), position: () => chosen };
