@@ -26,6 +26,8 @@ _PROPER_NAMES = {
     "nevergrad": "Nevergrad",
     "botorch": "BoTorch",
     "baybe": "BayBE",
+    "smac": "SMAC",
+    "syne_tune": "Syne Tune",
     "random_full": "random search",
     "successive_halving": "successive halving",
     "hyperband": "Hyperband",

@@ -33,6 +33,8 @@ from searchers.published.random_search import PublishedRandomSearch
 from searchers.published.regularized_evolution import PublishedRegularizedEvolution
 from searchers.random_search import RandomSearch
 from searchers.regularized_evolution import RegularizedEvolution
+from searchers.smac_search import SMACSearcher
+from searchers.syne_tune_search import SyneTuneSearcher
 from searchers.trajectory import Trajectory, search
 from searchers.vector import VectorRandomSearch, VectorSearcher
 
@@ -62,6 +64,8 @@ FURTHER: dict[str, type[Searcher]] = {
     "nevergrad": NevergradSearcher,
     "botorch": BotorchSearcher,
     "baybe": BaybeSearcher,
+    "smac": SMACSearcher,
+    "syne_tune": SyneTuneSearcher,
 }
 """Not among the paper's four: a Gaussian process, one for several objectives, and those of optional libraries."""
 
@@ -118,7 +122,9 @@ __all__ = [
     "PublishedRegularizedEvolution",
     "RandomSearch",
     "RegularizedEvolution",
+    "SMACSearcher",
     "Searcher",
+    "SyneTuneSearcher",
     "Trajectory",
     "VectorRandomSearch",
     "VectorSearcher",

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import random
 from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import ClassVar
+
+import numpy as np
 
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.entry import Entry
@@ -15,6 +21,38 @@ from searchers.base import Searcher, check_at_least
 def by_rank(encoding: str, entry: Entry) -> bool:
     """Whether a library is given an entry's levels as numbers in order: always, never, or where they have one."""
     return encoding == "ordinal" or (encoding == "mixed" and entry.ordered)
+
+
+class OwnGenerators:
+    """What stands for Python's and NumPy's global generators while a library computes that draws from them."""
+
+    def __init__(self, seed: int) -> None:
+        self._states = random.Random(seed).getstate(), np.random.RandomState(seed).get_state()
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Install them, then restore the user's."""
+        users = random.getstate(), np.random.get_state()  # noqa: NPY002
+        random.setstate(self._states[0])
+        np.random.set_state(self._states[1])  # noqa: NPY002
+        try:
+            yield
+        finally:
+            self._states = random.getstate(), np.random.get_state()  # noqa: NPY002
+            random.setstate(users[0])
+            np.random.set_state(users[1])  # noqa: NPY002
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Where the user has not set up logging, a library's messages go nowhere, and it cannot set it up either."""
+    root, nowhere = logging.getLogger(), logging.NullHandler()
+    if not root.handlers:
+        root.addHandler(nowhere)
+    try:
+        yield
+    finally:
+        root.removeHandler(nowhere)
 
 
 class LibrarySearcher(Searcher):
@@ -71,3 +109,17 @@ class BorrowedSearcher(LibrarySearcher):
     @abstractmethod
     def _report(self, architecture: Architecture, score: float) -> None:
         """Report a score, also of what the library did not propose."""
+
+    # -- for libraries that are given digits -----------------------------------
+
+    def _free_entries(self) -> list[Entry]:
+        """Those with something to choose: some libraries fail at a choice of one."""
+        return [entry for entry in self.space.entries if len(entry.choices) > 1]
+
+    def _digits(self, architecture: Architecture) -> dict[str, int]:
+        """The digit of each free entry, by its name."""
+        levels = zip(self.space.entries, architecture, strict=True)
+        return {entry.name: entry.digit_of[level] for entry, level in levels if len(entry.choices) > 1}
+
+    def _of_digits(self, digits: Mapping[str, int]) -> Architecture:
+        return self.space.compose(entry.choices[int(digits.get(entry.name, 0))] for entry in self.space.entries)

@@ -5,10 +5,7 @@ python -m experiments.run searcher=nevergrad searcher.optimizer=TwoPointsDE
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,7 +15,7 @@ from nasbench_ar.errors import SearchError
 from nasbench_ar.grid import Grid
 from nasbench_ar.system.extras import require
 from searchers.base import check_at_least
-from searchers.library_search import BorrowedSearcher, by_rank
+from searchers.library_search import BorrowedSearcher, OwnGenerators, by_rank
 
 ENCODINGS = ("ordinal", "categorical", "mixed")
 
@@ -62,12 +59,12 @@ class NevergradSearcher(BorrowedSearcher):
                 f"optimizer={optimizer!r} is not in Nevergrad's registry; it has NGOpt, TwoPointsDE, "
                 "DiscreteOnePlusOne, RandomSearch and many more: list(nevergrad.optimizers.registry)"
             )
-        self._global_state = (random.Random(self.seed).getstate(), np.random.RandomState(self.seed).get_state())
+        self._generators = OwnGenerators(self.seed)  # some optimisers draw from the global ones
         # Entries with something to choose: some optimisers fail at a choice of one.
         self._free = [k for k in range(space.dimensions) if len(space.choices(k)) > 1] or [0]
         entries = [space.entries[k] for k in self._free]
         kinds = {True: nevergrad.p.TransitionChoice, False: nevergrad.p.Choice}
-        with self._own_randomness():
+        with self._generators.installed():
             parametrization = nevergrad.p.Tuple(*(kinds[by_rank(encoding, e)](list(e.choices)) for e in entries))
             parametrization.random_state = np.random.RandomState(self.seed)
             try:
@@ -77,7 +74,7 @@ class NevergradSearcher(BorrowedSearcher):
         self._asked: dict[Architecture, deque[Any]] = defaultdict(deque)
 
     def _propose(self) -> Architecture:
-        with self._own_randomness():
+        with self._generators.installed():
             try:
                 candidate = self._optimizer.ask()
             except (ImportError, RuntimeError) as error:  # some begin their work, and miss packages, only now
@@ -89,12 +86,12 @@ class NevergradSearcher(BorrowedSearcher):
 
     def _reject(self, architecture: Architecture) -> None:
         candidate = self._asked.pop(architecture).popleft()
-        with self._own_randomness():
+        with self._generators.installed():
             self._optimizer.tell(candidate, self._worst() + 1.0)
 
     def _report(self, architecture: Architecture, score: float) -> None:
         waiting = self._asked.get(architecture)
-        with self._own_randomness():
+        with self._generators.installed():
             if waiting:
                 candidate = waiting.popleft()
             else:
@@ -102,19 +99,6 @@ class NevergradSearcher(BorrowedSearcher):
                     new_value=tuple(architecture[k] for k in self._free)
                 )
             self._optimizer.tell(candidate, -score)
-
-    @contextmanager
-    def _own_randomness(self) -> Iterator[None]:
-        """Some optimisers draw from the global generators: install their state there, then restore the user's."""
-        users = random.getstate(), np.random.get_state()  # noqa: NPY002
-        random.setstate(self._global_state[0])
-        np.random.set_state(self._global_state[1])  # noqa: NPY002
-        try:
-            yield
-        finally:
-            self._global_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-            random.setstate(users[0])
-            np.random.set_state(users[1])  # noqa: NPY002
 
     def _worst(self) -> float:
         """The highest loss told so far: Nevergrad knows no failed evaluations."""

@@ -77,6 +77,8 @@ def test_a_search_and_its_comparison(tmp_path: Path) -> None:
         ("experiments.leaderboard check x", "python -m experiments.leaderboard", "pyarrow", "parquet"),
         ("experiments.run runs=1 searcher=optuna", "searcher=optuna", "optuna", "optuna"),
         ("experiments.run runs=1 searcher=nevergrad", "searcher=nevergrad", "nevergrad", "nevergrad"),
+        ("experiments.run runs=1 searcher=smac", "searcher=smac", "smac", "smac"),
+        ("experiments.run runs=1 searcher=syne_tune", "searcher=syne_tune", "syne_tune", "syne-tune"),
         ("experiments.run runs=1 searcher=published_bananas", "searcher=published_bananas", "torch", "datagen"),
         (
             "experiments.run runs=6 jobs=2 searcher=published_bananas searcher.device=cpu",

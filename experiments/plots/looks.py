@@ -18,9 +18,12 @@ from typing import Any
 
 from experiments.tables import PUBLISHED, proper_name
 
-# Okabe and Ito's colours, told apart with any colour vision, grey for what is no search, and brown.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F", "#7B4A12")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h", "p")
+# Okabe and Ito's colours, told apart with any colour vision, grey for what is no search, and brown, indigo and olive.
+COLOURS = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
+    *("#7F7F7F", "#7B4A12", "#332288", "#999933"),
+)
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h", "p", "H", "8")
 _PLACES = {  # in `COLOURS` and `_MARKERS`
     "random_search": 0,
     "local_search": 1,
@@ -32,6 +35,8 @@ _PLACES = {  # in `COLOURS` and `_MARKERS`
     "nevergrad": 8,
     "botorch": 6,
     "baybe": 6,
+    "smac": 9,
+    "syne_tune": 10,
     "largest": 7,
     "random_full": 0,
     "successive_halving": 1,
@@ -43,7 +48,7 @@ _DASHED = (4.0, 1.8)
 _BROKEN = ((6.0, 1.4, 1.2, 1.4), (1.2, 1.2), (6.0, 1.4, 1.2, 1.4, 1.2, 1.4))
 _SHARED = {"botorch": (8.0, 1.6), "baybe": (8.0, 1.6, 3.0, 1.6)}  # lines of those that share a colour
 _OWN_COLOURS = (4, 5, 6)  # first; they belong to searchers that seldom stand beside one's own
-_OWN_MARKERS = ("*", "<", ">", "d", "8")
+_OWN_MARKERS = ("*", "<", ">", "d")
 
 
 @dataclass(frozen=True)

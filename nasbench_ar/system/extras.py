@@ -25,6 +25,7 @@ EXTRAS = {  # what is imported -> the extra that installs it
     "pyautoattack": "datagen",
     "pymoo": "pymoo",
     "sklearn": "datagen",
+    "smac": "smac",
     "syne_tune": "syne-tune",
     "tensorboard": "tensorboard",
     "torch": "datagen",

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nasbench_ar import Architecture, SearchSpace
+from nasbench_ar import Architecture, Entry, Grid, SearchSpace
 
 
 def suite(kit: type, searcher: type, arguments: dict[str, Any] | None = None, *promises: str) -> Any:
@@ -17,6 +17,16 @@ def suite(kit: type, searcher: type, arguments: dict[str, Any] | None = None, *p
     names = {"searcher": searcher, "arguments": arguments or {}, **dict.fromkeys(promises, True)}
     return type(searcher.__name__, (kit,), names)
 
+
+MIXED = Grid(
+    [
+        Entry("kind", ("a", "b", "c"), ordered=False),
+        Entry("size", (1, 2, 4)),
+        Entry("fixed", (7,)),
+        Entry("flag", (True, False), ordered=False),
+    ]
+)
+"""Entries with an order, without one, and with nothing to choose; 18 architectures."""
 
 DEPTHS = ((2, 3, 5), (1, 4, 6, 9), (1, 2), (1,))
 WIDTHS = ((1, 2, 4), (1, 3), (1,))

@@ -34,6 +34,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "nevergrad": {"optimizer": "NGOpt", "encoding": "ordinal", "budget": 500, "patience": 20},
     "botorch": {"starts": 10, "batch": 1, "samples": 128, "pool": 65_536},
     "baybe": {"batch": 1, "pool": 16_384},
+    "smac": {"facade": "rf", "budget": 500, "patience": 20},
+    "syne_tune": {"method": "cqr", "patience": 20},
     "random_full": {},
     "successive_halving": {"eta": 3, "least_epochs": 1, "configurations": None},
     "hyperband": {"eta": 3, "least_epochs": 1},
@@ -42,6 +44,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 LEAST = {"first_steps": 0, "steps": 0, "early_stopping_rate": 0, "eta": 2}  # of counts; otherwise 1
 ZERO_ALLOWED = ("exploration", "weight_decay", "penalty", "crossover", "mutation")
+SEEDED_BY_32_BITS = ("optuna", "nevergrad", "smac", "syne_tune")
+LIBRARIES = (*SEEDED_BY_32_BITS, "botorch", "baybe")
 CLASSES: dict[str, Any] = {**ALL_SEARCHERS, **FIDELITY_SEARCHERS}
 OF_KIND = {
     kind: [(name, argument) for name, defaults in DEFAULTS.items() for argument, value in defaults.items()
@@ -54,7 +58,7 @@ def make(name: str, **arguments: Any) -> Any:
     cls = CLASSES[name]
     if name in FIDELITY_SEARCHERS:
         return cls(SMALL, 0, 9, **arguments)
-    pytest.importorskip(name) if name in ("optuna", "nevergrad", "botorch", "baybe") else None
+    pytest.importorskip(name) if name in LIBRARIES else None
     return cls(SMALL, 0, **arguments)
 
 
@@ -112,7 +116,7 @@ def test_bananas_may_not_forget_all_it_learns_in_a_step() -> None:
             make("bananas", learning_rate=rate, weight_decay=decay)
 
 
-@pytest.mark.parametrize("name", [*(n for n in ALL_SEARCHERS if n.startswith("published")), "optuna", "nevergrad"])
+@pytest.mark.parametrize("name", [*(n for n in ALL_SEARCHERS if n.startswith("published")), *SEEDED_BY_32_BITS])
 def test_generators_of_others_take_32_bits(name: str) -> None:
     make(name)
     CLASSES[name](SMALL, 2**32 - 1)

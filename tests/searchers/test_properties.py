@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from nasbench_ar import Architecture
 from nasbench_ar.errors import SearchFinishedError, SpaceExhaustedError
 from nasbench_ar.pareto import non_dominated
+from nasbench_ar.system.versions import versions
 from searchers import ALL_SEARCHERS, FOR_VECTORS, Searcher, VectorSearcher
 from searchers.library_search import LibrarySearcher
 from searchers.testing import STRETCHES, stretched
@@ -41,8 +42,11 @@ EXAMPLES = {
     "nevergrad": 2,
     "botorch": 2,
     "baybe": 2,
+    "smac": 2,
+    "syne_tune": 2,
 }
-LARGEST = {"published_bananas": 36, "gp": 81, "optuna": 36, "nevergrad": 16, "botorch": 36, "baybe": 16}
+LARGEST = {"published_bananas": 36, "gp": 81, "optuna": 36, "botorch": 36}
+LARGEST |= dict.fromkeys(("nevergrad", "baybe", "smac", "syne_tune"), 16)
 
 # The exceptions.
 FITS_VALUES = {
@@ -51,6 +55,8 @@ FITS_VALUES = {
     "nevergrad": "the library chooses the optimiser, and some fit models to the losses",
     "botorch": "its model is fitted to the scores themselves",
     "baybe": "the same",
+    "smac": "its models are fitted to the scores themselves",
+    "syne_tune": "the same",
 }
 REPEATS = {
     "regularized_evolution": "children known already are free and enter the population",
@@ -58,6 +64,8 @@ REPEATS = {
     "published_bananas": "its starts may be twins, and so may what a pool holds",
     "optuna": "a library proposes what it likes; what is known is free",
     "nevergrad": "the same",
+    "smac": "the same",
+    "syne_tune": "the same",
 }
 OVER_BUDGET = {
     "published_local_search": "a move skips the check of the budget: the authors' defect",
@@ -75,7 +83,8 @@ PATIENCE = 1000  # known proposals in a row, after which a search has stalled
 def name(request: pytest.FixtureRequest) -> str:
     cls = EVERY[request.param]
     for library in cls.libraries if issubclass(cls, LibrarySearcher) else ():
-        pytest.importorskip(library)
+        if library not in versions([library]):
+            pytest.skip(f"{library} is not installed")
     return request.param
 
 

@@ -86,5 +86,7 @@ def test_nothing_written_is_left_over() -> None:
         "nevergrad",
         "botorch",
         "baybe",
+        "smac",
+        "syne_tune",
     }
     assert named == {*ALL_SEARCHERS, *FIDELITY_SEARCHERS}

@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 from nasbench_ar import NARES, Architecture, Oracle, SearchError, SearchSpace, load
 from searchers import ALL_SEARCHERS, RandomSearch, Searcher, create, search
 
-NAMES = [name for name in ALL_SEARCHERS if name not in ("published_bananas", "nsga2", "optuna", "nevergrad")]
+NAMES = [
+    name
+    for name in ALL_SEARCHERS
+    if name not in ("published_bananas", "nsga2", "optuna", "nevergrad", "smac", "syne_tune")
+]
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ SEEDS = (0, 1, 2)
 Store = TypeVar("Store", bound=RunStore)
 
 # They import libraries for seconds, in every worker; runs in lock-step have a test of their own.
-SLOW_TO_IMPORT = ("optuna", "nevergrad", "botorch", "baybe")
+SLOW_TO_IMPORT = ("optuna", "nevergrad", "botorch", "baybe", "smac", "syne_tune")
 ALONE = [name for name, cls in EVERY.items() if not issubclass(cls, LockStep)]
 
 
@@ -69,7 +69,7 @@ def test_engines_change_no_group(table: Table, tmp_path: Path, command: Command,
     "names",
     [
         pytest.param([name for name in ALONE if name not in SLOW_TO_IMPORT], id="light"),
-        pytest.param([n for n in SLOW_TO_IMPORT if find_spec(n)], id="heavy", marks=pytest.mark.slow),
+        pytest.param([name for name in SLOW_TO_IMPORT if find_spec(name)], id="heavy", marks=pytest.mark.slow),
     ],
 )
 def test_workers_change_no_run_of_any_searcher(names: Sequence[str], tmp_path: Path, cluster: Cluster) -> None:
