@@ -23,6 +23,7 @@ import numpy as np
 from experiments.races.checks import stored_race
 from experiments.races.race import Race
 from experiments.races.store import RunStore
+from experiments.races.suite import load_suite
 from experiments.races.track import load_track
 from experiments.results.read import read
 from experiments.results.traces import read_results
@@ -35,11 +36,10 @@ from nasbench_ar.errors import shown
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.extras import require
 from nasbench_ar.system.key_values import parse_words
-from searchers import Bananas
+from searchers import Bananas, GaussianProcess
 
 DEFAULTS = {"contact": "", "tuned_on": "", "out": SUBMISSIONS}
 NONE = "none"
-TUNED: dict[type, tuple[str, ...]] = {Bananas: ("nares-figures",)}  # docs/searchers.md
 
 
 def submit(folder: Path, *, contact: str, tuned_on: str, out: Path) -> Path:
@@ -85,8 +85,15 @@ def _tuned_on(given: str, race: Race) -> tuple[str, ...]:
     if given:
         return () if given == NONE else tuple(filter(None, map(str.strip, given.split(","))))
     if found := default_of(race):
-        return TUNED.get(found, ())
+        return _known(found)
     raise ConfigError(f"tuned_on= is missing: tables that the searcher's arguments were chosen on, as a,b, or {NONE}")
+
+
+def _known(searcher: type) -> tuple[str, ...]:
+    """Tables that the defaults of a searcher of the toolkit were chosen on (docs/searchers.md, docs/suite.md)."""
+    if searcher is GaussianProcess:
+        return tuple(task.table for task in load_suite() if task.use == "tuning")
+    return ("nares-figures",) if searcher is Bananas else ()
 
 
 def main(arguments: Sequence[str]) -> None:

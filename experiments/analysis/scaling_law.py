@@ -31,7 +31,7 @@ from experiments.analysis.ratios import RULE_TITLES, RULES
 from experiments.analysis.table_data import TableData
 from experiments.plots.style import COLOURS, MUTED, PAGE, dots, panels, scaled
 from experiments.statistics.intervals import quantile_interval
-from experiments.statistics.power_law import PowerLaw, fit_power_law
+from experiments.statistics.power_law import EXPONENTS, PowerLaw, fit_power_law
 from experiments.tables import as_markdown
 from nasbench_ar import NARES, MissingEntryError, SearchSpace
 from nasbench_ar.arrays import FloatArray
@@ -45,6 +45,7 @@ BUDGETS = 25
 RESAMPLES = 100
 NEAR = 0.05  # in log MACs: networks of about the same size
 FEWEST = 10
+_NO_ASYMPTOTE = "; an exponent is the least allowed: the error falls with log MACs, and no asymptote can be told"
 KINDS = {"largest": "largest tenth", "edge": "edge level", "inner": "inner level"}
 
 
@@ -55,7 +56,7 @@ def cheapest_path(macs: FloatArray, error: FloatArray, budgets: FloatArray) -> N
         macs: (n,) of the architectures, and `error`, (n,), what a law predicts for them.
         budgets: none below the least of `macs`.
     """
-    order = np.lexsort((error, macs))
+    order = np.argsort(macs, kind="stable")
     best = np.minimum.accumulate(error[order])
     first = np.searchsorted(-best, -best, side="left")  # where each least error was reached
     return order[first[np.searchsorted(macs[order], budgets, side="right") - 1]]
@@ -92,10 +93,8 @@ def numbers(data: TableData) -> Numbers:
     import pandas as pd
 
     space = data.space
-    robust = data.robust_accuracy()
-    clean = next((name for name in data.shown_accuracies() if name.endswith("clean_acc")), None)
-    names = [name for name in (robust, clean) if name]
-    names = [name for (name,) in data.enough([(name,) for name in names], "accuracy", LEAST)]
+    robust = data.robust_accuracy(LEAST)
+    names = [robust, *(name for name in data.shown_accuracies(LEAST) if name.endswith("clean_acc"))][:2]
     tables: dict[str, list[dict[str, Any]]] = {
         "laws": [],
         "cross_validation": [],
@@ -237,6 +236,7 @@ def _lines(
     lines = [
         f"{title}: error = {base.asymptote:.2f} + {base.amplitude:.2f} (MACs / {base.centre:.3g})^-{base.exponent:.3f} "
         f"by MACs alone; with shape {shaped.asymptote:.2f} + {shaped.amplitude:.2f} (...)^-{shaped.exponent:.3f} g"
+        + ("" if min(base.exponent, shaped.exponent) > EXPONENTS[0] * 1.01 else _NO_ASYMPTOTE)
     ]
     for kind, words in KINDS.items():
         told = [
@@ -257,7 +257,7 @@ def _lines(
     if known:
         said, found_below = (np.mean([row[f"favoured_{key}"] for row in known]) for key in ("predicted", "measured"))
         lines.append(
-            f"{title}: of networks of equal size, the twentieth that the law favours is {said:.2f} points below the "
+            f"{title}: the twentieth of networks of equal size that the law favours is {said:.2f} points below their "
             f"mean as predicted, {found_below:.2f} as measured (averages over {len(known)} sizes)"
         )
     return lines
@@ -386,9 +386,10 @@ def _draw_validation(ax: Axes, found: pd.DataFrame, name: str) -> None:
         ax.plot(rows.loc[shown, "rmse"], y, marker, color=colour, ms=4, label=words)
     ax.set_yticks(range(len(forms)), [titles[form].replace(", ", ",\n") for form in forms])
     ax.invert_yaxis()
-    ax.set_xlabel("error on held-out blocks")
-    ax.set_title(label(name, unit=False))
-    ax.legend(loc="center", bbox_to_anchor=(0.42, 0.5), handlelength=0.8, handletextpad=0.2)
+    ax.set_xlabel(f"{label(name, unit=False)}, held-out blocks")
+    ax.legend(
+        loc="lower center", bbox_to_anchor=(0.25, 1), ncols=3, handlelength=0.8, handletextpad=0.2, columnspacing=0.6
+    )
 
 
 FIGURE = Figure(

@@ -137,10 +137,10 @@ class TableData:
         found = [name for (name,) in self.enough(names, "accuracy of a validation or test set", least)]
         return [name for name in found if self.oracle.metric(name).split == self.oracle.metric(found[0]).split]
 
-    def robust_accuracy(self) -> str:
+    def robust_accuracy(self, least: int = LEAST) -> str:
         """Test PGD20 accuracy, or the nearest that enough architectures have; MissingEntryError for none."""
         names = ("test_pgd_acc", "test_cw_acc", "test_fgsm_acc", "val_pgd_acc", "val_best_pgd_acc", "val_cw_acc")
-        return self.enough([(name,) for name in names], "accuracy under attack")[0][0]
+        return self.enough([(name,) for name in names], "accuracy under attack", least)[0][0]
 
     def known(self, *names: str) -> NDArray[np.int64]:
         """(n,) indices of the kept architectures that have all of these metrics."""

@@ -34,6 +34,7 @@ LEAST_RUNS, LEAST_SLOW_RUNS, MOST_RUNS = 100, 25, 1000
 SLOW = 1.0  # processor seconds; a run that takes longer counts as slow
 MOST_TEXT = 64 << 10  # bytes of entry.yaml
 MOST_BYTES = 64 << 20  # of runs.parquet
+_LEVEL = 19  # of the compression
 _LONGEST = 200  # characters of a line
 
 
@@ -94,15 +95,27 @@ def track_content(track: Track) -> dict[str, Any]:
 def write_entry(folder: Path, entry: Entry, columns: Mapping[str, NDArray[Any]]) -> None:
     """Write a submission, of columns that the track's kind of runs has."""
     require("python -m experiments.submit", "pyarrow")
-    import pandas as pd
-
-    buffer = io.BytesIO()
-    pd.DataFrame(dict(columns)).to_parquet(buffer, engine="pyarrow", compression="zstd", index=False)
     make_folder(folder)
     content = {"format": FORMAT, **asdict(entry)}
     content |= {"computed_by": list(entry.computed_by), "tuned_on": list(entry.tuned_on)}
-    write_file(folder / RUNS, buffer.getvalue())
+    write_file(folder / RUNS, _packed(columns))
     write_file(folder / ENTRY, as_yaml(content))
+
+
+def _packed(columns: Mapping[str, NDArray[Any]]) -> bytes:
+    """Parquet, by the shorter of two encodings; a dictionary of architectures pays where runs share most of them."""
+    import pandas as pd
+
+    frame, split = pd.DataFrame(dict(columns)), ["arch_index"]
+    others = [name for name in frame if name not in split]
+    found = []
+    for encoding in ({}, {"use_dictionary": others, "use_byte_stream_split": split}):
+        buffer = io.BytesIO()
+        frame.to_parquet(
+            buffer, engine="pyarrow", compression="zstd", compression_level=_LEVEL, index=False, **encoding
+        )
+        found.append(buffer.getvalue())
+    return min(found, key=len)
 
 
 def read_entry(folder: Path) -> Entry:

@@ -125,6 +125,18 @@ def test_the_document_quotes_the_numbers(numbers: Numbers) -> None:
         assert block[1].strip() == expected.strip()
 
 
+def test_the_picture_has_rules_and_published_networks(numbers: Numbers) -> None:
+    drawing = scaling_law.FIGURE.draw(numbers)
+    assert all(ax.get_visible() for ax in drawing.axes)
+    judged, depth = drawing.axes[2], drawing.axes[3]
+    assert sum(len(group.get_offsets()) for group in judged.collections) == 24  # twelve by each of two laws
+    shown = numbers.tables["networks"]
+    expected = (100 - shown["test_pgd_acc"]) - (100 - shown["test_pgd_acc"]).mean()
+    drawn = np.concatenate([np.asarray(group.get_offsets())[:, 1] for group in judged.collections[:3]])
+    assert sorted(drawn) == pytest.approx(sorted(expected))
+    assert [line.get_label() for line in depth.lines] == ["Test PGD20", "Test Clean", "RobustResNet", "RobustPrinciple"]
+
+
 def test_without_clean_accuracy_and_rules(tmp_path: Path) -> None:
     """One stage, one metric: neither rules' paths nor a judge, and empty places in the picture."""
     space = SearchSpace(depth_choices=tuple(range(1, 9)), width_choices=tuple(range(1, 9)), stages=1)
