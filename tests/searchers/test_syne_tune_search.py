@@ -1,7 +1,6 @@
 """Syne Tune's searchers as searchers."""
 
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 
 from nasbench_ar import SearchError, SearchSpace
 from searchers import SyneTuneSearcher
-from searchers.testing import SMALL, TINY, SearcherConformance, trajectory
+from searchers.testing import SMALL, SearcherConformance, trajectory
 from tests.processes import python
 from tests.searchers.problems import MIXED, suite
 
@@ -120,14 +119,20 @@ def test_bore_draws_no_more_candidates_than_there_are() -> None:
 
 
 def test_the_classifier_is_fitted_on_one_thread() -> None:
-    searcher = Quick(TINY, 0, method="bore")
-    trajectory(searcher, 8)  # the first fit starts what threads there are
-    tasks = Path("/proc/self/task")
-    if not tasks.is_dir():
+    if not Path("/proc/self/task").is_dir():
         pytest.skip("counts the threads that Linux lists")
-    before = len(list(tasks.iterdir())), threading.active_count()
-    trajectory(searcher, 12)
-    assert (len(list(tasks.iterdir())), threading.active_count()) == before
+    code = (
+        "import os\n"
+        "from searchers.testing import TINY, trajectory\n"
+        "from tests.searchers.test_syne_tune_search import Quick\n"
+        "searcher = Quick(TINY, 0, method='bore')\n"
+        "before = len(os.listdir('/proc/self/task'))\n"
+        "trajectory(searcher, 8)\n"
+        "assert searcher._searcher.model.n_features_in_\n"
+        "print(len(os.listdir('/proc/self/task')) - before)\n"
+    )
+    done = python("-c", code, OMP_NUM_THREADS="2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")
 
 
 @pytest.mark.parametrize("method", METHODS)
