@@ -33,6 +33,7 @@ SYMBOLS = {  # matplotlib's marker -> plotly's
     "d": "diamond-tall",
     "p": "pentagon",
     "h": "hexagon",
+    "H": "hexagon2",
     "8": "octagon",
 }
 MARKS = (1, 10, 25, 50, 100, 250, 500, 1000)  # queries at which the page's table reads the curves

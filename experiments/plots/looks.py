@@ -18,12 +18,12 @@ from typing import Any
 
 from experiments.tables import PUBLISHED, proper_name
 
-# Okabe and Ito's colours, told apart with any colour vision, grey for what is no search, and brown, indigo and olive.
+# Okabe and Ito's colours, told apart with any colour vision, grey for what is no search, and dark ones for libraries.
 COLOURS = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
-    *("#7F7F7F", "#7B4A12", "#332288", "#999933"),
+    *("#7F7F7F", "#7B4A12", "#332288", "#999933", "#882255", "#225522"),
 )
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h", "p", "H", "8")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h", "p", "H", "8", "<", ">")
 _PLACES = {  # in `COLOURS` and `_MARKERS`
     "random_search": 0,
     "local_search": 1,
@@ -33,10 +33,10 @@ _PLACES = {  # in `COLOURS` and `_MARKERS`
     "optuna": 5,
     "gp": 6,
     "nevergrad": 8,
-    "botorch": 6,
-    "baybe": 6,
     "smac": 9,
     "syne_tune": 10,
+    "botorch": 11,
+    "baybe": 12,
     "largest": 7,
     "random_full": 0,
     "successive_halving": 1,
@@ -46,9 +46,8 @@ _PLACES = {  # in `COLOURS` and `_MARKERS`
 _SOLID: tuple[float, ...] = ()
 _DASHED = (4.0, 1.8)
 _BROKEN = ((6.0, 1.4, 1.2, 1.4), (1.2, 1.2), (6.0, 1.4, 1.2, 1.4, 1.2, 1.4))
-_SHARED = {"botorch": (8.0, 1.6), "baybe": (8.0, 1.6, 3.0, 1.6)}  # lines of those that share a colour
 _OWN_COLOURS = (4, 5, 6)  # first; they belong to searchers that seldom stand beside one's own
-_OWN_MARKERS = ("*", "<", ">", "d")
+_OWN_MARKERS = ("*", "d")
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,7 @@ def looks(names: Sequence[str]) -> list[Look]:
 
 def _known(name: str) -> Look:
     place = _PLACES[name.removeprefix(PUBLISHED)]
-    dashes = _DASHED if name.startswith(PUBLISHED) else _SHARED.get(name, _SOLID)
-    return Look(COLOURS[place], dashes, _MARKERS[place])
+    return Look(COLOURS[place], _DASHED if name.startswith(PUBLISHED) else _SOLID, _MARKERS[place])
 
 
 def _own(name: str, others: Sequence[Look]) -> Look:

@@ -19,6 +19,7 @@ const SHAPES = {
   "diamond-tall": "M8 1l4 7-4 7-4-7z",
   pentagon: around(5, 0),
   hexagon: around(6, 0),
+  hexagon2: around(6, 1 / 12),
   octagon: around(8, 1 / 16),
 };
 
