@@ -31,7 +31,6 @@ from experiments.page.sections import (
 from experiments.page.stored import read_fronts, read_races
 from experiments.races import provenance
 from nasbench_ar import ConfigError, Oracle, ResultsError, load
-from nasbench_ar.space import wide_resnets
 from nasbench_ar.system import versions
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.extras import require
@@ -75,7 +74,6 @@ def make_page(
     date: str = "",
 ) -> Page:
     """Gather what a report shows; `results` is `results/<table>` by default, which may be absent."""
-    wide_resnets(oracle.space, "the report's page")
     folder = Path("results") / oracle.name if results is None else results
     races, left_out = read_races(folder, oracle)
     hurt, unjudged = overtuning_section(races)

@@ -24,9 +24,12 @@ from numpy.typing import NDArray
 from nasbench_ar import Oracle
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.cards import description
+from nasbench_ar.entry import Entry
+from nasbench_ar.space import SearchSpace
 
 MISSING = 65535
 MOST_DECIMALS = 4
+MOST_GAPS = 4  # room a level on an axis of numbers; with more, points of neighbours would cover each other
 OTHERWISE = "†"  # on labels of what this table measures otherwise than the paper; the heading says how
 _AGREES = "_agree"  # flags of that ending confirm a value; any other casts doubt on one
 
@@ -108,16 +111,25 @@ def columns(oracle: Oracle, table_seed: Any = "mean") -> list[Column]:
         if differs:
             label, about = f"{label} {OTHERWISE}", f"{about}; here: {differs}"
         out.append(_column(name, label, kind, values, metric.unit, better, about))
-    vectors = oracle.space.vectors(indices=indices)
-    for position, name in enumerate(oracle.space.entry_names):
-        about = description(oracle.table, name)
-        out.append(_column(name, name, "entry", vectors[:, position], "", 0, about))
+    digits = oracle.space.digits(indices=indices)
+    for position, entry in enumerate(oracle.space.entries):
+        about = description(oracle.table, entry.name)
+        out.append(_column(entry.name, entry.name, "entry", places(entry)[digits[:, position]], "", 0, about))
     for name in oracle.table.flag_names:
         about = "mark of the table on an architecture; its notes say what it means"
         out.append(_column(name, name.replace("_", " "), "flag", oracle.flag(name)[indices], "", 0, about))
     ids = oracle.space.arch_ids(indices=indices)
-    out.append(_column("arch_id", "arch_id", "id", ids, "", 0, "official number: rank by ascending MACs"))
+    wide = isinstance(oracle.space, SearchSpace)
+    numbering = "official number: rank by ascending MACs" if wide else "number of the architecture, from 1"
+    out.append(_column("arch_id", "arch_id", "id", ids, "", 0, numbering))
     return out
+
+
+def places(entry: Entry) -> FloatArray:
+    """(levels,) where they stand on an axis: ordered whole numbers that are near at their values, others in a row."""
+    whole = [level for level in entry.choices if type(level) is int]
+    near = entry.ordered and len(whole) == len(entry.choices) and whole[-1] - whole[0] < MOST_GAPS * len(whole)
+    return np.array(whole if near else range(len(entry.choices)), dtype=np.float64)
 
 
 def _column(name: str, label: str, kind: str, values: NDArray[Any], unit: str, better: int, about: str) -> Column:
@@ -134,7 +146,10 @@ def table_data(oracle: Oracle, table_seed: Any = "mean") -> dict[str, Any]:
         "name": oracle.name,
         "title": oracle.title,
         "objective": oracle.table.default_objective,
-        "entries": [{"name": name, "choices": list(space.choices(k))} for k, name in enumerate(space.entry_names)],
+        "entries": [
+            {"name": entry.name, "choices": list(map(str, entry.choices)), "places": places(entry).tolist()}
+            for entry in space.entries
+        ],
         "separator": "," if "," in str(space.from_index(int(indices[0]))) else "-",
         "size": space.product_size,
         "indices": None if len(indices) == space.product_size else _base64(indices, "<i4"),

@@ -159,7 +159,7 @@ def _listing(oracle: Oracle) -> tuple[list[str], list[list[str]]]:
     lines = []
     for name in oracle.metrics:
         metric = oracle.metric(name)
-        known = int(oracle.available(name).sum()) if metric.split != "cost" else total
+        known = total if name in oracle.space.known_costs else int(oracle.available(name).sum())
         best = ["–", "–"]
         if metric.maximize is not None and known:
             architecture, value = oracle.optimum(name)

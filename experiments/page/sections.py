@@ -28,7 +28,7 @@ from experiments.results.track import PREFIX, Outcome, outcome_of
 from experiments.results.track_text import KNOWN, OVERVIEW, RANKS, legend, overview_lines, table_lines, title_of
 from experiments.submissions.check import race_of
 from experiments.tables import PUBLISHED, proper_name, short_label
-from nasbench_ar import MetricError, MissingEntryError, NasbenchError, Oracle, ResultsError
+from nasbench_ar import MetricError, MissingEntryError, NasbenchError, Oracle, ResultsError, SearchSpace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -143,6 +143,8 @@ def analysis_section(oracle: Oracle, figures: Sequence[Figure]) -> Section | Non
     """The chosen figures of `experiments.analyze`, as far as the table has what they need; None for none."""
     if not figures:
         return None
+    if not isinstance(oracle.space, SearchSpace):
+        return Section("analyses", "Analyses", ("Not drawn: they need wide residual networks.",))
     data = TableData.of(oracle)
     pictures, absent = [], []
     for figure in figures:

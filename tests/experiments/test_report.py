@@ -33,7 +33,7 @@ from experiments.results.fronts import front_cells, fronts_of
 from experiments.results.incumbents import expected_best_of_n
 from experiments.results.overtuning import overtuning
 from experiments.results.track import outcome_of
-from nasbench_ar import METRICS, ConfigError, Oracle, ResultsError, Table, TableWriter, load
+from nasbench_ar import METRICS, ConfigError, Entry, Metric, Oracle, ResultsError, Table, TableWriter, load
 from searchers import ALL_SEARCHERS
 from tests.experiments.conftest import SPACE, Command, raced, store_runs, table_writer, write_table
 
@@ -495,10 +495,48 @@ def test_the_embedded_table_makes_a_small_page(tmp_path: Path, monkeypatch: pyte
     }
 
 
-def test_a_table_of_anything_else_is_refused(tmp_path: Path, command: Command) -> None:
-    frame = pd.DataFrame([("a", 1.0), ("b", 2.0)], columns=["kind", "val_pgd_acc"])
+@pytest.fixture
+def categories(tmp_path: Path) -> Oracle:
+    """Of unordered texts, numbers far from each other, and truths, without costs."""
+    levels = [(kind, size, flag) for kind in ("=a", "b c") for size in (1, 1000) for flag in (False, True)][:-1]
+    frame = pd.DataFrame(
+        [(*level, float(k)) for k, level in enumerate(levels)], columns=["kind", "size", "flag", "val_acc"]
+    )
+    metric = Metric("val_acc", "Val accuracy", "val", "%", True, "made up", searchable=True)
+    entries = [Entry("kind", ("=a", "b c"), ordered=False), Entry("size", (1, 1000)), Entry("flag", (False, True))]
     about = {"name": "mine", "title": "made up", "provenance": "a test", "licence": "none"}
-    TableWriter.from_frame(frame, tmp_path / "mine", entries=["kind"], metrics=["val_pgd_acc"], **about)
-    words = [f"table={tmp_path / 'mine'}", "figures=none", f"out={tmp_path / 'page.html'}"]
-    assert "the report's page: this needs wide residual networks" in command.fails(report.main, *words)
-    assert not (tmp_path / "page.html").exists()
+    return Oracle(Table(TableWriter.from_frame(frame, tmp_path / "mine", entries=entries, metrics=[metric], **about)))
+
+
+@pytest.mark.usefixtures("real_pictures")
+def test_a_table_of_other_architectures(categories: Oracle, tmp_path: Path, command: Command) -> None:
+    data = columns.table_data(categories)
+    assert data["separator"] == ","
+    assert data["entries"] == [
+        {"name": "kind", "choices": ["=a", "b c"], "places": [0, 1]},
+        {"name": "size", "choices": ["1", "1000"], "places": [0, 1]},
+        {"name": "flag", "choices": ["False", "True"], "places": [0, 1]},
+    ]
+    by_name = {column["name"]: columns.unpack(column["packed"]).tolist() for column in data["columns"]}
+    assert by_name["kind"] == [0, 0, 0, 0, 1, 1, 1]
+    assert by_name["flag"] == [0, 1, 0, 1, 0, 1, 0]
+    assert by_name["arch_id"] == [1, 2, 3, 4, 5, 6, 7]
+    common = ("jobs=1", f"out={tmp_path}", "runs=2", "queries=3", "quiet=true")
+    for searcher in ("random_search", "local_search"):
+        command.passes(run.main, f"table={categories.table.folder}", f"searcher={searcher}", *common)
+    words = (f"table={categories.table.folder}", f"results={tmp_path / 'mine'}", f"out={tmp_path / 'p.html'}")
+    assert "4 stored runs" in command.passes(report.main, *words)[0]
+    text = Reader((tmp_path / "p.html").read_text()).words
+    assert "Not drawn: they need wide residual networks." in text
+    assert "best of 7 architectures by Val accuracy after 3 queries" in text
+    assert "Comparison" in text
+
+
+def test_levels_stand_at_their_values_where_these_are_near() -> None:
+    for choices, ordered, expected in (
+        ((4, 5, 7, 9, 11), True, [4, 5, 7, 9, 11]),
+        ((4, 5, 7), False, [0, 1, 2]),
+        ((16, 64, 1024), True, [0, 1, 2]),
+        ((0.001, 0.01), True, [0, 1]),
+    ):
+        assert columns.places(Entry("e", choices, ordered)).tolist() == expected

@@ -15,7 +15,7 @@ from PIL import Image
 
 from experiments import report, run
 from experiments.plots import style
-from nasbench_ar import Oracle, load
+from nasbench_ar import Oracle, TableWriter, load
 from nasbench_ar.pareto import non_dominated
 from tests.experiments.conftest import write_table
 
@@ -579,3 +579,28 @@ def test_without_webgl_points_are_drawn_all_the_same(browser: Browser, tmp_path:
         browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
     assert "drawn without WebGL" in browser.text("#count")
     assert browser.script("return document.querySelectorAll('#landscape-chart .scatterlayer path.point').length") >= 81
+
+
+def test_a_table_of_other_architectures(browser: Browser, tmp_path: Path) -> None:
+    rows = [(a, b, 10.0 * k + n) for k, a in enumerate(("=x", "y z")) for n, b in enumerate((16, 64, 1024))]
+    frame = pd.DataFrame(rows, columns=["kind of thing", "size", "val_pgd_acc"]).rename(
+        columns={"kind of thing": "kind"}
+    )
+    about = {"name": "mine", "title": "made up", "provenance": "a test", "licence": "none"}
+    folder = TableWriter.from_frame(
+        frame, tmp_path / "mine", entries=["kind", "size"], metrics=["val_pgd_acc"], **about
+    )
+    report.write_page(report.make_page(load(folder, quiet=True)), tmp_path / "page.html")
+    browser.open(tmp_path / "page.html")
+    assert "[y z, 1024] arch_id 6" in " ".join(browser.text("#selection").split())
+    axis = f"return document.getElementById('{CHART}').layout.xaxis"
+    assert browser.script(f"{axis}.ticktext") == ["=x", "y z"], "levels as labels, where there is no cost"
+    browser.select("#x-axis", "size")
+    browser.until(f"{axis}.ticktext[0] === '16'")
+    assert browser.script(f"{axis}.tickvals") == [0, 1, 2]
+    browser.select("#entry-kind", "=x")
+    assert "[=x, 1024] arch_id 3" in " ".join(browser.text("#selection").split())
+    assert browser.text("#announcement").startswith("[=x, 1024]: size 1024, Val PGD20 2")
+    assert browser.script("return Data.text(Selection.position())") == "=x,1024"
+    assert browser.script("return Data.parse('y z,64')") == 4
+    assert browser.script("return Data.parse('y z,65')") == -1

@@ -35,24 +35,25 @@ const Data = (() => {
   const indices = table.indices === null ? null : fromBase64(table.indices, "i32");
   const positions = indices && new Map(Array.from(indices, (index, position) => [index, position]));
 
-  /** Position on the page of a vector, or -1 where the table has no entry of it. */
+  /** Position on the page of a vector of texts, or -1 where the table has no entry of it. */
   function find(vector) {
     let index = 0;
-    table.entries.forEach((entry, k) => {
-      index = index * entry.choices.length + entry.choices.indexOf(vector[k]);
+    const digits = table.entries.map((entry, k) => entry.choices.indexOf(vector[k]));
+    if (vector.length !== digits.length || digits.includes(-1)) return -1;
+    digits.forEach((digit, k) => {
+      index = index * table.entries[k].choices.length + digit;
     });
     return positions ? (positions.get(index) ?? -1) : index;
   }
 
-  const vector = (position) => table.entries.map((entry) => byName.get(entry.name).values[position]);
-  const name = (position) => `[${vector(position).join(" ")}]`;
+  const entries = new Map(table.entries.map((entry) => [entry.name, entry]));
+  /** A level of an entry in words, from where it stands on an axis. */
+  const level = (name, place) => entries.get(name).choices[entries.get(name).places.indexOf(place)];
+  const vector = (position) => table.entries.map((entry) => level(entry.name, byName.get(entry.name).values[position]));
+  const name = (position) => `[${vector(position).join(table.separator === "-" ? " " : ", ")}]`;
   /** As the toolkit reads it, and back; -1 for what the table has no entry of. */
   const text = (position) => vector(position).join(table.separator);
-  const parse = (given) => {
-    const words = given.split(table.separator);
-    const levels = table.entries.map((entry, k) => entry.choices.find((level) => String(level) === words[k]));
-    return words.length === levels.length && !levels.includes(undefined) ? find(levels) : -1;
-  };
+  const parse = (given) => find(given.split(table.separator));
 
   const sorted = new Map();
   /** `{place, of}` of a value among all known values of a column: 1 is best; null without direction. */
@@ -69,7 +70,7 @@ const Data = (() => {
     return { place: (column.better > 0 ? known.length - low : low) + 1, of: known.length };
   }
 
-  return { table, races, count, byName, find, vector, name, text, parse, rank };
+  return { table, races, count, byName, entries, find, vector, level, name, text, parse, rank };
 })();
 
 const grouped = new Intl.NumberFormat("en");
@@ -78,6 +79,7 @@ const grouped = new Intl.NumberFormat("en");
 function printed(column, value) {
   if (Number.isNaN(value)) return "no value";
   if (column.kind === "flag") return value ? "yes" : "no";
+  if (column.kind === "entry") return Data.level(column.name, value);
   const number =
     column.kind === "id" ? String(value)
     : column.decimals ? value.toFixed(column.decimals)

@@ -3,7 +3,7 @@
 const Landscape = (() => {
   const { table } = Data;
   const chart = document.getElementById("landscape-chart");
-  const state = { x: "macs", y: table.objective, colour: "", xLog: true, yLog: false, front: false, without: new Set(), finds: new Set() };
+  const state = { x: firstCost(), y: table.objective, colour: "", xLog: true, yLog: false, front: false, without: new Set(), finds: new Set() };
   const FEW = 2000; // points up to which they are drawn larger
   const STEP = 100; // points that page up and page down pass
   let traces = []; // positions on the page of each trace's points
@@ -16,6 +16,14 @@ const Landscape = (() => {
   const boxes = new Map(); // check boxes of what is left out or laid over, by their words in a link
 
   const column = (name) => Data.byName.get(name);
+
+  /** MACs, or what else the table has that may stand across: a cost, a metric, an entry. */
+  function firstCost() {
+    const others = table.columns.filter((c) => c.known && c.name !== table.objective);
+    const of = (kind) => others.find((c) => c.kind === kind);
+    return (others.find((c) => c.name === "macs") ?? of("cost") ?? of("metric") ?? of("entry")).name;
+  }
+
   const searchers = Data.races.flatMap((race) => race.searchers.map((searcher) => ({ ...searcher, objective: race.objective, queries: race.queries })));
 
   /** Whether this browser can draw with the graphics card; without, points are drawn as SVG. */
@@ -35,7 +43,8 @@ const Landscape = (() => {
     return value + 0.6 * (c.name === state.y ? other : noise);
   }
 
-  const title = (c) => c.label + (c.unit === "%" ? " (%)" : "") + (discrete(c) ? ", points spread" : "");
+  const unit = (c) => (["", c.label, "parameters", "epoch"].includes(c.unit) ? "" : ` (${c.unit})`);
+  const title = (c) => c.label + unit(c) + (discrete(c) ? ", points spread" : "");
 
   /** Range that shows all points; the chosen ring and the finds, which are larger, never change it. */
   function span(c, log) {
@@ -53,10 +62,12 @@ const Landscape = (() => {
   function axis(c, log, range) {
     const out = { ...Theme.axis(), title: { text: title(c), standoff: 8 }, range: [...range] };
     if (log) return { ...out, type: "log", ...(c.kind === "cost" ? costTicks(c) : { exponentformat: "SI" }) };
-    if (c.kind === "entry") return { ...out, tickvals: table.entries.find((entry) => entry.name === c.name).choices };
+    if (c.kind === "entry") return { ...out, ...levels(c) };
     if (c.kind === "flag") return { ...out, tickvals: [0, 1], ticktext: ["no", "yes"] };
     return { ...out, exponentformat: "SI" };
   }
+
+  const levels = (c) => ({ tickvals: Data.entries.get(c.name).places, ticktext: Data.entries.get(c.name).choices });
 
   /** Round counts between a column's least and largest, with their short names. */
   function costTicks(c) {
@@ -93,7 +104,7 @@ const Landscape = (() => {
 
   function colourBar(c, narrow) {
     const bar = { title: { text: c.label, side: narrow ? "top" : "right" }, thickness: 12, outlinewidth: 0, tickfont: { size: 11 } };
-    if (c.kind === "entry") bar.tickvals = table.entries.find((entry) => entry.name === c.name).choices;
+    if (c.kind === "entry") Object.assign(bar, levels(c));
     if (c.kind === "flag") Object.assign(bar, { tickvals: [0, 1], ticktext: ["no", "yes"] });
     if (c.kind === "cost") bar.exponentformat = "SI";
     return narrow ? { ...bar, orientation: "h", y: 1, yanchor: "bottom", len: 1 } : bar;
@@ -318,7 +329,8 @@ const Landscape = (() => {
     const { xaxis, yaxis } = chart.layout;
     const [x, y] = [column(state.x), column(state.y)];
     const positions = shown.filter((k) => inside(xaxis, place(x, k)) && inside(yaxis, place(y, k)));
-    const lines = positions.map((k) => [Data.text(k), ...table.columns.map((c) => c.values[k])]);
+    const value = (c, k) => (c.kind === "entry" ? Data.level(c.name, c.values[k]) : c.values[k]);
+    const lines = positions.map((k) => [Data.text(k), ...table.columns.map((c) => value(c, k))]);
     download(`${table.name}.csv`, "text/csv", csv([["arch", ...table.columns.map((c) => c.name)], ...lines]));
   }
 
@@ -449,7 +461,8 @@ const Landscape = (() => {
   function firstColour() {
     const wished = ["test_pgd_acc", "test_cw_acc", "test_fgsm_acc", "test_clean_acc"].map(column);
     const metrics = table.columns.filter((c) => c.kind === "metric" && c.name !== state.y);
-    return [...wished, ...metrics, column("params")].find((c) => c && c.known && c.name !== state.y).name;
+    const entries = table.columns.filter((c) => c.kind === "entry");
+    return [...wished, ...metrics, column("params"), ...entries].find((c) => c && c.known && c.name !== state.y).name;
   }
 
   async function start() {

@@ -70,7 +70,7 @@ const Selection = (() => {
     chosen = position;
     document.getElementById("no-entry").hidden = position >= 0;
     if (position >= 0) {
-      Data.vector(position).forEach((value, k) => (selects[k].value = String(value)));
+      Data.vector(position).forEach((value, k) => (selects[k].value = value));
       show(position);
     } else {
       document.getElementById("selection").replaceChildren();
@@ -85,9 +85,10 @@ const Selection = (() => {
 
   function start() {
     const form = document.getElementById("entries");
+    form.classList.toggle("long", table.entries.some((entry) => [entry.name, ...entry.choices].some((word) => word.length > 3)));
     for (const entry of table.entries) {
       const select = element("select", { id: `entry-${entry.name}` }, ...entry.choices.map((value) => new Option(value, value)));
-      select.addEventListener("change", () => choose(Data.find(selects.map((other) => Number(other.value)))));
+      select.addEventListener("change", () => choose(Data.find(selects.map((other) => other.value))));
       selects.push(select);
       form.append(element("label", {}, entry.name, select));
     }
