@@ -23,9 +23,9 @@ def _installed(request: pytest.FixtureRequest) -> None:
         pytest.importorskip("nevergrad")
 
 
-TestOptunaTPE = suite(SearcherConformance, OptunaSearcher)
-TestOptunaNSGA2Ordinal = pytest.mark.slow(
-    suite(SearcherConformance, OptunaSearcher, {"sampler": "nsga2", "encoding": "ordinal", "patience": 3})
+TestOptunaTPE = pytest.mark.slow(suite(SearcherConformance, OptunaSearcher))
+TestOptunaNSGA2Ordinal = suite(
+    SearcherConformance, OptunaSearcher, {"sampler": "nsga2", "encoding": "ordinal", "patience": 3}
 )
 TestOptunaCMAES = pytest.mark.slow(suite(SearcherConformance, OptunaSearcher, {"sampler": "cmaes"}))
 TestOptunaQMC = pytest.mark.slow(suite(SearcherConformance, OptunaSearcher, {"sampler": "qmc"}))
