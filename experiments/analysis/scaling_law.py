@@ -35,6 +35,7 @@ from experiments.statistics.power_law import EXPONENTS, PowerLaw, fit_power_law
 from experiments.tables import as_markdown
 from nasbench_ar import NARES, MissingEntryError, SearchSpace
 from nasbench_ar.arrays import FloatArray
+from nasbench_ar.system.threads import single_threaded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,6 +91,11 @@ def rule_path(
 
 
 def numbers(data: TableData) -> Numbers:
+    with single_threaded():  # thousands of small fits, in which threads of BLAS stand in each other's way
+        return _numbers(data)
+
+
+def _numbers(data: TableData) -> Numbers:
     import pandas as pd
 
     space = data.space

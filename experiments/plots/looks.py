@@ -47,7 +47,7 @@ _SOLID: tuple[float, ...] = ()
 _DASHED = (4.0, 1.8)
 _BROKEN = ((6.0, 1.4, 1.2, 1.4), (1.2, 1.2), (6.0, 1.4, 1.2, 1.4, 1.2, 1.4))
 _OWN_COLOURS = (4, 5, 6)  # first; they belong to searchers that seldom stand beside one's own
-_OWN_MARKERS = ("*", "d")
+_OWN_MARKER = "d"
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,9 @@ def _own(name: str, others: Sequence[Look]) -> Look:
     colours = [COLOURS[k] for k in (*_turned(_OWN_COLOURS, mark), *_turned(rest, mark))]
     used = [look.colour for look in others]
     colour = min(colours, key=used.count)
-    lines, markers = _turned(_BROKEN, mark // 3), _turned(_OWN_MARKERS, mark // 9)
+    lines = _turned(_BROKEN, mark // 3)
     same = [look.dashes for look in others if look.colour == colour]
-    taken = [look.marker for look in others]
-    return Look(colour, min(lines, key=same.count), min(markers, key=taken.count))
+    return Look(colour, min(lines, key=same.count), _OWN_MARKER)
 
 
 def _turned(choices: Sequence[Any], by: int) -> list[Any]:

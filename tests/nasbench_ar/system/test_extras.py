@@ -17,7 +17,7 @@ DISTRIBUTIONS = {  # where a library is imported by another name
     "sklearn": "scikit-learn",
     "syne_tune": "syne-tune",
 }
-NOT_IN_TESTS = {"syne-tune"}  # hundreds of megabytes; its tests are skipped where it is not installed
+NOT_IN_TESTS = {"baybe", "syne-tune"}  # hundreds of megabytes; their tests are skipped where they are not installed
 
 
 def requirements() -> dict[str, str]:
