@@ -82,9 +82,8 @@ def _code(entry: Entry) -> str:
     """The class, its arguments unless they are the toolkit's defaults, and the libraries that it borrows from."""
     race = entry.race
     given = "" if entry.default else ", ".join(f"{name}={value}" for name, value in race.arguments.items())
-    return "; ".join(
-        [race.searcher + (f"({given})" if given else ""), *(f"{k} {v}" for k, v in race.libraries.items())]
-    )
+    borrowed = [(name, version) for name, version in race.libraries.items() if name not in ("python", "nasbench-ar")]
+    return "; ".join([race.searcher + (f"({given})" if given else ""), *(f"{k} {v}" for k, v in borrowed)])
 
 
 def _line(place: Place, one: Checked, found: Outcome) -> tuple[str, ...]:
