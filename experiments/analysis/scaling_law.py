@@ -201,7 +201,8 @@ def _path(
     every = SHAPED.inputs(vectors, space)
     budgets = np.geomspace(every[0].min(), every[0].max(), BUDGETS)
     law = laws[SHAPED.name]
-    best = cheapest_path(every[0], law.predict(*every), budgets)
+    predicted = law.predict(*every)
+    best = cheapest_path(every[0], predicted, budgets)
     rng = np.random.default_rng(0)
     size, shape = (inputs[known] for inputs in every)
     drawn = []
@@ -211,7 +212,6 @@ def _path(
         drawn.append(vectors[cheapest_path(every[0], again.predict(*every), budgets)])
     bands = np.array(drawn)
     plain = laws[BASE.name].predict(budgets, np.zeros((BUDGETS, 0)))
-    predicted = law.predict(*every)
     out = []
     for k, index in enumerate(best.tolist()):
         row: dict[str, Any] = {"budget": budgets[k], "arch": str(space.from_index(index)), "macs": every[0][index]}

@@ -32,7 +32,6 @@ from nasbench_ar import MetricError, MissingEntryError, NasbenchError, Oracle, R
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Drawing
 
 Lines = Sequence[Sequence[str]]
 
@@ -114,10 +113,9 @@ def _fronts(key: str, group: Sequence[Stored]) -> Section:
     cloud = found[0].cloud
     worst = ", ".join(f"{name} {value:.6g}" for name, value in zip(cloud.objectives, cloud.worst, strict=True))
     limits = f" Limits: {', '.join(race.constraints)}." if race.constraints else ""
-    pictures = [picture(_drawn(draw_volumes(found)), "Hypervolume against queries")]
+    pictures = [_picture(draw_volumes(found), "Hypervolume against queries")]
     pictures += [
-        picture(_drawn(draw_front(fronts, oracle)), f"Front of {proper_name(fronts.name)}, the median run")
-        for fronts in found
+        _picture(draw_front(fronts, oracle), f"Front of {proper_name(fronts.name)}, the median run") for fronts in found
     ]
     runs = ", ".join(f"{fronts.name} {len(fronts.runs.seeds)}" for fronts in found)
     return Section(
@@ -131,12 +129,6 @@ def _fronts(key: str, group: Sequence[Stored]) -> Section:
         outro=(f"Hypervolumes are above the reference point, the worst of each objective: {worst}.",),
         pictures=tuple(pictures),
     )
-
-
-def _drawn(axes: Axes) -> Drawing:
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    return figure
 
 
 def analysis_section(oracle: Oracle, figures: Sequence[Figure]) -> Section | None:
