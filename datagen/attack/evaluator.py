@@ -117,10 +117,11 @@ class Evaluator:
     def classify(self, images: Tensor) -> Tensor:
         """(n, classes) logits; on CUDA the batch is filled up, so that few sizes have to be tuned or compiled."""
         n, of = len(images), self.batches.size
-        if not (images.device.type == "cuda" or self.classifier.compiled) or n > of:
+        sized = images.device.type == "cuda" or self.classifier.compiled
+        missing = batch_for(n, of=of) - n if sized and n <= of else 0
+        if not missing:
             return self.classifier(images)
-        filling = images.new_zeros(batch_for(n, of=of) - n, *images.shape[1:])
-        return self.classifier(torch.cat([images, filling]))[:n] if len(filling) else self.classifier(images)
+        return self.classifier(torch.cat([images, images.new_zeros(missing, *images.shape[1:])]))[:n]
 
     def predictions(self, images: Tensor) -> Tensor:
         """(n,) int64 predicted classes of any images, on the CPU."""

@@ -29,14 +29,16 @@ _POINTS_PER_PARAMETER = 3
 
 @dataclass(frozen=True, eq=False)
 class PowerLaw:
-    """Attributes:
-    centre: geometric mean size of the fitted points.
-    half: standard deviation of their log size.
-    mean_shape: (k,) means of their shape features.
-    parameters: (3 + k,) y at `half` below and above the centre, exponent a, coefficients b.
-    covariance: (3 + k, 3 + k) of the parameters.
-    log_scale: intercept and slope of the residuals' log scale along log(size / centre).
-    standardised: (n,) residuals y - fitted over their scale, ascending.
+    """A fitted law.
+
+    Attributes:
+        centre: geometric mean size of the fitted points.
+        half: standard deviation of their log size.
+        mean_shape: (k,) means of their shape features.
+        parameters: (3 + k,) y at `half` below and above the centre, exponent a, coefficients b.
+        covariance: (3 + k, 3 + k) of the parameters.
+        log_scale: intercept and slope of the residuals' log scale along log(size / centre).
+        standardised: (n,) residuals y - fitted over their scale, ascending.
     """
 
     centre: float
