@@ -168,7 +168,10 @@ class SearchSpace(Grid):
         return self._costs(self.indices(architectures, indices=indices, arch_ids=arch_ids))[1]
 
     def _costs(self, indices: NDArray[np.integer[Any]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        vectors = self.vectors(indices=indices)
+        return self.costs_of(self.vectors(indices=indices))
+
+    def costs_of(self, vectors: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(n,) parameters and MACs of (n, dimensions) vectors, which need not be of the space, nor whole numbers."""
         return network_cost(
             vectors[:, 0::2],
             vectors[:, 1::2],

@@ -13,6 +13,7 @@ import numpy as np
 
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.entry import Entry
+from nasbench_ar.errors import SearchError
 from nasbench_ar.grid import Grid
 from nasbench_ar.system.threads import single_threaded
 from searchers.base import Searcher, check_at_least
@@ -21,6 +22,12 @@ from searchers.base import Searcher, check_at_least
 def by_rank(encoding: str, entry: Entry) -> bool:
     """Whether a library is given an entry's levels as numbers in order: always, never, or where they have one."""
     return encoding == "ordinal" or (encoding == "mixed" and entry.ordered)
+
+
+def check_seed(seed: int, whose: str) -> None:
+    """Refuse a seed that a library's generators do not take."""
+    if seed >= 2**32:
+        raise SearchError(f"seed={seed!r}: {whose} seeds below 2**32")
 
 
 class OwnGenerators:
@@ -63,6 +70,11 @@ class LibrarySearcher(Searcher):
     """
 
     libraries: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def _free_entries(self) -> list[Entry]:
+        """Those with something to choose: some libraries fail at a choice of one."""
+        return [entry for entry in self.space.entries if len(entry.choices) > 1]
 
 
 class BorrowedSearcher(LibrarySearcher):
@@ -112,14 +124,10 @@ class BorrowedSearcher(LibrarySearcher):
 
     # -- for libraries that are given digits -----------------------------------
 
-    def _free_entries(self) -> list[Entry]:
-        """Those with something to choose: some libraries fail at a choice of one."""
-        return [entry for entry in self.space.entries if len(entry.choices) > 1]
-
     def _digits(self, architecture: Architecture) -> dict[str, int]:
         """The digit of each free entry, by its name."""
-        levels = zip(self.space.entries, architecture, strict=True)
-        return {entry.name: entry.digit_of[level] for entry, level in levels if len(entry.choices) > 1}
+        levels = dict(zip(self.space.entry_names, architecture, strict=True))
+        return {entry.name: entry.digit_of[levels[entry.name]] for entry in self._free_entries}
 
     def _of_digits(self, digits: Mapping[str, int]) -> Architecture:
         return self.space.compose(entry.choices[int(digits.get(entry.name, 0))] for entry in self.space.entries)

@@ -15,7 +15,7 @@ from nasbench_ar.errors import SearchError
 from nasbench_ar.grid import Grid
 from nasbench_ar.system.extras import require
 from searchers.base import check_at_least
-from searchers.library_search import BorrowedSearcher, OwnGenerators, by_rank
+from searchers.library_search import BorrowedSearcher, OwnGenerators, by_rank, check_seed
 
 ENCODINGS = ("ordinal", "categorical", "mixed")
 
@@ -49,8 +49,7 @@ class NevergradSearcher(BorrowedSearcher):
         super().__init__(space, seed, patience=patience)
         if encoding not in ENCODINGS:
             raise SearchError(f"encoding={encoding!r}: expected one of {', '.join(ENCODINGS)}")
-        if self.seed >= 2**32:
-            raise SearchError(f"seed={seed!r}: Nevergrad's generator takes seeds below 2**32")
+        check_seed(seed, "Nevergrad's generator takes")
         self.optimizer, self.encoding = optimizer, encoding
         self.budget = check_at_least("budget", budget, 1)
         nevergrad = require("searcher=nevergrad", "nevergrad", SearchError)

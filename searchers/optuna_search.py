@@ -17,7 +17,7 @@ from nasbench_ar.entry import Entry
 from nasbench_ar.errors import SearchError
 from nasbench_ar.grid import Grid
 from nasbench_ar.system.extras import require
-from searchers.library_search import BorrowedSearcher, by_rank
+from searchers.library_search import BorrowedSearcher, by_rank, check_seed
 
 SAMPLERS = ("tpe", "gp", "cmaes", "nsga2", "qmc", "random")
 NUMERIC = ("cmaes", "qmc")  # these leave categories to random sampling
@@ -59,8 +59,7 @@ class OptunaSearcher(BorrowedSearcher):
             raise SearchError(f"multivariate={multivariate!r}: expected True or False")
         if encoding in ("categorical", "mixed") and sampler in NUMERIC:
             raise SearchError(f"encoding={encoding}: Optuna's {sampler} samples categories at random; use ordinal")
-        if self.seed >= 2**32:
-            raise SearchError(f"seed={seed!r}: Optuna's samplers take seeds below 2**32")
+        check_seed(seed, "Optuna's samplers take")
         self.sampler, self.multivariate = sampler, multivariate
         self.encoding = encoding if encoding != "auto" else "ordinal" if sampler in NUMERIC else "categorical"
         self._optuna = require("searcher=optuna", "optuna", SearchError)

@@ -7,7 +7,6 @@ import heapq
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_ar.entry import Entry
 from nasbench_ar.grid import Grid
 from searchers.base import check_at_least
 from searchers.library_search import LibrarySearcher
@@ -31,11 +30,6 @@ class PoolSearcher(LibrarySearcher):
         self.batch = check_at_least("batch", batch, 1)
         self.pool = check_at_least("pool", pool, 1)
         self._free = [k for k, entry in enumerate(space.entries) if len(entry.choices) > 1]
-
-    @property
-    def _free_entries(self) -> list[Entry]:
-        """Those with something to choose."""
-        return [self.space.entries[k] for k in self._free]
 
     def _told(self) -> IndexArray:
         return np.fromiter(map(self.space.index, self.history), dtype=np.int64)

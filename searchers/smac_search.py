@@ -16,7 +16,7 @@ from nasbench_ar.errors import SearchError
 from nasbench_ar.grid import Grid
 from nasbench_ar.system.extras import require
 from searchers.base import check_at_least
-from searchers.library_search import BorrowedSearcher, unheard
+from searchers.library_search import BorrowedSearcher, check_seed, unheard
 
 FACADES = {"rf": "HyperparameterOptimizationFacade", "gp": "BlackBoxFacade"}
 
@@ -43,14 +43,13 @@ class SMACSearcher(BorrowedSearcher):
         super().__init__(space, seed, patience=patience)
         if facade not in FACADES:
             raise SearchError(f"facade={facade!r}: expected one of {', '.join(FACADES)}")
-        if self.seed >= 2**32:
-            raise SearchError(f"seed={seed!r}: SMAC's generators take seeds below 2**32")
+        check_seed(seed, "SMAC's generators take")
         self.facade = facade
         self.budget = check_at_least("budget", budget, 1)
         with unheard():
             self._smac = require("searcher=smac", "smac", SearchError)
             self._configspace = require("searcher=smac", "ConfigSpace", SearchError)
-            self._optimizer: Any = self._build() if self._free_entries() else None
+            self._optimizer: Any = self._build() if self._free_entries else None
         self._asked: dict[Architecture, deque[Any]] = defaultdict(deque)
         self._trial_seed = 0  # SMAC compares evaluations of one seed only, and begins with those that it was told
 
@@ -59,7 +58,7 @@ class SMACSearcher(BorrowedSearcher):
 
     def _build(self) -> Any:
         facade = self._facade()
-        hyperparameters = [self._hyperparameter(entry) for entry in self._free_entries()]
+        hyperparameters = [self._hyperparameter(entry) for entry in self._free_entries]
         with tempfile.TemporaryDirectory() as folder:  # SMAC writes its settings at the start, and reads older ones
             scenario = self._smac.Scenario(
                 self._configspace.ConfigurationSpace(space=hyperparameters),

@@ -12,7 +12,7 @@ from nasbench_ar.architecture import Architecture
 from nasbench_ar.errors import SearchError
 from nasbench_ar.grid import Grid
 from nasbench_ar.system.extras import require
-from searchers.library_search import BorrowedSearcher, OwnGenerators, unheard
+from searchers.library_search import BorrowedSearcher, OwnGenerators, check_seed, unheard
 
 _SEARCHERS = "syne_tune.optimizer.schedulers.searchers"
 METHODS = {
@@ -42,8 +42,7 @@ class SyneTuneSearcher(BorrowedSearcher):
         super().__init__(space, seed, patience=patience)
         if method not in METHODS:
             raise SearchError(f"method={method!r}: expected one of {', '.join(METHODS)}")
-        if self.seed >= 2**32:
-            raise SearchError(f"seed={seed!r}: Syne Tune's generators take seeds below 2**32")
+        check_seed(seed, "Syne Tune's generators take")
         self.method = method
         self._generators = OwnGenerators(self.seed)  # both methods draw from the global ones
         with unheard(), self._generators.installed():
@@ -56,7 +55,7 @@ class SyneTuneSearcher(BorrowedSearcher):
     def _config_space(self) -> dict[str, Any]:
         domains = require("searcher=syne_tune", "syne_tune.config_space", SearchError)
         space = {}
-        for entry in self._free_entries():
+        for entry in self._free_entries:
             digits = range(len(entry.choices))
             space[entry.name] = domains.randint(0, digits[-1]) if entry.ordered else domains.choice(list(digits))
         return space

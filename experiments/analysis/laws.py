@@ -18,7 +18,6 @@ from experiments.analysis.ratios import (
 from experiments.statistics.power_law import PowerLaw, fit_power_law
 from nasbench_ar import SearchSpace
 from nasbench_ar.arrays import FloatArray
-from nasbench_ar.cost import network_cost
 
 LEAST = 50  # architectures that a law is fitted on
 LARGEST = 0.1  # share of the architectures that the block of the largest holds
@@ -27,14 +26,7 @@ Vectors = NDArray[np.int64]
 
 def costs(vectors: NDArray[Any], space: SearchSpace) -> dict[str, FloatArray]:
     """(n,) `macs` and `params` of vectors D1, W1, ..., which need not be members of the space, nor whole."""
-    params, macs = network_cost(
-        vectors[:, 0::2],
-        vectors[:, 1::2],
-        unit_channels=space.unit_channels,
-        image_size=space.image_size,
-        image_channels=space.image_channels,
-        classes=space.classes,
-    )
+    params, macs = space.costs_of(vectors)
     return {"macs": macs.astype(np.float64), "params": params.astype(np.float64)}
 
 
