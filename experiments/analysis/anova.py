@@ -19,16 +19,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from experiments.analysis.figure import Figure, Numbers, foot, in_print_style, label
 from experiments.analysis.seed_noise import binomial_variance, images_behind, seed_noise
 from experiments.analysis.table_data import TableData
 from experiments.plots.style import COLOURS, MUTED, PAGE, SMALLEST_FONT, panels
+from experiments.statistics.factorial import contrasts, design
 from nasbench_ar import MissingEntryError
 from nasbench_ar.arrays import FloatArray
 
@@ -83,17 +82,6 @@ class Anova:
         return noise * df / self.n
 
 
-def contrasts(levels: Sequence[float]) -> FloatArray:
-    """(levels, levels) orthonormal polynomials, mean square 1; column k has degree k and rises at the last level."""
-    x = np.asarray(levels, dtype=np.float64)
-    count = len(x)
-    scaled = (x - x.mean()) / (np.ptp(x) or 1.0)
-    basis, _ = np.linalg.qr(np.vander(scaled, count, increasing=True))
-    signs = np.where(basis[-1] < 0, -1.0, 1.0)
-    out: FloatArray = basis * signs * np.sqrt(count)
-    return out
-
-
 def decompose(values: FloatArray, levels: Sequence[Sequence[float]]) -> Anova:
     """Analyse (product,) values in lexicographic order; MissingEntryError if those known cannot tell effects apart."""
     bases = [contrasts(level) for level in levels]
@@ -132,21 +120,6 @@ def _transform(values: FloatArray, bases: Sequence[FloatArray]) -> tuple[FloatAr
         out = np.moveaxis(np.tensordot(basis.T / len(basis), out, axes=(1, axis)), 0, axis)
     order = np.sum(np.meshgrid(*[np.arange(len(basis)) > 0 for basis in bases], indexing="ij"), axis=0)
     return out, float((out[order > 2] ** 2).sum())
-
-
-def design(indices: NDArray[np.integer], bases: Sequence[FloatArray]) -> tuple[FloatArray, list[tuple[int, ...]]]:
-    """Columns of orders 0 to 2 at some points of the factorial, and each column's degrees by entry."""
-    shape = [len(basis) for basis in bases]
-    digits = np.unravel_index(np.asarray(indices), shape)
-    single = [basis[digit] for basis, digit in zip(bases, digits, strict=True)]
-    columns, degrees = [np.ones(len(indices))], [(0,) * len(bases)]
-    for order in (1, 2):
-        for effect in combinations(range(len(bases)), order):
-            for degree in np.ndindex(*[shape[k] - 1 for k in effect]):
-                powers = dict(zip(effect, (d + 1 for d in degree), strict=True))
-                columns.append(prod(single[k][:, power] for k, power in powers.items()))  # type: ignore[arg-type]
-                degrees.append(tuple(powers.get(k, 0) for k in range(len(bases))))
-    return np.stack(columns, axis=1), degrees
 
 
 def _least_squares(values: FloatArray, bases: Sequence[FloatArray]) -> tuple[FloatArray, float]:

@@ -7,7 +7,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from experiments.analysis.anova import additive_prediction, contrasts, decompose
+from experiments.analysis.anova import additive_prediction, decompose
 from nasbench_ar import MissingEntryError
 
 LEVELS = ((4, 5, 9), (8, 10), (1, 2, 4, 7))
@@ -15,15 +15,6 @@ LEVELS = ((4, 5, 9), (8, 10), (1, 2, 4, 7))
 
 def grid(function: object, levels: tuple[tuple[int, ...], ...] = LEVELS) -> np.ndarray:
     return np.array([function(*point) for point in product(*levels)], dtype=float)  # type: ignore[operator]
-
-
-def test_contrasts_are_orthonormal_polynomials() -> None:
-    for levels in ((4, 5, 7, 9, 11), (1, 2), (3,)):
-        basis = contrasts(levels)
-        np.testing.assert_allclose(basis.T @ basis / len(levels), np.eye(len(levels)), atol=1e-12)
-        np.testing.assert_allclose(basis[:, 0], 1)
-    x = np.array((4, 5, 7, 9, 11))
-    np.testing.assert_allclose(contrasts(x)[:, 1], (x - x.mean()) / x.std(), atol=1e-12)
 
 
 def test_a_known_function_on_a_two_by_two_factorial() -> None:
