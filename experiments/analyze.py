@@ -26,7 +26,7 @@ from pathlib import Path
 
 from experiments.analysis.catalogue import FIGURES, choose_figures
 from experiments.analysis.figure import Figure, Numbers
-from experiments.analysis.table_data import TableData
+from experiments.analysis.table_data import TableData, leave_out_flags
 from experiments.plots.style import print_style, write_figure
 from nasbench_ar import MissingEntryError, ResultsError, load
 from nasbench_ar.system.command import docstring, run_command
@@ -82,13 +82,6 @@ def main(arguments: Sequence[str]) -> None:
             print(f"- {line}")
         paths = write(figure, numbers, out, given["dpi"], foot=given["foot"])
         print(f"  {', '.join(map(str, paths))}", flush=True)
-
-
-def leave_out_flags(words: str) -> list[str] | None:
-    """Flags of a comma list; an empty one for `none`, None (the default) for no words at all."""
-    if not words:
-        return None
-    return [] if words == "none" else [word.strip() for word in words.split(",")]
 
 
 if __name__ == "__main__":

@@ -27,6 +27,30 @@ LEAST = 10  # architectures; of fewer, a distribution, a fit or a correlation sa
 DEFAULT_FLAGS = ("low_mode", "objective_imputed")
 
 
+def leave_out_flags(words: str) -> list[str] | None:
+    """Flags of a comma list; an empty one for `none`, None (the default) for no words at all."""
+    if not words:
+        return None
+    return [] if words == "none" else [word.strip() for word in words.split(",")]
+
+
+def marked(oracle: Oracle, leave_out: Sequence[str] | None = None) -> dict[str, NDArray[np.bool_]]:
+    """Flag -> (product_size,) bool: what carries it; None takes those of `DEFAULT_FLAGS` that the table has.
+
+    Raises:
+        ConfigError: on a flag that the table does not have.
+    """
+    flags = oracle.table.flag_names
+    chosen = [flag for flag in DEFAULT_FLAGS if flag in flags] if leave_out is None else leave_out
+    for flag in chosen:
+        if flag not in flags:
+            raise ConfigError(
+                f"leave_out={flag}: table {oracle.name} has no such flag; it has "
+                f"{', '.join(flags) or 'none'}; leave_out=none leaves nothing out"
+            )
+    return {flag: oracle.flag(flag) for flag in chosen}
+
+
 @dataclass(frozen=True, eq=False)
 class TableData:
     """A table and the architectures that an analysis is about.
@@ -57,15 +81,7 @@ class TableData:
             SpaceError: when its architectures are no wide residual networks.
         """
         wide_resnets(oracle.space, "an analysis of the table")
-        flags = oracle.table.flag_names
-        chosen = [flag for flag in DEFAULT_FLAGS if flag in flags] if leave_out is None else list(leave_out)
-        for flag in chosen:
-            if flag not in flags:
-                raise ConfigError(
-                    f"leave_out={flag}: table {oracle.name} has no such flag; it has "
-                    f"{', '.join(flags) or 'none'}; leave_out=none leaves nothing out"
-                )
-        marks = {flag: oracle.flag(flag) for flag in chosen}
+        marks = marked(oracle, leave_out)
         kept = np.ones(oracle.space.product_size, dtype=bool)
         for mark in marks.values():
             kept &= ~mark

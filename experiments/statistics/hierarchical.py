@@ -25,7 +25,7 @@ from nasbench_ar.arrays import FloatArray
 
 LEAST = 12  # values
 _DROP = 4.0  # of the log posterior, from its mode to the last node
-_FARTHEST = 4  # nodes from the mode, along an axis
+_SPACING, _FARTHEST = 1.5, 3  # of nodes, in standard deviations; nodes from the mode, along an axis
 _SMALLEST = 1e-3  # standard deviation, of that of the values
 _STEP = 0.05  # of logarithms, for second differences
 
@@ -72,9 +72,7 @@ class Posterior:
     def expected(self, columns: Columns) -> tuple[FloatArray, FloatArray]:
         """(m,) means and variances of the truth of architectures that were not measured."""
         at = columns.all
-        means = at @ self.means.T
-        spreads = np.stack([((at @ root) ** 2).sum(axis=1) for root in self.roots], axis=1) + self.deviations[:, 2] ** 2
-        return self._mixed(means, spreads)
+        return self._mixed(at @ self.means.T, ((at @ self._mean_covariance) * at).sum(axis=1)[:, None] + self.own)
 
     def updated(self, columns: Columns, values: FloatArray, noise: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(m,) means and variances of the truth of architectures that were measured, with (m,) values and noise."""
@@ -84,6 +82,15 @@ class Posterior:
         means += trust * (values[:, None] - means)
         spreads = np.stack([((at @ root) ** 2).sum(axis=1) for root in self.roots], axis=1) * (1 - trust) ** 2
         return self._mixed(means, spreads + trust * noise[:, None])
+
+    @property
+    def own(self) -> FloatArray:
+        """(k,) v3."""
+        return np.square(self.deviations[:, 2])
+
+    @cached_property
+    def _mean_covariance(self) -> FloatArray:
+        return np.tensordot(self.weights, self.roots @ self.roots.transpose(0, 2, 1), axes=1)
 
     def draw(
         self,
@@ -188,10 +195,10 @@ def _lattice(evidence: _Evidence) -> tuple[FloatArray, FloatArray]:
     start = np.log(np.array([0.2, 0.05, 0.5]))
     found = minimize(lambda x: -evidence.log_posterior(x), start, method="L-BFGS-B", bounds=[(low, 1.0)] * 3)
     values, axes = np.linalg.eigh(_curvature(evidence, found.x))
-    steps = axes / np.sqrt(np.clip(values, 0.25, None))
+    steps = _SPACING * axes / np.sqrt(np.clip(values, 0.25, None))
     nodes, heights = [], []
     for offset in product(range(-_FARTHEST, _FARTHEST + 1), repeat=3):
-        if (np.square(offset).sum() / 2) > 2 * _DROP:
+        if np.square(offset).sum() > _FARTHEST**2:
             continue
         node = np.clip(found.x + steps @ np.array(offset), low, 1.5)
         height = evidence.log_posterior(node)

@@ -1,0 +1,261 @@
+"""What one table says of another that has the same space, another loss or other images, and few trainings.
+
+    target = mean + a1 (source's main effects) + a2 (source's pairs) + a3 (source's deviations)
+             + own main effects + own pairs + own deviation
+
+is the model of `experiments/statistics/hierarchical.py`: a1, a2 and a3 are free, since parts of a source carry over
+differently; the target's own parts are shrunk towards none, as much as its trainings say.  A part without variance in
+the source is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from experiments.analysis.measured import Measured
+from experiments.statistics.exchange import exchange, mean_variance, stratified
+from experiments.statistics.hierarchical import Columns, Posterior, fit
+from experiments.statistics.intervals import quantile_interval
+from nasbench_ar import SearchSpace, TableError
+from nasbench_ar.arrays import BoolArray, FloatArray, IntArray
+
+PARTS = ("main effects", "pairs", "deviations")
+FOLDS = 10
+DRAWS = 500
+STRATA = 8
+_NOTHING = 1e-3  # of a source's standard deviation; parts below carry nothing
+_FREE = 1e-6  # prior precision of coefficients that are free, in units of the values' variance
+NORMAL_95 = 1.959964
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A table that much is known of, split into parts.
+
+    Attributes:
+        parts: (product_size, k) those of `names` in the source's unit.
+        posterior: of the model without a source.
+    """
+
+    measured: Measured
+    names: tuple[str, ...]
+    parts: FloatArray
+    posterior: Posterior
+
+    @classmethod
+    def of(cls, measured: Measured) -> Source:
+        known, columns = measured.known, measured.columns
+        posterior = fit(columns[known], measured.values[known], np.zeros(int(known.sum())))
+        coefficients = posterior.weights @ posterior.means
+        main = columns.main @ coefficients[1 : 1 + columns.main.shape[1]]
+        pairs = columns.pairs @ coefficients[1 + columns.main.shape[1] :]
+        deviations = np.where(known, measured.values - columns.all @ coefficients, 0.0)
+        parts = np.stack([main, pairs, deviations], axis=1)
+        kept = parts.std(axis=0) > _NOTHING * np.nanstd(measured.values)
+        names = tuple(name for name, there in zip(PARTS, kept, strict=True) if there)
+        return cls(measured, names, parts[:, kept], posterior)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """What a target's model sees."""
+        own = self.measured.columns
+        return replace(own, fixed=np.concatenate([own.fixed, self.parts], axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Designs:
+    """Architectures to train, and the standard errors of the target's mean effects that they leave.
+
+    Attributes:
+        chosen: (n,) indices, ascending.
+        error: root of the mean variance over the space, of what effects predict, in the source's unit.
+        random: (r,) the same of random choices of as many.
+        untrained: the same with nothing but the source.
+        rest: standard deviation of a value around the effects.
+    """
+
+    chosen: IntArray
+    error: float
+    random: FloatArray
+    untrained: float
+    rest: float
+
+
+def designed(source: Source, n: int, seed: int, random: int = 20, among: IntArray | None = None) -> Designs:
+    """I-optimal for a target whose own parts vary as the source's do; as many from each eighth by MACs.
+
+    `among` are the indices to choose from and to predict; all by default.
+    """
+    space, columns = source.measured.oracle.space, source.columns
+    members = space.member_indices.astype(np.int64) if among is None else among
+    variances = source.posterior.weights @ np.square(source.posterior.deviations)
+    free = np.full(columns.fixed.shape[1], _FREE / np.nanvar(source.measured.values))
+    sizes = np.sqrt(np.mean(columns.fixed**2, axis=0))
+    at = np.concatenate([columns.fixed / sizes, columns.main, columns.pairs], axis=1)[members]
+    own = [np.full(part.shape[1], 1 / v) for part, v in zip((columns.main, columns.pairs), variances, strict=False)]
+    precision, noise = np.concatenate([free, *own]), float(variances[2])
+    rng = np.random.default_rng(seed)
+    strata = _eighths(space.macs_many(indices=members)) if isinstance(space, SearchSpace) else np.zeros_like(members)
+    chosen = exchange(at, precision, noise, stratified(strata, n, rng), strata, rng)
+    others = [mean_variance(at, precision, noise, rng.choice(len(at), n, replace=False)) for _ in range(random)]
+    nothing = float((at[:, len(free) :] ** 2 / precision[len(free) :]).sum(axis=1).mean())
+    return Designs(
+        members[chosen],
+        float(np.sqrt(mean_variance(at, precision, noise, chosen))),
+        np.sqrt(others),
+        float(np.sqrt(nothing)),
+        float(np.sqrt(noise)),
+    )
+
+
+def _eighths(macs: IntArray) -> IntArray:
+    ranks = np.argsort(np.argsort(macs, kind="stable"), kind="stable")
+    return ranks * STRATA // len(macs)
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """A way of predicting the target.
+
+    Attributes:
+        expected: (product_size,) the target's truth, from all trainings; `variance` likewise.
+        unseen: (product_size,) the same of trainings that were not used for it: in cross-validation where one was seen,
+            otherwise from all that were; `unseen_variance` likewise, the noise of a training included.
+    """
+
+    name: str
+    posterior: Posterior
+    expected: FloatArray
+    variance: FloatArray
+    unseen: FloatArray
+    unseen_variance: FloatArray
+
+    def quality(self, target: Measured, which: BoolArray) -> tuple[float, float]:
+        """Root mean square error of `unseen`, and the share inside 95 % intervals; NaN of none."""
+        if not which.any():
+            return np.nan, np.nan
+        off = (target.values - self.unseen)[which]
+        inside = np.abs(off) <= NORMAL_95 * np.sqrt(self.unseen_variance[which])
+        return float(np.sqrt(np.mean(off**2))), float(np.mean(inside))
+
+
+def ways(source: Source, target: Measured, trained: BoolArray, noise: FloatArray) -> list[Way]:
+    """The mean, the source alone, the target alone, and both; `trained` are those of the target that may be seen."""
+    plain = target.columns
+    linear = replace(source.columns, main=plain.main[:, :0], pairs=plain.pairs[:, :0])
+    mean = replace(linear, fixed=plain.fixed)
+    every = {"mean of the trainings": mean, "source alone": linear, "target alone": plain, "both": source.columns}
+    return [_way(name, columns, target, trained, noise) for name, columns in every.items()]
+
+
+def _way(name: str, columns: Columns, target: Measured, trained: BoolArray, noise: FloatArray) -> Way:
+    seen = np.flatnonzero(trained)
+    posterior = fit(columns[seen], target.values[seen], noise[seen])
+    expected, variance = posterior.expected(columns)
+    unseen, unseen_variance = expected.copy(), variance + noise
+    expected[seen], variance[seen] = posterior.updated(columns[seen], target.values[seen], noise[seen])
+    fold = np.random.default_rng(0).permutation(len(seen)) % FOLDS
+    for k in range(FOLDS):
+        rest, held = seen[fold != k], seen[fold == k]
+        unseen[held], of_truth = fit(columns[rest], target.values[rest], noise[rest]).expected(columns[held])
+        unseen_variance[held] = of_truth + noise[held]
+    return Way(name, posterior, expected, variance, unseen, unseen_variance)
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """An architecture to deploy on the target.
+
+    Attributes:
+        expected: its value there; `gain` over the source's best, `regret` below the best of all, each with the draws'
+            95 % interval.
+    """
+
+    name: str
+    index: int
+    expected: float
+    gain: tuple[float, float, float]
+    regret: tuple[float, float, float]
+
+
+def choices(
+    source: Source, target: Measured, trained: BoolArray, noise: FloatArray, way: Way, seed: int
+) -> list[Choice]:
+    """What the source, its model and the trainings choose, judged by draws of the target's truth."""
+    members = target.oracle.space.member_indices
+    values = np.where(trained, target.values, np.nan)
+    of_effects = source.parts[:, : len(source.names) - ("deviations" in source.names)].sum(axis=1)
+    at = {"source's best": source.measured.values, "source's effects": of_effects, "both": way.expected}
+    picked = {name: int(members[np.nanargmax(column[members])]) for name, column in at.items()}
+    rng, columns = np.random.default_rng(seed), source.columns[members]
+    draws = np.empty((DRAWS, len(picked) + 1))
+    for row in draws:
+        drawn = np.full(len(values), np.nan)
+        drawn[members] = way.posterior.draw(columns, values[members], noise[members], rng)
+        row[:] = [*(drawn[k] for k in picked.values()), np.nanmax(drawn)]
+    out = []
+    for place, (name, index) in enumerate(picked.items()):
+        gain, regret = draws[:, place] - draws[:, 0], draws[:, -1] - draws[:, place]
+        out.append(Choice(name, index, float(way.expected[index]), _summary(gain), _summary(regret)))
+    return out
+
+
+def _summary(values: FloatArray) -> tuple[float, float, float]:
+    return (float(values.mean()), *quantile_interval(values, 0.95))
+
+
+def scales(source: Source, posterior: Posterior) -> list[tuple[str, float, float, float]]:
+    """Of each part of the source: its name, a, a's standard deviation, and the part's own over the space."""
+    first = slice(1, 1 + len(source.names))
+    mean = posterior.weights @ posterior.means[:, first]
+    covariances = (posterior.roots[:, first] ** 2).sum(axis=2)
+    variance = posterior.weights @ (covariances + (posterior.means[:, first] - mean) ** 2)
+    return list(zip(source.names, mean, np.sqrt(variance), source.parts.std(axis=0), strict=True))
+
+
+def check_same_space(source: Measured, target: Measured) -> None:
+    """TableError unless both tables have the same entries with the same levels."""
+    if source.oracle.space.entries != target.oracle.space.entries:
+        raise TableError(
+            f"table {target.oracle.name} is of another space than {source.oracle.name}: "
+            f"{target.oracle.space!r}, not {source.oracle.space!r}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """What a source says of a target.
+
+    Attributes:
+        trained: (product_size,) bool: architectures of the target that were seen.
+        judges: (product_size,) bool: those whose measured values judge.
+        ways: predictions by mean, source alone, target alone, and both.
+    """
+
+    source: Source
+    target: Measured
+    trained: BoolArray
+    judges: BoolArray
+    ways: list[Way]
+    choices: list[Choice]
+
+    @property
+    def both(self) -> Way:
+        return self.ways[-1]
+
+
+def transfer(
+    source: Source,
+    target: Measured,
+    trained: BoolArray,
+    judges: BoolArray,
+    seed_sd: float = 0.0,
+    seed: int = 0,
+) -> Transfer:
+    noise = seed_sd**2 / np.maximum(target.trainings, 1)
+    found = ways(source, target, trained, noise)
+    chosen = choices(source, target, trained, noise, found[-1], seed)
+    return Transfer(source, target, trained, judges & ~trained, found, chosen)
