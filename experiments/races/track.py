@@ -21,7 +21,8 @@ import yaml
 
 from experiments.races.config import FIDELITY_RACES, RACES, Front
 from experiments.races.plain_yaml import from_yaml
-from nasbench_ar import ConfigError, parse_constraints
+from nasbench_ar import ConfigError, SearchSpace
+from nasbench_ar.constraints import read_limits
 from nasbench_ar.errors import first_line, shown
 from nasbench_ar.system.key_values import check_keys, checked_value, known_keys
 from searchers import ALL_SEARCHERS, BASELINES, FOR_VECTORS, SEARCHERS, VectorSearcher
@@ -172,6 +173,7 @@ def _check(track: Track, content: Mapping[str, Any]) -> None:
         )
     if track.noise == "query":
         raise ConfigError("noise: query: expected none or run; with run, all searchers of a seed see the same")
-    for limit in parse_constraints(track.constraint):
-        if not limit.known_cost:
-            raise ConfigError(f"constraint: {limit}: only a query tells what keeps it; limit macs or params")
+    for limit in read_limits(track.constraint):
+        if limit.metric not in SearchSpace.known_costs:
+            known = " or ".join(SearchSpace.known_costs)
+            raise ConfigError(f"constraint: {limit}: only a query tells what keeps it; limit {known}")

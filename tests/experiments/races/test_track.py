@@ -73,6 +73,7 @@ def test_a_file_of_ones_own_is_a_track(tmp_path: Path) -> None:
         ("about: x\ntable: y\nqueries: 5\nqueries: 9\n", "'queries' is there twice, in lines 3 and 4; keep one"),
         ("{about: x, table: y, table: z}", "'table' is there twice, in lines 1 and 1; keep one"),
         ("about: x\ntable: y\nconstraint: val_loss<=2\n", "constraint: val_loss<=2: only a query tells what keeps it"),
+        ("about: x\ntable: y\nconstraint: latency<=1\n", "constraint: latency<=1: only a query tells what keeps it"),
     ],
 )
 def test_wrong_files(tmp_path: Path, text: str, said: str) -> None:
