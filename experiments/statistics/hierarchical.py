@@ -62,17 +62,19 @@ class Posterior:
         weights: (k,) posterior probabilities of the nodes, which sum to 1.
         means: (k, f + p1 + p2).
         roots: (k, f + p1 + p2, f + p1 + p2) L with covariance L L'.
+        evidence: logarithm of the likelihood of the values, up to a constant that does not depend on the noise.
     """
 
     deviations: FloatArray
     weights: FloatArray
     means: FloatArray
     roots: FloatArray
+    evidence: float = 0.0
 
     def expected(self, columns: Columns) -> tuple[FloatArray, FloatArray]:
         """(m,) means and variances of the truth of architectures that were not measured."""
         at = columns.all
-        return self._mixed(at @ self.means.T, ((at @ self._mean_covariance) * at).sum(axis=1)[:, None] + self.own)
+        return self._mixed(at @ self.means.T, ((at @ self._mean_covariance) * at).sum(axis=1)[:, None] + self._own)
 
     def updated(self, columns: Columns, values: FloatArray, noise: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(m,) means and variances of the truth of architectures that were measured, with (m,) values and noise."""
@@ -83,8 +85,8 @@ class Posterior:
         spreads = np.stack([((at @ root) ** 2).sum(axis=1) for root in self.roots], axis=1) * (1 - trust) ** 2
         return self._mixed(means, spreads + trust * noise[:, None])
 
-    @property
-    def own(self) -> FloatArray:
+    @cached_property
+    def _own(self) -> FloatArray:
         """(k,) v3."""
         return np.square(self.deviations[:, 2])
 
@@ -92,26 +94,30 @@ class Posterior:
     def _mean_covariance(self) -> FloatArray:
         return np.tensordot(self.weights, self.roots @ self.roots.transpose(0, 2, 1), axes=1)
 
-    def draw(
-        self,
-        columns: Columns,
-        values: FloatArray,
-        noise: FloatArray,
-        rng: np.random.Generator,
-    ) -> FloatArray:
-        """(m,) one draw of the truth of all architectures at once; values are NaN where nothing was measured."""
+    def conditional(
+        self, columns: Columns, values: FloatArray, noise: FloatArray, rng: np.random.Generator
+    ) -> tuple[FloatArray, FloatArray]:
+        """(m,) means and standard deviations of the truth, given one draw of the effects and of the deviations.
+
+        Given these, the truths of different architectures are independent.  Values are NaN where nothing was measured.
+        """
         node = int(rng.choice(len(self.weights), p=self.weights))
         coefficients = self.means[node] + self.roots[node] @ rng.standard_normal(self.means.shape[1])
-        out: FloatArray = columns.all @ coefficients
-        trust = np.where(np.isnan(values), 0.0, self._trust(noise)[:, node])
-        spread = np.sqrt(np.where(np.isnan(values), self.deviations[node, 2] ** 2, trust * noise))
-        out += trust * (np.nan_to_num(values) - out)
-        return out + spread * rng.standard_normal(len(out))
+        means: FloatArray = columns.all @ coefficients
+        known = ~np.isnan(values)
+        own = self.deviations[node, 2] ** 2
+        trust = np.where(known, own / (own + noise), 0.0)
+        spreads = np.sqrt(np.where(known, trust * noise, own))
+        return means + trust * (np.nan_to_num(values) - means), spreads
+
+    def draw(self, columns: Columns, values: FloatArray, noise: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """(m,) one draw of the truth of all architectures at once; values are NaN where nothing was measured."""
+        means, spreads = self.conditional(columns, values, noise, rng)
+        return means + spreads * rng.standard_normal(len(means))
 
     def _trust(self, noise: FloatArray) -> FloatArray:
         """(m, k) weight of a measured value against the effects."""
-        own = self.deviations[:, 2] ** 2
-        return own / (own + noise[:, None])
+        return self._own / (self._own + noise[:, None])
 
     def _mixed(self, means: FloatArray, spreads: FloatArray) -> tuple[FloatArray, FloatArray]:
         middle = means @ self.weights
@@ -127,10 +133,10 @@ def fit(columns: Columns, values: FloatArray, noise: FloatArray) -> Posterior:
         mean[0] = values[0]
         return Posterior(np.zeros((1, 3)), np.ones(1), mean[None], np.zeros((1, size, size)))
     evidence = _Evidence.of(columns, values / scale, noise / scale**2)
-    nodes, weights = _lattice(evidence)
+    nodes, weights, likelihood = _lattice(evidence)
     parts = [evidence.coefficients(node) for node in nodes]
     means, roots = (np.stack(arrays) for arrays in zip(*parts, strict=True))
-    return Posterior(np.exp(nodes) * scale, weights, means * scale, roots * scale)
+    return Posterior(np.exp(nodes) * scale, weights, means * scale, roots * scale, likelihood)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,8 +193,8 @@ class _Evidence:
         return cho_solve((factor, True), right, check_finite=False), root
 
 
-def _lattice(evidence: _Evidence) -> tuple[FloatArray, FloatArray]:
-    """(k, 3) logarithms of the deviations and their (k,) probabilities."""
+def _lattice(evidence: _Evidence) -> tuple[FloatArray, FloatArray, float]:
+    """(k, 3) logarithms of the deviations, their (k,) probabilities, and the logarithm of the whole integral."""
     from scipy.optimize import minimize
 
     low = np.log(_SMALLEST)
@@ -206,7 +212,8 @@ def _lattice(evidence: _Evidence) -> tuple[FloatArray, FloatArray]:
             nodes.append(node)
             heights.append(height)
     weights = np.exp(np.array(heights) - max(heights))
-    return np.stack(nodes), weights / weights.sum()
+    whole = max(heights) + np.log(weights.sum()) + np.linalg.slogdet(steps)[1]
+    return np.stack(nodes), weights / weights.sum(), float(whole)
 
 
 def _curvature(evidence: _Evidence, at: FloatArray) -> FloatArray:
