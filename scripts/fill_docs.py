@@ -17,6 +17,8 @@
     python -m experiments.suite use=report runs=25
     python -m experiments.table2 runs=400 table=digits-729 queries=200 out=results/overtuning
     python -m benchmarks.overtuning_blur > benchmarks/results/overtuning_blur.txt
+    python -m benchmarks.posterior > benchmarks/results/posterior.txt
+    python -m benchmarks.posterior_races > benchmarks/results/posterior_races.txt
     python -m experiments.fidelity table=digits-729
     python -m experiments.fidelity table=digits-729 workers=8 unit=gpu_days out=results/workers
     python scripts/fill_docs.py [results] [--only PART]
@@ -33,18 +35,21 @@ import io
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
 from experiments import baselines
-from experiments.analysis import external, scaling_law
+from experiments.analysis import external, posterior, scaling_law
 from experiments.analysis.catalogue import FIGURES
 from experiments.analysis.figure import Figure, Numbers
 from experiments.analysis.resampling import report
-from experiments.analysis.table_data import TableData
+from experiments.analysis.table_data import TableData, marked
 from experiments.fidelity import ranks
 from experiments.findings import FINDINGS, finding, samples
 from experiments.plots import comparison as pictures
@@ -91,12 +96,16 @@ def fill_analyses(_results: Path) -> None:
 
 
 def save_small(figure: Figure, numbers: Numbers) -> None:
-    """docs/analysis-NAME.png, in few colours."""
+    """docs/analysis-NAME.png."""
+    save_in_few_colours(lambda: figure.draw(numbers), f"analysis-{figure.stem}")
+
+
+def save_in_few_colours(draw: Callable[[], Drawing], name: str) -> None:
     buffer = io.BytesIO()
     with print_style():
-        figure.draw(numbers).savefig(buffer, format="png", dpi=110)
+        draw().savefig(buffer, format="png", dpi=110)
     picture = Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
-    picture.save(ROOT / f"docs/analysis-{figure.stem}.png", optimize=True)
+    picture.save(ROOT / f"docs/{name}.png", optimize=True)
 
 
 def fill_carries_over(_results: Path) -> None:
@@ -110,6 +119,17 @@ def fill_carries_over(_results: Path) -> None:
     for name, text in scaling_law.as_texts(numbers).items():
         fill(document, name, text)
     save_small(scaling_law.FIGURE, numbers)
+    for name in ("nares-figures", "digits-729"):
+        oracle = load(name, quiet=True)
+        measured = posterior.Measured.of(oracle, oracle.table.default_objective, marked(oracle))
+        lines = posterior.study(measured, posterior.settings(measured))
+        fill(document, f"posterior-{name}", posterior.tables(measured, lines))
+        if name == "nares-figures":
+            save_in_few_colours(partial(posterior.draw, measured, lines), "posterior")
+    coverage, blur = (ROOT / "benchmarks/results/posterior.txt").read_text().split("digits-729:")
+    fill(document, "posterior-coverage", tables(coverage))
+    fill(document, "posterior-blur", tables(blur))
+    fill(document, "posterior-races", tables((ROOT / "benchmarks/results/posterior_races.txt").read_text()))
 
 
 def fronts_table(folder: Path) -> str:

@@ -63,6 +63,13 @@ def test_draws_stay_within_percentages(tmp_path: Path, command: Command) -> None
     assert load(tmp_path / "d/draw-01", quiet=True).column("val_pgd_acc").max() == 100
 
 
+def test_draws_of_a_loss_are_losses(folder: str, table: Table, tmp_path: Path, command: Command) -> None:
+    words = ["objective=val_loss", "seed_sd=0.02", "draw=1", f"out={tmp_path / 'd'}"]
+    command.passes(posterior.main, folder, *words)
+    drawn = load(tmp_path / "d/draw-01", quiet=True).column("val_loss")
+    assert drawn == pytest.approx(Oracle(table).column("val_loss"), abs=0.1)
+
+
 def test_same_seed_same_draws(tmp_path: Path, command: Command) -> None:
     write_table(tmp_path / "t", absent=(3, 4))
     hashes = []

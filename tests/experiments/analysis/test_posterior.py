@@ -117,6 +117,12 @@ def test_metrics_without_noise_or_direction_are_refused(metric: str) -> None:
         Measured.of(load("digits-729", quiet=True), metric, {})
 
 
+def test_repeats_without_noise_are_refused(tmp_path: Path) -> None:
+    data = Measured.of(table(tmp_path / "t", 0.0, trainings=2), "val_pgd_acc", {})
+    with pytest.raises(MissingEntryError, match="trainings agree on val_pgd_acc, which has no noise"):
+        settings(data)
+
+
 def test_too_few_values_are_refused(tmp_path: Path) -> None:
     oracle = table(tmp_path / "t", 0.6)
     most = np.arange(192) > 5
