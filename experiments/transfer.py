@@ -36,7 +36,7 @@ import numpy as np
 
 from experiments.analysis.measured import Measured
 from experiments.analysis.table_data import leave_out_flags, marked
-from experiments.analysis.transfer import Source, check_same_space, transfer
+from experiments.analysis.transfer import Source, Transfer, check_same_space, transfer
 from experiments.analysis.transfer_report import as_csv, as_text, draw
 from experiments.plots.style import footnote, print_style, write_figure
 from experiments.statistics.hierarchical import LEAST
@@ -64,32 +64,49 @@ def trainings(target: Measured, key: str, path: str) -> BoolArray:
     return out & target.known
 
 
+def predicted(
+    source: str,
+    target: str,
+    *,
+    objective: str = "",
+    source_objective: str = "",
+    archs: str = "",
+    judges: str = "",
+    leave_out: str = "",
+    seed_sd: float = 0.0,
+    seed: int = 0,
+) -> Transfer:
+    """What the command prints; arguments as its keys."""
+    tables = load(source or None), load(target)
+    metric = objective or tables[1].table.default_objective
+    known = Measured.of(tables[0], source_objective or metric, marked(tables[0], leave_out_flags(leave_out)))
+    few = Measured.of(tables[1], metric, marked(tables[1]))
+    check_same_space(known, few)
+    seen, judging = trainings(few, "archs", archs), trainings(few, "judges", judges)
+    if (count := int(seen.sum())) < LEAST:
+        raise MissingEntryError(f"archs={archs}: {count} of the {LEAST} trainings at least that are needed")
+    with single_threaded():
+        return transfer(Source.of(known), few, seen, judging, seed_sd, seed)
+
+
 def main(arguments: Sequence[str]) -> None:
-    names = ("source", "target", "objective", "source_objective", "archs", "judges", "leave_out", "out")
-    defaults = {**dict.fromkeys(names, ""), "seed_sd": 0.0, "seed": 0, "foot": True}
+    names = ("source", "target", "objective", "source_objective", "archs", "judges", "leave_out")
+    defaults = {**dict.fromkeys(names, ""), "seed_sd": 0.0, "seed": 0, "out": "", "foot": True}
     given = parse_words(arguments, defaults, {"seed": (0, 2**32 - 1)})
     if not given["target"]:
         raise ConfigError("target=: give the name or folder of the table to predict")
-    source, target = load(given["source"] or None), load(given["target"])
-    objective = given["objective"] or target.table.default_objective
-    flags = marked(source, leave_out_flags(given["leave_out"]))
-    known = Measured.of(source, given["source_objective"] or objective, flags)
-    predicted = Measured.of(target, objective, marked(target))
-    check_same_space(known, predicted)
-    seen, judges = (trainings(predicted, key, given[key]) for key in ("archs", "judges"))
-    if (count := int(seen.sum())) < LEAST:
-        raise MissingEntryError(f"archs={given['archs']}: {count} of the {LEAST} trainings at least that are needed")
-    with single_threaded():
-        found = transfer(Source.of(known), predicted, seen, judges, given["seed_sd"], given["seed"])
+    out, foot = given.pop("out"), given.pop("foot")
+    found = predicted(**given)
+    source, target = found.source.measured.oracle, found.target.oracle
     text = as_text(found)
     print(text)
-    folder = Path(given["out"] or Path("results") / target.name / "transfer")
+    folder = Path(out or Path("results") / target.name / "transfer")
     make_folder(folder)
     write_file(folder / "transfer.md", text.encode())
     write_file(folder / "predictions.csv", as_csv(found).encode())
     with print_style():
         figure = draw(found)
-        footnote(figure, "; ".join(dict.fromkeys(map(origin, (source, target)))) if given["foot"] else "")
+        footnote(figure, "; ".join(dict.fromkeys(map(origin, (source, target)))) if foot else "")
         for suffix in (".png", ".pdf"):
             write_figure(figure, folder / f"transfer{suffix}")
     print(f"{folder}: transfer.md predictions.csv transfer.png .pdf")

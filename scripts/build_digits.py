@@ -1,12 +1,14 @@
-"""Build the embedded table `digits-729` from the entries that `datagen` made.
+"""Build `digits-729`, or `digits-729-trades` in `examples/transfer`, from the entries that `datagen` made.
 
     python -m datagen.run archs=all profile=digits-729 store=entries
     python -m datagen.run archs=all profile=digits-729 store=entries seed=1     # as many as there is time for
-    python scripts/build_digits_729.py --store entries     # packs them into sources/digits-729.tar.xz
-    python scripts/build_digits_729.py                     # the table, from that archive
+    python scripts/build_digits.py digits-729 --store entries     # packs them into sources/digits-729.tar.xz
+    python scripts/build_digits.py digits-729                     # the table, from that archive
 
-The archive holds the store without checkpoints, and without the paths it stood at.  Its entries are of protocol
-version 1: `datagen.run` refuses to add to them, and the table says how they differ.
+Those of `digits-729-trades` are lists in `examples/transfer`, with train.loss=trades attack.autoattack=none.
+
+An archive holds the store without checkpoints, and without the paths it stood at.  The entries of `digits-729` are of
+protocol version 1: `datagen.run` refuses to add to them, and the table says how they differ.
 """
 
 import argparse
@@ -21,7 +23,7 @@ from datagen.store.entry import Entry
 from datagen.store.folder import MANIFEST, EntryStore, training_key
 
 ROOT = Path(__file__).resolve().parent.parent
-NAME = "digits-729"
+PLACES = {"digits-729": "nasbench_ar/data", "digits-729-trades": "examples/transfer"}
 
 
 def pack(store: Path, archive: Path) -> None:
@@ -43,24 +45,25 @@ def _without_places(entry: Entry) -> Entry:
     return replace(entry, provenance={**entry.provenance, "config": config})
 
 
-def build(archive: Path, folder: Path) -> None:
+def build(name: str, archive: Path, folder: Path) -> None:
     """Make the table of an archive."""
     with tempfile.TemporaryDirectory() as unpacked, tarfile.open(archive) as pack:
-        store = Path(unpacked) / NAME  # its name is kept in the table
+        store = Path(unpacked) / name  # its name is kept in the table
         pack.extractall(store, filter="data")
-        exported = export_table(EntryStore(store), folder, name=NAME, replace=True, masks=True)
+        exported = export_table(EntryStore(store), folder, name=name, replace=True, masks=True)
     print(f"{folder}: {exported.table.rows} trainings; {' '.join(exported.notes)}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("name", choices=list(PLACES))
     parser.add_argument("--store", type=Path, help="pack this store into the archive first")
-    parser.add_argument("--archive", type=Path, default=ROOT / f"sources/{NAME}.tar.xz")
-    parser.add_argument("--folder", type=Path, default=ROOT / f"nasbench_ar/data/{NAME}")
+    parser.add_argument("--folder", type=Path, help="where the table is written, if not in its place")
     arguments = parser.parse_args()
+    archive = ROOT / f"sources/{arguments.name}.tar.xz"
     if arguments.store:
-        pack(arguments.store, arguments.archive)
-    build(arguments.archive, arguments.folder)
+        pack(arguments.store, archive)
+    build(arguments.name, archive, arguments.folder or ROOT / PLACES[arguments.name] / arguments.name)
 
 
 if __name__ == "__main__":

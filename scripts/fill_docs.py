@@ -44,8 +44,8 @@ import torch
 from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
-from experiments import baselines
-from experiments.analysis import external, posterior, scaling_law
+from experiments import baselines, transfer
+from experiments.analysis import external, posterior, scaling_law, transfer_report
 from experiments.analysis.catalogue import FIGURES
 from experiments.analysis.figure import Figure, Numbers
 from experiments.analysis.resampling import report
@@ -130,6 +130,28 @@ def fill_carries_over(_results: Path) -> None:
     fill(document, "posterior-coverage", tables(coverage))
     fill(document, "posterior-blur", tables(blur))
     fill(document, "posterior-races", tables((ROOT / "benchmarks/results/posterior_races.txt").read_text()))
+    fill_transfer()
+
+
+def fill_transfer() -> None:
+    """What 64 designed and 64 random trainings by TRADES say, judged by 40 others."""
+    document, lists = ROOT / "docs/carries-over.md", ROOT / "examples/transfer"
+    lines: dict[str, list[str]] = {}
+    target = str(lists / "digits-729-trades")
+    for name in ("designed", "random"):
+        found = transfer.predicted("digits-729", target, archs=f"{lists}/{name}.txt", judges=f"{lists}/judges.txt")
+        for way in found.ways:
+            for which in (found.trained, found.judges):
+                error, inside = way.quality(found.target, which)
+                lines.setdefault(way.name, [way.name]).append(f"{error:.2f} ({100 * inside:.0f})")
+    header = ["Predicted by", "designed: folds", "designed: judges", "random: folds", "random: judges"]
+    fill(document, "transfer-designs", as_markdown(header, list(lines.values())))
+    every = transfer.predicted("digits-729", target)
+    fill(document, "transfer-all", transfer_report.tables(every))
+    save_in_few_colours(partial(transfer_report.draw, every), "transfer")
+    repeated, coverage = (ROOT / "benchmarks/results/transfer_designs.txt").read_text().split("Made targets")
+    fill(document, "transfer-repeated", tables(repeated))
+    fill(document, "transfer-coverage", tables(coverage))
 
 
 def fronts_table(folder: Path) -> str:

@@ -55,10 +55,11 @@ def test_it_says_that_it_is_partial(entries: list[Entry]) -> None:
     assert sum(entry.seed == 1 for entry in entries) >= 73  # for the noise of seeds
 
 
-def test_the_archive_builds_the_very_table(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "scripts/build_digits_729.py"), "--folder", str(tmp_path / "digits-729")]
+@pytest.mark.parametrize("table", ["digits-729", str(ROOT / "examples/transfer/digits-729-trades")])
+def test_the_archive_builds_the_very_table(table: str, tmp_path: Path) -> None:
+    shipped = nasbench_ar.load(table, quiet=True).table
+    command = [sys.executable, str(ROOT / "scripts/build_digits.py"), shipped.name, "--folder", str(tmp_path / "built")]
     subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
-    shipped = nasbench_ar.load("digits-729", quiet=True).table
-    built = nasbench_ar.open_table(tmp_path / "digits-729")
+    built = nasbench_ar.open_table(tmp_path / "built")
     assert built.content_hash == shipped.content_hash
     assert built.meta == shipped.meta
