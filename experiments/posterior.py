@@ -2,8 +2,8 @@
 
     python -m experiments.posterior table=digits-729
     python -m experiments.posterior table=nares-figures objective=test_pgd_acc out=posterior
-    python -m experiments.posterior table=nares-figures seed_sd=0.42 draw=20 out=draws
-    python -m experiments.run table=draws/draw-03 searcher=bananas noise=run images=13000
+    python -m experiments.posterior table=nares-figures seed_sd=0.41 draw=20 out=draws
+    python -m experiments.run table=draws/draw-03 searcher=bananas noise=run images=14000
 
 keys and defaults:
   table=, objective=           as everywhere
@@ -88,7 +88,7 @@ def write_report(data: Measured, lines: Sequence[Line], text: str, out: Path, *,
     rows = [
         [
             str(data.oracle.space.from_index(k)),
-            float(data.sign * data.values[k]),
+            float(data.shown[k]),
             *(float(line.found.chances[k]) for line in lines),
         ]
         for k in listed

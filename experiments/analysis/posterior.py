@@ -21,7 +21,7 @@ from experiments.statistics.hierarchical import LEAST, Columns, Posterior, fit
 from experiments.statistics.intervals import quantile_interval
 from experiments.statistics.optimum import Optimum, optimum
 from experiments.tables import as_markdown, interval, number
-from nasbench_ar import Grid, MetricError, MissingEntryError, Oracle
+from nasbench_ar import ConfigError, Grid, MetricError, MissingEntryError, Oracle
 from nasbench_ar.arrays import FloatArray
 
 if TYPE_CHECKING:
@@ -98,12 +98,21 @@ class Measured:
         return 1 if self.oracle.metric(self.metric).maximize else -1
 
     @property
+    def shown(self) -> FloatArray:
+        """The values as in the table."""
+        return self.sign * self.values
+
+    @property
+    def best(self) -> int:
+        return int(np.nanargmax(self.values))
+
+    @property
     def repeated(self) -> NDArray[np.bool_]:
         return self.trainings > 1
 
     def binomial(self, images: int) -> FloatArray:
         """(product_size,) variances of a share of that many images, in steps of 5 % so that many are equal."""
-        rate = np.clip(np.nan_to_num(self.values, nan=50.0), 100 / (images + 2), 100 - 100 / (images + 2))
+        rate = np.clip(np.nan_to_num(self.shown, nan=50.0), 100 / (images + 2), 100 - 100 / (images + 2))
         return np.exp(np.round(np.log(rate * (100 - rate) / images) * 20) / 20)
 
     def within(self) -> tuple[FloatArray, int]:
@@ -176,7 +185,9 @@ def settings(data: Measured, deviation: float = 0.0, images: int = 0) -> list[Se
 
     `images` that each network has for itself add binomial noise to what is not from repeats.
     """
-    best = int(np.nanargmax(data.values))
+    if images and data.oracle.metric(data.metric).unit != "%":
+        raise ConfigError(f"images={images}: {data.metric} is no share of images; leave images= out")
+    best = data.best
     trainings = np.maximum(data.trainings, 1)
     extra = data.binomial(images) if images else np.zeros(len(trainings))
 
@@ -223,13 +234,12 @@ def study(data: Measured, chosen: Sequence[Setting], seed: int = 0) -> list[Line
 
 
 def as_text(data: Measured, lines: Sequence[Line]) -> str:
-    oracle = data.oracle
-    best = int(np.nanargmax(data.values))
+    oracle, best = data.oracle, data.best
     return "\n\n".join(
         [
             f"What trainings tell of the best: {oracle.metric(data.metric).label}\nTable {oracle.name}: {oracle.title}",
             _conditions(data),
-            f"Best in the table: {oracle.space.from_index(best)} at {number(data.sign * data.values[best])}.",
+            f"Best in the table: {oracle.space.from_index(best)} at {number(data.shown[best])}.",
             tables(data, lines),
             _check(data, lines[len(lines) // 2]),
         ]
@@ -255,10 +265,10 @@ def tables(data: Measured, lines: Sequence[Line]) -> str:
 
 
 def _cells(data: Measured, line: Line) -> list[str]:
-    found, best = line.found, int(np.nanargmax(data.values))
+    found, best = line.found, data.best
     spreads = [_with_interval(column) for column in found.spreads.T]
     chance = f"{100 * found.chances[best]:.1f} ± {100 * found.errors[best]:.1f}"
-    value = float(data.values[best])
+    value = float(data.shown[best])
     return [
         f"{number(line.setting.deviation)} ({line.setting.words})",
         *spreads,
@@ -281,7 +291,7 @@ def _likeliest(data: Measured, lines: Sequence[Line]) -> str:
     rows = [
         [
             str(data.oracle.space.from_index(int(k))),
-            number(data.sign * data.values[k]),
+            number(data.shown[k]),
             *(f"{100 * chance:.1f}" for chance in chances[:, k]),
         ]
         for k in listed
@@ -295,12 +305,11 @@ def _conditions(data: Measured) -> str:
     said = [f"{known:,} of {size:,} architectures count as measured" + (f"; left out: {flags}" if flags else "")]
     if known < size:
         said.append("The others are predicted from effects, and may be the best too")
-    if data.repeated.any():
-        said.append(f"{int(data.repeated.sum()):,} have several trainings")
-    else:
-        said.append("One training each: its noise cannot be told from an architecture's own deviation")
+    repeated = int(data.repeated.sum())
+    few = ", too few to tell the noise of one from an architecture's own deviation" if repeated < LEAST else ""
+    said.append(f"{repeated:,} have several trainings{few}")
     if data.images:
-        value = float(np.nanmean(data.values))
+        value = float(np.nanmean(data.shown))
         own = np.sqrt(value * (100 - value) / data.images)
         said.append(f"Independent draws of {data.images:,} images for each network would scatter by {own:.2f} points")
     return ". ".join(said) + "."
@@ -308,7 +317,7 @@ def _conditions(data: Measured) -> str:
 
 def draw(data: Measured, lines: Sequence[Line]) -> Drawing:
     """Size of the credible set, P(best) and expected regret of the table's best, along the noise of a training."""
-    best = int(np.nanargmax(data.values))
+    best = data.best
     x = [line.setting.deviation for line in lines]
     chance = [100 * line.found.chances[best] for line in lines]
     regrets = [[line.found.regrets[best] for line in lines], [line.found.regrets.min() for line in lines]]

@@ -25,7 +25,7 @@ def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_range_with_its_files(folder: str, tmp_path: Path, command: Command) -> None:
     out, _ = command.passes(posterior.main, folder, f"out={tmp_path / 'p'}")
-    assert "cannot be told from an architecture's own deviation" in out
+    assert "0 have several trainings, too few to tell the noise of one" in out
     assert "(25 % of the rest)" in out
     assert (tmp_path / "p/posterior.md").read_text().strip() in out
     assert {f.name for f in (tmp_path / "p").iterdir()} == {
@@ -90,5 +90,7 @@ def test_refusals(folder: str, tmp_path: Path, command: Command) -> None:
     assert "draw-02 exists already; choose another out=" in said
     assert "table small has no such flag" in command.fails(posterior.main, folder, "leave_out=low_mode")
     assert "seed_sd='x': expected a number" in command.fails(posterior.main, folder, "seed_sd=x")
+    said = command.fails(posterior.main, folder, "objective=val_loss", "images=9")
+    assert "images=9: val_loss is no share of images" in said
     (tmp_path / "file").write_text("")
     assert "choose another out=" in command.fails(posterior.main, folder, "seed_sd=1", f"out={tmp_path / 'file'}")

@@ -90,7 +90,7 @@ def test_less_may_be_better(tmp_path: Path) -> None:
     first, second = (Line.of(data, settings(data, 0.6)[0], 0) for data in (loss, accuracy))
     assert first.found.chances == pytest.approx(second.found.chances, abs=0.005)
     assert "| 0.60 (given) |" in posterior.as_text(loss, [first])
-    assert posterior.as_text(loss, [first]).count(f"{loss.sign * loss.values.max():.2f}") >= 2
+    assert posterior.as_text(loss, [first]).count(f"{loss.shown.min():.2f}") >= 2
 
 
 def test_what_is_left_out_is_predicted_and_not_measured() -> None:
