@@ -15,8 +15,9 @@ import numpy as np
 
 from benchmarks.environment import command_line, describe
 from benchmarks.overtuning_blur import ERROR, blurred, calibrated, may_change
-from experiments.analysis.posterior import Known, Line, Measured, Setting, columns_of, settings
-from experiments.analysis.table_data import marked
+from experiments.analysis.measured import Measured, grid_columns
+from experiments.analysis.posterior import Known, Line, Setting, settings
+from experiments.analysis.table_data import flagged
 from experiments.statistics.optimum import optimum, spreads
 from experiments.tables import as_markdown
 from nasbench_ar import load
@@ -62,7 +63,7 @@ CASES = (
 def simulate(case: Case, rng: np.random.Generator) -> tuple[Measured, FloatArray]:
     """What is measured, on the space of `digits-729`, and the truths."""
     oracle = load("digits-729", quiet=True)
-    columns = columns_of(oracle.space)
+    columns = grid_columns(oracle.space)
     size = len(columns.main)
     deviations = rng.standard_t(case.freedom, size) / np.sqrt(2) if case.freedom else rng.normal(size=size)
     truth = 50 + case.own * deviations
@@ -141,7 +142,7 @@ def second_trainings() -> str:
 def blur(metric: str, deviation: float, blurs: int) -> str:
     """`nares-figures` with its uncertain values blurred once more."""
     oracle = load("nares-figures", quiet=True)
-    data = Measured.of(oracle, metric, marked(oracle))
+    data = Measured.of(oracle, metric, flagged(oracle))
     values, where = oracle.column(metric), may_change(oracle, metric)
     sigma = calibrated(values, where, ERROR)
     best = data.best

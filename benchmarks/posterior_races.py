@@ -16,8 +16,9 @@ import numpy as np
 
 from benchmarks.environment import command_line, describe
 from experiments import posterior
-from experiments.analysis.posterior import Measured, settings
-from experiments.analysis.table_data import marked
+from experiments.analysis.measured import Measured
+from experiments.analysis.posterior import settings
+from experiments.analysis.table_data import flagged
 from experiments.races.config import target_of
 from experiments.races.race import Race
 from experiments.races.runner import run_once
@@ -58,7 +59,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     arguments = parser.parse_args()
     oracle = load("nares-figures", quiet=True)
-    data = Measured.of(oracle, METRIC, marked(oracle))
+    data = Measured.of(oracle, METRIC, flagged(oracle))
     best = float(np.nanmax(data.values))
     lines = []
     for training in TRAINING:

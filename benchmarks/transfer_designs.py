@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.environment import command_line, describe
 from experiments.analysis.measured import Measured
-from experiments.analysis.table_data import marked
+from experiments.analysis.table_data import flagged
 from experiments.analysis.transfer import NORMAL_95, Source, designed, scales
 from experiments.statistics.hierarchical import Columns, fit
 from experiments.statistics.intervals import mean_interval
@@ -45,7 +45,7 @@ MADE_DRAWS = 100
 
 def measured(table: str, metric: str) -> Measured:
     oracle = load(table)
-    return Measured.of(oracle, metric, marked(oracle))
+    return Measured.of(oracle, metric, flagged(oracle))
 
 
 def judged(columns: Columns, target: Measured, seen: IntArray) -> tuple[float, float]:

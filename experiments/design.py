@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.analysis.measured import Measured
-from experiments.analysis.table_data import leave_out_flags, marked
+from experiments.analysis.table_data import flagged, leave_out_flags
 from experiments.analysis.transfer import Designs, Source, designed
 from experiments.tables import as_markdown, number, plus_minus
 from nasbench_ar import ConfigError, load
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
     oracle = load(given["table"] or None)
     if given["n"] > oracle.space.size:
         raise ConfigError(f"n={given['n']}: the space of table {oracle.name} has {oracle.space.size} architectures")
-    marks = marked(oracle, leave_out_flags(given["leave_out"]))
+    marks = flagged(oracle, leave_out_flags(given["leave_out"]))
     measured = Measured.of(oracle, given["objective"] or oracle.table.default_objective, marks)
     with single_threaded():
         found = designed(Source.of(measured), given["n"], given["seed"])

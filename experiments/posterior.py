@@ -35,8 +35,9 @@ from pathlib import Path
 import numpy as np
 
 from experiments.analysis import posterior
-from experiments.analysis.posterior import Known, Line, Measured, Setting
-from experiments.analysis.table_data import leave_out_flags, marked
+from experiments.analysis.measured import Measured
+from experiments.analysis.posterior import Known, Line, Setting
+from experiments.analysis.table_data import flagged, leave_out_flags
 from experiments.plots.style import footnote, print_style, write_figure
 from experiments.tables import csv_text, origin
 from nasbench_ar import METRICS, ConfigError, TableWriter, load
@@ -118,7 +119,7 @@ def main(arguments: Sequence[str]) -> None:
     data = Measured.of(
         oracle,
         given["objective"] or oracle.table.default_objective,
-        marked(oracle, leave_out_flags(given["leave_out"])),
+        flagged(oracle, leave_out_flags(given["leave_out"])),
     )
     chosen = posterior.settings(data, given["seed_sd"], given["images"])
     if draws and len(chosen) > 1:

@@ -35,7 +35,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.analysis.measured import Measured
-from experiments.analysis.table_data import leave_out_flags, marked
+from experiments.analysis.table_data import flagged, leave_out_flags
 from experiments.analysis.transfer import Source, Transfer, check_same_space, transfer
 from experiments.analysis.transfer_report import as_csv, as_text, draw
 from experiments.plots.style import footnote, print_style, write_figure
@@ -79,8 +79,8 @@ def predicted(
     """What the command prints; arguments as its keys."""
     tables = load(source or None), load(target)
     metric = objective or tables[1].table.default_objective
-    known = Measured.of(tables[0], source_objective or metric, marked(tables[0], leave_out_flags(leave_out)))
-    few = Measured.of(tables[1], metric, marked(tables[1]))
+    known = Measured.of(tables[0], source_objective or metric, flagged(tables[0], leave_out_flags(leave_out)))
+    few = Measured.of(tables[1], metric, flagged(tables[1]))
     check_same_space(known, few)
     seen, judging = trainings(few, "archs", archs), trainings(few, "judges", judges)
     if (count := int(seen.sum())) < LEAST:

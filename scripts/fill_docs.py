@@ -48,8 +48,9 @@ from experiments import baselines, transfer
 from experiments.analysis import external, posterior, scaling_law, transfer_report
 from experiments.analysis.catalogue import FIGURES
 from experiments.analysis.figure import Figure, Numbers
+from experiments.analysis.measured import Measured
 from experiments.analysis.resampling import report
-from experiments.analysis.table_data import TableData, marked
+from experiments.analysis.table_data import TableData, flagged
 from experiments.fidelity import ranks
 from experiments.findings import FINDINGS, finding, samples
 from experiments.plots import comparison as pictures
@@ -121,7 +122,7 @@ def fill_carries_over(_results: Path) -> None:
     save_small(scaling_law.FIGURE, numbers)
     for name in ("nares-figures", "digits-729"):
         oracle = load(name, quiet=True)
-        measured = posterior.Measured.of(oracle, oracle.table.default_objective, marked(oracle))
+        measured = Measured.of(oracle, oracle.table.default_objective, flagged(oracle))
         lines = posterior.study(measured, posterior.settings(measured))
         fill(document, f"posterior-{name}", posterior.tables(measured, lines))
         if name == "nares-figures":

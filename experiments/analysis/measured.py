@@ -59,14 +59,14 @@ class Measured:
         values = np.where(out, np.nan, oracle.column(metric))
         if (known := int((~np.isnan(values)).sum())) < LEAST or not np.ptp(single):
             raise MissingEntryError(
-                f"table {oracle.name} has {known} values of {metric}; at least {LEAST} are needed, not all alike"
+                f"table {oracle.name} has {known} values of {metric} to go by; {LEAST} are needed, not all alike"
             )
         return cls(
             oracle,
             metric,
-            columns_of(oracle.space),
+            grid_columns(oracle.space),
             values if maximize else -values,
-            np.bincount(index, minlength=size),
+            np.bincount(index, minlength=size).astype(np.int64),
             np.bincount(index, (single - values[index]) ** 2, minlength=size).astype(np.float64),
             {flag: int(mark.sum()) for flag, mark in marks.items()},
             images_behind(single) if oracle.metric(metric).unit == "%" else None,
@@ -81,12 +81,21 @@ class Measured:
         return 1 if self.oracle.metric(self.metric).maximize else -1
 
     @property
+    def shown(self) -> FloatArray:
+        """The values as in the table."""
+        return self.sign * self.values
+
+    @property
+    def best(self) -> int:
+        return int(np.nanargmax(self.values))
+
+    @property
     def repeated(self) -> NDArray[np.bool_]:
         return self.trainings > 1
 
     def binomial(self, images: int) -> FloatArray:
         """(product_size,) variances of a share of that many images, in steps of 5 % so that many are equal."""
-        rate = np.clip(np.nan_to_num(self.values, nan=50.0), 100 / (images + 2), 100 - 100 / (images + 2))
+        rate = np.clip(np.nan_to_num(self.shown, nan=50.0), 100 / (images + 2), 100 - 100 / (images + 2))
         return np.exp(np.round(np.log(rate * (100 - rate) / images) * 20) / 20)
 
     def within(self) -> tuple[FloatArray, int]:
@@ -103,7 +112,7 @@ class Measured:
         return variances[np.searchsorted(starts, np.nan_to_num(self.values), side="right")], freedom[-1]
 
 
-def columns_of(space: Grid) -> Columns:
+def grid_columns(space: Grid) -> Columns:
     """Of all vectors of a grid, by index; levels count by rank."""
     bases = [contrasts(range(len(entry.choices))) for entry in space.entries]
     every, degrees = design(np.arange(space.product_size), bases)

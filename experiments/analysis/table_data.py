@@ -34,7 +34,7 @@ def leave_out_flags(words: str) -> list[str] | None:
     return [] if words == "none" else [word.strip() for word in words.split(",")]
 
 
-def marked(oracle: Oracle, leave_out: Sequence[str] | None = None) -> dict[str, NDArray[np.bool_]]:
+def flagged(oracle: Oracle, leave_out: Sequence[str] | None = None) -> dict[str, NDArray[np.bool_]]:
     """Flag -> (product_size,) bool: what carries it; None takes those of `DEFAULT_FLAGS` that the table has.
 
     Raises:
@@ -81,7 +81,7 @@ class TableData:
             SpaceError: when its architectures are no wide residual networks.
         """
         wide_resnets(oracle.space, "an analysis of the table")
-        marks = marked(oracle, leave_out)
+        marks = flagged(oracle, leave_out)
         kept = np.ones(oracle.space.product_size, dtype=bool)
         for mark in marks.values():
             kept &= ~mark

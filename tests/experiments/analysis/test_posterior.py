@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from experiments.analysis import posterior
-from experiments.analysis.posterior import Known, Line, Measured, Setting, settings
-from experiments.analysis.table_data import marked
+from experiments.analysis.measured import Measured
+from experiments.analysis.posterior import Known, Line, Setting, settings
+from experiments.analysis.table_data import flagged
 from experiments.statistics.optimum import spreads
 from nasbench_ar import Entry, Grid, Metric, MetricError, MissingEntryError, Oracle, TableWriter, load
 from nasbench_ar.arrays import FloatArray
@@ -95,7 +96,7 @@ def test_less_may_be_better(tmp_path: Path) -> None:
 
 def test_what_is_left_out_is_predicted_and_not_measured() -> None:
     oracle = load("nares-figures", quiet=True)
-    data = Measured.of(oracle, "val_best_pgd_acc", marked(oracle))
+    data = Measured.of(oracle, "val_best_pgd_acc", flagged(oracle))
     assert data.known.sum() == 13_801
     assert not data.known[oracle.flag("objective_imputed")].any()
     text = posterior._conditions(data)
