@@ -22,7 +22,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.results.baselines import Baseline, one_at_random, one_of_the_largest, random_search
+from experiments.results.baselines import Baseline, known_limits, one_at_random, one_of_the_largest, random_search
 from experiments.results.summary import table2_metrics
 from experiments.tables import as_markdown, csv_text, plus_minus, row_label, share_text, table_notes
 from nasbench_ar import ConfigError, Oracle, SearchSpace, load
@@ -46,11 +46,7 @@ def of(
 ) -> list[Baseline]:
     """One of the n largest for each n, in a space that knows costs, or one at random; and random search."""
     found = objective_metric(objective, catalogue=oracle.table.catalogue, among=oracle.metrics)
-    limits = oracle.limits(constraints)
-    if measured := ", ".join(str(limit) for limit in limits if not limit.known_cost):
-        known = " or ".join(name for name in oracle.metrics if oracle.metric(name).before_training)
-        raise ConfigError(f"constraint={measured}: only a query tells what keeps it; limit {known or 'nothing here'}")
-    members = oracle.searchable_space(objective, constraints=limits).member_indices
+    members = oracle.searchable_space(objective, constraints=known_limits(oracle, constraints)).member_indices
     space = oracle.space
     if isinstance(space, SearchSpace):
         drawn = [one_of_the_largest(space, members, count) for count in n]

@@ -7,9 +7,9 @@
     python -m experiments.track name=my-track.yaml searcher._target_=my_module.MySearcher
 
 Without a searcher, or with `searcher=all`, the four of Table 2 take part and `largest`, which
-needs no search; on tracks of another kind those that are made for it.  A report is on all
-entries that the track's folder holds.  Results go to `<out>/<table>/track-<name>/`.  Started
-again, the same command goes on where it stopped.
+needs no search where costs are known; on tracks of another kind those that are made for it.
+A report is on all entries that the track's folder holds.  Results go to
+`<out>/<table>/track-<name>/`.  Started again, the same command goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ from experiments.races.config import KEPT, RunConfig, help_text, parse_command_l
 from experiments.races.noise import images_behind
 from experiments.races.track import ENDING, HYPERVOLUME, OPEN, Track, load_track, tracks
 from experiments.results import recommendation, targets
+from experiments.results.baselines import known_limits
 from experiments.results.read import Stored, reported_after, searched
 from experiments.results.recommendation import Choice, choices
 from experiments.results.standings import course
 from experiments.results.track import PREFIX, Outcome, judge_of, outcome_of
 from experiments.results.track_text import as_csv, as_text, overview, rules_study
 from experiments.tables import origin
-from nasbench_ar import ConfigError, Metric, ResultsError, load
+from nasbench_ar import ConfigError, Metric, Oracle, ResultsError, load
 from nasbench_ar.errors import shown
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import note, write_file
@@ -52,10 +53,8 @@ def configuration(track: Track, words: Sequence[str], entry: str | None) -> RunC
     return config
 
 
-def carry_out(track: Track, config: RunConfig) -> Path:
+def carry_out(track: Track, config: RunConfig, oracle: Oracle) -> Path:
     """Complete the runs of one searcher; returns the track's folder."""
-    oracle = load(config.table, quiet=True)
-    judge_of(track, oracle)  # before hours of runs
     folder = Path(config.out) / oracle.name / f"{PREFIX}{track.name}"
     try:
         with complete(config, oracle, folder):
@@ -142,9 +141,12 @@ def main(arguments: Sequence[str]) -> None:
         chosen = [track for track in chosen if track.name not in others]
     found, out = [], Path()
     for track in chosen:
-        for one in track.searchers if everyone else [""]:
+        oracle = load(configuration(track, rest, entry).table, quiet=True)
+        judge_of(track, oracle)  # before hours of runs
+        known_limits(oracle, track.constraint)
+        for one in track.searchers_in(oracle.space) if everyone else [""]:
             config = configuration(track, [*rest, f"searcher={one}"] if one else rest, entry)
-            folder = carry_out(track, config)
+            folder = carry_out(track, config, oracle)
         found.append(report(track, folder, foot=config.foot))
         out = folder.parent.parent
     if name == ALL:

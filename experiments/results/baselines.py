@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from experiments.races.race import Race
 from experiments.statistics.intervals import Spread
-from nasbench_ar import Grid, Oracle, SearchSpace
+from nasbench_ar import ConfigError, Grid, Oracle, SearchSpace
 from nasbench_ar.arrays import FloatArray
+from nasbench_ar.constraints import Constraint, ConstraintsLike
 
 RANDOM_SEARCH = "random search, exact"
 LARGEST = 50  # in Table 2 and in pictures
@@ -88,6 +89,15 @@ def one_at_random(space: Grid, members: NDArray[np.int32]) -> Baseline:
     probability = np.zeros(space.product_size)
     probability[members] = 1 / len(members)
     return Baseline("one at random", 0, probability)
+
+
+def known_limits(oracle: Oracle, constraints: ConstraintsLike) -> tuple[Constraint, ...]:
+    """Limits on what is known before training; ConfigError on others."""
+    limits = oracle.limits(constraints)
+    if measured := ", ".join(str(limit) for limit in limits if not limit.known_cost):
+        known = " or ".join(name for name in oracle.metrics if oracle.metric(name).before_training)
+        raise ConfigError(f"constraint={measured}: only a query tells what keeps it; limit {known or 'nothing here'}")
+    return limits
 
 
 def without_search(space: Grid, members: NDArray[np.int32]) -> Baseline:

@@ -17,7 +17,7 @@ from experiments.plots import style
 from experiments.races.store import MARK, RunStore, mark_of
 from experiments.races.track import load_track
 from experiments.track import carry_out, configuration
-from nasbench_ar import METRICS, Oracle, SearchSpace, Table, TableWriter
+from nasbench_ar import METRICS, Oracle, SearchSpace, Table, TableWriter, load
 from nasbench_ar.library import HOME_VARIABLE
 from nasbench_ar.system.command import run_command
 from searchers.trajectory import Trajectory
@@ -85,7 +85,7 @@ def write_table(folder: Path, *, absent: tuple[int, ...] = (), shift: float = 0.
 def raced(track: str, *words: str, entry: str | None = None) -> Path:
     """Runs of a searcher on a track, on one process; returns the track's folder."""
     found = load_track(track)
-    return carry_out(found, configuration(found, ["jobs=1", *words], entry))
+    return carry_out(found, configuration(found, ["jobs=1", *words], entry), load(found.table, quiet=True))
 
 
 def trajectory(

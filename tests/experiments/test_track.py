@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,12 @@ import pytest
 from experiments import track
 from experiments.races import track as files
 from experiments.results.read import read
-from nasbench_ar import Oracle, Table
+from nasbench_ar import Oracle, Table, TableWriter
 from nasbench_ar.system.command import run_command
 from searchers import BASELINES, SEARCHERS
 from tests.experiments.conftest import Command
 from tests.experiments.fidelity.conftest import write_climbing
+from tests.nasbench_ar.test_from_frame import ABOUT, ACCURACY, LOSS, SIZE, frame_of
 
 FILES = {"track.md", "track.csv", "track.png", "track.pdf", "recommendation.csv"}
 
@@ -29,6 +31,12 @@ def write_track(folder: Path, table: Table, name: str = "mine", **said: object) 
 
 def lines_of(folder: Path) -> dict[str, dict[str, str]]:
     return {line["entry"]: line for line in csv.DictReader((folder / "track.csv").read_text().splitlines())}
+
+
+@pytest.fixture
+def without_macs(tmp_path: Path) -> Table:
+    given: dict[str, Any] = {"entries": ["optimizer", "rate"], "metrics": [ACCURACY, LOSS, SIZE], "seed": "seed"}
+    return Table(TableWriter.from_frame(frame_of(), tmp_path / "mine", **given, **ABOUT))
 
 
 @pytest.mark.usefixtures("real_pictures")
@@ -162,6 +170,28 @@ def test_a_judge_that_the_table_lacks_is_refused_before_any_run(table: Table, tm
     mine = write_track(tmp_path, table, judge="test_aa_acc")
     said = command.fails(track.main, f"name={mine}", f"out={tmp_path / 'out'}")
     assert "track mine is judged by test_aa_acc, which is not in table small" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_table_without_macs_has_limits_on_its_own_costs(
+    without_macs: Table, tmp_path: Path, command: Command
+) -> None:
+    mine = write_track(tmp_path, without_macs, queries=5, constraint="size_mb<=0.1")
+    command.passes(track.main, f"name={mine}", "runs=2", "jobs=1", f"out={tmp_path / 'out'}")
+    folder = tmp_path / "out/mine/track-mine"
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == set(SEARCHERS), "largest needs MACs"
+    size, accuracy = (Oracle(without_macs).column(name) for name in ("size_mb", "val_acc"))
+    for name in SEARCHERS:
+        assert size[read(folder / name).runs.arch_index].max() <= 0.1
+    assert float(lines_of(folder)["best possible"]["mean"]) == pytest.approx(accuracy[size <= 0.1].max())
+
+
+def test_a_limit_that_only_a_query_tells_is_refused_before_any_run(
+    without_macs: Table, tmp_path: Path, command: Command
+) -> None:
+    mine = write_track(tmp_path, without_macs, queries=5, constraint="val_mse<=0.0005")
+    said = command.fails(track.main, f"name={mine}", f"out={tmp_path / 'out'}")
+    assert "constraint=val_mse<=0.0005: only a query tells what keeps it; limit size_mb" in said
     assert not (tmp_path / "out").exists()
 
 
