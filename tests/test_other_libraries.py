@@ -147,4 +147,6 @@ def test_the_registry_finds_what_it_asks_for(kind: str) -> None:
     header = yaml.safe_load((folder / "README.md").read_text(encoding="utf-8").split("---")[1])
     assert set(header) == {"author", "title", "description", "tags", "optuna_versions", "license"}
     assert kind in header["tags"]
+    assert (folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    assert (folder / "requirements.txt").read_text() == "nasbench-ar[optuna]\n"
     assert set(SEARCHERS) <= set(re.findall(r"\w+", (REGISTRY / "samplers/nares/README.md").read_text()))
