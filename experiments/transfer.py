@@ -96,6 +96,8 @@ def main(arguments: Sequence[str]) -> None:
     if not given["target"]:
         raise ConfigError("target=: give the name or folder of the table to predict")
     out, foot = given.pop("out"), given.pop("foot")
+    if out:
+        make_folder(Path(out))  # before the work
     found = predicted(**given)
     source, target = found.source.measured.oracle, found.target.oracle
     text = as_text(found)

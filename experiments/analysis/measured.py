@@ -49,7 +49,9 @@ class Measured:
         maximize = oracle.metric(metric).maximize
         if maximize is None or metric not in oracle.table.scalar_names:
             fitting = [m for m in oracle.table.scalar_names if oracle.metric(m).maximize is not None]
-            raise MetricError(f"{metric} is not measured, or has no better or worse; choose of {', '.join(fitting)}")
+            raise MetricError(
+                f"table {oracle.name}: {metric} is not measured, or is no better or worse; give {', '.join(fitting)}"
+            )
         size, out = oracle.space.product_size, np.zeros(oracle.space.product_size, dtype=bool)
         for mark in marks.values():
             out |= mark
