@@ -114,7 +114,7 @@ def test_noise_beyond_what_scatters_is_refuted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("metric", ["macs", "best_epoch"])
 def test_metrics_without_noise_or_direction_are_refused(metric: str) -> None:
-    with pytest.raises(MetricError, match=f"{metric} is not measured, or has no better or worse; choose of train_loss"):
+    with pytest.raises(MetricError, match=f"{metric} is not measured, or is no better or worse; give train_loss"):
         Measured.of(load("digits-729", quiet=True), metric, {})
 
 
