@@ -1,6 +1,6 @@
 """Does `experiments.posterior` cover as it claims?  Tables simulated from its model, and real second trainings.
 
-    python -m benchmarks.posterior [--tables 30] > benchmarks/results/posterior.txt
+    python -m benchmarks.posterior [--tables 100] > benchmarks/results/posterior.txt
 
 Each setting draws tables of 729 architectures with new effects, deviations and trainings, and asks how often a 95 %
 interval, or the 95 % set, holds the truth; and what the table's best really lacks, beside what is expected.
@@ -93,7 +93,7 @@ def expected(known: Known) -> tuple[FloatArray, FloatArray]:
 def judged(data: Measured, truth: FloatArray, setting: Setting, seed: int) -> list[float]:
     """Per cent of intervals that hold the truth, then size of the set, expected and real regret of the table's best."""
     posterior, known = Known.of(data, setting), data.known
-    found = optimum(posterior.conditional, data.columns, np.random.default_rng(seed), draws=100)
+    found = optimum(posterior.conditional, data.columns, np.random.default_rng(seed), draws=300)
     chosen = found.credible_set()
     means, variances = expected(posterior)
     inside = np.abs(truth - means) <= 1.96 * np.sqrt(variances)
@@ -162,7 +162,7 @@ def blur(metric: str, deviation: float, blurs: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--tables", type=int, default=30)
+    parser.add_argument("--tables", type=int, default=100)
     parser.add_argument("--blurs", type=int, default=2)
     arguments = parser.parse_args()
     print(command_line("benchmarks.posterior"))
