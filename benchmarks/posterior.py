@@ -80,11 +80,9 @@ def simulate(case: Case, rng: np.random.Generator) -> tuple[Measured, FloatArray
 
 def expected(known: Known) -> tuple[FloatArray, FloatArray]:
     """Means and variances of all truths."""
-    data, measured, moments = known.data, known.data.known, []
+    moments = []
     for posterior, noise in zip(known.posteriors, known.noises, strict=True):
-        mean, variance = posterior.expected(data.columns)
-        seen = data.columns[measured], data.values[measured], noise[measured]
-        mean[measured], variance[measured] = posterior.updated(*seen)
+        mean, variance = posterior.moments(known.data.columns, known.data.values, noise)
         moments.append((mean, variance + mean**2))
     mean, square = np.tensordot(known.weights, moments, axes=1)
     return mean, square - mean**2

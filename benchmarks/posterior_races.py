@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.environment import command_line, describe
 from experiments import posterior
 from experiments.analysis.measured import Measured
-from experiments.analysis.posterior import settings
+from experiments.analysis.posterior import Known, settings
 from experiments.analysis.table_data import flagged
 from experiments.races.config import target_of
 from experiments.races.race import Race
@@ -67,7 +67,8 @@ def main() -> None:
         seeds = range(arguments.draws * arguments.seeds)
         table = [[regret(oracle.table.folder, name, images, k) for k in seeds] for name in SEARCHERS]
         with TemporaryDirectory() as out:
-            posterior.write_draws(data, settings(data, training)[0], arguments.draws, 0, Path(out))
+            [setting] = settings(data, training)
+            posterior.write_draws(Known.of(data, setting), setting, arguments.draws, 0, Path(out))
             draws = raced(sorted(Path(out).iterdir()), images, arguments.seeds)
         first = draws.argmin(axis=0)
         for k, name in enumerate(SEARCHERS):

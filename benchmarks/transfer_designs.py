@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from benchmarks.environment import command_line, describe
 from experiments.analysis.measured import Measured
 from experiments.analysis.table_data import flagged
-from experiments.analysis.transfer import NORMAL_95, Source, designed, scales
+from experiments.analysis.transfer import NORMAL_95, Source, designed, quality, scales, seen_by
 from experiments.statistics.hierarchical import Columns, fit
 from experiments.statistics.intervals import mean_interval
 from experiments.tables import as_markdown, interval, number, plus_minus
@@ -53,22 +52,19 @@ def judged(columns: Columns, target: Measured, seen: IntArray) -> tuple[float, f
     posterior = fit(columns[seen], target.values[seen], np.zeros(len(seen)))
     rest = np.setdiff1d(np.flatnonzero(target.known), seen)
     expected, variance = posterior.expected(columns[rest])
-    off = target.values[rest] - expected
-    return float(np.sqrt(np.mean(off**2))), float(np.mean(np.abs(off) <= NORMAL_95 * np.sqrt(variance)))
+    return quality(target.values[rest], expected, variance)
 
 
 def compare(names: tuple[str, str, str, str], n: int, draws: int) -> Iterator[list[str]]:
     """Lines of the table, one for each way of predicting."""
     source, target = Source.of(measured(*names[:2])), measured(*names[2:])
-    both, alone = source.columns, target.columns
-    linear = replace(both, main=alone.main[:, :0], pairs=alone.pairs[:, :0])
     known = np.flatnonzero(target.known)
     choices: list[Callable[[int], IntArray]] = [
         lambda seed: np.random.default_rng(seed).choice(known, n, replace=False),
         lambda seed: designed(source, n, seed, random=2, among=known).chosen,
     ]
     seen = [[choose(seed) for seed in range(draws)] for choose in choices]
-    for name, columns in (("source alone", linear), ("target alone", alone), ("both", both)):
+    for name, columns in list(seen_by(source).items())[1:]:  # all but the mean
         random, chosen = (np.array([judged(columns, target, each) for each in found]) for found in seen)
         gain = random[:, 0] - chosen[:, 0]
         cells = [plus_minus(*_mean_and_deviation(found[:, 0]), 3) for found in (random, chosen)]
@@ -98,7 +94,7 @@ def coverage(times: tuple[float, ...], own: tuple[float, ...], n: int) -> list[s
         posterior = fit(columns[seen], truth[seen], np.zeros(n))
         rest = np.setdiff1d(np.arange(len(truth)), seen)
         expected, variance = posterior.expected(columns[rest])
-        inside.append(np.mean(np.abs(truth[rest] - expected) <= NORMAL_95 * np.sqrt(variance)))
+        inside.append(quality(truth[rest], expected, variance)[1])
         found = np.array([scale[1:3] for scale in scales(source, posterior)])
         of_scales.append(np.abs(found[:, 0] - times) <= NORMAL_95 * found[:, 1])
     return [plus_minus(*_mean_and_deviation(100 * np.array(inside)), 1), *_percent(np.array(of_scales))]

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from nasbench_ar import Architecture, SearchSpace
-from nasbench_ar.errors import ConfigError, SpaceError, one_line, quotable, shown
+from nasbench_ar.errors import ConfigError, SpaceError, quotable, shown
+from nasbench_ar.system.key_values import read_list
 
 MOST_SEEDS = 10_000  # in one range
 _COMMA = re.compile(r",(?![^\[]*\])")  # not within brackets
@@ -86,9 +87,4 @@ def _is_file(path: Path) -> bool:
 
 
 def _file(path: Path, space: SearchSpace) -> list[Architecture]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"archs={path}: cannot be read as text ({one_line(error)})") from error
-    named = [line.partition("#")[0].strip() for line in lines]
-    return [architecture for name in named if name for architecture in _part(name, space, within=path)]
+    return [architecture for name in read_list("archs", path) for architecture in _part(name, space, within=path)]

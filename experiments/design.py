@@ -29,6 +29,7 @@ import numpy as np
 from experiments.analysis.measured import Measured
 from experiments.analysis.table_data import flagged, leave_out_flags
 from experiments.analysis.transfer import Designs, Source, designed
+from experiments.statistics.hierarchical import LEAST
 from experiments.tables import as_markdown, number, plus_minus
 from nasbench_ar import ConfigError, load
 from nasbench_ar.system.command import run_command
@@ -36,7 +37,6 @@ from nasbench_ar.system.files import make_folder, write_file
 from nasbench_ar.system.key_values import parse_words
 from nasbench_ar.system.threads import single_threaded
 
-LEAST = 12
 MOST = 1000
 
 

@@ -38,7 +38,7 @@ from experiments.analysis import posterior
 from experiments.analysis.measured import Measured
 from experiments.analysis.posterior import Known, Line, Setting
 from experiments.analysis.table_data import flagged, leave_out_flags
-from experiments.plots.style import footnote, print_style, write_figure
+from experiments.plots.style import print_style, save_drawing
 from experiments.tables import csv_text, origin
 from nasbench_ar import METRICS, ConfigError, TableWriter, load
 from nasbench_ar.arrays import FloatArray
@@ -49,9 +49,9 @@ from nasbench_ar.system.key_values import parse_words
 MOST_DRAWS = 1000
 
 
-def write_draws(data: Measured, setting: Setting, draws: int, seed: int, out: Path) -> None:
+def write_draws(found: Known, setting: Setting, draws: int, seed: int, out: Path) -> None:
     """`out`/draw-01, ...: tables of the truth of every architecture."""
-    found, rng = Known.of(data, setting), np.random.default_rng(seed)
+    data, rng = found.data, np.random.default_rng(seed)
     for k in range(1, draws + 1):
         means, spreads = found.conditional(rng)
         truth = means + spreads * rng.standard_normal(len(means))
@@ -99,10 +99,8 @@ def write_report(data: Measured, lines: Sequence[Line], text: str, out: Path, *,
     if len(lines) == 1:
         return "posterior.md best.csv"
     with print_style():
-        figure = posterior.draw(data, lines)
-        footnote(figure, origin(data.oracle, data.metric) if foot else "")
-        for suffix in (".png", ".pdf"):
-            write_figure(figure, out / f"posterior{suffix}")
+        note = origin(data.oracle, data.metric) if foot else ""
+        save_drawing(posterior.draw(data, lines), out / "posterior.png", note=note)
     return "posterior.md best.csv posterior.png posterior.pdf"
 
 
@@ -132,7 +130,7 @@ def main(arguments: Sequence[str]) -> None:
     if given["out"]:
         print(f"\n{out}: {write_report(data, lines, text, out, foot=given['foot'])}")
     if draws:
-        write_draws(data, chosen[0], draws, given["seed"], out)
+        write_draws(lines[0].known, chosen[0], draws, given["seed"], out)
         print(f"{_folder(out, 1)} to {_folder(out, draws).name}: truths drawn, no measurements")
 
 

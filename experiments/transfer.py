@@ -38,15 +38,14 @@ from experiments.analysis.measured import Measured
 from experiments.analysis.table_data import flagged, leave_out_flags
 from experiments.analysis.transfer import Source, Transfer, check_same_space, transfer
 from experiments.analysis.transfer_report import as_csv, as_text, draw
-from experiments.plots.style import footnote, print_style, write_figure
+from experiments.plots.style import print_style, save_drawing
 from experiments.statistics.hierarchical import LEAST
 from experiments.tables import origin
 from nasbench_ar import ConfigError, MissingEntryError, load
 from nasbench_ar.arrays import BoolArray
-from nasbench_ar.errors import one_line
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import make_folder, write_file
-from nasbench_ar.system.key_values import parse_words
+from nasbench_ar.system.key_values import parse_words, read_list
 from nasbench_ar.system.threads import single_threaded
 
 
@@ -54,13 +53,8 @@ def trainings(target: Measured, key: str, path: str) -> BoolArray:
     """(product_size,) bool: architectures of a file, `#` before comments, that the target has; all without a file."""
     if not path:
         return target.known
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{key}={path}: cannot be read as text ({one_line(error)})") from error
-    names = [name for line in lines if (name := line.partition("#")[0].strip())]
     out = np.zeros_like(target.known)
-    out[target.oracle.space.indices(names)] = True
+    out[target.oracle.space.indices(read_list(key, path))] = True
     return out & target.known
 
 
@@ -107,10 +101,8 @@ def main(arguments: Sequence[str]) -> None:
     write_file(folder / "transfer.md", text.encode())
     write_file(folder / "predictions.csv", as_csv(found).encode())
     with print_style():
-        figure = draw(found)
-        footnote(figure, "; ".join(dict.fromkeys(map(origin, (source, target)))) if foot else "")
-        for suffix in (".png", ".pdf"):
-            write_figure(figure, folder / f"transfer{suffix}")
+        note = "; ".join(dict.fromkeys(map(origin, (source, target)))) if foot else ""
+        save_drawing(draw(found), folder / "transfer.png", note=note)
     print(f"{folder}: transfer.md predictions.csv transfer.png .pdf")
 
 

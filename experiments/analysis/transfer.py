@@ -134,29 +134,36 @@ class Way:
     unseen_variance: FloatArray
 
     def quality(self, target: Measured, which: BoolArray) -> tuple[float, float]:
-        """Root mean square error of `unseen`, and the share inside 95 % intervals; NaN of none."""
-        if not which.any():
-            return np.nan, np.nan
-        off = (target.values - self.unseen)[which]
-        inside = np.abs(off) <= NORMAL_95 * np.sqrt(self.unseen_variance[which])
-        return float(np.sqrt(np.mean(off**2))), float(np.mean(inside))
+        """As `quality`, of `unseen`."""
+        return quality(target.values[which], self.unseen[which], self.unseen_variance[which])
+
+
+def quality(values: FloatArray, expected: FloatArray, variance: FloatArray) -> tuple[float, float]:
+    """Root mean square error, and the share of values inside 95 % intervals; NaN of none."""
+    if not len(values):
+        return np.nan, np.nan
+    off = values - expected
+    return float(np.sqrt(np.mean(off**2))), float(np.mean(np.abs(off) <= NORMAL_95 * np.sqrt(variance)))
+
+
+def seen_by(source: Source) -> dict[str, Columns]:
+    """What each way of predicting sees of architectures."""
+    plain, both = source.measured.columns, source.columns
+    linear = replace(both, main=plain.main[:, :0], pairs=plain.pairs[:, :0])
+    mean = replace(linear, fixed=plain.fixed)
+    return {"mean of the trainings": mean, "source alone": linear, "target alone": plain, "both": both}
 
 
 def ways(source: Source, target: Measured, trained: BoolArray, noise: FloatArray) -> list[Way]:
-    """The mean, the source alone, the target alone, and both; `trained` are those of the target that may be seen."""
-    plain = target.columns
-    linear = replace(source.columns, main=plain.main[:, :0], pairs=plain.pairs[:, :0])
-    mean = replace(linear, fixed=plain.fixed)
-    every = {"mean of the trainings": mean, "source alone": linear, "target alone": plain, "both": source.columns}
-    return [_way(name, columns, target, trained, noise) for name, columns in every.items()]
+    """`trained` are the architectures of the target that may be seen."""
+    return [_way(name, columns, target, trained, noise) for name, columns in seen_by(source).items()]
 
 
 def _way(name: str, columns: Columns, target: Measured, trained: BoolArray, noise: FloatArray) -> Way:
     seen = np.flatnonzero(trained)
     posterior = fit(columns[seen], target.values[seen], noise[seen])
-    expected, variance = posterior.expected(columns)
+    expected, variance = posterior.moments(columns, np.where(trained, target.values, np.nan), noise)
     unseen, unseen_variance = expected.copy(), variance + noise
-    expected[seen], variance[seen] = posterior.updated(columns[seen], target.values[seen], noise[seen])
     fold = np.random.default_rng(0).permutation(len(seen)) % FOLDS
     for k in range(FOLDS):
         rest, held = seen[fold != k], seen[fold == k]
@@ -187,15 +194,15 @@ def choices(
     """What the source, its model and the trainings choose, judged by draws of the target's truth."""
     members = target.oracle.space.member_indices
     values = np.where(trained, target.values, np.nan)
-    of_effects = source.parts[:, : len(source.names) - ("deviations" in source.names)].sum(axis=1)
+    of_effects = source.parts[:, [name in PARTS[:2] for name in source.names]].sum(axis=1)
     at = {"source's best": source.measured.values, "source's effects": of_effects, "both": way.expected}
     picked = {name: int(members[np.nanargmax(column[members])]) for name, column in at.items()}
+    places = np.searchsorted(members, list(picked.values()))
     rng, columns = np.random.default_rng(seed), source.columns[members]
     draws = np.empty((DRAWS, len(picked) + 1))
     for row in draws:
-        drawn = np.full(len(values), np.nan)
-        drawn[members] = way.posterior.draw(columns, values[members], noise[members], rng)
-        row[:] = [*(drawn[k] for k in picked.values()), np.nanmax(drawn)]
+        drawn = way.posterior.draw(columns, values[members], noise[members], rng)
+        row[:] = [*drawn[places], drawn.max()]
     out = []
     for place, (name, index) in enumerate(picked.items()):
         gain, regret = draws[:, place] - draws[:, 0], draws[:, -1] - draws[:, place]

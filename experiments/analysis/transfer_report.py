@@ -58,7 +58,7 @@ def _choices(found: Transfer) -> tuple[list[str], list[list[str]]]:
     source, target = found.source.measured, found.target
     lines = []
     for choice in found.choices:
-        measured = [data.sign * data.values[choice.index] for data in (source, target)]
+        measured = [data.shown[choice.index] for data in (source, target)]
         name = str(target.oracle.space.from_index(choice.index))
         values = [number(float(value)) for value in (*measured, target.sign * choice.expected)]
         gain = "–" if choice.index == found.choices[0].index else _with_interval(choice.gain)
@@ -79,7 +79,7 @@ def as_csv(found: Transfer) -> str:
     for index in space.member_indices.tolist():
         middle = sign * both.expected[index]
         ends = (float(middle - half[index]), float(middle + half[index]))
-        known = [float(data.sign * data.values[index]) for data in (source, target)]
+        known = [float(data.shown[index]) for data in (source, target)]
         rows.append([str(space.from_index(index)), *known, int(found.trained[index]), float(middle), *ends])
     return csv_text(["arch", "source", "target", "seen", "expected", "ci_low", "ci_high"], rows)
 
@@ -93,14 +93,14 @@ def draw(found: Transfer) -> Drawing:
     for which, colour, label in ((found.judges, COLOURS[1], "judges"), (found.trained, COLOURS[0], "seen, by folds")):
         if not which.any():
             continue
-        y = target.sign * target.values[which]
+        y = target.shown[which]
         style = {"color": colour, "markersize": 2 if len(y) > _MANY else 4, "alpha": 0.7, "rasterized": True}
-        left.plot(source.sign * source.values[which], y, ".", **style)
+        left.plot(source.shown[which], y, ".", **style)
         half = 0 if len(y) > _MANY else NORMAL_95 * np.sqrt(both.unseen_variance[which])
         right.errorbar(target.sign * both.unseen[which], y, xerr=half, fmt=".", lw=0.4, label=label, **style)
     left.set(xlabel=f"{source.oracle.metric(source.metric).label}, {source.oracle.name}", ylabel=measured)
     right.set(xlabel="expected before it was seen", ylabel=measured)
-    right.axline((float(np.nanmean(target.sign * target.values)),) * 2, slope=1, color=MUTED, lw=0.8)
+    right.axline((float(np.nanmean(target.shown)),) * 2, slope=1, color=MUTED, lw=0.8)
     letter(left, "a  the target beside the source")
     letter(right, "b  the target beside its prediction")
     right.legend()

@@ -134,9 +134,14 @@ NO_DATES = {
 
 
 def save_figure(axes: Axes, path: Path, *, note: str) -> None:
-    """Write a picture with a note at its foot, if there is one; beside a `.png` of 200 dots per inch, a `.pdf`."""
+    """Write the picture of some axes, as `save_drawing`."""
     figure = axes.get_figure(root=True)
     assert figure is not None
+    save_drawing(figure, path, note=note)
+
+
+def save_drawing(figure: Figure, path: Path, *, note: str) -> None:
+    """Write a picture with a note at its foot, if there is one; beside a `.png` of 200 dots per inch, a `.pdf`."""
     with plain_text():
         footnote(figure, note, most=8)
     write_figure(figure, path)

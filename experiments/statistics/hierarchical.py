@@ -85,6 +85,13 @@ class Posterior:
         spreads = np.stack([((at @ root) ** 2).sum(axis=1) for root in self.roots], axis=1) * (1 - trust) ** 2
         return self._mixed(means, spreads + trust * noise[:, None])
 
+    def moments(self, columns: Columns, values: FloatArray, noise: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(m,) means and variances of the truth of any architectures; values are NaN where nothing was measured."""
+        mean, variance = self.expected(columns)
+        known = ~np.isnan(values)
+        mean[known], variance[known] = self.updated(columns[known], values[known], noise[known])
+        return mean, variance
+
     @cached_property
     def _own(self) -> FloatArray:
         """(k,) v3."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
+import os
 import re
 import textwrap
 import types
@@ -19,9 +20,10 @@ import typing
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
-from nasbench_ar.errors import ConfigError, first_line, shown
+from nasbench_ar.errors import ConfigError, first_line, one_line, shown
 from nasbench_ar.system.command import docstring
 
 MOST = 10**9  # numbers that the small commands take
@@ -177,6 +179,15 @@ def parse_words(
         else:
             raise ConfigError(f"{key}=: expected {_EXPECTED[kind]}")
     return out
+
+
+def read_list(key: str, path: str | os.PathLike[str]) -> list[str]:
+    """What a file names, one a line; `#` begins a comment."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{key}={path}: cannot be read as text ({one_line(error)})") from error
+    return [name for line in lines if (name := line.partition("#")[0].strip())]
 
 
 def about(schema: type[Any]) -> dict[str, str]:

@@ -110,9 +110,7 @@ def test_draws_have_the_moments_of_the_posterior(case: tuple[Columns, FloatArray
     partial = np.where(np.arange(27) < 20, values, np.nan)
     rng = np.random.default_rng(1)
     draws = np.stack([found.draw(columns, partial, NOISE, rng) for _ in range(6000)])
-    mean, variance = found.updated(columns, values, NOISE)
-    others, spread = found.expected(columns)
-    mean[20:], variance[20:] = others[20:], spread[20:]
+    mean, variance = found.moments(columns, partial, NOISE)
     assert draws.mean(axis=0) == pytest.approx(mean, abs=0.05)
     assert draws.var(axis=0) == pytest.approx(variance, rel=0.12)
 
@@ -124,8 +122,7 @@ def test_intervals_cover() -> None:
         truth, values = simulated(np.random.default_rng(seed), columns, noise)
         known = np.arange(81) % 3 > 0
         found = fit(columns[known], values[known], noise[known])
-        mean, variance = found.updated(columns, values, noise)
-        mean[~known], variance[~known] = found.expected(columns[~known])
+        mean, variance = found.moments(columns, np.where(known, values, np.nan), noise)
         inside.append(np.abs(truth - mean) < 1.96 * np.sqrt(variance))
     assert 0.92 < np.mean(inside) < 0.98
 
