@@ -26,33 +26,40 @@ from benchmarks.environment import command_line, describe
 from benchmarks.published_bananas import MEMBERS, plain_microseconds, steps_per_network
 from benchmarks.searchers import seconds
 from nasbench_ar import load
+from nasbench_ar.arrays import FloatArray
 from nasbench_ar.system.threads import single_threaded
 from searchers import Bananas
+from searchers.bananas import log_closeness
+from searchers.mlp_ensemble import Float32Array
 from searchers.published.batched_mlp import Recipe
 
+Fits = list[tuple[int, int]]  # scores known and steps taken, of each
 
-def one_run(seed: int) -> tuple[float, float, Bananas]:
-    """(CPU seconds of a run, of which in fits, the searcher afterwards)."""
+
+def one_run(seed: int) -> tuple[float, float, Bananas, Fits]:
+    """(CPU seconds of a run, of which in fits, the searcher afterwards, its fits)."""
     session = load("nares-figures", quiet=True).session(budget=500)
     searcher = Bananas(session.space, seed)
     fitting = 0.0
+    fits: Fits = []
     fit = searcher.predictor.fit
 
-    def timed_fit(*arguments: object) -> None:
+    def timed_fit(x: Float32Array, y: FloatArray, steps: int) -> None:
         nonlocal fitting
         begin = time.process_time()
-        fit(*arguments)  # type: ignore[arg-type]
+        fit(x, y, steps)
         fitting += time.process_time() - begin
+        fits.append((len(x), steps))
 
     searcher.predictor.fit = timed_fit  # type: ignore[assignment, method-assign]
     start = time.process_time()
     while session.remaining:
         architecture = searcher.ask()
         searcher.tell(architecture, session.score(architecture))
-    return time.process_time() - start, fitting, searcher
+    return time.process_time() - start, fitting, searcher, fits
 
 
-def scikit_learn_fits(searcher: Bananas) -> float:
+def scikit_learn_fits(searcher: Bananas, fits: Fits) -> float:
     """CPU seconds of the same fits by MLPRegressor."""
     encoded = searcher.space.one_hot(searcher.history)
     scores = np.array(list(searcher.history.values()))
@@ -69,10 +76,9 @@ def scikit_learn_fits(searcher: Bananas) -> float:
     start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for known in range(searcher.starts, len(scores), searcher.batch):
-            target = scores[:known]
+        for known, steps in fits:
+            target = log_closeness(scores[:known])
             target = (target - target.mean()) / target.std()
-            steps = searcher.first_steps if known == searcher.starts else searcher.steps
             for member in members:
                 member.set_params(max_iter=steps, batch_size=known)
                 member.fit(encoded[:known], target)
@@ -92,10 +98,10 @@ def main() -> None:
     run = float(np.median([m[0] for m in measured]))
     fits = float(np.median([m[1] for m in measured]))
     spread = f"{min(m[0] for m in measured):.3f} to {max(m[0] for m in measured):.3f}"
-    searcher = measured[0][2]
-    flops = operations(searcher)
+    searcher, fitted = measured[0][2:]
+    flops = operations(searcher, fitted)
     with single_threaded():
-        foreign = scikit_learn_fits(searcher)
+        foreign = scikit_learn_fits(searcher, fitted)
         torch.set_num_threads(1)
         plain_microseconds(Recipe(epochs=1), loader=False)  # warm-up
         step = plain_microseconds(Recipe(epochs=10), loader=False) / 1e6
@@ -124,15 +130,11 @@ def product_rate(side: int = 1024, repeats: int = 20) -> float:
         return 2 * side**3 * repeats / (time.process_time() - start)
 
 
-def operations(searcher: Bananas) -> float:
+def operations(searcher: Bananas, fits: Fits) -> float:
     """Floating-point operations of a run's fits: 4 n d M H + 6 n M^2 H a step (`mlp_ensemble`)."""
     made = searcher.predictor
     inputs = made.weights1.shape[0]
-    total = 0.0
-    for known in range(searcher.starts, len(searcher.history), searcher.batch):
-        steps = searcher.first_steps if known == searcher.starts else searcher.steps
-        total += steps * known * made.members * made.hidden * (4 * inputs + 6 * made.members)
-    return total
+    return sum(steps * known * made.members * made.hidden * (4 * inputs + 6 * made.members) for known, steps in fits)
 
 
 if __name__ == "__main__":

@@ -36,17 +36,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "hidden=64": {"hidden": 64},
     "members=3": {"members": 3},
     "members=10": {"members": 10},
-    "loss=mae": {"loss": "mae"},
     "acquisition=ucb": {"acquisition": "ucb"},
     "acquisition=ei": {"acquisition": "ei"},
     "acquisition=mean": {"acquisition": "mean"},
-    "exploration=0.5": {"exploration": 0.5},
-    "exploration=2": {"exploration": 2.0},
-    "candidates=exhaustive": {"candidates": "exhaustive"},
     "pool=500": {"pool": 500},
     "batch=5": {"batch": 5},
-    "encoding=ordinal": {"encoding": "ordinal"},
-    "encoding=ordinal_costs": {"encoding": "ordinal_costs"},
 }
 
 

@@ -22,7 +22,6 @@ from nasbench_ar import NARES, ConfigError, Oracle, load
 from nasbench_ar.space import wide_resnets
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.key_values import parse_words
-from nasbench_ar.system.threads import single_threaded
 from searchers import ALL_SEARCHERS, Bananas
 from searchers.trajectory import Trajectory
 
@@ -132,12 +131,13 @@ def ensemble_facts(oracle: Oracle, ensembles: int) -> list[str]:
 def _corrected(
     oracle: Oracle, draw: NDArray[np.integer], truth: NDArray[np.float64], known: NDArray[np.integer]
 ) -> NDArray[np.float32]:
-    """(members, known) predictions of our ensemble, trained as in that many rounds of a run."""
+    """(members, known) predictions of our ensemble, trained round by round on what a run has drawn."""
     searcher = Bananas(oracle.space, 0)
-    rounds = (len(draw) - searcher.starts) // searcher.batch
-    with single_threaded():
-        steps = searcher.first_steps + rounds * searcher.steps
-        searcher.predictor.fit(oracle.space.one_hot(indices=draw), truth[draw], steps)
+    while len(searcher.history) < len(draw):
+        proposed = len(searcher.ask_batch())
+        for index in draw[len(searcher.history) :][:proposed].tolist():
+            searcher.tell(oracle.space.from_index(index), float(truth[index]))
+    searcher.ask_batch()
     return searcher.predict(known)
 
 

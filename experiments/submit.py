@@ -91,9 +91,9 @@ def _tuned_on(given: str, race: Race) -> tuple[str, ...]:
 
 def _known(searcher: type) -> tuple[str, ...]:
     """Tables that the defaults of a searcher of the toolkit were chosen on (docs/searchers.md, docs/suite.md)."""
-    if searcher is GaussianProcess:
+    if searcher in (Bananas, GaussianProcess):
         return tuple(task.table for task in load_suite() if task.use == "tuning")
-    return ("nares-figures",) if searcher is Bananas else ()
+    return ()
 
 
 def main(arguments: Sequence[str]) -> None:

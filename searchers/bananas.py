@@ -1,8 +1,11 @@
 """BANANAS: Bayesian optimisation with an ensemble of neural predictors (White et al. 2021; NARes, section 5).
 
 Each round fits the predictors to everything seen, draws candidates, scores them by an acquisition function and
-proposes the best ten as a batch.  The published predictors mostly do not fit; here targets are standardised, one
-hidden layer replaces twenty, and training goes on from round to round (`mlp_ensemble`).
+proposes the best as a batch.  The published predictors mostly do not fit; here one hidden layer replaces twenty, and
+training goes on from round to round (`mlp_ensemble`).  Nothing depends on the scale of a table: what the predictors
+learn is the logarithm of a score's distance from the best seen, in units of the median's, so that bad architectures,
+however bad, do not hide differences among good ones.  While little is known, rounds are short and predictors shrink
+less.
 """
 
 from __future__ import annotations
@@ -16,13 +19,13 @@ from nasbench_ar.architecture import Architecture
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import SearchError
 from nasbench_ar.grid import Grid
-from nasbench_ar.space import wide_resnets
 from nasbench_ar.system.threads import single_threaded
 from searchers.base import Searcher, check_at_least, check_number
-from searchers.mlp_ensemble import LOSSES, MLPEnsemble
+from searchers.mlp_ensemble import MLPEnsemble
 
 IndexArray = NDArray[np.int64]
-CANDIDATES = ("mutation", "exhaustive")
+_STRETCH = 3.0  # of the logarithm: a third of the median's distance is where it bends
+_FULL_DECAY = 200  # scores
 
 
 class Bananas(Searcher):
@@ -30,18 +33,16 @@ class Bananas(Searcher):
 
     Args:
         starts: random architectures to begin with (10: NARes).
-        batch: architectures proposed per round (10: NARes).
+        batch: architectures proposed per round, once `batch`^2 are known, and one for every `batch` known before (10:
+            NARes, in every round).
         members: networks in the ensemble (5: White et al. 2021).
         hidden: hidden units per network (ours; published: 20 layers of 32).
         first_steps: full-batch steps in the first round (ours).
         steps: full-batch steps in each later round (ours).
         learning_rate: of AdamW (ours; published: Adam, 1e-3).
-        weight_decay: of AdamW (ours; published: an L1 term on the output layer).
-        loss: `"mse"` (ours) or `"mae"` (published).
-        encoding: one of `ENCODINGS`; `"one_hot"` is published.
+        weight_decay: of AdamW from 200 scores on, in proportion to their number before (ours; published: an L1 term
+            on the output layer).
         acquisition: one of `ACQUISITIONS`; `"its"`, independent Thompson sampling, is published.
-        exploration: factor on the ensemble's deviation in `its` and `ucb` (1: published).
-        candidates: `"mutation"` of the best observed (published), or, in small spaces, `"exhaustive"`: all unseen.
         parents: best observed architectures that are mutated (50: NARes).
         mutations: random neighbours drawn per parent (10: NARes).
         pool: candidates collected at most, best parents first (100: NARes).
@@ -60,11 +61,7 @@ class Bananas(Searcher):
         steps: int = 20,
         learning_rate: float = 0.01,
         weight_decay: float = 10.0,
-        loss: str = "mse",
-        encoding: str = "one_hot",
         acquisition: str = "its",
-        exploration: float = 1.0,
-        candidates: str = "mutation",
         parents: int = 50,
         mutations: int = 10,
         pool: int = 100,
@@ -74,28 +71,23 @@ class Bananas(Searcher):
         self.batch = check_at_least("batch", batch, 1)
         self.first_steps = check_at_least("first_steps", first_steps, 0)
         self.steps = check_at_least("steps", steps, 0)
+        self.weight_decay = check_number("weight_decay", weight_decay, zero=True)
         self.parents = check_at_least("parents", parents, 1)
         self.mutations = check_at_least("mutations", mutations, 1)
         self.pool = check_at_least("pool", pool, 1)
-        _check_choice("loss", loss, LOSSES)
-        _check_choice("candidates", candidates, CANDIDATES)
-        _check_choice("encoding", encoding, tuple(ENCODINGS))
-        _check_choice("acquisition", acquisition, tuple(ACQUISITIONS))
-        self.candidates = candidates
-        self.exploration = check_number("exploration", exploration, zero=True)
+        if acquisition not in ACQUISITIONS:
+            raise SearchError(f"acquisition={acquisition!r}: expected one of {', '.join(ACQUISITIONS)}")
         self._acquire = ACQUISITIONS[acquisition]
-        self._encode = ENCODINGS[encoding]
         self._mutable = np.array([p for p in range(space.dimensions) if len(space.choices(p)) > 1])
         self._observed: dict[int, float] = {}
-        self._encoded = self._encode(space, indices=np.empty(0, dtype=np.int64))
+        self._encoded = space.one_hot(indices=np.empty(0, dtype=np.int64))
         self.predictor = MLPEnsemble(
             self.rng,
             self._encoded.shape[1],
             members=check_at_least("members", members, 1),
             hidden=check_at_least("hidden", hidden, 1),
             learning_rate=check_number("learning_rate", learning_rate),
-            weight_decay=check_number("weight_decay", weight_decay, zero=True),
-            loss=loss,
+            weight_decay=self.weight_decay,
         )
         if self.predictor.learning_rate * self.predictor.weight_decay >= 1:
             raise SearchError(f"learning_rate * weight_decay = {learning_rate * weight_decay:g}: must be below 1")
@@ -109,10 +101,10 @@ class Bananas(Searcher):
             candidates = self._draw_candidates()
             if not len(candidates):
                 return self.sample_unseen_batch(self.batch)
-            predictions = self.predictor.predict(self._encode(self.space, indices=candidates)).astype(np.float64)
-        incumbent = max(self._observed.values())
-        value = self._acquire(self.rng, predictions, self.exploration, incumbent)
-        chosen = candidates[np.argsort(-value, kind="stable")[: self.batch]]
+            predictions = self.predictor.predict(self.space.one_hot(indices=candidates)).astype(np.float64)
+        value = self._acquire(self.rng, predictions)
+        size = min(self.batch, max(1, len(self._observed) // self.batch))
+        chosen = candidates[np.argsort(-value, kind="stable")[:size]]
         return [self.space.from_index(index) for index in chosen.tolist()]
 
     def _tell(self, architecture: Architecture, score: float) -> None:
@@ -121,19 +113,19 @@ class Bananas(Searcher):
     def _fit(self) -> None:
         scores = np.fromiter(self._observed.values(), dtype=np.float64)
         new = np.array(list(self._observed)[len(self._encoded) :], dtype=np.int64)
-        self._encoded = np.concatenate([self._encoded, self._encode(self.space, indices=new)])
-        self.predictor.fit(self._encoded, scores, self.steps if self._fitted else self.first_steps)
+        self._encoded = np.concatenate([self._encoded, self.space.one_hot(indices=new)])
+        self.predictor.weight_decay = self.weight_decay * min(1.0, len(scores) / _FULL_DECAY)
+        self.predictor.fit(self._encoded, log_closeness(scores), self.steps if self._fitted else self.first_steps)
         self._fitted = True
 
     def predict(self, indices: NDArray[np.integer]) -> NDArray[np.float32]:
         """(members, n) float32 scores that the current ensemble predicts for (n,) indices."""
+        best, unit = _best_and_unit(np.fromiter(self._observed.values(), dtype=np.float64))
         with single_threaded():
-            return self.predictor.predict(self._encode(self.space, indices=indices))
+            predicted = self.predictor.predict(self.space.one_hot(indices=indices))
+        return (best - unit / _STRETCH * np.expm1(-predicted)).astype(np.float32)
 
     def _draw_candidates(self) -> IndexArray:
-        if self.candidates == "exhaustive":
-            every = self.space.member_indices
-            return every[~np.isin(every, list(self._observed))].astype(np.int64)
         if not len(self._mutable):
             return np.empty(0, dtype=np.int64)
         indices = np.fromiter(self._observed, dtype=np.int64)
@@ -154,33 +146,44 @@ class Bananas(Searcher):
         return indices + ((current + shift) % choices[positions] - current) * strides[positions]
 
 
-# Acquisition functions: (rng, predictions (members, n) float64, exploration, incumbent) -> (n,), higher is better.
-Acquisition = Callable[[np.random.Generator, FloatArray, float, float], FloatArray]
+def log_closeness(scores: FloatArray) -> FloatArray:
+    """(n,) of (n,) scores: -log(1 + 3 d), d the distance from the best in units of the median's.
+
+    It is 0 for the best and keeps the order; no shift or scale of the scores changes it.
+    """
+    best, unit = _best_and_unit(scores)
+    return -np.log1p(_STRETCH * ((best - scores) / unit))
 
 
-def independent_thompson(rng: np.random.Generator, predictions: FloatArray, exploration: float, _: float) -> FloatArray:
+def _best_and_unit(scores: FloatArray) -> tuple[float, float]:
+    distance = scores.max() - scores
+    return float(scores.max()), float(np.median(distance) or distance.max() or 1.0)  # more than half may be the best
+
+
+# Acquisition functions: (rng, predictions (members, n) float64 of `log_closeness`) -> (n,), higher is better.
+Acquisition = Callable[[np.random.Generator, FloatArray], FloatArray]
+
+
+def independent_thompson(rng: np.random.Generator, predictions: FloatArray) -> FloatArray:
     """A draw from N(mean, std) of each candidate on its own (White et al. 2021, section 4)."""
-    deviation = predictions.std(axis=0)
-    return predictions.mean(axis=0) + exploration * deviation * rng.standard_normal(predictions.shape[1])
+    return predictions.mean(axis=0) + predictions.std(axis=0) * rng.standard_normal(predictions.shape[1])
 
 
-def upper_confidence_bound(
-    _: np.random.Generator, predictions: FloatArray, exploration: float, __: float
-) -> FloatArray:
-    """mean + exploration * std (Srinivas et al. 2010)."""
-    return predictions.mean(axis=0) + exploration * predictions.std(axis=0)
+def upper_confidence_bound(_: np.random.Generator, predictions: FloatArray) -> FloatArray:
+    """mean + std (Srinivas et al. 2010)."""
+    return predictions.mean(axis=0) + predictions.std(axis=0)
 
 
-def expected_improvement(_: np.random.Generator, predictions: FloatArray, __: float, incumbent: float) -> FloatArray:
-    """E[max(f - incumbent, 0)] for f ~ N(mean, std) (Mockus 1978)."""
+def expected_improvement(_: np.random.Generator, predictions: FloatArray) -> FloatArray:
+    """E[max(f, 0)] for f ~ N(mean, std) (Mockus 1978); the best seen is at 0."""
     from scipy.special import ndtr  # slow to import, needed here only
 
     mean, deviation = predictions.mean(axis=0), np.maximum(predictions.std(axis=0), 1e-12)
-    z = (mean - incumbent) / deviation
+    z = mean / deviation
     return deviation * (z * ndtr(z) + np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi))
 
 
-def predicted_mean(_: np.random.Generator, predictions: FloatArray, __: float, ___: float) -> FloatArray:
+def predicted_mean(_: np.random.Generator, predictions: FloatArray) -> FloatArray:
     return predictions.mean(axis=0)
 
 
@@ -190,27 +193,3 @@ ACQUISITIONS: dict[str, Acquisition] = {
     "ei": expected_improvement,
     "mean": predicted_mean,
 }
-
-
-def _ordinal_and_costs(space: Grid, *, indices: NDArray[np.integer]) -> NDArray[np.float32]:
-    """(n, dimensions + 2) float32: ordinals, log-params and log-MACs, each scaled to [0, 1] over the space."""
-    space = wide_resnets(space, "encoding=ordinal_costs")
-    ends = np.array([0, space.product_size - 1])  # every entry smallest, every entry largest
-    columns = [space.ordinal(indices=indices)]
-    for cost in (space.params_many, space.macs_many):
-        low, high = np.log(cost(indices=ends))
-        columns.append(((np.log(cost(indices=indices)) - low) / max(high - low, 1e-9)).astype(np.float32)[:, None])
-    return np.concatenate(columns, axis=1)
-
-
-# Encodings: (space, indices=(n,)) -> (n, inputs) float32.
-ENCODINGS: dict[str, Callable[..., NDArray[np.float32]]] = {
-    "one_hot": Grid.one_hot,
-    "ordinal": Grid.ordinal,
-    "ordinal_costs": _ordinal_and_costs,
-}
-
-
-def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise SearchError(f"{name}={value!r}: expected one of {', '.join(allowed)}")

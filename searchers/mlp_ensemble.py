@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 
 Float32Array = NDArray[np.float32]
 
-LOSSES = ("mse", "mae")
 _BETA1, _BETA2, _EPSILON = 0.9, 0.99, 1e-8
 _FLUSH = 1e-30  # smaller magnitudes become zero, before they turn into slow denormals
 
@@ -46,10 +45,9 @@ class MLPEnsemble:
         hidden: int = 16,
         learning_rate: float = 0.01,
         weight_decay: float = 10.0,
-        loss: str = "mse",
     ) -> None:
         self.members, self.hidden = members, hidden
-        self.learning_rate, self.weight_decay, self.loss = learning_rate, weight_decay, loss
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
         units = members * hidden
         self._theta = np.zeros(inputs * units + 2 * units + members, dtype=np.float32)
         self._gradient = np.zeros_like(self._theta)
@@ -91,8 +89,7 @@ class MLPEnsemble:
         for _ in range(steps):
             output_layer = self._block * self.weights2[:, None]
             error = self._forward(x, hidden, output_layer) - target
-            slope = 2 * error if self.loss == "mse" else np.sign(error)
-            slope *= np.float32(1 / n)
+            slope = np.float32(2 / n) * error
             np.matmul(slope, output_layer.T, out=back)
             np.einsum("km,km->k", hidden.T @ slope, self._block, out=grad2)
             back *= hidden > 0

@@ -17,8 +17,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "regularized_evolution": {"population": 30, "tournament": 10, "patience": 200},
     "bananas": (
         {"starts": 10, "batch": 10, "members": 5, "hidden": 16, "first_steps": 100, "steps": 20}
-        | {"learning_rate": 0.01, "weight_decay": 10.0, "loss": "mse", "encoding": "one_hot", "acquisition": "its"}
-        | {"exploration": 1.0, "candidates": "mutation", "parents": 50, "mutations": 10, "pool": 100}
+        | {"learning_rate": 0.01, "weight_decay": 10.0, "acquisition": "its"}
+        | {"parents": 50, "mutations": 10, "pool": 100}
     ),
     "largest": {"by": "macs"},
     "gp": {"starts": 4, "batch": 10, "acquisition": "ei", "pool": 65_536},
@@ -43,7 +43,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 LEAST = {"first_steps": 0, "steps": 0, "early_stopping_rate": 0, "eta": 2}  # of counts; otherwise 1
-ZERO_ALLOWED = ("exploration", "weight_decay", "penalty", "crossover", "mutation")
+ZERO_ALLOWED = ("weight_decay", "penalty", "crossover", "mutation")
 SEEDED_BY_32_BITS = ("optuna", "nevergrad", "smac", "syne_tune")
 LIBRARIES = (*SEEDED_BY_32_BITS, "botorch", "baybe")
 CLASSES: dict[str, Any] = {**ALL_SEARCHERS, **FIDELITY_SEARCHERS}

@@ -20,16 +20,11 @@ TestRegularizedEvolutionSmall = suite(
     SearcherConformance, RegularizedEvolution, {"population": 2, "tournament": 1, "patience": 5}, "rank_based"
 )
 TestBananas = suite(SearcherConformance, Bananas, {"first_steps": 10, "steps": 2}, "never_repeats")
-TestBananasExhaustive = suite(
-    SearcherConformance,
-    Bananas,
-    {"steps": 1, "candidates": "exhaustive", "acquisition": "ei", "encoding": "ordinal_costs"},
-    "never_repeats",
-)
+TestBananasImprovement = suite(SearcherConformance, Bananas, {"steps": 1, "acquisition": "ei"}, "never_repeats")
 TestBananasOneByOne = suite(
     SearcherConformance,
     Bananas,
-    {"starts": 1, "batch": 1, "steps": 1, "acquisition": "ucb", "encoding": "ordinal", "loss": "mae"},
+    {"starts": 1, "batch": 1, "steps": 1, "acquisition": "ucb"},
     "never_repeats",
 )
 TestGaussianProcess = suite(SearcherConformance, GaussianProcess, {}, "rank_based", "never_repeats")
