@@ -75,7 +75,7 @@ def header(setup: Setup) -> str:
     hardware, code, config = describe_hardware(setup.device), describe_code(), setup.config
     versions = {**code["versions"], **{key: hardware[key] for key in ("cuda", "cudnn", "driver") if hardware[key]}}
     how = {"train.precision": setup.precision, "train.batch": config.train.batch, "train.loss": config.train.loss}
-    how |= {"channels_last": setup.channels_last, "compile": config.compile, "deterministic": config.deterministic}
+    how |= {"channels_last": setup.channels_last, "compile": setup.compiled, "deterministic": config.deterministic}
     macs = setup.space.macs(setup.architecture)
     return "\n".join(
         [

@@ -177,7 +177,8 @@ class RunConfig:
         device: auto, cpu, cuda, cuda:1, or all for every visible GPU, each with one training unless share.
         threads: processor threads; null leaves PyTorch's choice.
         batch: images at once in validation and test; halved when memory runs out.
-        compile: run the blocks of the network through torch.compile, in training and test.
+        compile: run the blocks of the network through torch.compile, in training and test; null does so on CUDA only,
+            except with deterministic=true, and trains without where that fails.
         channels_last: memory layout; null takes it on CUDA only.
         deterministic: on CUDA, the same bits in every run on the same card, which takes longer.
         log: tensorboard writes what log.jsonl says to event files beside it, too; null does not.
@@ -206,7 +207,7 @@ class RunConfig:
     device: str = "auto"
     threads: int | None = None
     batch: int = 500
-    compile: bool = False
+    compile: bool | None = None
     channels_last: bool | None = None
     deterministic: bool = False
     log: str | None = None

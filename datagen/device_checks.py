@@ -23,7 +23,14 @@ from torch import Tensor, nn
 from datagen.attack.evaluator import Batches
 from datagen.cards import peak_tflops
 from datagen.config import AttackConfig, RunConfig, TrainConfig
-from datagen.hardware import choose_device, choose_precision, device_name, release_memory, reset_peak_memory
+from datagen.hardware import (
+    choose_compile,
+    choose_device,
+    choose_precision,
+    device_name,
+    release_memory,
+    reset_peak_memory,
+)
 from datagen.images.augment import crop_and_flip
 from datagen.images.splits import Dataset, Split
 from datagen.network.classifier import FP16_LOSS_SCALE, Classifier, float32_rule
@@ -77,13 +84,15 @@ class Setup:
     architecture: Architecture
     device: torch.device
     precision: str
+    compiled: bool
 
     @classmethod
     def of(cls, config: RunConfig, space: SearchSpace, architecture: Architecture) -> Setup:
-        """Refuses a device or a precision that is not there."""
+        """Refuses a device or a precision that is not there, and compile=true where that cannot be."""
         device = choose_device(config.device)
         precision = choose_precision(config.train.precision, device, automatic="bf16")
-        return cls(config, space, architecture, device, precision)
+        compiled, _ = choose_compile(config.compile, device, deterministic=config.deterministic)
+        return cls(config, space, architecture, device, precision, compiled)
 
     @property
     def channels_last(self) -> bool:
@@ -96,7 +105,7 @@ class Setup:
             network.to(self.device),
             precision=self.precision,
             channels_last=self.channels_last,
-            compiled=self.config.compile,
+            compiled=self.compiled,
         )
 
 
@@ -341,6 +350,7 @@ def two_processes(setup: Setup) -> list[Row]:
     """Two commands of `datagen.run` with the same two trainings."""
     with tempfile.TemporaryDirectory() as name:
         words = [*TWO_WORDS, f"archs={','.join(TWO)}", f"store={name}/store", f"device={setup.device}"]
+        words.append(f"compile={str(setup.compiled).lower()}")
         codes, said = _run_both([sys.executable, "-m", "datagen.run", *words])
         store = EntryStore(f"{name}/store")
         entries = [str(entry.architecture) for entry in store.entries()] if not any(codes) else []

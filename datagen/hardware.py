@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import os
 import platform
 import re
@@ -18,6 +19,7 @@ from nasbench_ar.errors import ConfigError
 from nasbench_ar.system.versions import git_commit, versions
 
 AMPERE = (8, 0)  # compute capability of the first cards with bfloat16 and TF32
+VOLTA = (7, 0)  # and of the first that Triton, with which PyTorch compiles for CUDA, supports
 _LIBRARIES = ("numpy", "torch", "torchvision", "pyautoattack", "scikit-learn")
 
 
@@ -65,6 +67,22 @@ def choose_precision(wanted: str, device: torch.device, *, automatic: str) -> st
         )
     wanted = automatic if wanted == "auto" else wanted
     return wanted if modern else {"bf16": "fp16", "tf32": "float32"}.get(wanted, wanted)
+
+
+def choose_compile(wanted: bool | None, device: torch.device, *, deterministic: bool) -> tuple[bool, str]:
+    """Whether blocks are compiled; `None` compiles on CUDA where it can, and the text says why it does not there."""
+    if wanted is False or device.type == "cpu":
+        return bool(wanted), ""
+    why = ""
+    if importlib.util.find_spec("triton") is None:
+        why = "Triton is not installed"
+    elif torch.cuda.get_device_capability(device) < VOLTA:
+        why = f"Triton does not support {device_name(device)}"
+    if wanted and why:
+        raise ConfigError(f"compile=true: {why}; leave compile= out, or say compile=false")
+    if wanted is None and deterministic:  # kernels are chosen by their measured time, which differs between runs
+        why = "deterministic=true"
+    return not why, why
 
 
 def device_name(device: torch.device) -> str:

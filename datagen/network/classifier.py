@@ -6,6 +6,7 @@ Training, attacks and evaluation all take a `Classifier`, so they cannot disagre
 from __future__ import annotations
 
 import os
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from datagen.network.model import Block
 from nasbench_ar.library import home
 
 MOST_GRAPHS = 256  # of one kind of block: its shapes in a network, in training, attacks and tests, times sizes of batch
+COMPILERS = ("torch._dynamo", "torch._functorch", "torch._inductor", "triton")
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 FP16_LOSS_SCALE = 2.0**10  # of attacks: small gradients do not vanish in float16, and their signs stay
 
@@ -98,6 +100,15 @@ def _compile_blocks(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, Block):
             module.compile(dynamic=False)
+
+
+def compiled_code_failed(error: BaseException) -> bool:
+    """Whether an error came from compiling or from what was compiled.
+
+    Its type does not tell: kernels, and the graph of the gradients, are compiled when they are first used.
+    """
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(name.startswith(COMPILERS) for name in modules)
 
 
 @contextmanager

@@ -17,17 +17,19 @@ from datagen.attack.evaluator import Batches
 from datagen.config import RunConfig
 from datagen.hardware import (
     choice_of_kernels,
+    choose_compile,
     choose_devices,
     choose_precision,
     describe_code,
     describe_hardware,
     device_name,
     peak_memory_mib,
+    release_memory,
     reset_peak_memory,
 )
 from datagen.images.datasets import load_dataset
 from datagen.images.splits import Dataset
-from datagen.network.classifier import Classifier, float32_rule
+from datagen.network.classifier import Classifier, compiled_code_failed, float32_rule
 from datagen.network.model import build_network
 from datagen.store.entry import Entry
 from datagen.store.failures import Failure, utc_time
@@ -37,7 +39,7 @@ from datagen.training.checkpoint import CheckpointWriter
 from datagen.training.finished_attacks import FinishedAttacks
 from datagen.training.train import MixedCheckpointsError, Training, Watch, discard, load_best, train
 from nasbench_ar import Architecture, SearchSpace
-from nasbench_ar.errors import TrainingError
+from nasbench_ar.errors import ConfigError, TrainingError, one_line
 from nasbench_ar.system.extras import require
 
 Say = Callable[[str], None]
@@ -66,9 +68,10 @@ class Generator:
         devices = choose_devices(config.device)
         if config.threads is not None:
             torch.set_num_threads(config.threads)
-        for device in devices:  # one that lacks a precision is refused
+        for device in devices:  # one that lacks a precision, or cannot compile, is refused
             train_precision = choose_precision(config.train.precision, device, automatic="bf16")
             test_precision = choose_precision(config.attack.precision, device, automatic="tf32")
+            choose_compile(config.compile, device, deterministic=config.deterministic)
         if config.log:
             require(f"log={config.log}", "tensorboard")
         dataset = load_dataset(config.data)
@@ -90,17 +93,22 @@ class Generator:
         """What will be trained on what, a line each."""
         settings, dataset = self.protocol, self.dataset
         precisions = f"training in {settings['train']['precision']}, test in {settings['attack']['precision']}"
+        reasons = dict.fromkeys(self._compiles(device)[1] for device in self.devices)
         return [
             f"{dataset.name} on {' and '.join(map(device_name, self.devices))}, {precisions}",
             f"validation on {len(dataset.val)} images: {dataset.val.name}",
+            *(f"not compiled: {why}" for why in reasons if why),
         ]
+
+    def _compiles(self, device: torch.device) -> tuple[bool, str]:
+        return choose_compile(self.config.compile, device, deterministic=self.config.deterministic)
 
     def on_device(self, device: torch.device) -> Generator:
         """A copy with its images on a device, except for corruptions."""
         splits = {purpose: getattr(self.dataset, purpose).to(device) for purpose in ("train", "val", "test")}
         return replace(self, device=device, dataset=replace(self.dataset, **splits))
 
-    def classifier(self, architecture: Architecture, seed: int, *, purpose: str) -> Classifier:
+    def classifier(self, architecture: Architecture, seed: int, *, purpose: str, compiled: bool = False) -> Classifier:
         """A fresh network on the device; `purpose` is `train` or `attack`."""
         config = self.config
         network = build_network(self.space, architecture, seed=seed).to(self.device)
@@ -109,7 +117,7 @@ class Generator:
             network,
             precision=self.protocol[purpose]["precision"],
             channels_last=layout,
-            compiled=config.compile,
+            compiled=compiled,
         )
 
     def generate(
@@ -122,17 +130,33 @@ class Generator:
         past: Failure | None = None,
     ) -> Entry:
         """Train and test one architecture, from where an earlier run left it; `past` failures go to the provenance."""
+        watch, past = watch or Watch(), past or Failure(str(architecture), seed)
+        compiled, _ = self._compiles(self.device)
         with choice_of_kernels(self.device, deterministic=self.config.deterministic):
-            return self._generate(architecture, seed, say, watch, past or Failure(str(architecture), seed))
+            try:
+                return self._generate(architecture, seed, say, watch, past, compiled=compiled)
+            except Exception as error:
+                if not (compiled and compiled_code_failed(error)):
+                    raise
+                why = f"{type(error).__name__}: {one_line(error).partition(' Set TORCHDYNAMO_VERBOSE')[0]}"
+                if self.config.compile:
+                    raise ConfigError(
+                        f"compile=true failed ({why}); leave compile= out, or say compile=false"
+                    ) from error
+                say(f"compiling failed, and it goes on without ({why})")
+            # Here the error is gone, and with it the frames that hold tensors.  What is not stored is computed anew.
+            release_memory()
+            return self._generate(architecture, seed, say, watch, past, compiled=False)
 
-    def _generate(self, architecture: Architecture, seed: int, say: Say, watch: Watch | None, past: Failure) -> Entry:
+    def _generate(
+        self, architecture: Architecture, seed: int, say: Say, watch: Watch, past: Failure, *, compiled: bool
+    ) -> Entry:
         config = replace(self.config, seed=seed, seeds="")
         batches = Batches(config.batch, say)
         progress: Say = (lambda text: None) if config.quiet else say
         reset_peak_memory(self.device)
-        watch = watch or Watch()
-        training, best = self._trained(architecture, config, batches, say, progress, watch)
-        classifier = self.classifier(architecture, seed, purpose="attack")
+        training, best = self._trained(architecture, config, batches, say, progress, watch, compiled=compiled)
+        classifier = self.classifier(architecture, seed, purpose="attack", compiled=compiled)
         classifier.network.load_state_dict(best["network"])
         attacks = FinishedAttacks(
             self.store.work_folder(architecture, seed),
@@ -173,6 +197,7 @@ class Generator:
                 "peak_memory_mib": peak_memory_mib(self.device),
                 "evaluation_batch": batches.size,
                 "autoattack_warnings": found.warnings,
+                "compiled": compiled,
                 "hardware": describe_hardware(self.device),
                 **describe_code(),
                 "config": config.to_dict(),
@@ -180,13 +205,21 @@ class Generator:
         )
 
     def _trained(
-        self, architecture: Architecture, config: RunConfig, batches: Batches, say: Say, progress: Say, watch: Watch
+        self,
+        architecture: Architecture,
+        config: RunConfig,
+        batches: Batches,
+        say: Say,
+        progress: Say,
+        watch: Watch,
+        *,
+        compiled: bool,
     ) -> tuple[Training, dict[str, Any]]:
         """The finished training and the checkpoint of its best epoch."""
         folder = self.store.work_folder(architecture, config.seed)
         identity = training_identity(self.protocol, self.facts, architecture, config.seed)
         for last_try in (False, True):
-            classifier = self.classifier(architecture, config.seed, purpose="train")
+            classifier = self.classifier(architecture, config.seed, purpose="train", compiled=compiled)
             background = self.device.type == "cuda"
             with float32_rule(classifier.precision), CheckpointWriter(background=background) as checkpoints:
                 training = train(

@@ -22,7 +22,7 @@ from datagen.store.folder import EntryStore, training_key
 from datagen.workers.sharing import hold_device
 from datagen.workers.stopping import Stop, StoppedError, asking_on_signal
 from nasbench_ar import Architecture, SearchSpace
-from nasbench_ar.errors import ResultsError, TrainingError, WriteError, one_line
+from nasbench_ar.errors import ConfigError, ResultsError, TrainingError, WriteError, one_line
 
 if TYPE_CHECKING:
     from datagen.training.pipeline import Generator
@@ -168,7 +168,7 @@ def _with_claim(order: Order, generator: Generator, claim: Claim, outcome: funct
         store.record_failure(past)
         return outcome(FAILED, text=str(error), attempts=past.attempts)
     except Exception as error:
-        if not isinstance(error, LeaseLostError | StoppedError):
+        if not isinstance(error, LeaseLostError | StoppedError | ConfigError):
             store.record_failure(past.failed(f"{type(error).__name__}: {error}", str(generator.device)))
         raise
     if not kept:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 
 from datagen.hardware import (
     choice_of_kernels,
+    choose_compile,
     choose_device,
     choose_devices,
     choose_precision,
@@ -84,6 +86,41 @@ def test_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Old GPU")
     with pytest.raises(ConfigError, match="Old GPU has no bfloat16; use train.precision=fp16, or float32"):
         choose_precision("bf16", old, automatic="bf16")
+
+
+@pytest.mark.parametrize(
+    ("kind", "capability", "triton", "deterministic", "chosen", "reason"),
+    [
+        ("cuda", (7, 0), True, False, True, ""),
+        ("cuda", (9, 0), True, False, True, ""),
+        ("cuda", (9, 0), True, True, False, "deterministic=true"),
+        ("cuda", (6, 1), True, False, False, "Triton does not support Old GPU"),
+        ("cuda", (9, 0), False, False, False, "Triton is not installed"),
+        ("cuda", (6, 1), False, True, False, "deterministic=true"),
+        ("cpu", None, True, False, False, ""),
+        ("cpu", None, False, True, False, ""),
+    ],
+)
+def test_compiling(
+    kind: str,
+    capability: tuple[int, int],
+    triton: bool,
+    deterministic: bool,
+    chosen: bool,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name if triton else None)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Old GPU")
+    device = torch.device(kind)
+    assert choose_compile(None, device, deterministic=deterministic) == (chosen, reason)
+    assert choose_compile(False, device, deterministic=deterministic) == (False, "")
+    if kind == "cuda" and not (triton and capability >= (7, 0)):
+        with pytest.raises(ConfigError, match="compile=true: Triton .*; leave compile= out, or say compile=false"):
+            choose_compile(True, device, deterministic=deterministic)
+    else:
+        assert choose_compile(True, device, deterministic=deterministic) == (True, "")
 
 
 NEW = hasattr(torch.backends.cudnn, "conv")
