@@ -182,6 +182,8 @@ def train(
             raise ResultsError(f"{folder / LAST} is a checkpoint to test, not to go on from; remove it")
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
+        for group in optimiser.param_groups:  # the training may have begun on another kind of device
+            group["fused"] = optimiser.defaults["fused"]
         for weight, kept in optimiser.state.items():  # the fused step wants the weight's own memory layout
             kept["momentum_buffer"] = torch.empty_like(weight).copy_(kept["momentum_buffer"])
         if scaler.is_enabled():

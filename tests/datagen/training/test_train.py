@@ -343,6 +343,27 @@ def test_a_training_in_float16_goes_on_to_the_same_bits(
     assert same(weights(tmp_path / "whole/best.pt"), weights(tmp_path / "cut/best.pt"))
 
 
+@pytest.mark.parametrize("begun", ["cpu", "cuda"])
+def test_a_training_goes_on_as_the_device_wants_its_steps(
+    begun: str, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that is not fused would not leave out what a gradient scaler lets a fused one leave out."""
+    build, fused = train_module.build_optimiser, []
+    kinds = iter([begun, "cpu" if begun == "cuda" else "cuda"])
+
+    def watched(network: nn.Module, plan: TrainConfig, device: torch.device) -> torch.optim.SGD:
+        optimiser = build(network, plan, torch.device(next(kinds)))
+        optimiser.register_step_pre_hook(lambda own, *_: fused.append({bool(g["fused"]) for g in own.param_groups}))
+        return optimiser
+
+    monkeypatch.setattr(train_module, "build_optimiser", watched)
+    with pytest.raises(Stopped):
+        run_training(config, tmp_path, stop_after=1)
+    run_training(config, tmp_path)
+    half = len(fused) // 2
+    assert fused == [{begun == "cuda"}] * half + [{begun != "cuda"}] * half
+
+
 def test_float16_gradients_that_stay_infinite_end_a_training(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
