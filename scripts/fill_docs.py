@@ -218,6 +218,7 @@ def fill_races(results: Path) -> None:
     fill(ROOT / "docs/experiments.md", "compare", comparison_text.as_text(comparison).partition("Regret: distance")[0])
     figure = pictures.draw_anytime(comparison)
     save_figure(figure.axes[0], ROOT / "docs/compare.png", note=pictures.note(comparison))
+    (ROOT / "docs/compare.pdf").unlink()
     shutil.copyfile(folder / "table2.png", ROOT / "docs/table2.png")
 
 
