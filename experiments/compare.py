@@ -78,8 +78,7 @@ def write_comparison(comparison: Comparison, folder: Path, *, foot: bool = True)
         "ranks": draw_ranks(comparison),
     }
     for name, axes in pictures.items():
-        for kind in ("png", "pdf"):
-            save_figure(axes, folder / f"{name}.{kind}", note=note(comparison) if foot else "")
+        save_figure(axes, folder / f"{name}.png", note=note(comparison) if foot else "")
     return [*files, *(f"{name}.{kind}" for name in pictures for kind in ("png", "pdf"))]
 
 
