@@ -12,6 +12,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 60
+SETTINGS = {
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s"
+}  # 30 by default, for a result in a worker that was killed
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def scheduler(folder: Path) -> Iterator[Cluster]:
 
 @contextmanager
 def _process(words: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), **SETTINGS}
     with log.open("wb") as stream:
         process = subprocess.Popen([sys.executable, "-m", *words], stdout=stream, stderr=stream, env=environment)
         try:
