@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import contextlib
 import doctest
+import importlib
 import io
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,6 +20,8 @@ from typing import Any
 import pytest
 
 from nasbench_ar.library import HOME_VARIABLE
+from nasbench_ar.system.command import run_command
+from tests.experiments.conftest import _quick_pictures  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"(<!-- not run: [^>]*-->\n\n)?```(\w+)\n(.*?)```", re.DOTALL)
@@ -67,17 +71,24 @@ def shows(value: Any, expected: str) -> bool:
 
 
 def run_bash(code: str, folder: Path) -> str:
-    environment = {
-        **os.environ,
-        "MPLBACKEND": "Agg",
-        "LOKY_MAX_CPU_COUNT": "1",
-        "PYTHONPATH": str(ROOT),
-        "PYTHON": sys.executable,
-    }
+    lines = code.splitlines()
+    if all(line.startswith("python -m ") for line in lines):
+        return "".join(map(run_module, lines))
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHON": sys.executable}
     script = f'python() {{ "$PYTHON" "$@"; }}\n{code}'
     done = subprocess.run(["bash", "-ec", script], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{code}{done.stderr}"
     return done.stdout
+
+
+def run_module(line: str) -> str:
+    """`python -m MODULE WORDS` in this process, which has loaded most of what a command needs."""
+    name, *words = shlex.split(line, comments=True)[2:]
+    main = importlib.import_module(f"{name}.__main__" if name == "nasbench_ar" else name).main
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(io.StringIO()) as said:
+        code = run_command(main, words)
+    assert code == 0, f"{line}\n{said.getvalue()}"
+    return printed.getvalue()
 
 
 def check(text: str, folder: Path) -> int:
@@ -97,6 +108,7 @@ def check(text: str, folder: Path) -> int:
 @pytest.mark.parametrize("name", ["race-a-searcher", "compare-results", "limit-macs", "own-table"])
 def test_how_tos(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
