@@ -27,7 +27,7 @@ def _installed(request: pytest.FixtureRequest) -> None:
         pytest.importorskip("botorch")
 
 
-TestBotorch = suite(SearcherConformance, BotorchSearcher, {"batch": 25, "samples": 4}, "never_repeats")
+TestBotorch = suite(SearcherConformance, BotorchSearcher, {"starts": 12, "batch": 48, "samples": 2}, "never_repeats")
 TestBotorchOneByOne = pytest.mark.slow(suite(SearcherConformance, BotorchSearcher, {}, "never_repeats"))
 TestBotorchPools = pytest.mark.slow(
     suite(SearcherConformance, BotorchSearcher, {"starts": 1, "batch": 3, "samples": 4, "pool": 9}, "never_repeats")

@@ -1,7 +1,7 @@
 """Threads of linear algebra."""
 
 import numpy as np
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from nasbench_ar.system import threads
 from tests.processes import python
@@ -12,10 +12,10 @@ def test_one_thread_inside_and_as_before_outside() -> None:
         return {found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"}
 
     np.ones((2, 2)) @ np.ones((2, 2))
-    before = blas_threads()
-    with threads.single_threaded():
-        assert blas_threads() == {1}
-    assert blas_threads() == before
+    with threadpool_limits(2):
+        with threads.single_threaded():
+            assert blas_threads() == {1}
+        assert blas_threads() == {2}
 
 
 def test_libraries_that_are_loaded_later() -> None:
