@@ -6,16 +6,43 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nasbench_ar import Architecture, Entry, Grid, SearchSpace
+from nasbench_ar import Architecture, Entry, Grid, SearchError, SearchSpace
+from searchers.library_search import LibrarySearcher
+from searchers.testing import TINY
 
 
 def suite(kit: type, searcher: type, arguments: dict[str, Any] | None = None, *promises: str) -> Any:
     """The conformance tests of a searcher, as a subclass of the kit has them."""
     names = {"searcher": searcher, "arguments": arguments or {}, **dict.fromkeys(promises, True)}
     return type(searcher.__name__, (kit,), names)
+
+
+def quick(kit: type) -> type:
+    """A kit for what takes long: slow is what another of its tests, or `test_properties.py`, sees too."""
+    names = ("same_seed_same_trajectory", "batches_cover_what_single_asks_do")
+    names += ("survives_any_scale", "survives_constant_scores", "survives_ties")
+
+    def slow(test: Any) -> Any:
+        @pytest.mark.slow
+        def same(self: Any) -> None:  # a mark on the test itself would be on everybody's
+            test(self)
+
+        return same
+
+    return type(f"Quick{kit.__name__}", (kit,), {f"test_{name}": slow(getattr(kit, f"test_{name}")) for name in names})
+
+
+def need_libraries(searcher: type) -> None:
+    """Skip a test where a library of another searcher's is missing, which that says itself."""
+    if issubclass(searcher, LibrarySearcher):
+        try:
+            searcher(TINY, 0)
+        except SearchError as missing:
+            pytest.skip(str(missing))
 
 
 MIXED = Grid(

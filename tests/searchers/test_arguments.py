@@ -10,6 +10,7 @@ from nasbench_ar import SearchError
 from searchers import ALL_SEARCHERS, hyperparameters
 from searchers.fidelity import FIDELITY_SEARCHERS
 from searchers.testing import SMALL
+from tests.searchers.problems import need_libraries
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "random_search": {},
@@ -45,7 +46,6 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 LEAST = {"first_steps": 0, "steps": 0, "early_stopping_rate": 0, "eta": 2}  # of counts; otherwise 1
 ZERO_ALLOWED = ("weight_decay", "penalty", "crossover", "mutation")
 SEEDED_BY_32_BITS = ("optuna", "nevergrad", "smac", "syne_tune")
-LIBRARIES = (*SEEDED_BY_32_BITS, "botorch", "baybe")
 CLASSES: dict[str, Any] = {**ALL_SEARCHERS, **FIDELITY_SEARCHERS}
 OF_KIND = {
     kind: [(name, argument) for name, defaults in DEFAULTS.items() for argument, value in defaults.items()
@@ -58,7 +58,7 @@ def make(name: str, **arguments: Any) -> Any:
     cls = CLASSES[name]
     if name in FIDELITY_SEARCHERS:
         return cls(SMALL, 0, 9, **arguments)
-    pytest.importorskip(name) if name in LIBRARIES else None
+    need_libraries(cls)
     return cls(SMALL, 0, **arguments)
 
 

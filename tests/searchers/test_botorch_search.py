@@ -9,7 +9,7 @@ import pytest
 from nasbench_ar import Entry, Grid, SearchError
 from searchers import BotorchSearcher, RandomSearch
 from searchers.testing import SMALL, SearcherConformance, hilly, trajectory
-from tests.searchers.problems import suite
+from tests.searchers.problems import quick, suite
 
 MIXED = Grid(
     [
@@ -27,7 +27,9 @@ def _installed(request: pytest.FixtureRequest) -> None:
         pytest.importorskip("botorch")
 
 
-TestBotorch = suite(SearcherConformance, BotorchSearcher, {"starts": 12, "batch": 48, "samples": 2}, "never_repeats")
+TestBotorch = suite(
+    quick(SearcherConformance), BotorchSearcher, {"starts": 12, "batch": 48, "samples": 2}, "never_repeats"
+)
 TestBotorchOneByOne = pytest.mark.slow(suite(SearcherConformance, BotorchSearcher, {}, "never_repeats"))
 TestBotorchPools = pytest.mark.slow(
     suite(SearcherConformance, BotorchSearcher, {"starts": 1, "batch": 3, "samples": 4, "pool": 9}, "never_repeats")

@@ -17,11 +17,9 @@ from hypothesis import strategies as st
 from nasbench_ar import Architecture
 from nasbench_ar.errors import SearchFinishedError, SpaceExhaustedError
 from nasbench_ar.pareto import non_dominated
-from nasbench_ar.system.versions import versions
 from searchers import ALL_SEARCHERS, FOR_VECTORS, Searcher, VectorSearcher
-from searchers.library_search import LibrarySearcher
 from searchers.testing import STRETCHES, stretched
-from tests.searchers.problems import Problem, problems
+from tests.searchers.problems import Problem, need_libraries, problems
 
 EVERY: dict[str, type[Searcher]] = ALL_SEARCHERS | {f"{cls.__name__}": cls for cls in FOR_VECTORS.values()}
 VECTORS = {name: cls for name, cls in EVERY.items() if issubclass(cls, VectorSearcher)}
@@ -81,10 +79,7 @@ PATIENCE = 1000  # known proposals in a row, after which a search has stalled
 
 @pytest.fixture(params=EVERY)
 def name(request: pytest.FixtureRequest) -> str:
-    cls = EVERY[request.param]
-    for library in cls.libraries if issubclass(cls, LibrarySearcher) else ():
-        if library not in versions([library]):
-            pytest.skip(f"{library} is not installed")
+    need_libraries(EVERY[request.param])
     return request.param
 
 

@@ -12,7 +12,7 @@ from nasbench_ar import SearchError, SearchSpace
 from searchers import SMACSearcher
 from searchers.testing import SMALL, TINY, SearcherConformance, hilly, trajectory
 from tests.processes import python
-from tests.searchers.problems import MIXED, suite
+from tests.searchers.problems import MIXED, quick, suite
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ class Quick(SMACSearcher):
         return type("Smaller", (found,), {name: staticmethod(part) for name, part in parts.items()})
 
 
-TestSMACForest = suite(SearcherConformance, Quick, {"budget": 100})
+TestSMACForest = suite(quick(SearcherConformance), Quick, {"budget": 100})
 TestSMACGaussianProcess = pytest.mark.slow(suite(SearcherConformance, Quick, {"facade": "gp", "budget": 40}))
 
 

@@ -19,9 +19,8 @@ from experiments.races.race import Race
 from experiments.races.runner import run_once
 from nasbench_ar import METRICS, Table
 from searchers import BASELINES
-from searchers.library_search import LibrarySearcher
 from tests.experiments.conftest import table_writer
-from tests.searchers.problems import Problem, as_percentages, problems
+from tests.searchers.problems import Problem, as_percentages, need_libraries, problems
 from tests.searchers.test_properties import EVERY, MAY_STALL, OVER_BUDGET, QUICKER, REPEATS
 
 OBJECTIVES = ("val_pgd_acc", "val_loss")  # one to maximise, one to minimise
@@ -39,8 +38,7 @@ def write(folder: Path, problem: Problem) -> Table:
 @pytest.mark.parametrize("name", EVERY)
 def test_runs_on_any_table(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cls = EVERY[name]
-    for library in cls.libraries if issubclass(cls, LibrarySearcher) else ():
-        pytest.importorskip(library)
+    need_libraries(cls)
     monkeypatch.setattr("searchers.trajectory.STALL_LIMIT", 500)
 
     @settings(max_examples=4, deadline=None)
