@@ -57,13 +57,14 @@ def fit_additive(one_hot: FloatArray, values: FloatArray) -> AdditiveFit:
         weighted = design * (weight / scale)[:, None]
         prior = np.full(p + 1, 1 / effect)
         prior[0] = 0.0
-        covariance = np.linalg.inv(weighted.T @ design + np.diag(prior))
+        gram = weighted.T @ design
+        covariance = np.linalg.inv(gram + np.diag(prior))
         mean = covariance @ (weighted.T @ values)
         residual = values - design @ mean
-        leverage = ((design @ covariance) * design).sum(axis=1)
+        leverage = scale * (gram * covariance).sum()  # of all rows, weighted
         before = np.array([effect, scale])
         effect = max(float(np.mean(mean[1:] ** 2 + np.diag(covariance)[1:])), tiny)
-        scale = max(float(np.mean(weight * (residual**2 + leverage))), tiny)
+        scale = max((float(weight @ residual**2) + leverage) / n, tiny)
         if (np.abs([effect, scale] - before) <= TOLERANCE * before).all():
             break
     return AdditiveFit(float(mean[0]), mean[1:], effect, scale / _scale_of_normal(FREEDOM))
