@@ -72,14 +72,14 @@ class PowerLaw:
 
     def predict(self, size: FloatArray, shape: FloatArray) -> FloatArray:
         """(n,) values of the law at (n,) sizes and (n, k) shapes."""
-        return _law(self.parameters, np.log(size / self.centre), shape - self.mean_shape, self.half)[0]
+        return _values(self.parameters, np.log(size / self.centre), shape - self.mean_shape, self.half)
 
     def interval(self, size: FloatArray, shape: FloatArray, confidence: float = 0.95) -> FloatArray:
         """(n, 2) ends of prediction intervals of single new values."""
         from scipy.special import ndtri
 
         x = np.log(size / self.centre)
-        value, gradient = _law(self.parameters, x, shape - self.mean_shape, self.half)
+        value, gradient = (of(self.parameters, x, shape - self.mean_shape, self.half) for of in (_values, _gradient))
         scale = np.exp(self.log_scale[0] + self.log_scale[1] * x)
         tail = (1 - confidence) / 2
         low, high = np.quantile(self.standardised, (tail, 1 - tail))
@@ -114,9 +114,9 @@ def fit_power_law(size: FloatArray, shape: FloatArray, values: FloatArray, start
     bounds = np.tile([[-np.inf], [np.inf]], (1, 3 + k))
     bounds[:, 2], bounds[:, 3:] = EXPONENTS, np.array([[-STEEPEST], [STEEPEST]])
     found = least_squares(
-        lambda parameters: _law(parameters, x, moved, half)[0] - values,
+        lambda parameters: _values(parameters, x, moved, half) - values,
         np.clip(first, bounds[0], bounds[1]),
-        lambda parameters: _law(parameters, x, moved, half)[1],
+        lambda parameters: _gradient(parameters, x, moved, half),
         bounds=bounds,
         loss="huber",
         f_scale=corner,
@@ -124,30 +124,42 @@ def fit_power_law(size: FloatArray, shape: FloatArray, values: FloatArray, start
         ftol=_TOLERANCE,
         xtol=_TOLERANCE,
     )
-    fitted, gradient = _law(found.x, x, moved, half)
-    residual = values - fitted
+    residual = values - _values(found.x, x, moved, half)
     log_scale = _log_scale(x, residual)
     return PowerLaw(
         centre=float(np.exp(log_size.mean())),
         half=half,
         mean_shape=shape.mean(axis=0),
         parameters=found.x,
-        covariance=_sandwich(gradient, residual, corner),
+        covariance=_sandwich(_gradient(found.x, x, moved, half), residual, corner),
         log_scale=log_scale,
         standardised=np.sort(residual / np.exp(log_scale[0] + log_scale[1] * x)),
     )
 
 
-def _law(parameters: FloatArray, x: FloatArray, shape: FloatArray, half: float) -> tuple[FloatArray, FloatArray]:
-    """(n,) values at centred log sizes and shapes, and their (n, 3 + k) derivatives by the parameters."""
-    below, above, exponent = parameters[:3]
-    low, high = np.exp(-exponent * half), np.exp(exponent * half)
-    excess = np.exp(-exponent * x + shape @ parameters[3:])
-    part = (excess - low) / (high - low)  # 1 at `below`, 0 at `above`
+def _values(parameters: FloatArray, x: FloatArray, shape: FloatArray, half: float) -> FloatArray:
+    """(n,) values at centred log sizes and shapes."""
+    below, above = parameters[:2]
+    return above + (below - above) * _part(parameters, x, shape, half)[0]
+
+
+def _gradient(parameters: FloatArray, x: FloatArray, shape: FloatArray, half: float) -> FloatArray:
+    """(n, 3 + k) derivatives of the values by the parameters."""
+    part, excess, low, high = _part(parameters, x, shape, half)
     by_exponent = (half * low - x * excess - part * half * (high + low)) / (high - low)
     by_shape = shape * (excess / (high - low))[:, None]
-    drop = below - above
-    return above + drop * part, np.column_stack([part, 1 - part, drop * by_exponent, drop * by_shape])
+    drop = parameters[0] - parameters[1]
+    return np.column_stack([part, 1 - part, drop * by_exponent, drop * by_shape])
+
+
+def _part(
+    parameters: FloatArray, x: FloatArray, shape: FloatArray, half: float
+) -> tuple[FloatArray, FloatArray, float, float]:
+    """What is left of the drop from `below` to `above`: 1 at the one, 0 at the other; and what it is made of."""
+    exponent = parameters[2]
+    low, high = np.exp(-exponent * half), np.exp(exponent * half)
+    excess = np.exp(-exponent * x + shape @ parameters[3:])
+    return (excess - low) / (high - low), excess, low, high
 
 
 def _log_scale(x: FloatArray, residual: FloatArray) -> tuple[float, float]:

@@ -61,25 +61,37 @@ def read_back(figure: analyze.Figure, numbers: Numbers, out: Path) -> Numbers:
 
 
 @pytest.fixture(scope="module")
-def written(rich: Table, tmp_path_factory: pytest.TempPathFactory) -> tuple[TableData, Path]:
-    out = tmp_path_factory.mktemp("figures")
+def data(rich: Table) -> TableData:
+    return TableData.of(Oracle(rich))
+
+
+@pytest.fixture(scope="module")
+def written(rich: Table, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Numbers], Path]:
+    """The numbers of every figure, and where the command wrote it."""
+    out, found = tmp_path_factory.mktemp("figures"), {}
+    write = analyze.write
+
+    def watched(figure: analyze.Figure, numbers: Numbers, *rest: Any, **how: Any) -> list[Path]:
+        found[figure.name] = numbers
+        return write(figure, numbers, *rest, **how)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(style, "LAYOUT", None)
+        patch.setattr(analyze, "write", watched)
         analyze.main([f"table={rich.folder}", f"out={out}", f"dpi={DPI}"])
-    return TableData.of(Oracle(rich)), out
+    return found, out
 
 
 @pytest.mark.usefixtures("real_pictures")
 @pytest.mark.parametrize("name", [name for name in catalogue.FIGURES if name != "external"])  # of NARes only
 def test_every_picture_is_made_of_its_csv_files(
-    name: str, written: tuple[TableData, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, written: tuple[dict[str, Numbers], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(style, "LAYOUT", None)  # which would take ten times as long
-    data, out = written
+    numbers, out = written
     figure = catalogue.FIGURES[name]
     assert (out / f"{figure.stem}.pdf").stat().st_size > 1000
-    numbers = figure.numbers(data)
-    again = figure.draw(read_back(figure, numbers, out))
+    again = figure.draw(read_back(figure, numbers[name], out))
     with print_style():
         write_figure(again, tmp_path / "again.png", dpi=DPI)
     assert (tmp_path / "again.png").read_bytes() == (out / f"{figure.stem}.png").read_bytes()
@@ -91,8 +103,7 @@ def test_every_picture_is_made_of_its_csv_files(
     assert any("left out: low_mode (4)" in text.get_text().replace("\n", " ") for text in texts)
 
 
-def test_numbers_of_some_figures(written: tuple[TableData, Path]) -> None:
-    data, _ = written
+def test_numbers_of_some_figures(data: TableData) -> None:
     oracle = data.oracle
     points = catalogue.FIGURES["2"].numbers(data).tables[""]
     assert len(points) == 77

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import approx_fprime
 
 from experiments.statistics import power_law
-from experiments.statistics.power_law import _law, fit_power_law
+from experiments.statistics.power_law import _gradient, _values, fit_power_law
 from nasbench_ar.arrays import FloatArray
 
 E, A, EXPONENT, B = 40.0, 3.0, 0.6, np.array([-0.2, 0.1])
@@ -84,8 +84,8 @@ def test_intervals_cover_as_they_claim(confidence: float, low: float, high: floa
 def test_derivatives_are_those_of_differences() -> None:
     x, shape = np.array([-0.7, 0.0, 1.3]), np.array([[0.2, -1.0], [0.0, 0.5], [1.0, 0.3]])
     parameters = np.array([45.0, 42.0, 0.4, -0.2, 0.1])
-    differences = approx_fprime(parameters, lambda p: _law(p, x, shape, 0.8)[0], 1e-6)
-    assert _law(parameters, x, shape, 0.8)[1] == pytest.approx(differences, abs=1e-5)
+    differences = approx_fprime(parameters, lambda p: _values(p, x, shape, 0.8), 1e-6)
+    assert _gradient(parameters, x, shape, 0.8) == pytest.approx(differences, abs=1e-5)
 
 
 def test_the_start_does_not_change_the_law() -> None:
