@@ -107,7 +107,7 @@ def _kill(process: int) -> None:
 @pytest.mark.parametrize(
     ("engine", "kills", "runs"),
     [
-        ("loky", 5, 120),
+        ("loky", 5, 60),
         pytest.param("loky", 50, 500, marks=pytest.mark.slow),
         pytest.param("dask", 12, 300, marks=pytest.mark.slow),
     ],
