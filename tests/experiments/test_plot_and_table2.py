@@ -106,7 +106,7 @@ def test_the_foot_of_every_picture_can_be_left_out(
         (1, fidelity.main, *asha),
         (1, fidelity_compare.main, tmp_path / "r/climbing/fidelity/asha", f"out={tmp_path / 'f'}"),
         (1, plot.main, *folders, f"out={tmp_path / 'p.png'}"),
-        (4 * 2, compare.main, *folders, "resamples=10"),
+        (4, compare.main, *folders, "resamples=10"),
         (1, overtuning.main, *folders),
         (2, analyze.main, f"table={table.folder}", f"out={tmp_path / 'a'}", "figures=2,6", "dpi=30"),
     ):
