@@ -41,6 +41,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
@@ -99,6 +100,11 @@ def fill_analyses(_results: Path) -> None:
 def save_small(figure: Figure, numbers: Numbers) -> None:
     """docs/analysis-NAME.png."""
     save_in_few_colours(lambda: figure.draw(numbers), f"analysis-{figure.stem}")
+
+
+def save_png(axes: Axes, path: Path, note: str) -> None:
+    save_figure(axes, path, note=note)
+    path.with_suffix(".pdf").unlink()
 
 
 def save_in_few_colours(draw: Callable[[], Drawing], name: str) -> None:
@@ -217,8 +223,7 @@ def fill_races(results: Path) -> None:
     comparison = compare([folder / searcher for searcher in SEARCHERS])
     fill(ROOT / "docs/experiments.md", "compare", comparison_text.as_text(comparison).partition("Regret: distance")[0])
     figure = pictures.draw_anytime(comparison)
-    save_figure(figure.axes[0], ROOT / "docs/compare.png", note=pictures.note(comparison))
-    (ROOT / "docs/compare.pdf").unlink()
+    save_png(figure.axes[0], ROOT / "docs/compare.png", pictures.note(comparison))
     shutil.copyfile(folder / "table2.png", ROOT / "docs/table2.png")
 
 
@@ -269,8 +274,7 @@ def fill_overtuning(results: Path) -> None:
         if name != "clean":
             picture = ROOT / f"docs/overtuning{'' if folder == figures else f'-{name}'}.png"
             note = origin(found.oracle, found.objective, found.metric)
-            save_figure(draw_overtuning(found), picture, note=note)
-            picture.with_suffix(".pdf").unlink()
+            save_png(draw_overtuning(found), picture, note)
     text = (ROOT / "benchmarks/results/overtuning_blur.txt").read_text()
     fill(document, "blur", text[text.index("Table nares-figures") :])
 

@@ -12,9 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 60
-SETTINGS = {
-    "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s"
-}  # 30 by default, for a result in a worker that was killed
+# A result in a worker that was killed is waited for so long; 30 s by default.
+SETTINGS = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s"}
 
 
 @dataclass(frozen=True)
