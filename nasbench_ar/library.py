@@ -16,7 +16,8 @@ from pathlib import Path
 from nasbench_ar.errors import TableError, shown
 from nasbench_ar.system.files import sweep_partials
 from nasbench_ar.table import Table
-from nasbench_ar.table_writer import NAME, NAME_RULE, restore
+from nasbench_ar.table_folder import restore
+from nasbench_ar.table_writer import NAME, NAME_RULE
 
 HOME_VARIABLE = "NASBENCH_AR_HOME"
 OFFICIAL = "nares"

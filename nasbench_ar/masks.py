@@ -27,7 +27,7 @@ from nasbench_ar.errors import MetricError, TableError, shown
 from nasbench_ar.system.files import open_atomically, sweep_partials
 from nasbench_ar.system.npz import read_npz
 from nasbench_ar.table import Table
-from nasbench_ar.table_writer import MASKS_FILE
+from nasbench_ar.table_folder import MASKS_FILE
 
 FILE = MASKS_FILE
 

@@ -16,7 +16,7 @@ import orjson
 import pytest
 
 import nasbench_ar
-from nasbench_ar import NARES, Oracle, SearchSpace, Table, TableError, table_writer
+from nasbench_ar import NARES, Oracle, SearchSpace, Table, TableError, table_folder
 from nasbench_ar.metrics import CORRUPTIONS, CURVES, METRICS
 from nasbench_ar.release import archive
 from nasbench_ar.release import record as release_record
@@ -233,7 +233,7 @@ def test_files_that_unpack_to_far_more_than_numbers(
         (archive, "_LONGEST_LINE", 1000, "line 1 is longer than"),
         (archive._HashedReader, "readinto", raising(OSError(errno.EIO, os.strerror(errno.EIO))), "Input/output error"),
         (archive._HashedReader, "readinto", raising(ValueError("odd")), r"damaged \(odd\); download the file again"),
-        (table_writer._RowFile, "flush", raising(FULL), "No space left on device; nothing was changed there"),
+        (table_folder._RowFile, "flush", raising(FULL), "No space left on device; nothing was changed there"),
     ],
 )
 def test_what_stops_halfway(
