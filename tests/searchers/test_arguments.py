@@ -14,8 +14,8 @@ from tests.searchers.problems import need_libraries
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "random_search": {},
-    "local_search": {"starts": 10, "improvement": "first"},
-    "regularized_evolution": {"population": 30, "tournament": 10, "patience": 200},
+    "local_search": {"starts": 10, "improvement": "first", "guided": False},
+    "regularized_evolution": {"population": 30, "tournament": 10, "children": 1, "patience": 200},
     "bananas": (
         {"starts": 10, "batch": 10, "members": 5, "hidden": 16, "first_steps": 100, "steps": 20}
         | {"learning_rate": 0.01, "weight_decay": 10.0, "acquisition": "its"}

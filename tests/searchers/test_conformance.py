@@ -15,9 +15,15 @@ TestLocalSearchFirst = suite(SearcherConformance, LocalSearch, {}, "rank_based",
 TestLocalSearchBest = suite(
     SearcherConformance, LocalSearch, {"improvement": "best", "starts": 3}, "rank_based", "never_repeats"
 )
+TestLocalSearchGuided = suite(
+    SearcherConformance, LocalSearch, {"guided": True, "starts": 2}, "rank_based", "never_repeats"
+)
 TestRegularizedEvolution = suite(SearcherConformance, RegularizedEvolution, {}, "rank_based")
 TestRegularizedEvolutionSmall = suite(
     SearcherConformance, RegularizedEvolution, {"population": 2, "tournament": 1, "patience": 5}, "rank_based"
+)
+TestRegularizedEvolutionPreselected = suite(
+    SearcherConformance, RegularizedEvolution, {"population": 3, "children": 4}, "rank_based", "never_repeats"
 )
 TestBananas = suite(SearcherConformance, Bananas, {"first_steps": 10, "steps": 2}, "never_repeats")
 TestBananasImprovement = suite(SearcherConformance, Bananas, {"steps": 1, "acquisition": "ei"}, "never_repeats")
