@@ -100,6 +100,17 @@ def export_table(
         TableError: when the table cannot be written, or the one there would lose trainings.
     """
     stores = [stores] if isinstance(stores, EntryStore) else list(stores)
+    merged = _together(stores, conflicts)
+    if out.exists() and not replace:
+        old = Table(out)
+        _refuse_loss(old, merged)
+        name = name or old.name
+        masks = (out / MASKS_FILE).exists() if masks is None else masks
+    facts = _write(merged, out, name or out.resolve().name, bool(masks), stores)
+    return Exported(Table(out), facts.notes(), merged.identical, merged.conflicts)
+
+
+def _together(stores: Sequence[EntryStore], conflicts: str) -> Merged:
     merged = merge(stores)
     if not merged.listed:
         raise ResultsError(f"{stores[0].folder} has no entry yet; make some with python -m datagen.run")
@@ -109,13 +120,7 @@ def export_table(
             f"{len(merged.conflicts)} trainings have different results in several stores; conflicts=first takes the "
             f"first store's: {'; '.join(merged.conflicts[:SHOWN])}{more}"
         )
-    if out.exists() and not replace:
-        old = Table(out)
-        _refuse_loss(old, merged)
-        name = name or old.name
-        masks = (out / MASKS_FILE).exists() if masks is None else masks
-    facts = _write(merged, out, name or out.resolve().name, bool(masks), stores)
-    return Exported(Table(out), facts.notes(), merged.identical, merged.conflicts)
+    return merged
 
 
 def _refuse_loss(old: Table, merged: Merged) -> None:
@@ -228,22 +233,27 @@ def export_release(stores: EntryStore | Sequence[EntryStore], out: Path, *, conf
 
 
 def export_weights(stores: Sequence[EntryStore], out: Path, names: str, *, conflicts: str = "error") -> list[str]:
-    """Write the best network of every entry whose checkpoint is there over old files; returns a line on each other."""
+    """Write the best network of every training of a table of these stores over old files; returns a line on each gone.
+
+    It is the network that the table's values are of: where results differ, the first store's or none.
+    """
     import torch
 
     from datagen.training.weights import load_network, state_dict
 
     lacking: list[str] = []
     make: dict[str, tuple[Path, Architecture]] = {}
-    for store in stores:
-        for entry in store.entries():
-            key, path = training_key(entry.architecture, entry.seed), store.work_folder(entry.architecture, entry.seed)
-            if not (path / "best.pt").exists():
-                lacking.append(f"{path / 'best.pt'} is gone, and with it the network of {key}")
-            elif key in make and conflicts != "first":
-                raise ResultsError(f"two stores have a network of {key}; conflicts=first takes the first store's")
-            else:
-                make.setdefault(key, (path / "best.pt", entry.architecture))
+    merged = _together(stores, conflicts)
+    for one in merged.listed:
+        key = training_key(one.architecture, one.seed)
+        homes = [store for store in stores if (store.folder / "entries" / one.path.name).exists()]
+        if (one.arch_id, one.seed) in merged.disputed:
+            homes = homes[:1]
+        paths = [store.work_folder(one.architecture, one.seed) / "best.pt" for store in homes]
+        if found := next((path for path in paths if path.exists()), None):
+            make[key] = found, one.architecture
+        else:
+            lacking.append(f"{paths[0]} is gone, and with it the network of {key}")
     if not make:
         raise ResultsError(
             f"{stores[0].folder} has no entry with a checkpoint; {'; '.join(lacking[:SHOWN])}".rstrip("; ")

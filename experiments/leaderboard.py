@@ -8,7 +8,7 @@ DIR is a submission of `experiments.submit`, or a folder that holds some: by def
 each what is wrong with it; its exit code is 1 where one is refused.  `build` leaves out
 what is refused, says why, and writes `leaderboard.md` and `leaderboard.html`.
 
-  reruns=3                     runs of each that are carried out again, the first seeds
+  reruns=5                     runs of each that are carried out again: the first three, others drawn anew
   out=.                        of build: folder to write to
 """
 
@@ -72,9 +72,7 @@ def main(arguments: Sequence[str]) -> int:
             print(f"refused: {found}")
         else:
             passed.append(found)
-            again = (
-                f"not re-run: {found.not_rerun}" if found.not_rerun else f"{words['reruns']} runs re-run bit for bit"
-            )
+            again = f"not re-run: {found.not_rerun}" if found.not_rerun else f"{found.rerun} runs re-run bit for bit"
             print(f"passed: {found.folder}: {len(found.entrant.values)} runs; {again}")
     if action == "check":
         return 1 if refused else 0

@@ -23,20 +23,27 @@ import numpy as np
 from experiments.races.checks import stored_race
 from experiments.races.race import Race
 from experiments.races.store import RunStore
-from experiments.races.suite import load_suite
 from experiments.races.track import load_track
 from experiments.results.read import read
 from experiments.results.traces import read_results
 from experiments.results.track import PREFIX
 from experiments.submissions import queries, trainings
 from experiments.submissions.check import check, race_of
-from experiments.submissions.entry import ENTRY, RUNS, SUBMISSIONS, Entry, default_of, track_content, write_entry
+from experiments.submissions.entry import (
+    ENTRY,
+    RUNS,
+    SUBMISSIONS,
+    Entry,
+    default_of,
+    track_content,
+    tuned_tables,
+    write_entry,
+)
 from nasbench_ar import ConfigError, ResultsError, load
 from nasbench_ar.errors import shown
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.extras import require
 from nasbench_ar.system.key_values import parse_words
-from searchers import Bananas, GaussianProcess
 
 DEFAULTS = {"contact": "", "tuned_on": "", "out": SUBMISSIONS}
 NONE = "none"
@@ -85,15 +92,8 @@ def _tuned_on(given: str, race: Race) -> tuple[str, ...]:
     if given:
         return () if given == NONE else tuple(filter(None, map(str.strip, given.split(","))))
     if found := default_of(race):
-        return _known(found)
+        return tuned_tables(found)
     raise ConfigError(f"tuned_on= is missing: tables that the searcher's arguments were chosen on, as a,b, or {NONE}")
-
-
-def _known(searcher: type) -> tuple[str, ...]:
-    """Tables that the defaults of a searcher of the toolkit were chosen on (docs/searchers.md, docs/suite.md)."""
-    if searcher in (Bananas, GaussianProcess):
-        return tuple(task.table for task in load_suite() if task.use == "tuning")
-    return ()
 
 
 def main(arguments: Sequence[str]) -> None:

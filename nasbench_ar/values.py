@@ -92,7 +92,9 @@ class Values:
         values = values[~np.isnan(values)]
         if not len(values):
             raise self._missing(index, name, seed)
-        return values.astype(np.float64) if seed == "all" else float(values.mean())
+        if seed == "all":
+            return values.astype(np.float64)
+        return float(values[0] if len(values) == 1 else settled(np.asarray(values.sum() / len(values))))
 
     def query_many(
         self,
@@ -300,7 +302,8 @@ class Values:
             column[index[keep]] = values[keep]
             return column
         with np.errstate(invalid="ignore"):
-            return np.bincount(index[keep], weights=values[keep], minlength=space.product_size) / count_of
+            sums = np.bincount(index[keep], weights=values[keep], minlength=space.product_size)
+            return np.where(count_of > 1, settled(sums / count_of), sums / count_of)
 
     def _at_end(self, name: str) -> FloatArray:
         if self.metric(name).name in self.space.known_costs:
@@ -351,6 +354,14 @@ class Values:
         trained = "" if isinstance(seed, str) else f" in trainings with seed {seed}"
         wanted = " and ".join(dict.fromkeys(names))
         return MissingEntryError(f"table {self.table.name} has no value of {wanted} at all{trained}{where}")
+
+
+def settled(means: FloatArray) -> FloatArray:
+    """Means of several trainings without their last digits, 12 being kept: what is equal in decimals must tie."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        unit = 10.0 ** (11 - np.floor(np.log10(np.abs(means))))
+        rounded: FloatArray = np.where(np.isfinite(unit) & (means != 0), np.round(means * unit) / unit, means)
+    return rounded
 
 
 def training_record(table: Table, row: int) -> dict[str, Any]:

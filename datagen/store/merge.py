@@ -41,7 +41,8 @@ class Listed:
 class Merged:
     """The trainings of all stores, by arch_id and seed, with the first store's manifest.
 
-    `identical` counts entries left out as duplicates; `conflicts` has a line for each training whose results differ.
+    `identical` counts entries left out as duplicates; `conflicts` has a line for each training whose results differ,
+    and `disputed` the arch_id and seed of these.
     """
 
     manifest: dict[str, Any]
@@ -49,6 +50,7 @@ class Merged:
     listed: list[Listed]
     identical: int = 0
     conflicts: list[str] = field(default_factory=list)
+    disputed: set[tuple[int, int]] = field(default_factory=set)
 
     def read(self, listed: Listed) -> Entry:
         """Read an entry; check that it is of the training and protocol that its place says."""
@@ -83,6 +85,7 @@ def merge(stores: Sequence[EntryStore]) -> Merged:
             conflict = "" if known.sha256 == listed.sha256 else _conflict(merged, known, listed)
             if conflict:
                 merged.conflicts.append(conflict)
+                merged.disputed.add((listed.arch_id, listed.seed))
             else:
                 merged.identical += 1
     merged.listed = [found[key] for key in sorted(found)]

@@ -39,8 +39,9 @@ Student's t. Optimum found: share of the runs that reach the table's best value.
 uniform draws without replacement, of which the best by {objective} is reported.
 
 By: mean advantage of the better searcher over the seeds that both have. p: two-sided Wilcoxon signed-rank test,
-paired by seed (Pratt's zeros), Holm-adjusted over all pairs of this budget. A (Vargha and Delaney): how often a run
-of the better one beats a run of the other, ties counted half, over all pairs of runs, interval by bootstrap over seeds;
+paired by seed (Pratt's zeros), Holm-adjusted over all pairs of this budget; 1 where signed ranks and means disagree on
+which is better. A (Vargha and Delaney): how often a run of the better one beats a run of the other, ties counted half,
+over all pairs of runs, interval by bootstrap over seeds;
 Cliff's delta is 2 A − 1. A, paired: the same within equal seeds. Cohen's d is the mean of the paired differences over
 their standard deviation. Correlation of the two over the seeds: pairing helps as far as it is above 0.
 

@@ -29,7 +29,7 @@ from experiments.races.track import LEAST, RULES
 from experiments.results.summary import table2_metrics
 from experiments.statistics.additive import fit_additive
 from experiments.statistics.intervals import Spread, spread
-from experiments.statistics.significance import SIGNIFICANCE, paired_wilcoxon
+from experiments.statistics.significance import SIGNIFICANCE, p_of_better
 from experiments.tables import as_markdown, csv_text, difference_text, mean_text, short_label
 from nasbench_ar import Oracle
 from nasbench_ar.arrays import FloatArray
@@ -129,7 +129,7 @@ def choices(contestants: Sequence[RunsOf], metrics: Sequence[str] | None = None)
                 chosen = column[found[rule]]
                 difference = spread(chosen - observed)
                 alike = difference.std < 1e-9  # copies of one run, as of `largest`, are no sample
-                p_value = math.nan if alike else paired_wilcoxon(chosen, observed)
+                p_value = math.nan if alike else p_of_better(chosen, observed)
                 out.append(Choice(one.name, name, label, rule, one.runs.seeds, observed, chosen, difference, p_value))
     return out
 

@@ -21,7 +21,7 @@ from experiments.statistics.intervals import (
     share_within,
     spread,
 )
-from experiments.statistics.significance import SIGNIFICANCE, holm, on_common_seeds, paired_wilcoxon
+from experiments.statistics.significance import SIGNIFICANCE, holm, on_common_seeds, p_of_better, paired_wilcoxon
 from nasbench_ar.arrays import FloatArray
 
 Interval = tuple[float, float]
@@ -84,7 +84,8 @@ class Pair:
         advantage: by how much `first` is better, mean over the pairs; positive is better for every metric.
         interval: its 95 % t interval.
         p_value: Wilcoxon's signed-rank test, two-sided; NaN without pairs.
-        p_holm: adjusted over all pairs of searchers at this budget.
+        p_holm: adjusted over all pairs of searchers at this budget; 1 where means and signed ranks disagree on which
+            is better.
         superiority: Vargha and Delaney's A over all runs of both; 95 % interval by bootstrap over seeds.
         paired_superiority: share of the pairs that `first` wins, ties half.
         cohens_d: of the paired differences; 95 % interval exact for normal differences.
@@ -211,14 +212,14 @@ def pairs_at(
         pair(first, second, budget, sign, difference, resamples, seed)
         for first, second in itertools.combinations(courses, 2)
     ]
-    adjusted = holm([p.p_value for p in found])
+    adjusted = holm([p.p_holm for p in found])
     return [replace(p, p_holm=value) for p, value in zip(found, adjusted, strict=True)]
 
 
 def pair(
     one: Course, other: Course, budget: int, sign: float, difference: float | None, resamples: int, seed: int
 ) -> Pair:
-    """Two searchers at one budget; `pairs_at` sets `p_holm`, which needs all pairs.
+    """Two searchers at one budget; `pairs_at` adjusts `p_holm`, which needs all pairs.
 
     Vargha and Delaney's A is taken over all runs of both, equal seeds or not: it answers how often one run beats
     another, and a user's next run shares no seed with any.  Its interval resamples the seeds of both together where
@@ -242,7 +243,7 @@ def pair(
         advantage=gap,
         interval=mean_interval(differences),
         p_value=paired_wilcoxon(first, second),
-        p_holm=math.nan,
+        p_holm=p_of_better(first, second),
         superiority=effects.vargha_delaney(_known(x), _known(y)),
         superiority_interval=bootstrap_interval(
             effects.vargha_delaney, _known(x), _known(y), paired=same, resamples=resamples, seed=seed

@@ -154,13 +154,17 @@ def suite_scores(
 
 
 def _resampled(tasks: Sequence[TaskScores], member: NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
-    """(resamples, searchers, budgets) areas of the suite; `member` is the family of every task."""
+    """(resamples, searchers, budgets) areas of the suite, `member` being the family of every task.
+
+    NaN where a task has fewer than two seeds: nothing is known of their spread then.
+    """
     families = int(member.max()) + 1
     shares = np.empty((RESAMPLES, len(tasks)))
     for k in range(families):
         within = np.flatnonzero(member == k)
         shares[:, within] = _counts(rng, len(within)) / len(within)
-    total = np.zeros((RESAMPLES, *tasks[0].areas.shape[::2]))
+    few = any(len(one.seeds) < 2 for one in tasks)
+    total = np.full((RESAMPLES, *tasks[0].areas.shape[::2]), np.nan if few else 0.0)
     for place, one in enumerate(tasks):
         counts = _counts(rng, len(one.seeds)) / len(one.seeds)
         total += shares[:, place, None, None] * np.einsum("br,srk->bsk", counts, one.areas)

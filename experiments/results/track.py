@@ -22,7 +22,7 @@ from experiments.results.read import SHARED, Stored, entries_in, read_all
 from experiments.results.recommendation import expectation, recommended
 from experiments.results.traces import Results, check_comparable, read_results
 from experiments.statistics.intervals import Spread, spread
-from experiments.statistics.significance import SIGNIFICANCE, holm, on_common_seeds, paired_wilcoxon
+from experiments.statistics.significance import SIGNIFICANCE, holm, on_common_seeds, p_of_better
 from experiments.tables import short_label
 from nasbench_ar import MetricError, Oracle, SearchSpace
 from nasbench_ar.arrays import FloatArray
@@ -174,7 +174,7 @@ def places(entrants: Sequence[Entrant], *, maximize: bool, level: float = SIGNIF
     p_values, gaps = [], []
     for a, b in pairs:
         one, other = on_common_seeds(samples[a], samples[b])
-        p_values.append(paired_wilcoxon(one, other))
+        p_values.append(p_of_better(one, other))
         gaps.append(sign * float(np.nanmean(one - other)) if not math.isnan(p_values[-1]) else math.nan)
     better: list[list[str]] = [[] for _ in entrants]
     told_apart = 0

@@ -17,7 +17,8 @@ from experiments.statistics.hierarchical import Columns
 from nasbench_ar.arrays import FloatArray
 
 DRAWS = 400
-_POINTS = 64, 1000  # of an integral, least and most
+_LEAST_POINTS = 64  # of an integral
+_STEP = 1 / 44  # of its points, on the scale on which they are even
 _NEVER = -12.0  # log probability
 _QUANTILES = (np.arange(20) + 0.5) / 20  # of the largest, kept of each draw
 
@@ -55,23 +56,25 @@ def optimum(
 ) -> Optimum:
     """Of a whole grid whose more is better; `conditional` draws effects and deviations, as `Posterior.conditional`."""
     total, squares, truth = np.zeros((3, len(columns.main)))
-    best, found = [], []
+    best, expected, found = [], [], []
     for _ in range(draws):
         means, deviations = conditional(rng)
         x, below, chances = largest(means, deviations)
         total += chances
         squares += chances**2
         truth += means
+        expected.append(x[-1] - np.trapezoid(below, x))
         best.append(np.interp(_QUANTILES, below, x))
         found.append(spreads(columns, means + deviations * rng.standard_normal(len(means))))
     chances = total / draws
     errors = np.sqrt(np.maximum(squares / draws - chances**2, 0) / max(draws - 1, 1))
-    values_of_best = np.concatenate(best)
-    return Optimum(chances, errors, values_of_best, values_of_best.mean() - truth / draws, np.array(found))
+    return Optimum(chances, errors, np.concatenate(best), np.mean(expected) - truth / draws, np.array(found))
 
 
 def largest(means: FloatArray, deviations: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """The largest of independent normal variables.
+    """The largest of independent normal variables, whose deviations may differ by orders of magnitude.
+
+    A variable ends within 11 of its deviations above the least point, so that steps may grow with the distance from it.
 
     Returns:
         (k,) points, the probabilities that the largest is below them, and each variable's chance to be the largest.
@@ -88,12 +91,15 @@ def largest(means: FloatArray, deviations: FloatArray) -> tuple[FloatArray, Floa
             end = middle
     near = np.flatnonzero(means + 4.5 * deviations > low)
     scale = deviations[near][:, None]
-    x = np.linspace(low, high, int(np.clip(4 * (high - low) / scale.min(), *_POINTS)))
+    unit = 11 * scale.min()
+    furthest = np.arcsinh((high - low) / unit)
+    even = np.linspace(0, furthest, max(_LEAST_POINTS, int(furthest / _STEP)))
+    x = low + unit * np.sinh(even)
     z = (x - means[near][:, None]) / scale
     logs = log_ndtr(z)
     below = np.exp(logs.sum(axis=0))
     chances = np.zeros(len(means))
-    chances[near] = (np.exp(-(z**2) / 2 - logs) / scale) @ below
+    chances[near] = (np.exp(-(z**2) / 2 - logs) / scale) @ (below * np.cosh(even))
     return x, below, chances / chances.sum()
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import searchers
 from experiments.races import provenance
 from experiments.races.config import FidelityConfig
 from experiments.races.machines import Trace
@@ -21,7 +22,7 @@ from experiments.races.store import Runs, differences, mark_of
 from experiments.races.track import Track, load_track, tracks
 from experiments.results.traces import Results
 from experiments.results.track import Entrant, entrant, entrant_of_traces
-from experiments.submissions.entry import Entry, read_entry, track_content
+from experiments.submissions.entry import LEAST_RUNS, SLOW, Entry, read_entry, track_content, tuned_tables
 from experiments.submissions.queries import read_queries
 from experiments.submissions.trainings import read_trainings
 from nasbench_ar import Oracle, ResultsError, load
@@ -30,7 +31,9 @@ from nasbench_ar.system.versions import versions
 from searchers.library_search import LibrarySearcher
 from searchers.published.lockstep import LockStep
 
-RERUNS = 3  # runs that are carried out again
+RERUNS = 5  # runs that are carried out again
+_FASTER = 10  # times that this processor may be as fast as a submitter's
+_FIRST = 3  # of them, the first seeds; the others are drawn anew every time, so that none can be made up safely
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Checked:
 
     Attributes:
         not_rerun: why no run was carried out again; empty where some were.
+        rerun: how many were.
     """
 
     folder: Path
@@ -48,6 +52,7 @@ class Checked:
     race: Race
     runs: Runs | tuple[Trace, ...]
     not_rerun: str
+    rerun: int
 
     @property
     def entrant(self) -> Entrant:
@@ -62,20 +67,20 @@ def check(folder: Path, *, reruns: int = RERUNS) -> Checked:
 
     Args:
         folder: with `entry.yaml` and `runs.parquet`.
-        reruns: how many of the first seeds are carried out again.
+        reruns: how many runs are carried out again: the first three, and others drawn anew every time.
 
     Raises:
         ResultsError: says the first thing that is wrong with it, in one line.
     """
     entry = read_entry(folder)
+    _check_tuned_on(folder, entry)
     track = _track_of(folder, entry)
     oracle = load(track.table, quiet=True)
     race = race_of(folder, entry.fingerprint, track, oracle)
     runs = (read_trainings if track.fidelity else read_queries)(folder, entry, race, oracle)
     why = _why_not_rerun(folder, race) if reruns else "not asked for"
-    if not why:
-        _rerun(folder, entry, race, runs, reruns)
-    return Checked(folder, entry, track, oracle, race, runs, why)
+    repeated = 0 if why else _rerun(folder, entry, race, runs, reruns)
+    return Checked(folder, entry, track, oracle, race, runs, why, repeated)
 
 
 def race_on(track: Track, oracle: Oracle, fingerprint: Mapping[str, Any]) -> Race:
@@ -93,6 +98,15 @@ def race_on(track: Track, oracle: Oracle, fingerprint: Mapping[str, Any]) -> Rac
         version=given.version,
         libraries=given.libraries,
     )
+
+
+def _check_tuned_on(folder: Path, entry: Entry) -> None:
+    """The toolkit's own searchers have seen what they have seen."""
+    hidden = [name for name in tuned_tables(entry.default) if name not in entry.tuned_on]
+    if hidden:
+        raise ResultsError(
+            f"{folder}: tuned_on lacks {', '.join(hidden)}, on which the defaults of {entry.race.searcher} were chosen"
+        )
 
 
 def _track_of(folder: Path, entry: Entry) -> Track:
@@ -116,22 +130,30 @@ def race_of(folder: Path, fingerprint: Mapping[str, Any], track: Track, oracle: 
 
 
 def _why_not_rerun(folder: Path, race: Race) -> str:
-    """Why the searcher cannot be run here; empty where it can. Imports what is installed here, never from `folder`."""
+    """Why the searcher cannot be run here; empty where it can.
+
+    What lies in `folder`, or around it as a package made of all folders does, is not imported.
+    """
     top = race.searcher.partition(".")[0]
     try:
         found = importlib.util.find_spec(top)
     except (ImportError, ValueError):
         found = None
-    places = [found.origin, *(found.submodule_search_locations or ())] if found is not None else []
-    if found is None or any(Path(str(place)).resolve().is_relative_to(folder.resolve()) for place in places if place):
+    found_at = [found.origin, *(found.submodule_search_locations or ())] if found is not None else []
+    places, home = [Path(str(place)).resolve() for place in found_at if place], folder.resolve()
+    if found is None or any(place.is_relative_to(home) or home.is_relative_to(place) for place in places):
         return f"there is no module {top} here"
     try:
         cls = race.searcher_class
     except Exception as error:  # importing it may raise anything
+        if top == searchers.__name__:
+            raise ResultsError(f"{folder}: {one_line(error)}") from error
         return one_line(error)
     if issubclass(cls, LockStep):
         return "runs in lock-step agree up to rounding only"
     here = versions(cls.libraries) if issubclass(cls, LibrarySearcher) else {}
+    if race.libraries and not here:
+        raise ResultsError(f"{folder}: {race.searcher} needs no library; the entry names {shown(dict(race.libraries))}")
     release = provenance.library_versions()["nasbench-ar"]
     if race.version != release:
         return f"computed by release {race.version}, this is {release}"
@@ -145,9 +167,14 @@ def _why_not_rerun(folder: Path, race: Race) -> str:
     return ""
 
 
-def _rerun(folder: Path, entry: Entry, race: Race, runs: Runs | tuple[Trace, ...], reruns: int) -> None:
-    for seed, stored in enumerate(itertools.islice(_arrays(runs), reruns)):
-        what = f"{folder}: seed {seed}"
+def _rerun(folder: Path, entry: Entry, race: Race, runs: Runs | tuple[Trace, ...], reruns: int) -> int:
+    """Carry runs out again; returns how many."""
+    known = len(runs.seeds if isinstance(runs, Runs) else runs)
+    drawn = _FIRST + np.random.default_rng().permutation(max(known - _FIRST, 0))
+    seeds = [*range(min(_FIRST, known)), *drawn.tolist()][:reruns]
+    began = time.process_time()
+    for seed in seeds:
+        what, stored = f"{folder}: seed {seed}", _arrays(runs, seed)
         try:
             again = run_once(race, seed)
         except Exception as error:  # it may be anybody's code
@@ -159,16 +186,20 @@ def _rerun(folder: Path, entry: Entry, race: Race, runs: Runs | tuple[Trace, ...
                 at = differ[0] + 1 if len(differ) else len(found) + 1
                 unit = "query" if race.budget is None else "training"
                 raise ResultsError(f"{what}, run again, differs from {unit} {at} on ({name}){_other_versions(entry)}")
+    each = (time.process_time() - began) / len(seeds)
+    if known < LEAST_RUNS and entry.cpu_seconds > SLOW > _FASTER * each:
+        raise ResultsError(
+            f"{folder} has {known} seeds, since a run is said to take {entry.cpu_seconds:.3g} processor seconds; "
+            f"here it takes {each:.2g}: expected {LEAST_RUNS} seeds"
+        )
+    return len(seeds)
 
 
-def _arrays(runs: Runs | tuple[Trace, ...]) -> Iterator[dict[str, NDArray[Any]]]:
+def _arrays(runs: Runs | tuple[Trace, ...], seed: int) -> dict[str, NDArray[Any]]:
     """What a run, carried out again, must have alike."""
     if isinstance(runs, Runs):
-        for row in range(len(runs.seeds)):
-            yield {name: getattr(runs, name)[row] for name in ("arch_index", "scores", "incumbent")}
-    else:
-        for trace in runs:
-            yield {name: getattr(trace, name) for name in ("arch_index", "epoch", "spent", "incumbent")}
+        return {name: getattr(runs, name)[seed] for name in ("arch_index", "scores", "incumbent")}
+    return {name: getattr(runs[seed], name) for name in ("arch_index", "epoch", "spent", "incumbent")}
 
 
 def _other_versions(entry: Entry) -> str:

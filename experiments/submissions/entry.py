@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from experiments.races.config import target_of
 from experiments.races.plain_yaml import as_yaml, read_yaml
 from experiments.races.race import Race
+from experiments.races.suite import load_suite
 from experiments.races.track import Track
 from nasbench_ar import ResultsError
 from nasbench_ar.errors import one_line, shown
 from nasbench_ar.system.extras import require
 from nasbench_ar.system.files import make_folder, write_file
-from searchers import ALL_SEARCHERS, FOR_VECTORS, hyperparameters
+from nasbench_ar.table_writer import NAME, NAME_RULE
+from searchers import ALL_SEARCHERS, FOR_VECTORS, Bananas, GaussianProcess, hyperparameters
 from searchers.fidelity import FIDELITY_SEARCHERS
 
 FORMAT = 1
@@ -87,6 +89,13 @@ def default_of(race: Race) -> type | None:
     return None
 
 
+def tuned_tables(searcher: type | None) -> tuple[str, ...]:
+    """Tables that the defaults of a searcher of the toolkit were chosen on (docs/searchers.md, docs/suite.md)."""
+    if searcher in (Bananas, GaussianProcess):
+        return tuple(task.table for task in load_suite() if task.use == "tuning")
+    return ()
+
+
 def track_content(track: Track) -> dict[str, Any]:
     """What a track's file decides, defaults included."""
     return {key: value for key, value in asdict(track).items() if key != "about"}
@@ -121,6 +130,10 @@ def _packed(columns: Mapping[str, NDArray[Any]]) -> bytes:
 def read_entry(folder: Path) -> Entry:
     """Read and check the form of `entry.yaml`; ResultsError says what is wrong."""
     path = folder / ENTRY
+    if folder.is_dir():
+        others = sorted(other.name for other in folder.iterdir() if other.name not in (ENTRY, RUNS))
+        if others:
+            raise ResultsError(f"{folder} holds {shown(others[0])}; a submission is {ENTRY} and {RUNS}, nothing else")
     content = _small(path, MOST_TEXT) and read_yaml(path)
     if not isinstance(content, dict) or type(content.get("format")) is not int or content["format"] != FORMAT:
         raise ResultsError(f"{path} is no entry of format {FORMAT}; python -m experiments.submit writes one")
@@ -226,8 +239,12 @@ def _fingerprint(value: Any) -> bool:
     )
 
 
+def _name(value: Any) -> bool:
+    return isinstance(value, str) and NAME.fullmatch(value) is not None
+
+
 _FORMS = {
-    "entry": (_text, "a name on one line"),
+    "entry": (_name, f"a name: {NAME_RULE}"),
     "track": (lambda v: isinstance(v, dict) and _text(v.get("name")), "name and content of a track"),
     "fingerprint": (_fingerprint, "the fingerprint of config.yaml"),
     "computed_by": (lambda v: isinstance(v, list) and v and all(map(_code, v)), "commits and versions, at least one"),

@@ -98,7 +98,7 @@ def _line(place: Place, one: Checked, found: Outcome) -> tuple[str, ...]:
         ", ".join(beaten) or "–",
         number(one.entry.cpu_seconds),
         ", ".join(one.entry.tuned_on) or "none",
-        f"no: {one.not_rerun}" if one.not_rerun else "yes",
+        f"no: {one.not_rerun}" if one.not_rerun else f"{one.rerun} of {len(one.entrant.values)}",
     )
 
 

@@ -288,11 +288,22 @@ def test_networks_as_plain_state_dicts(words: list[str], command: Command, tmp_p
     assert len(state) == len(kept)
     assert torch.equal(state["stem.weight" if names == "ours" else "stem_conv.weight"], kept["stem.weight"])
     assert load_network(out / "1-1-1-1-seed0.pth").state_dict().keys() == kept.keys()
-    shutil.copytree(store, tmp_path / "copy")
-    both = [f"store={store},{tmp_path / 'copy'}", f"out={out}", f"weights={names}"]
-    code, _, error = command(*both, main=export.main)
-    assert (code, "two stores have a network of 1-1-1-1-seed0; conflicts=first takes" in error) == (2, True)
-    assert command(*both, "conflicts=first", main=export.main)[0] == 0
+
+
+def test_a_network_is_of_the_entry_that_the_table_takes(words: list[str], command: Command, tmp_path: Path) -> None:
+    assert command(*words, "archs=1-1-1-1")[0] == 0
+    store, out = EntryStore(tmp_path / "store"), tmp_path / "networks"
+    shutil.copytree(store.folder, tmp_path / "copy")
+    copy = EntryStore(tmp_path / "copy")
+    both = [f"store={store.folder},{copy.folder}", f"out={out}", "weights=ours"]
+    shutil.rmtree(store.folder / "work")
+    assert command(*both, main=export.main)[0] == 0  # the same results: either network will do
+    [entry] = copy.entries()
+    copy.entry_path(entry.architecture, 0).unlink()
+    copy.save(replace(entry, test={**entry.test, "test_pgd_acc": 1.0}))
+    assert "1 trainings have different results" in command(*both, main=export.main)[2]
+    code, _, error = command(*both, "conflicts=first", main=export.main)
+    assert (code, f"{store.folder}/work/1-1-1-1-seed0/best.pt is gone" in error) == (2, True)
 
 
 def test_networks_that_are_gone_and_names_that_are_none(tmp_path: Path, command: Command) -> None:

@@ -35,7 +35,7 @@ def both(honest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noq
 def test_check_says_a_line_for_each(command: Command, both: Path, changed: Change) -> None:  # noqa: F811
     out, _ = command.passes(front.main, "check", both)
     assert out.splitlines() == [
-        f"passed: {both / name}: 100 runs; 3 runs re-run bit for bit" for name in ("annealing", "random_search")
+        f"passed: {both / name}: 100 runs; 5 runs re-run bit for bit" for name in ("annealing", "random_search")
     ]
     bad = changed(runs=lambda frame: frame[frame.seed != 40])
     code, out, err = command(front.main, "check", "reruns=0", bad, both / "random_search")

@@ -135,6 +135,20 @@ def test_means_are_over_the_trainings_that_have_the_value(tmp_path: Path) -> Non
             oracle.query(PLAIN, "val_pgd_acc", seed=1, **more)
 
 
+def test_means_that_are_equal_in_decimals_tie(tmp_path: Path) -> None:
+    trainings = [(38.1, 38.2, 38.3), (38.2, 38.2, 38.2), (37.7, 38.0, 38.9), (1e-7, 2e-7, 3e-7), (0.0, 0.0, 0.0)]
+    rows = [
+        (TOY.from_index(k), {"seed": seed, "val_pgd_loss": value})
+        for k, values in enumerate(trainings)
+        for seed, value in enumerate(values)
+    ]
+    column = Oracle(table_of(tmp_path / "t", *rows)).column("val_pgd_loss")
+    assert len({sum(values) / 3 for values in trainings[:3]}) > 1, "as they are, they do not"
+    assert column[:5].tolist() == [38.2, 38.2, 38.2, 2e-7, 0.0]
+    alone = Oracle(table_of(tmp_path / "u", (PLAIN, {"val_pgd_loss": 1 / 3}))).column("val_pgd_loss")
+    assert np.nanmax(alone) == 1 / 3
+
+
 @pytest.mark.parametrize("epoch", range(EPOCHS))
 def test_a_stopped_training(toy: Oracle, epoch: int) -> None:
     for index in range(1, 15):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,14 @@ def test_the_bootstrap_equals_a_loop(three: list[TaskScores]) -> None:
     order = [("a", "b").index(name) for name in found.names]
     expected = np.moveaxis(np.quantile(drawn, (0.025, 0.975), axis=0), 0, -1)[order]
     assert found.interval == pytest.approx(expected, abs=0.03)
+
+
+def test_one_run_says_nothing_of_its_spread(three: list[TaskScores]) -> None:
+    one = [replace(task, seeds=task.seeds[:1], areas=task.areas[:, :1]) for task in three]
+    scores = suite_scores("report", ["a", "b"], one, (50, 100))
+    assert not np.isnan(scores.area).any()
+    assert np.isnan(scores.interval).all()
+    assert np.isnan(scores.behind_interval).all()
 
 
 def test_differences_are_paired() -> None:

@@ -11,15 +11,6 @@ from experiments.statistics.optimum import Optimum, largest, optimum, spreads
 from tests.experiments.statistics.test_hierarchical import grid, simulated
 
 
-def test_the_larger_of_two_by_its_closed_form() -> None:
-    means, deviations = np.array([1.0, 0.3]), np.array([0.2, 0.9])
-    x, below, chances = largest(means, deviations)
-    width = np.hypot(*deviations)
-    assert chances[0] == pytest.approx(norm.cdf(0.7 / width), abs=1e-4)
-    expected = means @ chances + width * norm.pdf(0.7 / width)  # Clark 1961
-    assert ((below[1:] - below[:-1]) * (x[1:] + x[:-1]) / 2).sum() == pytest.approx(expected, abs=1e-3)
-
-
 @pytest.mark.parametrize("scale", [0.001, 0.3, 1.0])
 def test_chances_are_those_of_a_simulation(scale: float) -> None:
     rng = np.random.default_rng(2)
@@ -61,3 +52,14 @@ def test_spreads_are_those_of_the_effects() -> None:
     columns = grid()
     truth = 7 + columns.main[:, 0] * 3 + columns.pairs[:, 2] * 4
     assert spreads(columns, truth) == pytest.approx([3, 4, 0], abs=1e-6)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1e-1, 1e-3, 1e-6])
+@pytest.mark.parametrize("gap", [-1.0, 0.0, 2.0])
+def test_two_variables_have_closed_forms_whatever_their_scales(ratio: float, gap: float) -> None:
+    """Clark (1961): the chance and the expectation of the larger of two normal variables."""
+    x, below, chances = largest(np.array([0.0, gap]), np.array([1.0, ratio]))
+    apart = np.hypot(1.0, ratio)
+    assert chances[1] == pytest.approx(norm.cdf(gap / apart), abs=1e-5)
+    expected = gap * norm.cdf(gap / apart) + apart * norm.pdf(gap / apart)
+    assert x[-1] - np.trapezoid(below, x) == pytest.approx(expected, abs=3e-4)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.statistics.significance import against_best, holm, on_common_seeds, paired_wilcoxon
+from experiments.statistics.significance import against_best, holm, on_common_seeds, p_of_better, paired_wilcoxon
 
 
 def test_holm_by_hand() -> None:
@@ -84,3 +84,18 @@ def test_holm_keeps_the_order_and_lowers_nothing(p_values: list[float]) -> None:
     assert (np.diff(adjusted[order]) >= 0).all()
     assert (adjusted >= np.array(p_values) - 1e-12).all()
     assert adjusted.max() <= 1
+
+
+def test_neither_is_better_where_means_and_ranks_disagree() -> None:
+    often = np.zeros(100)
+    rarely = np.where(np.arange(100) < 4, 5.0, -0.1)
+    assert rarely.mean() > often.mean()
+    assert paired_wilcoxon(often, rarely) < 1e-9
+    assert p_of_better(often, rarely) == p_of_better(rarely, often) == 1.0
+    rng = np.random.default_rng(0)
+    for shift in (0.5, 2.0):
+        better = often + rng.normal(shift, 1, 100)
+        assert p_of_better(better, often) == paired_wilcoxon(better, often)
+    seeds = np.arange(100)
+    assert against_best([(seeds, often), (seeds, rarely)], maximize=True)[1][0] == 1.0
+    assert math.isnan(p_of_better(np.full(3, np.nan), np.ones(3)))

@@ -22,7 +22,7 @@ from experiments.submissions.check import check, race_on
 from experiments.submissions.entry import ENTRY, RUNS, Entry, read_entry, track_content, write_entry
 from experiments.submissions.queries import columns_of
 from nasbench_ar import ResultsError, load
-from searchers import RandomSearch, VectorRandomSearch
+from searchers import Bananas, RandomSearch, VectorRandomSearch, hyperparameters
 from tests.experiments.submissions.conftest import Change
 
 
@@ -52,7 +52,16 @@ def test_code_in_a_submission_is_never_imported(changed: Change, monkeypatch: py
     folder = changed(entry=other)
     (folder / "payload.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(folder)
-    assert check(folder).not_rerun == "there is no module payload here"
+    refused(folder, r"holds 'payload\.py'; a submission is entry\.yaml and runs\.parquet, nothing else")
+
+
+def test_nor_is_a_package_around_it(changed: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any folder on the path is one, without a line of code."""
+    around = tmp_path.name
+    folder = changed(entry=setting("fingerprint", searcher={"_target_": f"{around}.payload.Searcher"}))
+    (tmp_path / "payload.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path.parent)
+    assert check(folder).not_rerun == f"there is no module {around} here"
 
 
 def test_runs_of_another_release_are_not_rerun(changed: Change) -> None:
@@ -133,6 +142,12 @@ def test_cheating_in_runs(changed: Change, change: Callable[[pd.DataFrame], Any]
         (setting("fingerprint", source="0" * 64), "source digest '0000.* of annealing.SimulatedAnnealing, here it is"),
         (setting("fingerprint", searcher={"_target_": "annealing.SimulatedAnnealing", "cooling": 0.5}), "run again"),
         (setting("fingerprint", searcher={"_target_": "annealing.SimulatedAnnealing", "x": 1}), "cannot be run again"),
+        (setting("fingerprint", searcher={"_target_": "searchers.random_search.Nope"}), "has no subclass of"),
+        (setting("fingerprint", libraries={"python": "2.7"}), "annealing.SimulatedAnnealing needs no library"),
+        (
+            setting("fingerprint", searcher={"_target_": target_of(Bananas), **hyperparameters(Bananas)}),
+            "tuned_on lacks nares-figures, digits-729, .*, on which the defaults of searchers.bananas.Bananas were",
+        ),
         (setting("fingerprint", searcher="annealing"), "expected the fingerprint of config.yaml"),
         (setting("fingerprint", libraries=["x"]), "expected the fingerprint of config.yaml"),
         (lambda e: e.update(cpu_seconds=float("nan")), "cpu_seconds is nan; expected processor time"),
@@ -140,7 +155,10 @@ def test_cheating_in_runs(changed: Change, change: Callable[[pd.DataFrame], Any]
         (lambda e: e.update(cpu_seconds="fast"), "cpu_seconds is 'fast'; expected"),
         (lambda e: e.update(contact="two\nlines"), "contact is .*; expected a line of text"),
         (lambda e: e.update(contact="x" * 201), "contact is .*; expected a line of text"),
-        (lambda e: e.update(entry=""), "entry is ''; expected a name"),
+        *(
+            (setting_all(entry=name), "entry is .*; expected a name: use letters, digits")
+            for name in ("", "bananas ", "banan\u0430s", "(best possible)", "a\nb")
+        ),
         (lambda e: e.update(tuned_on="nares-figures"), "tuned_on is 'nares-figures'; expected a list"),
         (lambda e: e.update(computed_by=[]), "computed_by is ..; expected commits"),
         (lambda e: e.update(computed_by=[{"versions": 3}]), "computed_by is .*; expected commits"),
@@ -180,6 +198,29 @@ def test_incumbents_chosen_afterwards_are_seen_when_run_again(changed: Change) -
         frame.loc[199, "incumbent"] = frame.loc[0, "arch_index"]
 
     refused(changed(runs=best_on_test), r"seed 0, run again, differs from query 200 on \(incumbent\)")
+
+
+def test_runs_beyond_the_first_are_drawn_anew(changed: Change) -> None:
+    def swap(frame: pd.DataFrame) -> None:
+        """Queries 1 and 2 of every run but the first three: allowed, and not what the searcher does."""
+        late = frame.seed >= 3
+        for column in ("arch_index", "score"):
+            first, second = (frame.loc[late & (frame["query"] == k), column].to_numpy() for k in (1, 2))
+            frame.loc[late & (frame["query"] == 1), column] = second
+            frame.loc[late & (frame["query"] == 2), column] = first
+        at_first = late & (frame["query"] == 1)
+        frame.loc[at_first, "incumbent"] = frame.loc[at_first, "arch_index"]
+
+    folder = changed(runs=swap)
+    assert check(folder, reruns=3).rerun == 3
+    refused(folder, r"seed ([3-9]|\d\d), run again, differs from query 1 on")
+
+
+def test_few_runs_must_be_slow_ones(changed: Change) -> None:
+    refused(
+        changed(setting_all(cpu_seconds=1.5), lambda f: f[f.seed < 25]),
+        r"has 25 seeds, since a run is said to take 1\.5 processor seconds; here it takes .*: expected 100 seeds",
+    )
 
 
 def test_other_versions_are_named_where_a_run_differs(changed: Change) -> None:
