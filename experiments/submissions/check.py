@@ -34,6 +34,7 @@ from searchers.published.lockstep import LockStep
 RERUNS = 5  # runs that are carried out again
 _FASTER = 10  # times that this processor may be as fast as a submitter's
 _FIRST = 3  # of them, the first seeds; the others are drawn anew every time, so that none can be made up safely
+_ENOUGH = 60.0  # processor seconds, after which no other run begins
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def check(folder: Path, *, reruns: int = RERUNS) -> Checked:
 
     Args:
         folder: with `entry.yaml` and `runs.parquet`.
-        reruns: how many runs are carried out again: the first three, and others drawn anew every time.
+        reruns: how many runs are carried out again: the first three, and others drawn anew every time; fewer where
+            they take more than a processor minute.
 
     Raises:
         ResultsError: says the first thing that is wrong with it, in one line.
@@ -170,10 +172,13 @@ def _why_not_rerun(folder: Path, race: Race) -> str:
 def _rerun(folder: Path, entry: Entry, race: Race, runs: Runs | tuple[Trace, ...], reruns: int) -> int:
     """Carry runs out again; returns how many."""
     known = len(runs.seeds if isinstance(runs, Runs) else runs)
-    drawn = _FIRST + np.random.default_rng().permutation(max(known - _FIRST, 0))
-    seeds = [*range(min(_FIRST, known)), *drawn.tolist()][:reruns]
-    began = time.process_time()
-    for seed in seeds:
+    first = range(min(_FIRST, known, reruns))
+    drawn = len(first) + np.random.default_rng().permutation(known - len(first))[: reruns - len(first)]
+    began, done = time.process_time(), 0
+    for seed in (*drawn.tolist(), *first):
+        if time.process_time() - began > _ENOUGH:
+            break
+        done += 1
         what, stored = f"{folder}: seed {seed}", _arrays(runs, seed)
         try:
             again = run_once(race, seed)
@@ -186,13 +191,13 @@ def _rerun(folder: Path, entry: Entry, race: Race, runs: Runs | tuple[Trace, ...
                 at = differ[0] + 1 if len(differ) else len(found) + 1
                 unit = "query" if race.budget is None else "training"
                 raise ResultsError(f"{what}, run again, differs from {unit} {at} on ({name}){_other_versions(entry)}")
-    each = (time.process_time() - began) / len(seeds)
+    each = (time.process_time() - began) / done
     if known < LEAST_RUNS and entry.cpu_seconds > SLOW > _FASTER * each:
         raise ResultsError(
             f"{folder} has {known} seeds, since a run is said to take {entry.cpu_seconds:.3g} processor seconds; "
             f"here it takes {each:.2g}: expected {LEAST_RUNS} seeds"
         )
-    return len(seeds)
+    return done
 
 
 def _arrays(runs: Runs | tuple[Trace, ...], seed: int) -> dict[str, NDArray[Any]]:

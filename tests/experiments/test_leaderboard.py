@@ -48,7 +48,8 @@ def test_check_says_a_line_for_each(command: Command, both: Path, changed: Chang
 
 def test_the_page(command: Command, both: Path, changed: Change, tmp_path: Path) -> None:  # noqa: F811
     def sly(entry: dict[str, Any]) -> None:
-        entry["entry"] = "<script>alert(1)</script>|a|b"
+        entry["entry"] = "sly"
+        entry["tuned_on"] = ["<script>alert(1)</script>|a|b"]
         entry["contact"] = "[x](javascript:y) `z` & <b>"
 
     bad = tmp_path / "bad"
@@ -62,8 +63,9 @@ def test_the_page(command: Command, both: Path, changed: Change, tmp_path: Path)
     assert "## Track macs-7g: 200 queries" in text
     rows = [re.split(r"(?<!\\)\|", line) for line in text.splitlines()]
     lines = {row[1].strip(): [cell.strip() for cell in row] for row in rows if len(row) > 9}
-    assert lines["annealing"][9] == lines["random\\_search"][9] == "yes"
-    sly_line = lines[r"\<script\>alert(1)\</script\>\|a\|b"]
+    assert lines["annealing"][9] == lines["random\\_search"][9] == "1 of 100"
+    sly_line = lines["sly"]
+    assert sly_line[8] == r"\<script\>alert(1)\</script\>\|a\|b"
     assert sly_line[2] == lines["annealing"][2], "equal entries share a rank"
     assert sly_line[6] == lines["annealing"][6], "and are better than the same"
     assert lines["random\\_search"][8] == "none"
