@@ -135,6 +135,9 @@ def prepare(config: RunConfig, store: EntryStore | None, own: dict[str, Any]) ->
         model = from_peak(own["gpu"], own["tflops"], own["mfu"], (precisions[0], precisions[1]))
     else:
         model = from_published(NARES)
+        if macs.min() < NARES.macs_many(indices=NARES.member_indices).min():
+            far = "far from networks as small as these: train a few and say store="
+            model = replace(model, basis=f"{model.basis}; {far}")
     memory = MemorySettings(
         train_batch=train["batch"],
         train_graphs=GRAPHS[train["loss"]],

@@ -14,6 +14,7 @@ query.  What the leaderboard would refuse is refused here.
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ import numpy as np
 from experiments.races.checks import stored_race
 from experiments.races.race import Race
 from experiments.races.store import RunStore
+from experiments.races.suite import load_suite
 from experiments.races.track import load_track
 from experiments.results.read import read
 from experiments.results.traces import read_results
@@ -41,6 +43,7 @@ from experiments.submissions.entry import (
 )
 from nasbench_ar import ConfigError, ResultsError, load
 from nasbench_ar.errors import shown
+from nasbench_ar.library import installed
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.extras import require
 from nasbench_ar.system.key_values import parse_words
@@ -90,7 +93,12 @@ def submit(folder: Path, *, contact: str, tuned_on: str, out: Path) -> Path:
 
 def _tuned_on(given: str, race: Race) -> tuple[str, ...]:
     if given:
-        return () if given == NONE else tuple(filter(None, map(str.strip, given.split(","))))
+        tables = () if given == NONE else tuple(filter(None, map(str.strip, given.split(","))))
+        known = {*installed(), *(task.table for task in load_suite())}
+        for name in tables:
+            if name not in known and (meant := difflib.get_close_matches(name, known, n=1)):
+                raise ConfigError(f"tuned_on: there is no table {shown(name)}; did you mean {meant[0]}?")
+        return tables
     if found := default_of(race):
         return tuned_tables(found)
     raise ConfigError(f"tuned_on= is missing: tables that the searcher's arguments were chosen on, as a,b, or {NONE}")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 def grid_of(frame: pd.DataFrame, entries: Iterable[Entry | str]) -> Grid:
     """A grid whose entries are columns; a name alone takes the levels that are there."""
+    if not len(frame):
+        raise TableError("the frame has no rows")
     found = []
     for entry in entries:
         name = entry.name if isinstance(entry, Entry) else entry
@@ -63,6 +65,8 @@ def scalars_of(frame: pd.DataFrame, metrics: Sequence[Metric | str]) -> dict[str
             out[name] = _column(frame, name).astype(np.float64)
         except (TypeError, ValueError) as error:
             raise TableError(f"column {name} holds something else than numbers: {error}") from None
+        if np.isnan(out[name]).all():
+            raise TableError(f"column {name} has no value in any row; leave the metric out")
     return out
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from experiments.races.noise import images_behind, redraw
 from experiments.races.race import Race
-from experiments.races.store import Runs
+from experiments.races.store import Runs, RunStore
 from experiments.races.track import HYPERVOLUME, OBJECTIVE, Track
 from experiments.results import traces
 from experiments.results.baselines import random_search, without_search
@@ -26,6 +26,7 @@ from experiments.statistics.significance import SIGNIFICANCE, holm, on_common_se
 from experiments.tables import short_label
 from nasbench_ar import MetricError, Oracle, SearchSpace
 from nasbench_ar.arrays import FloatArray
+from nasbench_ar.system.files import note
 
 PREFIX = "track-"  # of its result folder, <out>/<table>/track-<name>
 DRAWS = 100  # of the validation images, for the noise ceiling
@@ -151,7 +152,10 @@ def outcome(track: Track, oracle: Oracle, entrants: Sequence[Entrant], *, level:
 
 def outcome_of(track: Track, folder: Path) -> tuple[Outcome, list[Stored]]:
     """What all entries in a track's folder are worth; the stored runs too, unless they are multi-fidelity."""
-    paths = entries_in(folder)
+    every = entries_in(folder)
+    paths = [path for path in every if RunStore(path).stored()] or every
+    if others := [path.name for path in every if path not in paths]:
+        note(f"{folder}: left out, without a finished run: {', '.join(others)}")
     if track.fidelity:
         results = [read_results(path) for path in paths]
         check_comparable(results, (*traces.SHARED, "workers"))

@@ -290,6 +290,8 @@ def test_the_command_for_the_whole_space(command: Command) -> None:
     assert "15,625 trainings, seed 0" in out
     assert "16,000 GPU-days: training 13,100 GPU-days, evaluation 2,900 GPU-days" in out
     assert "from the published totals" in out
+    assert "as small as" not in out
+    assert "far from networks as small as these" in command("archs=1-3", "profile=digits", main=plan.main)[1]
     assert "2,000 days on 8 GPUs, longest first" in out
 
 

@@ -13,6 +13,7 @@ from experiments import submit as front
 from experiments.races.store import CPU, RunStore
 from experiments.submissions.entry import ENTRY, RUNS, read_entry
 from experiments.submissions.queries import COLUMNS
+from nasbench_ar import ConfigError
 from nasbench_ar.system.npz import read_npz
 from tests.experiments.conftest import Command, raced
 from tests.experiments.submissions.conftest import _examples, results  # noqa: F401
@@ -63,5 +64,7 @@ def test_searchers_of_the_toolkit_say_what_they_were_tuned_on(command: Command, 
         race = front.stored_race(folder)[0]
         assert front._tuned_on("", race) == tuned
         assert front._tuned_on("a, b", race) == ("a", "b")
+        with pytest.raises(ConfigError, match=r"no table 'nares-figure'; did you mean nares-figures\?"):
+            front._tuned_on("nares-figure", race)
     changed = raced("macs-7g", "searcher=bananas", "searcher.members=3", *two, entry="three") / "three"
     assert "tuned_on= is missing" in command.fails(front.main, changed)

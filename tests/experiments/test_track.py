@@ -77,6 +77,10 @@ def test_entries_of_ones_own_stand_beside(table: Table, tmp_path: Path, command:
     assert before == {path: path.stat().st_mtime_ns for path in folder.glob("*/runs/*")}
     said = command.fails(track.main, *same, "searcher=local_search", "entry=steepest")
     assert "searcher.improvement was 'best', is 'first'); use another entry= or out=" in said
+    for run in (folder / "steepest/runs").iterdir():  # as if that entry had just been begun
+        run.unlink()
+    _, said = command.passes(track.main, *same, "searcher=random_search")
+    assert f"{folder}: left out, without a finished run: steepest" in said
 
 
 def test_what_the_track_says_is_raced(table: Table, tmp_path: Path, command: Command) -> None:

@@ -134,6 +134,15 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path, change: dict[str, Any], 
     assert change.get("default_objective") or list(tmp_path.iterdir()) == []
 
 
+def test_nothing_to_write_is_refused(tmp_path: Path) -> None:
+    given = {"entries": ["optimizer", "rate"], "metrics": [ACCURACY], "seed": "seed", **ABOUT}
+    with pytest.raises(TableError, match="the frame has no rows"):
+        TableWriter.from_frame(frame_of()[:0], tmp_path / "mine", **given)
+    with pytest.raises(TableError, match="column .* has no value in any row; leave the metric out"):
+        TableWriter.from_frame(frame_of().assign(**{ACCURACY.name: np.nan}), tmp_path / "mine", **given)
+    assert not list(tmp_path.iterdir())
+
+
 def test_impossible_and_missing_numbers(tmp_path: Path) -> None:
     frame = frame_of(1)
     frame.loc[0, "val_acc"] = 101.0
