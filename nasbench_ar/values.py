@@ -94,7 +94,7 @@ class Values:
             raise self._missing(index, name, seed)
         if seed == "all":
             return values.astype(np.float64)
-        return float(values[0] if len(values) == 1 else settled(np.asarray(values.sum() / len(values))))
+        return float(values[0] if (values == values[0]).all() else settled(np.asarray(values.sum() / len(values))))
 
     def query_many(
         self,
@@ -296,14 +296,13 @@ class Values:
         keep = ~np.isnan(values)
         if not isinstance(seed, str):
             keep &= np.asarray(self.table.seeds) == seed
-        count_of = np.bincount(index[keep], minlength=space.product_size)
-        if count_of.max(initial=0) <= 1:  # one training each: no rounding by a mean
-            column = np.full(space.product_size, np.nan)
-            column[index[keep]] = values[keep]
-            return column
-        with np.errstate(invalid="ignore"):
-            sums = np.bincount(index[keep], weights=values[keep], minlength=space.product_size)
-            return np.where(count_of > 1, settled(sums / count_of), sums / count_of)
+        values, index = values[keep], index[keep]
+        column = np.full(space.product_size, np.nan)
+        column[index] = values
+        if (differ := np.bincount(index[values != column[index]], minlength=space.product_size) > 0).any():
+            sums, counts = (np.bincount(index, weights, space.product_size)[differ] for weights in (values, None))
+            column[differ] = settled(sums / counts)
+        return column
 
     def _at_end(self, name: str) -> FloatArray:
         if self.metric(name).name in self.space.known_costs:
@@ -357,7 +356,7 @@ class Values:
 
 
 def settled(means: FloatArray) -> FloatArray:
-    """Means of several trainings without their last digits, 12 being kept: what is equal in decimals must tie."""
+    """Means of trainings that differ without their last digits, 12 being kept: what is equal in decimals must tie."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         unit = 10.0 ** (11 - np.floor(np.log10(np.abs(means))))
         rounded: FloatArray = np.where(np.isfinite(unit) & (means != 0), np.round(means * unit) / unit, means)

@@ -32,7 +32,7 @@ def test_groups_follow_the_constructors(name: str) -> None:
 def test_values_are_typed() -> None:
     words = ["searcher=local_search", "searcher.improvement=best", "runs=3", "table=some/folder", "table_seed=2"]
     config = parse_command_line([*words, "name=steepest"])
-    assert config.arguments == {"starts": 10, "improvement": "best"}
+    assert config.arguments == {"starts": 10, "improvement": "best", "guided": False}
     assert (config.runs, config.table, config.table_seed, config.searcher_name) == (3, "some/folder", 2, "steepest")
 
 
