@@ -246,7 +246,7 @@ def export_weights(stores: Sequence[EntryStore], out: Path, names: str, *, confl
     merged = _together(stores, conflicts)
     for one in merged.listed:
         key = training_key(one.architecture, one.seed)
-        homes = [store for store in stores if (store.folder / "entries" / one.path.name).exists()]
+        homes = [store for store in stores if store.entry_path(one.architecture, one.seed).exists()]
         if (one.arch_id, one.seed) in merged.disputed:
             homes = homes[:1]
         paths = [store.work_folder(one.architecture, one.seed) / "best.pt" for store in homes]

@@ -21,7 +21,7 @@ from experiments.statistics.intervals import (
     share_within,
     spread,
 )
-from experiments.statistics.significance import SIGNIFICANCE, holm, on_common_seeds, p_of_better, paired_wilcoxon
+from experiments.statistics.significance import SIGNIFICANCE, holm, on_common_seeds, opposed, paired_wilcoxon
 from nasbench_ar.arrays import FloatArray
 
 Interval = tuple[float, float]
@@ -231,6 +231,7 @@ def pair(
     if gap < 0:
         one, other, x, y, first, second, gap = other, one, y, x, second, first, -gap
     differences = first - second
+    p_value = paired_wilcoxon(first, second)
     d = effects.cohens_d_paired(differences)
     target = gap if difference is None else difference
     sought = differences if difference is None or not pairs else differences - gap + difference
@@ -242,8 +243,8 @@ def pair(
         pairs=pairs,
         advantage=gap,
         interval=mean_interval(differences),
-        p_value=paired_wilcoxon(first, second),
-        p_holm=p_of_better(first, second),
+        p_value=p_value,
+        p_holm=1.0 if opposed(first, second) else p_value,
         superiority=effects.vargha_delaney(_known(x), _known(y)),
         superiority_interval=bootstrap_interval(
             effects.vargha_delaney, _known(x), _known(y), paired=same, resamples=resamples, seed=seed

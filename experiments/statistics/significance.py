@@ -37,17 +37,22 @@ def paired_wilcoxon(first: FloatArray, second: FloatArray) -> float:
 
 
 def p_of_better(first: FloatArray, second: FloatArray) -> float:
-    """As `paired_wilcoxon`, but 1 where the mean difference and the signed ranks disagree on which is better.
+    """As `paired_wilcoxon`, but 1 where `opposed`: then neither is better."""
+    p_value = paired_wilcoxon(first, second)
+    return 1.0 if opposed(first, second) else p_value
 
-    One that wins most pairs by little and loses a few by much is neither better nor worse.
+
+def opposed(first: FloatArray, second: FloatArray) -> bool:
+    """Whether mean and signed ranks of (runs,) pairs disagree on which is better.
+
+    So it is with one that wins most pairs by little and loses a few by much.
     """
     from scipy import stats
 
-    p_value = paired_wilcoxon(first, second)
     difference = equalised(np.asarray(first) - np.asarray(second))
     difference = difference[~np.isnan(difference)]
     ranked = np.sign(difference) @ stats.rankdata(np.abs(difference)) if len(difference) else 0.0
-    return 1.0 if ranked * difference.sum() < 0 else p_value
+    return bool(ranked * difference.sum() < 0)
 
 
 def on_common_seeds(one: Sample, other: Sample) -> tuple[FloatArray, FloatArray]:

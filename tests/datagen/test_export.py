@@ -303,7 +303,8 @@ def test_a_network_is_of_the_entry_that_the_table_takes(words: list[str], comman
     copy.save(replace(entry, test={**entry.test, "test_pgd_acc": 1.0}))
     assert "1 trainings have different results" in command(*both, main=export.main)[2]
     code, _, error = command(*both, "conflicts=first", main=export.main)
-    assert (code, f"{store.folder}/work/1-1-1-1-seed0/best.pt is gone" in error) == (2, True)
+    gone = store.work_folder(entry.architecture, 0) / "best.pt"
+    assert (code, f"{gone} is gone" in error) == (2, True)
 
 
 def test_networks_that_are_gone_and_names_that_are_none(tmp_path: Path, command: Command) -> None:
