@@ -93,8 +93,9 @@ def as_text(status: Status) -> str:
     lines.append("")
     for title, rate in (("last hour", status.last_hour), ("overall", status.overall)):
         if rate.trainings and rate.seconds:
-            speed = f"{rate.macs_a_second * HOUR_SECONDS:.3g} MACs an hour"
-            lines.append(f"{title + ':':10} {rate.trainings} trainings in {_span(rate.seconds)}, {speed}")
+            many = f"{rate.trainings} training{'s' if rate.trainings > 1 else ''}"
+            hourly = f"{rate.trainings / rate.seconds * HOUR_SECONDS:.3g} an hour"
+            lines.append(f"{title + ':':10} {many} in {_span(rate.seconds)}, {hourly}")
     if status.ends is not None:
         basis = "last hour" if status.last_hour.macs else "store so far"
         end = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.ends))

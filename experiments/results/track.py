@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,8 @@ class Entrant:
     Attributes:
         seeds: (runs,) int64, ascending.
         values: (runs,) the judge's value of what each run recommends; NaN where the table has none.
+        known: how many runs recommend an architecture of which the judge has a value, where the others are judged by
+            another; None where none is.
         early: how many runs ended early, and why the first did; empty for none.
     """
 
@@ -46,10 +48,12 @@ class Entrant:
     seeds: NDArray[np.int64]
     values: FloatArray
     early: str = ""
+    known: int | None = None
 
     @property
     def spread(self) -> Spread:
-        return spread(self.values)
+        found = spread(self.values)
+        return found if self.known is None else replace(found, known=self.known)
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,23 @@ def entrant(track: Track, name: str, oracle: Oracle, race: Race, runs: Runs) -> 
         chosen = runs.incumbent[:, race.queries - 1]
     else:
         chosen = recommended(oracle, race, runs)[track.recommend]
-    return Entrant(name, runs.seeds, oracle.column(judge, seed=race.table_seed)[chosen], runs.early)
+    column = oracle.column(judge, seed=race.table_seed)
+    values = column[chosen]
+    known = ~np.isnan(values)
+    if known.all() or 2 * known.sum() < len(known):  # too few for a rank
+        return Entrant(name, runs.seeds, values, runs.early)
+    maximize = bool(oracle.metric(race.objective).maximize)
+    allowed = oracle.feasible(oracle.limits(race.constraints), seed=race.table_seed)
+    best = best_judged(runs, np.where(allowed, column, np.nan), race.queries, maximize=maximize)
+    return Entrant(name, runs.seeds, np.where(known, values, best), runs.early, int(known.sum()))
+
+
+def best_judged(runs: Runs, column: FloatArray, queries: int, *, maximize: bool) -> FloatArray:
+    """(runs,) the judge's value of the first of the best queries that have one; NaN in a run without any."""
+    index, scores = runs.arch_index[:, :queries], runs.scores[:, :queries].astype(np.float64)
+    values = np.where(index >= 0, column[index], np.nan)
+    worth = np.where(np.isnan(values), -np.inf, scores if maximize else -scores)
+    return values[np.arange(len(values)), np.argmax(worth, axis=1)]
 
 
 def entrant_of_traces(track: Track, results: Results) -> Entrant:

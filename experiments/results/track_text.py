@@ -33,8 +33,9 @@ RANKS = (
     f"Holm-adjusted over all pairs, p < {SIGNIFICANCE})."
 )
 KNOWN = (
-    "[n]: runs whose recommended architecture has a value in this table, where not all have; no rank where fewer than "
-    "half have. [n %]: the same of a line; its mean is over these."
+    "[n]: runs whose recommended architecture has a value in this table, where not all have; each of the others counts "
+    "by the best scored of its queries that has one; fewer than half have no rank. [n %]: the same of a line, whose "
+    "mean is over these."
 )
 LINES = {
     "best": "the best of all architectures that may be chosen",

@@ -100,6 +100,13 @@ def carry_out(
         return _failed(reason if error.filename is None else f"{error.filename}: {reason}")
     except MemoryError as error:
         return _failed(f"memory ran out: {error}".rstrip(": "))
+    except Exception as error:
+        from nasbench_ar.system.tasks import own_traceback
+
+        if (text := own_traceback(error)) is None:
+            raise
+        print(text, file=sys.stderr)
+        return 1
     finally:
         for stream in (sys.stdout, sys.stderr):
             if not _writable(stream):  # or Python complains at exit of what is still buffered

@@ -102,3 +102,10 @@ def call_packed(code: bytes, task: bytes, who: Callable[[], str]) -> Any:
         raise EngineError(
             f"{who()}: {missing}; workers must find what a task needs: start them with its folder on PYTHONPATH"
         ) from error
+
+
+def own_traceback(error: BaseException) -> str | None:
+    """Of an error in a worker of loky, from the task's function on, without the frames of the pool; None of another."""
+    _, begun, text = str(getattr(error.__cause__, "tb", "")).partition(f"in {call_packed.__name__}\n")
+    at = text.find("  File ")
+    return "Traceback of a worker (most recent call last):\n" + text[at:].rstrip('"\n') if begun and at >= 0 else None

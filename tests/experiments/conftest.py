@@ -14,7 +14,8 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from numpy.typing import NDArray
 
 from experiments.plots import style
-from experiments.races.store import MARK, RunStore, mark_of
+from experiments.races.race import Race
+from experiments.races.store import MARK, Runs, RunStore, mark_of
 from experiments.races.track import load_track
 from experiments.track import carry_out, configuration
 from nasbench_ar import METRICS, Oracle, SearchSpace, Table, TableWriter, load
@@ -194,3 +195,14 @@ class Command:
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str]) -> Command:
     return Command(capsys)
+
+
+def judged_values(oracle: Oracle, race: Race, runs: Runs, judge: str) -> list[float]:
+    """What each run is worth to the judge of a track: its recommendation, or else its best query that has a value."""
+    column, maximize = oracle.column(judge), oracle.metric(race.objective).maximize
+    out = []
+    for asked, scores, recommended in zip(runs.arch_index, runs.scores, runs.incumbent, strict=True):
+        best_first = np.argsort((-scores if maximize else scores)[: race.queries], kind="stable")
+        candidates = [recommended[race.queries - 1], *asked[best_first]]
+        out.append(next((float(column[one]) for one in candidates if not np.isnan(column[one])), np.nan))
+    return out

@@ -16,7 +16,7 @@ from experiments.races.track import tracks
 from experiments.submissions.entry import ENTRY, SUBMISSIONS
 from experiments.submissions.page import HEADER
 from experiments.submit import submit
-from tests.experiments.conftest import Command, raced
+from tests.experiments.conftest import Command, judged_values, raced
 from tests.experiments.submissions.conftest import Change, _examples, changed, honest, results  # noqa: F401
 from tests.processes import ROOT
 
@@ -103,9 +103,8 @@ def test_ranks_are_of_the_judge(command: Command, both: Path, tmp_path: Path) ->
     column = front.checked([both / "annealing"], 0)
     [one] = column
     assert not isinstance(one, str)
-    values = one.oracle.column("test_pgd_acc")[one.runs.incumbent[:, -1]]
-    mean, std = pd.Series(values).mean(), pd.Series(values).std()
-    assert f"{mean:.2f} ± {std:.2f}" in text
+    values = pd.Series(judged_values(one.oracle, one.race, one.runs, "test_pgd_acc"))
+    assert f"{values.mean():.2f} ± {values.std():.2f}" in text
 
 
 def test_what_is_refused(command: Command, both: Path, changed: Change, tmp_path: Path) -> None:  # noqa: F811

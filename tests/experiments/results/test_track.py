@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from experiments import run
 from experiments.races.track import Track
-from experiments.results.track import Entrant, outcome, places, references, scored_anew
+from experiments.results.read import read
+from experiments.results.track import Entrant, entrant, outcome, places, references, scored_anew
 from experiments.results.track_text import as_text, overview
 from nasbench_ar import MetricError, Oracle, Table
 from nasbench_ar.arrays import FloatArray
-from tests.experiments.conftest import SPACE, table_writer
+from tests.experiments.conftest import SPACE, Command, judged_values, table_writer
+from tests.experiments.test_run import words
 
 RNG = np.random.default_rng(8)
 SEEDS = np.arange(30)
@@ -186,3 +190,32 @@ def test_a_judge_without_values_within_the_limits_is_refused(tmp_path: Path) -> 
         outcome(said, oracle, entrants(BASE))
     with pytest.raises(MetricError, match="judged by test_aa_acc, which is not in table half"):
         outcome(track(judge="test_aa_acc"), oracle, entrants(BASE))
+
+
+@pytest.mark.parametrize("objective", ["val_pgd_acc", "val_loss"])
+def test_runs_that_recommend_what_the_judge_does_not_know(objective: str, tmp_path: Path, command: Command) -> None:
+    """They count by the best of their queries that it knows: nothing is gained by such a recommendation."""
+    rng = np.random.default_rng(5)
+    with table_writer(tmp_path / "t", "partly") as writer:
+        for index in range(SPACE.size):
+            value = round(rng.uniform(30, 60))  # some tie
+            known = {"test_pgd_acc": rng.uniform(40, 70)} if rng.random() < 0.7 else {}
+            writer.add(
+                SPACE.from_index(index), seed=0, scalars={"val_pgd_acc": value, "val_loss": 90.0 - value, **known}
+            )
+    asked = words(Table(tmp_path / "t"), tmp_path, "runs=40", "queries=8", f"objective={objective}")
+    assert command(run.main, *asked)[0] == 0
+    stored = read(tmp_path / "partly" / "random_search")
+    judge = stored.oracle.column("test_pgd_acc")
+    said = track(objective=objective, judge="test_pgd_acc", queries=6)
+    race = replace(stored.race, queries=6)
+    found = entrant(said, "a", stored.oracle, race, stored.runs)
+    assert found.values.tolist() == judged_values(stored.oracle, race, stored.runs, "test_pgd_acc")
+    unknown = np.isnan(judge[stored.runs.incumbent[:, 5]])
+    assert 5 < unknown.sum() < 20
+    assert found.spread.known == 40 - unknown.sum()
+    text = as_text(outcome(said, stored.oracle, [found]))
+    assert f"[{found.spread.known}]" in text
+    never = np.full_like(stored.runs.incumbent, np.flatnonzero(np.isnan(judge))[0])
+    hidden = entrant(said, "a", stored.oracle, race, replace(stored.runs, incumbent=never))
+    assert np.isnan(hidden.values).all(), "who never recommends what the judge knows has no rank"

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from nasbench_ar import ConfigError, EngineError
+from nasbench_ar.system.command import carry_out
 from nasbench_ar.system.engine import Engine
 from nasbench_ar.system.tasks import Breaks
 from tests.dask_cluster import Cluster
@@ -54,6 +55,17 @@ def test_every_result_comes_once(engine: Engine) -> None:
 def test_an_exception_keeps_its_class_and_message(engine: Engine) -> None:
     with pytest.raises(ValueError, match="^7 is bad$"):
         list(engine.run(fail_at, [(number, 7) for number in range(12)]))
+
+
+def test_a_command_shows_only_the_frames_of_its_task(capfd: pytest.CaptureFixture[str]) -> None:
+    def work(_: list[str]) -> None:
+        list(Engine(jobs=2).run(fail_at, [(7, 7), (1, 7)]))
+
+    assert carry_out(work, []) == 1
+    first, frame, *_, last = capfd.readouterr().err.splitlines()
+    assert first == "Traceback of a worker (most recent call last):"
+    assert frame.endswith(", in fail_at")
+    assert last == "ValueError: 7 is bad"
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system has no masks of signals")
