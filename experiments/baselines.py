@@ -37,12 +37,7 @@ LARGEST = (1, 10, 50, 100, 500)
 
 
 def of(
-    oracle: Oracle,
-    objective: str,
-    *,
-    n: Sequence[int] = LARGEST,
-    queries: int = 500,
-    constraints: ConstraintsLike = (),
+    oracle: Oracle, objective: str, *, n: Sequence[int] = LARGEST, queries: int = 500, constraints: ConstraintsLike = ()
 ) -> list[Baseline]:
     """One of the n largest for each n, in a space that knows costs, or one at random; and random search."""
     found = objective_metric(objective, catalogue=oracle.table.catalogue, among=oracle.metrics)

@@ -14,11 +14,12 @@ import numpy as np
 from experiments.plots.fronts import draw_front, draw_volumes
 from experiments.plots.style import save_figure
 from experiments.plots.trajectories import draw_trajectories, lines_of
-from experiments.races.complete import complete, load_completed
+from experiments.races.checks import load_runs
+from experiments.races.complete import complete
 from experiments.races.config import RunConfig, named_searcher, target_of
 from experiments.races.store import RunStore
 from experiments.results import summary
-from experiments.results.experiment import Experiment, as_text, header_of, judged_experiment, origin_of
+from experiments.results.experiment import Experiment, as_text, header_of, judged_experiment
 from experiments.results.fronts import HEADER as FRONTS_HEADER
 from experiments.results.fronts import Cloud, front_cells, front_csv, fronts_csv, fronts_text, measure
 from experiments.tables import as_latex, objective_axis, origin, proper_name, short_label
@@ -102,7 +103,7 @@ def run_experiment(config: RunConfig, oracle: Oracle | None = None) -> Experimen
     if "," in (config.objective or ""):
         raise ConfigError(f"objective={config.objective}: several objectives are for python -m experiments.run alone")
     with complete(config, oracle, Path(config.out) / oracle.name) as (race, store):
-        runs = load_completed(race, store, config, oracle)
+        runs = load_runs(store, race, config.seeds, race.queries, oracle)
         experiment = judged_experiment(config.searcher_name, race, oracle, store.folder, runs)
         _write_report(experiment, store, foot=config.foot)
     return experiment
@@ -116,7 +117,8 @@ def _write_report(experiment: Experiment, store: RunStore, *, foot: bool) -> Non
     header = header_of(race)
     caption = (
         f"{proper_name(experiment.name)}: {len(runs.seeds)} runs of {race.queries} queries. Mean and standard "
-        f"deviation over runs of what they reported, and the 95 % interval of the mean. {origin_of(experiment)}."
+        f"deviation over runs of what they reported, and the 95 % interval of the mean. "
+        f"{origin(oracle, *(row.metric for row in rows))}."
     )
     label = f"summary {experiment.name}"
     store.write("summary.tex", as_latex(header, list(map(summary.cells, rows)), caption, label).encode())
@@ -145,7 +147,7 @@ def run_fronts(config: RunConfig, oracle: Oracle) -> str:
     """Carry out what is missing of a race with several objectives, write its report and return it."""
     objectives = [word.strip() for word in (config.objective or "").split(",")]
     with complete(config, oracle, Path(config.out) / oracle.name / "+".join(objectives)) as (race, store):
-        runs = load_completed(race, store, config, oracle)
+        runs = load_runs(store, race, config.seeds, race.queries, oracle)
         cloud = Cloud.of(oracle, objectives, race.constraints, race.table_seed)
         fronts = measure(config.searcher_name, cloud, runs)
         text = fronts_text(fronts, oracle, race.queries, race.constraints)

@@ -38,27 +38,21 @@ def samples(oracle: Oracle) -> dict[str, TableData]:
     return ({"flagged out": TableData.of(oracle, chosen)} if chosen else {}) | every
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.2f}"
-
-
 def _shown(frame: pd.DataFrame) -> pd.DataFrame:
     chosen = frame[frame["metric"].isin(_SHOWN)]
     return chosen if len(chosen) else frame
 
 
 def costs_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
-    """Finding 1: how the envelopes rise."""
     header = ("Accuracy", "along", "upper, lower half", "upper, upper half", "lower, lower half", "lower, upper half")
     lines: Lines = []
     for row in _shown(numbers.tables["rises"]).to_dict("records"):
-        halves = [_signed(row[f"{edge}_{half}_half"]) for edge in ("high", "low") for half in ("first", "second")]
+        halves = [f"{row[f'{edge}_{half}_half']:+.2f}" for edge in ("high", "low") for half in ("first", "second")]
         lines.append((label(row["metric"], unit=False), row["cost"], *halves))
     return header, lines
 
 
 def steps_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
-    """Findings 2, 3 and 4: mean change per step of each entry, all else equal."""
     steps = numbers.tables["steps"]
     steps = steps[steps["pairs"] > 1]
     names = list(dict.fromkeys(steps["entry"]))
@@ -75,7 +69,6 @@ def steps_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
 
 
 def ratios_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
-    """Finding 5: what the ratios explain."""
     header = ("Ratio", "Accuracy", "R² linear", "R² quadratic", "R² best function", "median range at equal ratio")
     lines: Lines = []
     for row in _shown(numbers.tables["fits"]).to_dict("records"):
@@ -85,7 +78,6 @@ def ratios_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
 
 
 def pareto_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
-    """Finding 6: principal components of the best and the worst."""
     lines: Lines = []
     for row in numbers.tables["components"].to_dict("records"):
         loadings = ", ".join(f"{row[entry]:.3f}" for entry in row if entry[0] in "DW" and entry[1:].isdigit())
@@ -112,7 +104,6 @@ def pareto_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
 
 
 def ranks_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
-    """Finding 7: Kendall's tau of validation and test."""
     rows = numbers.tables["validation_test"]
     tests = list(dict.fromkeys(rows["test"]))
     lines: Lines = []
@@ -123,13 +114,7 @@ def ranks_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
     return ("Kendall's τ (500 best)", *(label(test, unit=False) for test in tests)), lines
 
 
-def curves_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
-    """Finding 8: one line a curve."""
-    return ("Curve",), [(line,) for line in numbers.lines]
-
-
 def anova_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
-    """Beyond the paper: shares of variance."""
     header = ("Metric", "method", "additive (%)", "pairwise (%)", "of it noise, at most", "higher and noise (%)")
     lines: Lines = []
     for row in numbers.tables[""].to_dict("records"):
@@ -140,7 +125,6 @@ def anova_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
 
 
 def landscape_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
-    """Beyond the paper: local optima and what reaches the best."""
     facts: dict[str, Any] = dict(numbers.tables["summary"].itertuples(index=False))
     by_noise = "–"
     if "unstructured_optima_mean" in facts:

@@ -27,7 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.plots.style import canvas, plain_text, save_figure
-from experiments.races.complete import complete, load_completed
+from experiments.races.checks import load_runs
+from experiments.races.complete import complete
 from experiments.races.config import KEPT, RunConfig, help_text, parse_command_line
 from experiments.statistics.intervals import spread
 from experiments.tables import as_markdown, csv_text, number, origin
@@ -38,7 +39,7 @@ from nasbench_ar.errors import shown
 from nasbench_ar.metrics import metric as looked_up
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
-from nasbench_ar.system.key_values import paragraph
+from nasbench_ar.system.key_values import paragraph, take_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,7 +99,7 @@ def proxy_matrix(config: RunConfig, oracle: Oracle, search_on: Sequence[str]) ->
     for objective in search_on:
         one = replace(config, objective=objective, name=objective)
         with complete(one, oracle, folder) as (race, store):
-            reported = load_completed(race, store, one, oracle).reported
+            reported = load_runs(store, race, one.seeds, race.queries, oracle).reported
         rows.append([score(oracle, reported, objective, judge, config.table_seed, limits) for judge in judges])
     return rows
 
@@ -207,19 +208,6 @@ def _rows(chosen: str, oracle: Oracle) -> list[str]:
     return names
 
 
-def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str | None]:
-    rest, chosen = [], None
-    for word in arguments:
-        key, _, value = word.partition("=")
-        if key == "search_on":
-            chosen = value
-        elif key in ("objective", "allow_test_objective"):
-            raise ConfigError(f"{word!r}: proxy searches on every allowed metric; choose some by search_on=a,b")
-        else:
-            rest.append(word)
-    return rest, chosen
-
-
 def usage() -> str:
     more = paragraph("search_on=METRIC,...", "the rows; all allowed validation and cost metrics by default")
     hidden = ("objective", "allow_test_objective")
@@ -227,10 +215,11 @@ def usage() -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    words, chosen = _own_keys(arguments)
+    why = "proxy searches on every allowed metric; choose some by search_on=a,b"
+    own, words = take_words(arguments, {"search_on": None}, ("objective", "allow_test_objective"), why)
     config = parse_command_line(words)
     oracle = load(config.table, quiet=config.quiet)
-    search_on = searchable(oracle) if chosen is None else _rows(chosen, oracle)
+    search_on = searchable(oracle) if own["search_on"] is None else _rows(own["search_on"], oracle)
     rows = proxy_matrix(config, oracle, search_on)
     folder = _folder(config, oracle)
     text = as_text(rows, config, oracle)

@@ -1,13 +1,19 @@
 """One HTML page on a table: its landscape, Table 2, trajectories, comparison, overtuning, tracks and analyses.
 
-    python -m experiments.report [table=NAME] [out=report.html] [results=FOLDER] [figures=all]
-                                 [title=TEXT] [author=TEXT] [date=TEXT] [quiet=false]
+usage: python -m experiments.report [key=value ...]
+
+keys and defaults:
+  table=                       name or folder of a table; the best one at hand
+  out=report.html              page to write
+  results=results/<table>      folder of stored runs, one folder a searcher
+  figures=all                  analyses to draw: all, none, or some of {figures}
+  title=                       of the page; the table's name by default
+  author=                      who made it
+  date=                        when; today by default
+  quiet=false                  say nothing of progress
 
 The page loads nothing from anywhere: it may be mailed, archived, and read offline on a
-laptop or a phone.  `results` is the folder that holds a table's stored runs, one folder
-a searcher; by default `results/<table>`.  `figures` chooses among those of
-`experiments.analyze`: all, none, or names such as `2,3,anova`.  Equal inputs, the date
-among them, give equal bytes.
+laptop or a phone.  Equal inputs, the date among them, give equal bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +30,7 @@ from experiments.page.document import MOST_BYTES, Page, render
 from experiments.page.sections import (
     analysis_section,
     comparison_sections,
-    front_sections,
+    front_section,
     overtuning_section,
     track_section,
 )
@@ -32,36 +38,16 @@ from experiments.page.stored import read_fronts, read_races
 from experiments.races import provenance
 from nasbench_ar import ConfigError, Oracle, ResultsError, load
 from nasbench_ar.system import versions
-from nasbench_ar.system.command import run_command
+from nasbench_ar.system.command import docstring, run_command
 from nasbench_ar.system.extras import require
 from nasbench_ar.system.files import try_writing, write_atomically
 from nasbench_ar.system.key_values import parse_words
 
 HTML = ".html"
 LIBRARIES = ("plotly", "jinja2")  # their versions are in the page
-DEFAULTS: dict[str, str | int] = {
-    "table": "",
-    "out": "report.html",
-    "results": "",
-    "figures": "all",
-    "title": "",
-    "author": "",
-    "date": "",
-    "quiet": False,
-}
+DEFAULTS: dict[str, str | int] = {"table": "", "out": "report.html", "results": "", "figures": "all"}
+DEFAULTS |= {"title": "", "author": "", "date": "", "quiet": False}
 NO_FIGURES = "none"
-HELP = """usage: python -m experiments.report [key=value ...]
-
-keys and defaults:
-  table=                       name or folder of a table; the best one at hand
-  out=report.html              page to write
-  results=results/<table>      folder of stored runs, one folder a searcher
-  figures=all                  analyses to draw: all, none, or some of {figures}
-  title=                       of the page; the table's name by default
-  author=                      who made it
-  date=                        when; today by default
-  quiet=false                  say nothing of progress
-"""
 
 
 def make_page(
@@ -87,7 +73,8 @@ def make_page(
             f"results={results}: no stored runs of table {oracle.name} in folders below it{why}; "
             "expected the folder <out>/<table> of experiments.run or experiments.table2"
         )
-    further = [*comparison_sections(races), *front_sections(fronts), hurt, track, analysis_section(oracle, figures)]
+    of_fronts = [front_section(f"fronts-{number}", group) for number, group in enumerate(fronts)]
+    further = [*comparison_sections(races), *of_fronts, hurt, track, analysis_section(oracle, figures)]
     return Page(
         oracle=oracle,
         races=tuple(races),
@@ -120,7 +107,7 @@ def _writing(out: Path) -> Iterator[None]:
 
 
 def usage() -> str:
-    return HELP.format(figures=", ".join(FIGURES)).rstrip()
+    return docstring(__name__).strip().replace("{figures}", ", ".join(FIGURES))
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -28,7 +28,6 @@ from experiments.races.noise import images_behind
 from experiments.results import recommendation
 from experiments.results.experiment import Experiment
 from experiments.results.table2 import (
-    PREFIX,
     as_csv,
     as_text,
     legend,
@@ -40,6 +39,7 @@ from experiments.results.table2 import (
 )
 from experiments.tables import (
     OF_OBJECTIVE,
+    PUBLISHED,
     as_latex,
     objective_axis,
     origin,
@@ -68,12 +68,12 @@ def run_all(config: RunConfig, oracle: Oracle, names: Sequence[str] = (*SEARCHER
 
 def run_published(config: RunConfig, oracle: Oracle, bananas_runs: int) -> dict[str, Experiment]:
     """The authors' searchers as they behave, by the names of their corrected forms."""
-    names = [f"{PREFIX}{name}" for name in SEARCHERS if name != "bananas" or bananas_runs]
-    experiments = run_all(config, oracle, [name for name in names if name != f"{PREFIX}bananas"])
+    names = [f"{PUBLISHED}{name}" for name in SEARCHERS if name != "bananas" or bananas_runs]
+    experiments = run_all(config, oracle, [name for name in names if name != f"{PUBLISHED}bananas"])
     if bananas_runs:
         fewer = replace(config, runs=min(bananas_runs, config.runs))
-        experiments += run_all(fewer, oracle, [f"{PREFIX}bananas"])
-    return {name.removeprefix(PREFIX): e for name, e in zip(names, experiments, strict=True)}
+        experiments += run_all(fewer, oracle, [f"{PUBLISHED}bananas"])
+    return {name.removeprefix(PUBLISHED): e for name, e in zip(names, experiments, strict=True)}
 
 
 def write_report(experiments: Sequence[Experiment], folder: Path, *, foot: bool) -> None:

@@ -34,7 +34,7 @@ from experiments.results.standings import course
 from experiments.results.track import PREFIX, Outcome, judge_of, outcome_of
 from experiments.results.track_text import as_csv, as_text, overview, rules_study
 from experiments.tables import origin
-from nasbench_ar import ConfigError, Metric, Oracle, ResultsError, load
+from nasbench_ar import ConfigError, Oracle, ResultsError, load
 from nasbench_ar.errors import shown
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import note, write_file
@@ -69,7 +69,8 @@ def report(track: Track, folder: Path, *, foot: bool) -> tuple[Outcome, list[Cho
     found, stored = outcome_of(track, folder)
     text, chosen, files = as_text(found), list[Choice](), {"track.csv": as_csv([found])}
     if stored and not track.several:
-        tests = [name for name in found.oracle.metrics if _is_test(found.oracle.metric(name))]
+        metrics = map(found.oracle.metric, found.oracle.metrics)
+        tests = [metric.name for metric in metrics if (metric.split, metric.unit) == ("test", "%")]
         chosen = choices(stored, list(dict.fromkeys([found.judge, *tests])))
         text += "\n" + recommendation.as_text([choice for choice in chosen if choice.metric == found.judge])
         files["recommendation.csv"] = recommendation.as_csv(chosen)
@@ -82,10 +83,6 @@ def report(track: Track, folder: Path, *, foot: bool) -> tuple[Outcome, list[Cho
     save_figure(draw_outcome(found), folder / "track.png", note=note if foot else "")
     print(f"{folder}: track.md .csv .png .pdf{', recommendation.csv' if chosen else ''}\n")
     return found, chosen
-
-
-def _is_test(metric: Metric) -> bool:
-    return metric.split == "test" and metric.unit == "%"
 
 
 def running_times(found: Outcome, stored: Sequence[Stored]) -> list[targets.Reached]:

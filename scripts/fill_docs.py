@@ -293,7 +293,8 @@ def fill_fidelity(results: Path) -> None:
     document = ROOT / "docs/fidelity.md"
     folder, workers = (start / "digits-729" / "fidelity" for start in (results, results / "workers"))
     runs = read_results(folder / "random_full")
-    fill(document, "ranks", ranks.as_text(runs.oracle, runs.objective, ranks.ranks(runs.oracle, runs.objective)))
+    objective = runs.race.objective
+    fill(document, "ranks", ranks.as_text(runs.oracle, objective, ranks.ranks(runs.oracle, objective)))
     fill(document, "comparison", (folder / "comparison.md").read_text())
     fill(document, "workers", (workers / "comparison.md").read_text())
     shutil.copyfile(workers / "comparison.png", ROOT / "docs/fidelity.png")

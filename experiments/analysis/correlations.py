@@ -53,13 +53,7 @@ def numbers(data: TableData) -> Numbers:
     columns = [data.column(name) for name in names]
     rho, tau, pairs = rank_correlations(columns)
     rows = [
-        {
-            "first": names[i],
-            "second": names[j],
-            "n": pairs[i, j],
-            "spearman": rho[i, j],
-            "kendall": tau[i, j],
-        }
+        {"first": names[i], "second": names[j], "n": pairs[i, j], "spearman": rho[i, j], "kendall": tau[i, j]}
         for i in range(len(names))
         for j in range(i + 1, len(names))
         if pairs[i, j] >= LEAST

@@ -96,7 +96,8 @@ def numbers(data: TableData) -> Numbers:
     shown = theirs.assign(index=indices).merge(
         points.assign(index=distinct)[["index", "macs", *names]], on="index", suffixes=("", "_table")
     )
-    return Numbers({"": shown, "agreement": pd.DataFrame(rows), "networks": points}, tuple(lines), _note(data))
+    note = f"{foot(data)}; published: {SOURCE}, whose AutoAttack is the full one, the table's AA-Compact"
+    return Numbers({"": shown, "agreement": pd.DataFrame(rows), "networks": points}, tuple(lines), note)
 
 
 def as_text(numbers: Numbers) -> str:
@@ -114,10 +115,6 @@ def as_text(numbers: Numbers) -> str:
     ]
     header = ("Published", "Accuracy", "networks", "pairs alike", "opposite", "tied", "P by chance", "alike with MACs")
     return as_markdown(header, lines)
-
-
-def _note(data: TableData) -> str:
-    return f"{foot(data)}; published: {SOURCE}, whose AutoAttack is the full one, the table's AA-Compact"
 
 
 @in_print_style

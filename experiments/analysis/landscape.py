@@ -58,15 +58,6 @@ class Landscape:
         return float(self.basins[self.best].sum() / self.size)
 
 
-@dataclass(frozen=True)
-class UphillWalks:
-    """Exact expectations of walks that move to a random better neighbour, from every start; (product,) each."""
-
-    reach_best: FloatArray
-    length: FloatArray
-    final: FloatArray
-
-
 def neighbour_table(shape: Sequence[int]) -> IntArray:
     """(product, neighbours) int64 indices that differ in one entry, by entry and then by level."""
     size = int(np.prod(shape))
@@ -102,8 +93,11 @@ def ascend(values: FloatArray, shape: Sequence[int]) -> Landscape:
     return Landscape(values, target, np.where(known, steps, 0), optima, basins, highest[optima] == values[optima])
 
 
-def uphill_walks(values: FloatArray, shape: Sequence[int]) -> UphillWalks:
-    """From the best value down: each expectation is the mean over better neighbours, which are already known."""
+def uphill_walks(values: FloatArray, shape: Sequence[int]) -> FloatArray:
+    """(3, product) chance of the best, expected moves and end of walks to random better neighbours, from every start.
+
+    From the best value down: each expectation is the mean over better neighbours, which are already known.
+    """
     near = neighbour_table(shape)
     comparable = np.where(np.isnan(values), -np.inf, values)
     out = np.full((len(values), 3), np.nan)
@@ -115,7 +109,7 @@ def uphill_walks(values: FloatArray, shape: Sequence[int]) -> UphillWalks:
             out[index, 1] += 1
         else:
             out[index] = (comparable[index] == top, 0, comparable[index])
-    return UphillWalks(*out.T)
+    return out.T
 
 
 def neighbour_correlation(values: FloatArray, shape: Sequence[int]) -> float:
@@ -125,10 +119,6 @@ def neighbour_correlation(values: FloatArray, shape: Sequence[int]) -> float:
     second = values[near].ravel()
     both = ~np.isnan(first) & ~np.isnan(second)
     return float(np.corrcoef(first[both], second[both])[0, 1])
-
-
-def hamming(first: NDArray[np.integer], second: NDArray[np.integer]) -> IntArray:
-    return (np.asarray(first) != np.asarray(second)).sum(axis=-1)
 
 
 DRAWS = 20
@@ -152,10 +142,10 @@ def numbers(data: TableData) -> Numbers:
     values = sign * data.column(name)
     shape = [len(level) for level in data.levels]
     found = ascend(values, shape)
-    walks = uphill_walks(values, shape)
+    reach_best, length, final = uphill_walks(values, shape)
     known = np.flatnonzero(found.target >= 0)
     best = found.optima[found.best]
-    distance = hamming(data.vectors[:, None, :], data.vectors[best][None]).min(axis=1)
+    distance = (data.vectors[:, None] != data.vectors[best]).sum(axis=-1).min(axis=1)
     optima = architectures(data, found.optima, name)
     optima["basin"] = found.basins
     optima["basin_share"] = found.basins / found.size
@@ -164,9 +154,9 @@ def numbers(data: TableData) -> Numbers:
     starts = architectures(data, known, name)
     starts["steepest_value"] = sign * values[found.target[known]]
     starts["steepest_moves"] = found.steps[known]
-    starts["walk_value"] = sign * walks.final[known]
-    starts["walk_moves"] = walks.length[known]
-    starts["walk_reaches_best"] = walks.reach_best[known]
+    starts["walk_value"] = sign * final[known]
+    starts["walk_moves"] = length[known]
+    starts["walk_reaches_best"] = reach_best[known]
     starts["distance_to_best"] = distance[known]
     facts: dict[str, Any] = {
         "objective": name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -47,9 +47,8 @@ def by_level(data: TableData, names: Sequence[str]) -> dict[str, pd.DataFrame]:
                 levels.append(key | {"n": len(chosen), "mean": chosen.mean(), "std": spread} | quantiles)
                 shapes.append(pd.DataFrame(key | {"value": grid, "density": density(chosen, grid)}))
             for digit, (lower, upper) in enumerate(pairwise(data.levels[position])):
-                step = step_effect(values, digits, position, digit)
                 key = {"metric": name, "entry": entry, "from": lower, "to": upper}
-                steps.append(key | {"pairs": step.pairs, "change": step.change, "error": step.error, "up": step.up})
+                steps.append(key | step_effect(values, digits, position, digit))
     columns = ["metric", "entry", "from", "to", "pairs", "change", "error", "up"]
     return {"levels": pd.DataFrame(levels), "density": pd.concat(shapes), "steps": pd.DataFrame(steps, columns=columns)}
 
@@ -99,32 +98,20 @@ def draw_violins(
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-@dataclass(frozen=True)
-class Step:
-    """What raising one entry by one level changes, everything else equal.
+def step_effect(values: FloatArray, digits: NDArray[np.integer], entry: int, level: int) -> dict[str, float]:
+    """Compare level + 1 with level of one entry over all pairs of (product,) values that are both known.
 
-    Attributes:
-        error: standard error of the mean change; no architecture is in two pairs.
-        up: share of pairs in which the value rises.
+    `error` is the standard error of the mean change, no architecture being in two pairs; `up` the share that rises.
     """
-
-    pairs: int
-    change: float
-    error: float
-    up: float
-
-
-def step_effect(values: FloatArray, digits: NDArray[np.integer], entry: int, level: int) -> Step:
-    """Compare level + 1 with level of one entry over all pairs of (product,) values that are both known."""
     low = np.flatnonzero(digits[:, entry] == level)
     stride = int(np.flatnonzero(digits[:, entry] == 1)[0])  # lexicographic: first index with this digit at 1
     difference = values[low + stride] - values[low]
     difference = difference[~np.isnan(difference)]
     n = len(difference)
     if n == 0:
-        return Step(0, float("nan"), float("nan"), float("nan"))
-    error = float(difference.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-    return Step(n, float(difference.mean()), error, float((difference > 0).mean()))
+        return {"pairs": 0} | dict.fromkeys(("change", "error", "up"), np.nan)
+    error = float(difference.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
+    return {"pairs": n, "change": float(difference.mean()), "error": error, "up": float((difference > 0).mean())}
 
 
 def density(values: FloatArray, grid: FloatArray) -> FloatArray:
@@ -209,16 +196,6 @@ def _numbers(data: TableData, kind: str) -> Numbers:
     return Numbers(tables, (*lines, *step_lines(parts["steps"])), foot(data))
 
 
-def stable_numbers(data: TableData) -> Numbers:
-    """Figure 4: the share of predictions that an attack leaves unchanged."""
-    return _numbers(data, "stable")
-
-
-def lip_numbers(data: TableData) -> Numbers:
-    """Figure 5: the empirical Lipschitz constant of the logits."""
-    return _numbers(data, "lip")
-
-
 @in_print_style
 def draw_pairs(numbers: Numbers) -> Drawing:
     points, found = numbers.tables[""], numbers.tables["correlations"]
@@ -244,13 +221,13 @@ STABLE = Figure(
     "4",
     "stable accuracy",
     "a stable accuracy and its accuracy under attack of ten architectures",
-    stable_numbers,
+    partial(_numbers, kind="stable"),
     draw_pairs,
 )
 LIP = Figure(
     "5",
     "empirical Lipschitz constant",
     "a Lipschitz constant and its accuracy of ten architectures",
-    lip_numbers,
+    partial(_numbers, kind="lip"),
     draw_pairs,
 )

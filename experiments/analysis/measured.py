@@ -40,12 +40,7 @@ class Measured:
 
     @classmethod
     def of(cls, oracle: Oracle, metric: str, marks: Mapping[str, NDArray[np.bool_]]) -> Measured:
-        """Read a metric; `marks` are of architectures to leave out.
-
-        Raises:
-            MetricError: on a metric that is not measured, or has no direction.
-            MissingEntryError: when too few architectures have a value, or all the same.
-        """
+        """Read a metric that has a direction; `marks` are of architectures to leave out."""
         maximize = oracle.metric(metric).maximize
         if maximize is None or metric not in oracle.table.scalar_names:
             fitting = [m for m in oracle.table.scalar_names if oracle.metric(m).maximize is not None]

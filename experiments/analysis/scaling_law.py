@@ -51,12 +51,7 @@ KINDS = {"largest": "largest tenth", "edge": "edge level", "inner": "inner level
 
 
 def cheapest_path(macs: FloatArray, error: FloatArray, budgets: FloatArray) -> NDArray[np.int64]:
-    """(budgets,) index of the architecture of least error within each budget; the cheaper of equals.
-
-    Args:
-        macs: (n,) of the architectures, and `error`, (n,), what a law predicts for them.
-        budgets: none below the least of `macs`.
-    """
+    """(budgets,) index of the least (n,) error within each budget (none below all `macs`), the cheaper of equals."""
     order = np.argsort(macs, kind="stable")
     best = np.minimum.accumulate(error[order])
     first = np.searchsorted(-best, -best, side="left")  # where each least error was reached
@@ -137,11 +132,13 @@ def _numbers(data: TableData) -> Numbers:
     frames = {"": architectures(data, np.flatnonzero(shown), "macs", *names), **frames}
     if space.stages == len(RULES["robust_resnet"][0]):
         frames["rules"] = pd.DataFrame(_rules(space, np.unique(frames["path"]["budget"])))
+    note = foot(data)
     if of_robust and (space.stages, space.unit_channels) == (NARES.stages, NARES.unit_channels):
         networks, judged = off_grid.judge(of_robust, space)
         frames |= {"networks": networks, "judge": judged}
         lines += off_grid.lines(judged)
-    return Numbers(frames, tuple(lines), _note(data, judged="judge" in frames))
+        note += "; published: twelve networks off the grid, TRADES (Huang et al., CVPR 2023)"
+    return Numbers(frames, tuple(lines), note)
 
 
 def _laws(forms: tuple[Form, ...], vectors: Vectors, space: SearchSpace, error: FloatArray) -> dict[str, PowerLaw]:
@@ -267,11 +264,6 @@ def _lines(
             f"mean as predicted, {found_below:.2f} as measured (averages over {len(known)} sizes)"
         )
     return lines
-
-
-def _note(data: TableData, *, judged: bool) -> str:
-    off = "; published: twelve networks off the grid, TRADES (Huang et al., CVPR 2023)" if judged else ""
-    return f"{foot(data)}{off}"
 
 
 def as_texts(numbers: Numbers) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.analysis.correlations import rank_correlations
 from experiments.analysis.figure import Figure, Numbers, foot, in_print_style, label
 from experiments.analysis.table_data import TableData
 from experiments.plots.style import COLOURS, PAGE, letter, panels
@@ -77,22 +78,15 @@ def seed_noise(index: NDArray[np.integer], seeds: NDArray[np.integer], values: F
 
 def _agreement(group: NDArray[np.integer], seeds: NDArray[np.integer], values: FloatArray) -> tuple[float, float]:
     """Rank correlation of seeds, averaged over the pairs of seeds and weighted by what they share."""
-    from scipy.stats import kendalltau, spearmanr
-
     different = np.unique(seeds)
     wide = np.full((len(different), group.max() + 1), np.nan)
     wide[np.searchsorted(different, seeds), group] = values
-    found = []
-    for i in range(len(different)):
-        for j in range(i + 1, len(different)):
-            both = ~np.isnan(wide[i]) & ~np.isnan(wide[j])
-            first, second = wide[i][both], wide[j][both]
-            if len(first) > 2 and np.ptp(first) and np.ptp(second):
-                found.append((len(first), spearmanr(first, second).statistic, kendalltau(first, second).statistic))
-    if not found:
+    rho, tau, pairs = (found[np.triu_indices(len(different), 1)] for found in rank_correlations(list(wide)))
+    known = ~np.isnan(rho)
+    if not known.any():
         return float("nan"), float("nan")
-    weights, rho, tau = np.array(found).T
-    return float(np.average(rho, weights=weights)), float(np.average(tau, weights=weights))
+    weights = pairs[known]
+    return float(np.average(rho[known], weights=weights)), float(np.average(tau[known], weights=weights))
 
 
 _MOST_IMAGES = 100_000

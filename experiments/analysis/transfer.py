@@ -154,11 +154,6 @@ def seen_by(source: Source) -> dict[str, Columns]:
     return {"mean of the trainings": mean, "source alone": linear, "target alone": plain, "both": both}
 
 
-def ways(source: Source, target: Measured, trained: BoolArray, noise: FloatArray) -> list[Way]:
-    """`trained` are the architectures of the target that may be seen."""
-    return [_way(name, columns, target, trained, noise) for name, columns in seen_by(source).items()]
-
-
 def _way(name: str, columns: Columns, target: Measured, trained: BoolArray, noise: FloatArray) -> Way:
     seen = np.flatnonzero(trained)
     posterior = fit(columns[seen], target.values[seen], noise[seen])
@@ -239,7 +234,6 @@ class Transfer:
     Attributes:
         trained: (product_size,) bool: architectures of the target that were seen.
         judges: (product_size,) bool: those whose measured values judge.
-        ways: predictions by mean, source alone, target alone, and both.
     """
 
     source: Source
@@ -255,14 +249,9 @@ class Transfer:
 
 
 def transfer(
-    source: Source,
-    target: Measured,
-    trained: BoolArray,
-    judges: BoolArray,
-    seed_sd: float = 0.0,
-    seed: int = 0,
+    source: Source, target: Measured, trained: BoolArray, judges: BoolArray, seed_sd: float = 0.0, seed: int = 0
 ) -> Transfer:
     noise = seed_sd**2 / np.maximum(target.trainings, 1)
-    found = ways(source, target, trained, noise)
+    found = [_way(name, columns, target, trained, noise) for name, columns in seen_by(source).items()]
     chosen = choices(source, target, trained, noise, found[-1], seed)
     return Transfer(source, target, trained, judges & ~trained, found, chosen)

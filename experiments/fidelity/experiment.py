@@ -42,7 +42,7 @@ def table2(results: Results) -> list[summary.Row]:
     rows, _ = summary.summarise(
         results.oracle,
         results.reported,
-        objective=results.objective,
+        objective=results.race.objective,
         queries=0,
         searcher=None,
         table_seed=results.race.table_seed,

@@ -31,13 +31,7 @@ HEADER = ("Epoch", "Kendall's tau-b", "Best tenth found", "Mean of the curve")
 
 @dataclass(frozen=True)
 class EpochRank:
-    """One epoch, from 0, against the finished trainings.
-
-    Attributes:
-        tau: Kendall's tau-b.
-        found: share of the final best tenth that is among the epoch's best tenth.
-        mean: of the curve.
-    """
+    """One epoch against finished trainings: `found` is the share of the best tenth, `mean` the curve's."""
 
     epoch: int
     architectures: int
@@ -69,11 +63,7 @@ def as_text(oracle: Oracle, objective: str, found: Sequence[EpochRank]) -> str:
     if epochs > MOST_LINES:
         shares = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
         shown = {0, epochs - 1} | {int(share * epochs) - before for share in shares for before in (0, 1)}
-    lines = [
-        (str(r.epoch), number(r.tau), f"{100 * r.found:.0f} %", number(r.mean))
-        for r in found
-        if r.epoch in shown and r.epoch >= 0
-    ]
+    lines = [(str(r.epoch), number(r.tau), f"{100 * r.found:.0f} %", number(r.mean)) for r in found if r.epoch in shown]
     return (
         f"Epochs against the finished training: {oracle.label(objective)}, {epochs} epochs, "
         f"{found[0].architectures} of {oracle.space.size} architectures\n\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.plots.looks import looks, wrapped_name
-from experiments.plots.style import canvas, plain_text, save_figure
+from experiments.plots.style import canvas, plain_text, save_figure, tidy
 from experiments.plots.trajectories import LEGEND_CHARACTERS, MOST_INSIDE, marker_spots, place_legend
 from experiments.results.traces import Results, compared
 from experiments.statistics.intervals import mean_band
@@ -26,7 +26,7 @@ CURVE_CSV = ("searcher", "workers", "axis", "unit", "x", "mean", "ci_low", "ci_h
 def as_text(results: Sequence[Results]) -> str:
     """The comparison in Markdown, with its rules."""
     first = results[0]
-    cost, objective = first.config["cost"], first.oracle.label(first.objective)
+    cost, objective = first.config["cost"], first.oracle.label(first.race.objective)
     runs = " or ".join(str(n) for n in sorted({len(r.traces) for r in results}))
     header = ("Searcher", *(f"{100 * share:.0f} % of budget" for share in SHARES), "Started", "Trained whole", "Clock")
     rule = f"{objective} of the incumbent, as its finished training scores: {runs} runs of {first.budget:.6g} {cost}."
@@ -64,8 +64,8 @@ def _lines(results: Sequence[Results]) -> list[list[str]]:
 
 def label(results: Sequence[Results], r: Results) -> str:
     """A searcher's name; with its number of machines, if any searcher has several."""
-    several = {other.workers for other in results} != {1}
-    return f"{r.name} ({r.workers} worker{'s' if r.workers > 1 else ''})" if several else r.name
+    several = {other.race.workers for other in results} != {1}
+    return f"{r.name} ({r.race.workers} worker{'s' if r.race.workers > 1 else ''})" if several else r.name
 
 
 def table_csv(results: Sequence[Results]) -> str:
@@ -74,7 +74,7 @@ def table_csv(results: Sequence[Results]) -> str:
     for share in SHARES:
         for r, cell in zip(results, compared(results, share)[0], strict=True):
             numbers = (cell.spread.mean, cell.spread.std, *cell.spread.interval, cell.p_value)
-            rows.append([r.name, r.workers, len(r.traces), r.budget, r.config["cost"], share, *numbers])
+            rows.append([r.name, r.race.workers, len(r.traces), r.budget, r.config["cost"], share, *numbers])
     return csv_text(TABLE_CSV, rows)
 
 
@@ -85,7 +85,7 @@ def curves_csv(results: Sequence[Results]) -> str:
         for axis, name in (("spent", "spent"), ("ended", "clock")):
             grid, values = r.curve(axis)
             points = zip(grid, values.mean(axis=0), *mean_band(values), strict=True)
-            rows += [[r.name, r.workers, name, r.config["cost"], *point] for point in points]
+            rows += [[r.name, r.race.workers, name, r.config["cost"], *point] for point in points]
     return csv_text(CURVE_CSV, rows)
 
 
@@ -95,7 +95,7 @@ def draw(results: Sequence[Results], path: Path, *, foot: bool) -> None:
     first = results[0]
     factor, unit = _readable_unit(results)
     panels = [("spent", f"training spent ({unit})")]
-    if any(r.workers > 1 for r in results):
+    if any(r.race.workers > 1 for r in results):
         panels.append(("ended", f"simulated time ({unit})"))
     size = (6.4, 4.2) if len(panels) == 1 else (10.4, 4.4)
     if len(results) > MOST_INSIDE:
@@ -104,12 +104,12 @@ def draw(results: Sequence[Results], path: Path, *, foot: bool) -> None:
     for panel, (axis, text) in zip(axes[0], panels, strict=True):
         _draw_panel(panel, results, axis, factor)
         panel.set_xlabel(text)
-    name = f"{objective_axis(first.oracle, first.objective)}, finished training of the incumbent"
+    name = f"{objective_axis(first.oracle, first.race.objective)}, finished training of the incumbent"
     axes[0, 0].set_ylabel("\n".join(textwrap.wrap(name, 55)), fontsize=9)
     few = len(results) <= MOST_INSIDE
     place_legend(axes[0, 0 if few else -1], len(results), "mean, and its 95 % interval")
     _focus(axes[0, 0], results)
-    save_figure(axes[0, 0], path, note=origin(first.oracle, first.objective) if foot else "")
+    save_figure(axes[0, 0], path, note=origin(first.oracle, first.race.objective) if foot else "")
 
 
 def _readable_unit(results: Sequence[Results]) -> tuple[float, str]:
@@ -135,9 +135,7 @@ def _draw_panel(axes: Axes, results: Sequence[Results], axis: str, factor: float
     optimum = results[0].optimum
     axes.axhline(optimum, color="0.35", linewidth=1.0, label=f"optimum of the table ({number(optimum)})")
     axes.set_xlim(left=0)
-    axes.grid(color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    tidy(axes)
 
 
 def _focus(axes: Axes, results: Sequence[Results]) -> None:
@@ -148,4 +146,4 @@ def _focus(axes: Axes, results: Sequence[Results]) -> None:
     ]
     margin = 0.05 * (max(ends) - min(ends)) or 0.5
     low, high = min(ends) - margin, max(ends) + margin
-    axes.set_ylim((low, high) if results[0].oracle.metric(results[0].objective).maximize else (high, low))
+    axes.set_ylim((low, high) if results[0].oracle.metric(results[0].race.objective).maximize else (high, low))

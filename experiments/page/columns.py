@@ -151,7 +151,6 @@ def table_data(oracle: Oracle, table_seed: Any = "mean") -> dict[str, Any]:
             for entry in space.entries
         ],
         "separator": "," if "," in str(space.from_index(int(indices[0]))) else "-",
-        "size": space.product_size,
         "indices": None if len(indices) == space.product_size else _base64(indices, "<i4"),
         "columns": [asdict(column) for column in columns(oracle, table_seed)],
     }

@@ -42,12 +42,7 @@ _ASSETS = "experiments.page"
 
 @dataclass(frozen=True)
 class Page:
-    """What a report is about: a table, races (one section each), folders left out (a line each), further sections.
-
-    Attributes:
-        title: of the page; the table's name where it is empty.
-        author: who made the page, and `date`, when; either may be empty.
-    """
+    """What a report is about; texts may be empty, the title then is the table's name."""
 
     oracle: Oracle
     races: tuple[Race, ...] = ()
@@ -98,7 +93,7 @@ def render(page: Page) -> str:
         races=races,
         left_out=page.left_out,
         sections=page.sections,
-        code=_code(page),
+        code=[("commit", page.commit or "not a checkout"), *page.versions.items()],
     )
 
 
@@ -188,7 +183,3 @@ def _race_context(race: Race, number: int) -> dict[str, Any]:
         "curves": series.curve_lines(race),
         "computed_by": race.computed_by,
     }
-
-
-def _code(page: Page) -> list[tuple[str, str]]:
-    return [("commit", page.commit or "not a checkout"), *page.versions.items()]

@@ -66,20 +66,13 @@ def comparison_sections(races: Sequence[Race]) -> list[Section]:
 def _comparison(key: str, title: str, folders: Sequence[str]) -> Section:
     comparison = compare(folders)
     budget = comparison.budgets[-1]
-    heading = (
-        "Regret against queries",
-        "Share of the targets reached",
-        "Share of the runs within a regret",
-        "Mean ranks",
-    )
     with column_style():
-        drawings = (
-            draw_anytime(comparison),
-            draw_ecdf(comparison).get_figure(root=True),
-            draw_profile(comparison).get_figure(root=True),
-            draw_ranks(comparison).get_figure(root=True),
+        pictures = (
+            picture(draw_anytime(comparison), "Regret against queries"),
+            _picture(draw_ecdf(comparison), "Share of the targets reached"),
+            _picture(draw_profile(comparison), "Share of the runs within a regret"),
+            _picture(draw_ranks(comparison), "Mean ranks"),
         )
-        pictures = [picture(d, words) for d, words in zip(drawings, heading, strict=True) if d is not None]
     return Section(
         key=key,
         title=title,
@@ -96,16 +89,12 @@ def _comparison(key: str, title: str, folders: Sequence[str]) -> Section:
             *([targets.legend(comparison.targets)] if comparison.targets else []),
             recommendation.LEGEND,
         ),
-        pictures=tuple(pictures),
+        pictures=pictures,
     )
 
 
-def front_sections(groups: Sequence[Sequence[Stored]]) -> list[Section]:
-    """One section for each set of objectives: how much of the exact front each searcher finds."""
-    return [_fronts(f"fronts-{number}", group) for number, group in enumerate(groups)]
-
-
-def _fronts(key: str, group: Sequence[Stored]) -> Section:
+def front_section(key: str, group: Sequence[Stored]) -> Section:
+    """How much of the exact front each searcher finds."""
     race, oracle = group[0].race, group[0].oracle
     found = [fronts_of(one) for one in group]
     cells = [front_cells(fronts) for fronts in found]

@@ -100,11 +100,6 @@ def _unfit(path: Path, race: OneRace, oracle: Oracle) -> str | None:
     return None if RunStore(path).stored() else "no finished run"
 
 
-def read_experiment(folder: Path, oracle: Oracle) -> Experiment:
-    """One result folder as `experiments.run` reports it, over all runs that are finished."""
-    return _experiment(read(folder, oracle))
-
-
 def _experiment(stored: Stored) -> Experiment:
     return judged_experiment(stored.folder.name, stored.race, stored.oracle, stored.folder, stored.runs)
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from experiments.plots.looks import looks, wrapped_name
-from experiments.plots.style import PLAIN, canvas
+from experiments.plots.style import PLAIN, canvas, tidy, with_settings
 from experiments.plots.trajectories import marker_spots
 from experiments.results.baselines import RANDOM_SEARCH
 from experiments.results.comparison import Comparison
@@ -43,25 +43,15 @@ STYLE: dict[Any, Any] = PLAIN | {
 EXACT: dict[str, Any] = {"color": "0.35", "linestyle": ":", "linewidth": 1.2, "label": RANDOM_SEARCH, "zorder": 2.5}
 
 
-@contextmanager
-def column_style() -> Iterator[None]:
-    """Fonts for print, for what is made inside; global settings stay as they are.  Also a decorator."""
-    import matplotlib as mpl
-
-    with mpl.rc_context(STYLE):
-        yield
+column_style = partial(with_settings, STYLE)
 
 
 def note(comparison: Comparison) -> str:
     return f"table {comparison.table}: {comparison.title}"
 
 
-def _regret_label(comparison: Comparison) -> str:
-    return "regret" + (f" ({_points(comparison.unit)})" if comparison.unit else "")
-
-
-def _points(unit: str) -> str:
-    return "points" if unit == "%" else unit
+def regret_label(unit: str) -> str:
+    return "regret" + (f" ({'points' if unit == '%' else unit})" if unit else "")
 
 
 @column_style()
@@ -96,10 +86,10 @@ def draw_regret(comparison: Comparison, kind: str, *, axes: Axes | None = None) 
     _regret_axis(axes, comparison)
     axes.set_xlim(1, max(comparison.queries, 2))
     axes.set_xlabel("architectures queried")
-    axes.set_ylabel(_regret_label(comparison))
+    axes.set_ylabel(regret_label(comparison.unit))
     title = "mean and its 95 % interval" if kind == "mean" else "median and the middle half"
     axes.set_title(f"{title}, {most} run{'s' if most > 1 else ''}", loc="left")
-    _plain(axes)
+    tidy(axes, linewidth=0.6)
     if alone:
         _legend(axes)
     return axes
@@ -157,7 +147,7 @@ def draw_ecdf(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("architectures queried")
     axes.set_ylabel("share of runs and targets")
-    _plain(axes)
+    tidy(axes, linewidth=0.6)
     if alone:
         _legend(axes)
     return axes
@@ -177,24 +167,16 @@ def draw_profile(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
     for k, (profile, look) in enumerate(zip(comparison.profiles, _line_styles(comparison), strict=True)):
         name, spots = wrapped_name(profile.name, LEGEND_CHARACTERS), (0.12 * (k + 1) / (count + 1), 0.12)
         axes.step(profile.tau, profile.share, where="post", **look, markevery=spots, label=name, zorder=3)
-        axes.fill_between(
-            profile.tau,
-            profile.band[:, 0],
-            profile.band[:, 1],
-            step="post",
-            color=look["color"],
-            alpha=alpha,
-            linewidth=0,
-            zorder=2,
-        )
+        low, high = profile.band.T
+        axes.fill_between(profile.tau, low, high, step="post", color=look["color"], alpha=alpha, linewidth=0, zorder=2)
     law = comparison.random_search.profile
     axes.step(law.tau, law.share, where="post", **EXACT)
     end = max((profile.tau[-1] for profile in comparison.profiles), default=1.0)
     axes.set_xlim(0, end or 1.0)
     axes.set_ylim(0, 1.02)
-    axes.set_xlabel(f"{_regret_label(comparison)} at most, after {comparison.budgets[-1]} queries")
+    axes.set_xlabel(f"{regret_label(comparison.unit)} at most, after {comparison.budgets[-1]} queries")
     axes.set_ylabel("share of runs")
-    _plain(axes)
+    tidy(axes, linewidth=0.6)
     if alone:
         _legend(axes)
     return axes
@@ -292,9 +274,3 @@ def _legend(axes: Axes) -> None:
         handlelength=2.8,
         columnspacing=1,
     )
-
-
-def _plain(axes: Axes) -> None:
-    axes.grid(color="0.9", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)

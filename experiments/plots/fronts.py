@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.plots.looks import looks, wrapped_name
-from experiments.plots.style import canvas, plain_text, scaled
+from experiments.plots.style import canvas, plain_text, scaled, tidy
 from experiments.plots.trajectories import LEGEND_CHARACTERS, draw_trajectories
 from experiments.results.fronts import Fronts
 from experiments.results.incumbents import Curve
@@ -48,11 +48,11 @@ def draw_front(fronts: Fronts, oracle: Oracle) -> Axes:
         _mark(axes, x, y, found, color=own.colour, marker=own.marker, label=label, **look)
         axes.set_xlabel(labels[other])
         axes.set_ylabel(labels[0])
-        axes.grid(color="0.92", linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+        tidy(axes, "0.92")
     corner = "lower right" if oracle.metric(cloud.objectives[0]).maximize else "upper right"
-    panels[0][0].legend(frameon=True, framealpha=0.9, edgecolor="none", fontsize=9, loc=corner, title=_title(fronts))
+    runs = len(fronts.runs.seeds)
+    title = f"{wrapped_name(fronts.name, LEGEND_CHARACTERS)}, {runs} run{'s' if runs != 1 else ''}"
+    panels[0][0].legend(frameon=True, framealpha=0.9, edgecolor="none", fontsize=9, loc=corner, title=title)
     return panels[0][0]
 
 
@@ -71,11 +71,6 @@ def _axis(oracle: Oracle, objective: str, values: NDArray[np.float64]) -> tuple[
         return values, objective_axis(oracle, objective)
     factor, unit = scaled(values, oracle.metric(objective).unit)
     return values / factor, unit
-
-
-def _title(fronts: Fronts) -> str:
-    runs = len(fronts.runs.seeds)
-    return f"{wrapped_name(fronts.name, LEGEND_CHARACTERS)}, {runs} run{'s' if runs != 1 else ''}"
 
 
 def draw_volumes(several: Sequence[Fronts]) -> Any:

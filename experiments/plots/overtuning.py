@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.plots.looks import looks, wrapped_name
-from experiments.plots.style import canvas, plain_text
+from experiments.plots.style import canvas, plain_text, tidy
 from experiments.plots.trajectories import LEGEND_CHARACTERS, marker_spots
 from experiments.results.overtuning import Ledger, Ledgers
 from experiments.tables import proper_name, short_label
@@ -51,9 +51,7 @@ def draw_overtuning(found: Ledgers) -> Axes:
     for axes in panels:
         axes.set_xlim(1, max(found.queries, 2))
         axes.set_xlabel("architectures queried")
-        axes.grid(color="0.9", linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+        tidy(axes)
     handles, names = panels[1].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=4, frameon=False, fontsize=9, handlelength=3.4)
     return panels[0]

@@ -6,6 +6,7 @@ import io
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-COLUMN = 3.3  # inches, one column of a two-column page
-PAGE = 6.8  # inches, both columns
+PAGE = 6.8  # inches, both columns of a page
 SMALLEST_FONT = 7
 MUTED = "0.35"
 LAYOUT: Literal["constrained"] | None = "constrained"  # most of the time that a figure takes
@@ -61,20 +61,15 @@ _RC: dict[Any, Any] = PLAIN | {
 
 
 @contextmanager
-def plain_text() -> Iterator[None]:
-    """Print the texts of what is drawn and saved inside as they are; also a decorator."""
+def with_settings(settings: dict[Any, Any]) -> Iterator[None]:
+    """For what is drawn and saved inside; global settings stay as they are.  Also a decorator."""
     import matplotlib as mpl
 
-    with mpl.rc_context(PLAIN):
+    with mpl.rc_context(settings):
         yield
 
 
-@contextmanager
-def print_style() -> Iterator[None]:
-    import matplotlib as mpl
-
-    with mpl.rc_context(_RC):
-        yield
+plain_text, print_style = partial(with_settings, PLAIN), partial(with_settings, _RC)
 
 
 def canvas(width: float, height: float) -> Figure:
@@ -120,6 +115,12 @@ def scaled(values: NDArray[np.float64], unit: str) -> tuple[float, str]:
 def dots(count: int) -> dict[str, Any]:
     size, alpha = (1.0, 0.35) if count > 2000 else (3.0, 0.5) if count > 300 else (8.0, 0.7)
     return {"s": size, "alpha": alpha, "linewidths": 0, "rasterized": True, "color": COLOURS[0]}
+
+
+def tidy(axes: Axes, grid: str = "0.9", linewidth: float = 0.8) -> None:
+    axes.grid(color=grid, linewidth=linewidth)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def letter(ax: Axes, text: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.plots.looks import looks, wrapped_name
-from experiments.plots.style import canvas, plain_text
+from experiments.plots.style import canvas, plain_text, tidy
 from experiments.plots.trajectories import LEGEND_CHARACTERS
 from experiments.results.suite import SuiteScores
 
@@ -33,8 +33,6 @@ def draw_suite(found: SuiteScores) -> Axes:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("processor seconds of a run")
     axes.set_ylabel(f"normalised regret area, {found.budgets[last]} queries")
-    axes.grid(color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    tidy(axes)
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0, frameon=False)
     return axes

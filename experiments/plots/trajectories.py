@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.plots.looks import looks, wrapped_name
-from experiments.plots.style import canvas, plain_text
+from experiments.plots.style import canvas, plain_text, tidy
 from experiments.races.race import Race
 from experiments.results.baselines import no_search
 from experiments.results.incumbents import Curve, expected_best_of_n
@@ -74,9 +74,7 @@ def draw_trajectories(
     _focus(axes, [Curve(curve.name, curve.best[:, :end]) for curve in curves], lines, alone=not several)
     axes.set_xlabel("architectures queried")
     axes.set_ylabel(ylabel)
-    axes.grid(color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    tidy(axes)
     title = "mean, and its 95 % interval" if several else "mean, and the middle 80 % of the runs"
     place_legend(axes, len(curves), title)
     return axes

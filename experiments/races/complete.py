@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from experiments.races import provenance
-from experiments.races.checks import load_runs
 from experiments.races.config import RunConfig
 from experiments.races.race import Race, build_searcher, open_session, oracle_in, plan
 from experiments.races.runner import run_group, run_once
-from experiments.races.store import Runs, RunStore, writing_reports
+from experiments.races.store import RunStore, writing_reports
 from nasbench_ar import EngineError, Oracle
 from nasbench_ar.system.bars import bar
 from nasbench_ar.system.engine import Engine
@@ -53,11 +52,6 @@ def complete(config: RunConfig, oracle: Oracle, parent: Path) -> Iterator[tuple[
             _carry_out(race, missing, store, config.parallel, quiet=config.quiet)
         with writing_reports(computed=bool(missing)):
             yield race, store
-
-
-def load_completed(race: Race, store: RunStore, config: RunConfig, oracle: Oracle) -> Runs:
-    """The runs asked for; checked, since another command may have stored some of them long ago."""
-    return load_runs(store, race, config.seeds, race.queries, oracle)
 
 
 def _carry_out(race: Race, seeds: Sequence[int], store: RunStore, engine: Engine, *, quiet: bool) -> None:

@@ -39,12 +39,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def from_yaml(text: str | bytes) -> Any:
-    """What a text of YAML says.
-
-    Raises:
-        yaml.YAMLError: for what is none, for an alias, and for a key that is there twice; wrong dates and numbers
-            raise other exceptions.
-    """
+    """What a text of YAML says; YAMLError for none, for an alias, and for a key that is there twice."""
     return yaml.load(text, Loader=_Loader)
 
 

@@ -19,14 +19,7 @@ from experiments.races import provenance
 from experiments.races.config import FidelityConfig, RunConfig, searcher_class, target_of
 from experiments.races.noise import IMAGES, check_noise, images_of, observer
 from experiments.races.track import Track
-from nasbench_ar import (
-    ConfigError,
-    FidelitySession,
-    NasbenchError,
-    Oracle,
-    SearchError,
-    Table,
-)
+from nasbench_ar import ConfigError, FidelitySession, NasbenchError, Oracle, SearchError, Table
 from nasbench_ar.session import CountedQueries
 from nasbench_ar.system.files import note
 from nasbench_ar.system.tasks import pack
@@ -43,10 +36,7 @@ class Race:
     """What every run has in common.
 
     Attributes:
-        table: its folder.
-        objective: metric that guides the search, or several, separated by commas.
         queries: unique architectures per run, more for a searcher that stops itself; 0 in a multi-fidelity race.
-        searcher: dotted path of the class.
         budget: training per run of a multi-fidelity race, in `unit`, on `workers` simulated machines; None in others.
         table_name, table_hash, source, version, libraries: what computes the runs; empty in races made by hand.
         pickled: the class itself if it is of a script or notebook, which workers cannot import.

@@ -126,6 +126,17 @@ def writing_reports(*, computed: bool) -> Iterator[None]:
         note(f"no report files: {error}")
 
 
+@contextmanager
+def intact(path: Path) -> Iterator[None]:
+    """ResultsError for a file that is damaged."""
+    try:
+        yield
+    except ResultsError:
+        raise
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{path} is damaged ({error}); remove it and run the command again") from error
+
+
 @dataclass(frozen=True)
 class Runs:
     """The stored runs of one experiment, ascending by seed.
@@ -311,14 +322,8 @@ class RunStore:
         return np.array([self._cpu_seconds(seed, mark) for seed in sorted(seeds)], dtype=np.float64)
 
     def _cpu_seconds(self, seed: int, mark: str) -> float:
-        try:
+        with intact(self._path(seed)):
             taken = self._pack(seed, mark).get(CPU, np.array(math.nan))
-        except ResultsError:
-            raise
-        except (OSError, ValueError) as error:
-            raise ResultsError(
-                f"{self._path(seed)} is damaged ({error}); remove it and run the command again"
-            ) from error
         known = taken.dtype == np.float64 and not taken.shape and 0 <= taken < math.inf
         return float(taken) if known else math.nan
 
@@ -344,8 +349,7 @@ class RunStore:
         )
 
     def _read(self, seed: int, mark: str) -> Trajectory:
-        path = self._path(seed)
-        try:
+        with intact(self._path(seed)):
             pack = self._pack(seed, mark)
             if "epoch" in pack:
                 raise ResultsError(
@@ -361,10 +365,6 @@ class RunStore:
             if any(positions.get(index, n + 1) > n for n, index in enumerate(incumbent.tolist())):
                 raise ValueError("an incumbent was not queried by then")
             return Trajectory(seed, arch_index, scores, incumbent, repeats, text_of(pack, "ended"))
-        except ResultsError:
-            raise
-        except (OSError, ValueError) as error:
-            raise ResultsError(f"{path} is damaged ({error}); remove it and run the command again") from error
 
     def _pack(self, seed: int, mark: str) -> dict[str, NDArray[Any]]:
         pack = read_npz(self._path(seed))

@@ -26,16 +26,12 @@ OPEN = ("searcher", "runs", "queries", "seed", "jobs", "engine", "dask", "out", 
 
 @dataclass(frozen=True)
 class Task:
-    """One race of a suite.
+    """One race of a suite; `objective`, `noise` and `images` are those of `RunConfig`.
 
     Attributes:
         task: name, and that of its result folder.
         family: tasks of one origin, which count as one together.
         use: tuning, when defaults of searchers may be chosen on it, or report.
-        table: name or folder of a table.
-        objective: metric that guides the search and judges it; null takes the table's default.
-        noise: redraw the validation images of what the search sees: none or run.
-        images: validation images that noise= draws; null takes the table's number.
     """
 
     task: str
@@ -58,11 +54,7 @@ def front() -> Front:
 
 
 def load_suite(path: str | None = None) -> list[Task]:
-    """The toolkit's tasks, or those of a file.
-
-    Raises:
-        ConfigError: when the file cannot be read or a task is not as it must be.
-    """
+    """The toolkit's tasks, or those of a file."""
     try:
         if path is None:
             text, name = (resources.files("experiments") / "suite.yaml").read_text(encoding="utf-8"), "suite.yaml"

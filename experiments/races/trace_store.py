@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.races.machines import Trace
-from experiments.races.store import RunStore, columns_of, numbers_of, text_of
-from nasbench_ar.errors import ResultsError
+from experiments.races.store import RunStore, columns_of, intact, numbers_of, text_of
 
 _ARRAYS: dict[str, type[np.generic]] = {
     "arch_index": np.int32,
@@ -29,17 +28,12 @@ class TraceStore(RunStore):
         return [self._read_trace(seed, mark) for seed in sorted(seeds)]
 
     def _read_trace(self, seed: int, mark: str) -> Trace:
-        path = self._path(seed)
-        try:
+        with intact(self._path(seed)):
             pack = self._pack(seed, mark)
             arrays = dict(zip(_ARRAYS, columns_of(pack, **_ARRAYS), strict=True))
             _check_course(arrays)
             [repeats] = numbers_of(pack, repeats=np.int64)
             return Trace(seed=seed, **arrays, repeats=repeats, why=text_of(pack, "why"))
-        except ResultsError:
-            raise
-        except (OSError, ValueError) as error:
-            raise ResultsError(f"{path} is damaged ({error}); remove it and run the command again") from error
 
 
 def _check_course(arrays: Mapping[str, NDArray[Any]]) -> None:

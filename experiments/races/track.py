@@ -32,39 +32,18 @@ HYPERVOLUME = "hypervolume"
 RULES = ("observed", "model", "space")  # for what a run recommends (`results.recommendation`)
 LEAST = 10  # scores that a model needs; a run with fewer recommends the best observed
 ENDING = ".yaml"
-OPEN = (
-    "searcher",
-    "table",
-    "runs",
-    "seed",
-    "jobs",
-    "engine",
-    "dask",
-    "out",
-    "overwrite",
-    "quiet",
-    "foot",
-)  # what a track leaves to who runs it
+# What a track leaves to who runs it.
+OPEN = ("searcher", "table", "runs", "seed", "jobs", "engine", "dask", "out", "overwrite", "quiet", "foot")
 
 
 @dataclass(frozen=True)
 class Track:
-    """A race of its own; what a file leaves out has the default of `RunConfig` or `FidelityConfig`.
+    """A race of its own; fields that races have are those of `RunConfig` or `FidelityConfig`, with their defaults.
 
     Attributes:
-        about: in a sentence.
-        table: name of a table.
         judge: metric of what runs recommend, `objective`, or `hypervolume` for several objectives.
         recommend: rule that says what a run recommends: observed, model or space.
         fidelity: whether epochs are bought along learning curves.
-        objective: metric that guides the search, or several, separated by commas; null takes the table's default.
-        queries: unique architectures per run.
-        constraint: limits on what is known before training, such as macs and params.
-        noise: redraw the validation images of what the search sees: none or run.
-        images: validation images that noise= draws; null takes the table's number.
-        budget: training per run; null takes that of 50 whole trainings, or of half the space.
-        unit: of the budget, `epochs` or `gpu_days`.
-        workers: simulated machines that train at a time.
     """
 
     name: str

@@ -25,13 +25,7 @@ LARGEST = 50  # in Table 2 and in pictures
 
 @dataclass(frozen=True)
 class Baseline:
-    """A law of what is reported, by its probabilities.
-
-    Attributes:
-        name: in words.
-        queries: scores that it needs to see.
-        probability: (product_size,) of being reported, by lexicographic index.
-    """
+    """A law of what is reported: (product_size,) `probability` by index, after `queries` scores seen."""
 
     name: str
     queries: int

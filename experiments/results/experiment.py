@@ -12,7 +12,7 @@ from experiments.races.store import Runs
 from experiments.results import summary
 from experiments.results.incumbents import Curve
 from experiments.results.judged import Judged, judge
-from experiments.tables import as_markdown, origin, table_notes
+from experiments.tables import as_markdown, table_notes
 from nasbench_ar import Oracle
 from nasbench_ar.html_table import html_table
 from searchers import ALL_SEARCHERS
@@ -22,16 +22,7 @@ _NAMES = {target_of(cls): name for name, cls in ALL_SEARCHERS.items()}
 
 @dataclass(frozen=True, repr=False)
 class Experiment:
-    """A finished experiment.
-
-    Attributes:
-        name: of the result folder.
-        folder: where the results are.
-        runs: all stored runs of this configuration.
-        rows: Table 2.
-        lacking: published rows that the table lacks.
-        judged: what the runs are worth under constraints or noise; None for plain runs.
-    """
+    """A finished experiment; `lacking` are the published rows that its table lacks, `judged` is None for plain runs."""
 
     name: str
     race: Race
@@ -78,10 +69,6 @@ def judged_experiment(name: str, race: Race, oracle: Oracle, folder: Path, runs:
     )
     judged = None if race.is_plain else judge(oracle, race, runs)
     return Experiment(name, race, oracle, folder, runs, rows, lacking, judged)
-
-
-def origin_of(experiment: Experiment) -> str:
-    return origin(experiment.oracle, *(row.metric for row in experiment.rows))
 
 
 def header_of(race: Race) -> tuple[str, ...]:

@@ -58,18 +58,11 @@ def ioh_files(stored: Stored) -> dict[str, str]:
         "attributes": HEADER.split(),
         "scenarios": [{"dimension": vectors.shape[1], "path": data, "runs": described}],
     }
-    return {
-        f"IOHprofiler_f1_{race.objective}.json": json.dumps(meta, indent=1) + "\n",
-        data: "\n".join(lines) + "\n",
-    }
+    return {f"IOHprofiler_f1_{race.objective}.json": json.dumps(meta, indent=1) + "\n", data: "\n".join(lines) + "\n"}
 
 
 def write_ioh(contestants: Sequence[Stored], folder: Path) -> None:
-    """Write every searcher into a folder of its own below `folder`.
-
-    Raises:
-        ConfigError: when other files for IOHinspector are there, which it would read with these.
-    """
+    """Write every searcher into a folder of its own below `folder`, which must have no other files for IOHinspector."""
     files = {
         folder / f"{number}-{stored.folder.name}" / path: text
         for number, stored in enumerate(contestants, start=1)

@@ -88,11 +88,9 @@ class Ledgers:
     """Everything that is written and drawn.
 
     Attributes:
-        metric: of the test images.
         optimum: best test value of the table, within the limits.
         random: (queries,) exact mean regrets of random search, validation and test; None under noise.
         largest: name of what needs no search, and its mean regrets, validation and test.
-        notes: what a reader has to know, one sentence each.
     """
 
     oracle: Oracle
@@ -107,13 +105,7 @@ class Ledgers:
 
 
 def overtuning(folders: Sequence[str | os.PathLike[str]], metric: str = DEFAULT_METRIC) -> Ledgers:
-    """The ledgers of the stored runs of several result folders.
-
-    Raises:
-        ResultsError: on folders without runs, that differ in table, objective, conditions or budget, or whose runs have
-            several objectives or limits on what only a query tells.
-        MetricError: on what is no test metric of the table with a direction, or guided the search.
-    """
+    """The ledgers of the stored runs of several result folders; `metric` is a test metric that did not guide them."""
     paths = [Path(folder) for folder in folders]
     if not paths:
         raise ConfigError("expected result folders, <out>/<table>/<searcher>; --help has an example")

@@ -22,7 +22,6 @@ class RandomSearch:
     Attributes:
         mean: (queries,) expected regret.
         median: (queries,) least regret that at least half of the runs do not exceed.
-        standings: one per budget.
         profile: after the last budget, of every regret that the table has.
     """
 
@@ -43,14 +42,7 @@ def exact(
     guided_up: bool,
     maximize: bool,
 ) -> RandomSearch:
-    """The law of a metric at the best by the objective of 1, 2, ... draws from the members.
-
-    Args:
-        objective: (product_size,) what guides the search; `guided_up` where higher is better.
-        column: (product_size,) what is compared; `maximize` where higher is better, NaN where the table has none.
-        members: what may be drawn.
-        unit: regret of the median architecture.
-    """
+    """The law of a (product_size,) column at the best by the objective of 1, 2, ... draws from the members."""
     optimum = float(np.nanmax(column) if maximize else np.nanmin(column))
     regret = np.abs(column - optimum)
     laws = list(random_search_laws(objective, members, queries, maximize=guided_up))

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ from experiments.races.noise import images_behind
 from experiments.races.race import Race
 from experiments.races.store import Runs
 from experiments.races.track import LEAST, RULES
+from experiments.results.experiment import Experiment
+from experiments.results.read import Stored
 from experiments.results.summary import table2_metrics
 from experiments.statistics.additive import fit_additive
 from experiments.statistics.intervals import Spread, spread
@@ -34,19 +36,6 @@ from experiments.tables import as_markdown, csv_text, difference_text, mean_text
 from nasbench_ar import Oracle
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.system.threads import single_threaded
-
-
-class RunsOf(Protocol):
-    """One searcher's runs, as `results.read` and `run_experiment` return them."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def race(self) -> Race: ...
-    @property
-    def oracle(self) -> Oracle: ...
-    @property
-    def runs(self) -> Runs: ...
 
 
 def recommended(oracle: Oracle, race: Race, runs: Runs) -> dict[str, NDArray[np.int32]]:
@@ -117,7 +106,7 @@ class Choice:
     p_value: float
 
 
-def choices(contestants: Sequence[RunsOf], metrics: Sequence[str] | None = None) -> list[Choice]:
+def choices(contestants: Sequence[Experiment | Stored], metrics: Sequence[str] | None = None) -> list[Choice]:
     """Metrics of what every searcher's runs end with, under each rule; those of Table 2 by default."""
     out = []
     for one in contestants:

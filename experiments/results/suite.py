@@ -39,7 +39,6 @@ class TaskScores:
     Attributes:
         seeds: (runs,) that all searchers have.
         areas: (searchers, runs, budgets).
-        reached: how long the searchers take to targets.
         cpu_seconds: (searchers,) processor time of a run, the mean; NaN where none was measured.
     """
 
@@ -56,8 +55,6 @@ class SuiteScores:
 
     Attributes:
         names: of the searchers, by ascending area at the largest budget.
-        budgets: queries at which areas are taken.
-        families: in the order of the suite.
         area: (searchers, budgets); `interval` has (searchers, budgets, 2).
         by_family: (searchers, families, budgets).
         behind: (searchers, budgets) area minus that of the best searcher at that budget; `behind_interval` likewise.
@@ -88,11 +85,7 @@ def capped_areas(regret: FloatArray, unit: float, budgets: Sequence[int]) -> Flo
 
 
 def task_scores(task: Task, stored: Sequence[Stored], budgets: Sequence[int]) -> TaskScores:
-    """One task, from the runs of all searchers.
-
-    Raises:
-        ResultsError: when they have no seed in common, or were not made for this many queries.
-    """
+    """One task, from the runs of all searchers on the seeds that they have in common."""
     oracle, race = stored[0].oracle, stored[0].race
     if race.queries < max(budgets):
         raise ResultsError(f"{stored[0].folder}: runs of {race.queries} queries; the largest budget is {max(budgets)}")

@@ -27,8 +27,6 @@ class Row:
         label: of the metric; says in full where the definition differs, and where values are missing.
         short: the same for a table, with a dagger where the definition differs.
         values: (runs,) of each run's reported architecture, NaN where the table has none.
-        spread: of the values that are known.
-        optimum: best value in the whole table.
         published: printed (mean, std), where the paper has this cell.
     """
 

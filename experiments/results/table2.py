@@ -11,22 +11,10 @@ from experiments.results import published, summary
 from experiments.results.baselines import Baseline, no_search
 from experiments.results.experiment import Experiment, notes_under
 from experiments.statistics.significance import Sample, against_best, on_common_seeds
-from experiments.tables import (
-    MARKS,
-    as_markdown,
-    csv_text,
-    marked,
-    mean_text,
-    number,
-    plus_minus,
-    row_label,
-)
+from experiments.tables import MARKS, as_markdown, csv_text, marked, mean_text, number, plus_minus, row_label
 from nasbench_ar.arrays import FloatArray
 
 PUBLISHED_LINE = "published"
-
-
-PREFIX = "published_"
 
 
 def compare(experiments: Sequence[Experiment], row: int) -> tuple[int | None, list[float]]:
@@ -93,10 +81,7 @@ def what_was_run(experiments: Sequence[Experiment], objective: str) -> str:
 
 
 def legend(experiments: Sequence[Experiment]) -> list[str]:
-    out = [
-        f"Mean ± standard deviation over runs. {MARKS}",
-        no_search_legend(experiments[0]),
-    ]
+    out = [f"Mean ± standard deviation over runs. {MARKS}", no_search_legend(experiments[0])]
     if any(np.isnan(row.values).any() for e in experiments for row in e.rows):
         out.append("[n]: runs whose reported architecture has a value in this table; the mean is over those.")
     out += [f"{e.name}: {e.runs.early}" for e in experiments if e.runs.early]
@@ -165,7 +150,7 @@ def variant_lines(corrected: Column, as_published: Column, names: list[str]) -> 
                 cells = [_cell(column[name], position) if name in column else "–" for name in names]
                 lines.append([f"  {title}", "", *cells, ""])
         paper = [published.TABLE2.get(name, {}).get(paper_row) for name in names]
-        if _same_protocol(any_column, position):
+        if row.published:
             cells = ["–" if cell is None else plus_minus(*cell) for cell in paper]
             lines.append(["  paper", number(published.OPTIMAL[paper_row]), *cells, "–"])
     return header, lines
@@ -174,19 +159,15 @@ def variant_lines(corrected: Column, as_published: Column, names: list[str]) -> 
 def variant_legend(first: Experiment) -> list[str]:
     out = [
         "Mean ± standard deviation over runs"
-        + ("; in parentheses the difference from the paper's mean. " if _any_published(first) else ". ")
+        + (
+            "; in parentheses the difference from the paper's mean. "
+            if any(row.published for row in first.rows)
+            else ". "
+        )
         + "[n]: runs whose reported architecture has a value in this table.",
         no_search_legend(first),
     ]
     return out + notes_under(first)
-
-
-def _any_published(experiment: Experiment) -> bool:
-    return any(row.published is not None for row in experiment.rows)
-
-
-def _same_protocol(experiment: Experiment, row: int) -> bool:
-    return experiment.rows[row].published is not None
 
 
 def _cell(experiment: Experiment, position: int) -> str:
@@ -211,9 +192,7 @@ def explanation(corrected: Column, as_published: Column) -> str:
         return f" (here: {'; '.join(parts)})" if parts else ""
 
     return WHY.format(
-        local=measured("local_search"),
-        evolution=measured("regularized_evolution"),
-        bananas=measured("bananas"),
+        local=measured("local_search"), evolution=measured("regularized_evolution"), bananas=measured("bananas")
     )
 
 

@@ -70,12 +70,7 @@ class Ecdf:
 
 
 def targets_of(column: FloatArray, *, maximize: bool, images: int | None = None) -> list[Target]:
-    """Ranks, hardest first, then what is tied with the best.
-
-    Args:
-        column: (n,) the metric of all architectures; NaN where the table has none.
-        images: that it was measured on, where it is a validation accuracy in percent and their number is known.
-    """
+    """Ranks of a (n,) metric, hardest first; then, where the number of `images` is known, what ties the best."""
     best_first = _best_first(column, maximize=maximize)
     found = [
         _target(f"best {100 * share:g} %", share, place, best_first, maximize=maximize)
@@ -112,14 +107,7 @@ def reached(
     images: int | None = None,
     guided: bool = True,
 ) -> list[Reached]:
-    """Every target by every searcher within `queries`, and by random search in expectation.
-
-    Args:
-        courses: the searchers' runs.
-        column: as for `targets_of`, as `images`.
-        guided: whether the metric guided the runs.  Else there is no line of random search: what it reports is not the
-            best it saw.
-    """
+    """Every target by every searcher within `queries`; by random search unless another metric `guided` the runs."""
     size = int((~np.isnan(column)).sum())
     out = []
     for target in targets_of(column, maximize=maximize, images=images):

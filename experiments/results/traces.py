@@ -34,16 +34,8 @@ class Results:
     traces: Sequence[Trace]
 
     @property
-    def objective(self) -> str:
-        return self.race.objective
-
-    @property
     def budget(self) -> float:
         return float(self.race.budget or 0)
-
-    @property
-    def workers(self) -> int:
-        return self.race.workers
 
     @property
     def seeds(self) -> NDArray[np.int64]:
@@ -56,11 +48,11 @@ class Results:
 
     @cached_property
     def _worth(self) -> FloatArray:
-        return self.oracle.column(self.objective, seed=self.race.table_seed)
+        return self.oracle.column(self.race.objective, seed=self.race.table_seed)
 
     @cached_property
     def optimum(self) -> float:
-        return self.oracle.optimum(self.objective, seed=self.race.table_seed)[1]
+        return self.oracle.optimum(self.race.objective, seed=self.race.table_seed)[1]
 
     def true_scores(self, axis: str, at: FloatArray) -> FloatArray:
         """(runs, len(at)) true value of the incumbents along `spent` or `ended`; NaN before the first training ends."""
@@ -108,7 +100,7 @@ def compared(results: Sequence[Results], share: float) -> tuple[list[Cell], int 
     """One cell per searcher, at a share of the budget, and which one is the best."""
     values = [r.true_scores("spent", np.array([share * r.budget]))[:, 0] for r in results]
     samples = [(r.seeds, column) for r, column in zip(results, values, strict=True)]
-    best, p_values = against_best(samples, maximize=bool(results[0].oracle.metric(results[0].objective).maximize))
+    best, p_values = against_best(samples, maximize=bool(results[0].oracle.metric(results[0].race.objective).maximize))
     return [Cell(column, spread(column), p) for column, p in zip(values, p_values, strict=True)], best
 
 

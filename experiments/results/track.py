@@ -87,8 +87,6 @@ class Outcome:
     """A track, run.
 
     Attributes:
-        judge: metric that decides, or `hypervolume`.
-        places: best mean first.
         told_apart: pairs of entrants that differ significantly, of `pairs` that were compared.
     """
 

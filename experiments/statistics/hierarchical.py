@@ -32,13 +32,7 @@ _STEP = 0.05  # of logarithms, for second differences
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """What the model sees of some architectures.
-
-    Attributes:
-        fixed: (n, f) F, the first column ones.
-        main: (n, p1) X1.
-        pairs: (n, p2) X2.
-    """
+    """What the model sees of some architectures: (n, f) F, the first column ones, (n, p1) X1 and (n, p2) X2."""
 
     fixed: FloatArray
     main: FloatArray

@@ -72,12 +72,9 @@ def optimum(
 
 
 def largest(means: FloatArray, deviations: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """The largest of independent normal variables, whose deviations may differ by orders of magnitude.
+    """(k,) points, P(largest of independent normals is below each), and each variable's chance to be the largest.
 
     A variable ends within 11 of its deviations above the least point, so that steps may grow with the distance from it.
-
-    Returns:
-        (k,) points, the probabilities that the largest is below them, and each variable's chance to be the largest.
     """
     from scipy.special import log_ndtr
 

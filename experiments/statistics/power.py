@@ -78,12 +78,7 @@ def wilcoxon_power(
 
 
 def pairs_for_wilcoxon(
-    difference: FloatArray,
-    power: float = POWER,
-    *,
-    most: int = MOST_SIMULATED,
-    draws: int = 1000,
-    seed: int = 0,
+    difference: FloatArray, power: float = POWER, *, most: int = MOST_SIMULATED, draws: int = 1000, seed: int = 0
 ) -> int | None:
     """Fewest pairs found that give the signed-rank test this power; None when `most` do not.
 

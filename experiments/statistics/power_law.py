@@ -89,11 +89,7 @@ class PowerLaw:
 
 
 def fit_power_law(size: FloatArray, shape: FloatArray, values: FloatArray, start: PowerLaw | None = None) -> PowerLaw:
-    """Fit (n,) values at (n,) positive sizes and (n, k) shapes; `start`, a law of similar points, makes it faster.
-
-    Raises:
-        ValueError: on fewer than three points per parameter, and on sizes that are all equal.
-    """
+    """Fit (n,) values at (n,) positive sizes and (n, k) shapes; `start`, a law of similar points, makes it faster."""
     from scipy.optimize import least_squares
 
     n, k = shape.shape

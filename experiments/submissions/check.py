@@ -39,12 +39,7 @@ _ENOUGH = 60.0  # processor seconds, after which no other run begins
 
 @dataclass(frozen=True)
 class Checked:
-    """A submission that passed.
-
-    Attributes:
-        not_rerun: why no run was carried out again; empty where some were.
-        rerun: how many were.
-    """
+    """A submission that passed; `not_rerun` says why no run was carried out again, if none was."""
 
     folder: Path
     entry: Entry
@@ -64,15 +59,9 @@ class Checked:
 
 
 def check(folder: Path, *, reruns: int = RERUNS) -> Checked:
-    """Verify a submission.
+    """Verify a submission; ResultsError says in one line the first thing that is wrong.
 
-    Args:
-        folder: with `entry.yaml` and `runs.parquet`.
-        reruns: how many runs are carried out again: the first three, and others drawn anew every time; fewer where
-            they take more than a processor minute.
-
-    Raises:
-        ResultsError: says the first thing that is wrong with it, in one line.
+    Of `reruns` the first three are of the first seeds, the others drawn anew; fewer where a processor minute is over.
     """
     entry = read_entry(folder)
     _check_tuned_on(folder, entry)

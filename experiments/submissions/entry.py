@@ -47,10 +47,8 @@ class Entry:
     Attributes:
         track: name and content of the track's file, defaults included.
         fingerprint: all that decides a run's result, as in `config.yaml`.
-        computed_by: commits and versions that computed the runs.
         cpu_seconds: processor time of a run, the mean.
         tuned_on: names of the tables that the searcher's arguments were chosen on.
-        contact: a line, perhaps empty.
     """
 
     entry: str

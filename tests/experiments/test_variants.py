@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiments import table2
-from experiments.results.table2 import PREFIX
+from experiments.tables import PUBLISHED as PREFIX
 from nasbench_ar import Table
 from searchers import SEARCHERS, trajectory
 from tests.experiments.conftest import Command, write_table

@@ -3,7 +3,6 @@
 (async () => {
   Selection.start();
   await Landscape.start();
-  performance.mark("landscape");
   const best = Data.byName.get(Data.table.objective);
   let first = -1;
   best.values.forEach((value, position) => {

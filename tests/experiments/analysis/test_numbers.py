@@ -91,12 +91,12 @@ def test_a_step_compares_what_differs_in_nothing_else() -> None:
     digits = np.array([[i, j] for i in range(3) for j in range(2)])
     values = np.array([0.0, 10, 1, 12, np.nan, 5])
     step = step_effect(values, digits, 0, 0)  # 0 -> 1 and 10 -> 12
-    assert (step.pairs, step.change, step.up) == (2, 1.5, 1)
-    assert step.error == pytest.approx(0.5)
-    assert step_effect(values, digits, 0, 1).pairs == 1  # 12 -> 5
+    assert (step["pairs"], step["change"], step["up"]) == (2, 1.5, 1)
+    assert step["error"] == pytest.approx(0.5)
+    assert step_effect(values, digits, 0, 1)["pairs"] == 1  # 12 -> 5
     step = step_effect(values, digits, 1, 0)  # 10 and 11
-    assert (step.pairs, step.change) == (2, 10.5)
-    assert step_effect(np.full(6, np.nan), digits, 1, 0).pairs == 0
+    assert (step["pairs"], step["change"]) == (2, 10.5)
+    assert step_effect(np.full(6, np.nan), digits, 1, 0)["pairs"] == 0
 
 
 def test_density_integrates_to_one() -> None:

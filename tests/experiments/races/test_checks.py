@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from experiments.page.stored import read_experiment, read_races
+from experiments.page.stored import read_races
 from experiments.plot import plot_results
 from experiments.races.checks import _check_race, checked_config
 from experiments.races.store import CONFIG, RunStore
@@ -101,8 +101,6 @@ def test_races_that_no_table_can_have_had(
     folder = store_runs(tmp_path / "mine", table, {0: [0, 1], 4: [2, 3]}, objective=objective, **marks)
     oracle = Oracle(table)
     readers: list[Callable[[], Any]] = [lambda: read(folder, oracle)]
-    if "," not in objective:
-        readers.append(lambda: read_experiment(folder, oracle))
     if "," not in objective and "constraint" not in marks:
         readers.append(lambda: read_all([folder]))
     for reader in readers:

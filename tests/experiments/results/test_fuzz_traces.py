@@ -66,7 +66,7 @@ def asked(folder: Path) -> Results:
     results = read_results(folder)
     results.true_scores("spent", np.array([0.0, results.budget]))
     results.curve("ended")
-    _ = (results.started(), results.finished(), results.clock(), results.optimum, results.workers)
+    _ = (results.started(), results.finished(), results.clock(), results.optimum)
     return results
 
 
