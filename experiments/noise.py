@@ -37,16 +37,17 @@ MOST_IMAGES = 10_000_000
 def write_tied(oracle: Oracle, objective: str, images: int, path: Path) -> None:
     """Write the tied architectures, best first."""
     column = oracle.column(objective)
-    tied = np.flatnonzero(tied_with_best(column, images))
-    tied = tied[np.argsort(-column[tied], kind="stable")]
+    maximize = bool(oracle.metric(objective).maximize)
+    tied = np.flatnonzero(tied_with_best(column, images, maximize=maximize))
+    best_first = tied[np.argsort(-column[tied] if maximize else column[tied], kind="stable")].tolist()
     lines: list[list[object]] = []
-    for index in tied.tolist():
+    for index in best_first:
         architecture, value = oracle.space.from_index(index), float(column[index])
-        below = float(np.nanmax(column)) - value
+        behind = abs(float(column[best_first[0]]) - value)
         lines.append(
-            [oracle.space.arch_id(architecture), str(architecture), float(f"{value:.4g}"), float(f"{below:.4g}")]
+            [oracle.space.arch_id(architecture), str(architecture), float(f"{value:.4g}"), float(f"{behind:.4g}")]
         )
-    write_file(path, csv_text(["arch_id", "arch", "value", "points_below"], lines).encode())
+    write_file(path, csv_text(["arch_id", "arch", "value", "points_behind"], lines).encode())
 
 
 def main(arguments: Sequence[str]) -> None:

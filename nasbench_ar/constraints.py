@@ -37,7 +37,8 @@ class Constraint:
     known_cost: bool = field(default=False, repr=False, compare=False)  # can be checked without a query
 
     def __str__(self) -> str:
-        return f"{self.metric}{self.relation}{self.limit:.12g}"
+        short = f"{self.limit:.12g}"
+        return f"{self.metric}{self.relation}{short if float(short) == self.limit else repr(float(self.limit))}"
 
     def excess(self, values: FloatArray) -> FloatArray:
         """How far each value is beyond the limit, 0 where it is not; NaN stays NaN."""

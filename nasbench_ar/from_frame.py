@@ -49,6 +49,8 @@ def seeds_of(frame: pd.DataFrame, seed: str | None) -> NDArray[np.int64]:
     values = _column(frame, seed)
     if values.dtype.kind not in "iu":
         raise TableError(f"column {seed}: seeds are whole numbers; its type is {values.dtype}")
+    if len(values) and values.max() > np.iinfo(np.int64).max:
+        raise TableError(f"column {seed}: seed {values.max()} needs more than 63 bits")
     return values.astype(np.int64)
 
 
@@ -61,8 +63,11 @@ def scalars_of(frame: pd.DataFrame, metrics: Sequence[Metric | str]) -> dict[str
                 f"metrics: {shown(name)} is not in the catalogue, so that its unit and direction are unknown; "
                 "give a Metric(...) instead of its name"
             )
+        values = _column(frame, name)
+        if values.dtype.kind not in "iufbO":
+            raise TableError(f"column {name} holds something else than numbers: its type is {values.dtype}")
         try:
-            out[name] = _column(frame, name).astype(np.float64)
+            out[name] = values.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise TableError(f"column {name} holds something else than numbers: {error}") from None
         if np.isnan(out[name]).all():
@@ -73,4 +78,6 @@ def scalars_of(frame: pd.DataFrame, metrics: Sequence[Metric | str]) -> dict[str
 def _column(frame: pd.DataFrame, name: str) -> NDArray[Any]:
     if name not in frame.columns:
         raise TableError(f"the frame has no column {shown(name)}; it has {', '.join(map(str, frame.columns))}")
+    if list(frame.columns).count(name) > 1:
+        raise TableError(f"the frame has several columns {shown(name)}")
     return frame[name].to_numpy()

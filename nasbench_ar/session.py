@@ -194,6 +194,12 @@ class Session(CountedQueries[float]):
         self.objective = self.objectives[0]
         self._column = oracle.column(self.objective.name, seed=seed)
         self._observe = observe
+        if observe is not None and self._violation is not None:
+            raise ConfigError(
+                f"constraints={', '.join(map(str, self.constraints))} and observe= do not go together: what is observed "
+                "may lie below the scores of architectures that break a measured limit; limit costs that are known "
+                "before training, such as macs"
+            )
 
     def _so_far(self) -> str:
         architecture, value = self.best()

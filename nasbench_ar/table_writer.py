@@ -155,8 +155,8 @@ class TableWriter:
         Raises:
             SpaceError: when the entries make no space, or a row has a level that its entry lacks.
             MetricError: when a metric cannot be used.
-            TableError: when a column is missing or not of numbers, rows are there twice, or the
-                table cannot be written.
+            TableError: when a column is missing, there twice or not of numbers, rows are there
+                twice, or the table cannot be written.
         """
         space, scalars = grid_of(frame, entries), scalars_of(frame, metrics)
         own = [metric for metric in metrics if isinstance(metric, Metric)]

@@ -46,7 +46,8 @@ class Anova:
     """Variance of a function on a factorial, by effect: the entries that it joins, one or two.
 
     Attributes:
-        higher: variance of all higher orders (and of noise, on a partial table).
+        gain: effect -> what independent noise of variance 1 in each value adds to its variance, on average.
+        higher: variance of all higher orders (and of noise, on a partial table); `higher_gain` likewise.
         main: entry -> (levels,) effect of each level.
         linear: entry -> variance of its linear part.
         exact: whether the factorial was complete.
@@ -55,7 +56,9 @@ class Anova:
     mean: float
     variance: dict[Effect, float]
     df: dict[Effect, int]
+    gain: dict[Effect, float]
     higher: float
+    higher_gain: float
     main: dict[int, FloatArray]
     linear: dict[int, float]
     exact: bool
@@ -68,40 +71,40 @@ class Anova:
     def of_order(self, order: int) -> float:
         return sum(value for effect, value in self.variance.items() if len(effect) == order)
 
-    def df_of_order(self, order: int) -> int:
-        return sum(value for effect, value in self.df.items() if len(effect) == order)
-
     @property
     def noise_room(self) -> float:
-        """The largest variance of independent noise in one value: all that the higher orders hold."""
-        return self.higher / self.noise_share(1.0, 3)
+        """The largest variance of independent noise in one value: all that the higher orders hold; NaN without any."""
+        return self.higher / self.higher_gain if self.higher_gain > 0 else np.nan
 
     def noise_share(self, noise: float, order: int) -> float:
-        """Noise of variance s^2 in each value adds s^2 / N to each squared coefficient; order 3: all higher ones."""
-        df = self.df_of_order(order) if order < 3 else self.n - 1 - self.df_of_order(1) - self.df_of_order(2)
-        return noise * df / self.n
+        """What noise of this variance in each value adds to all effects of an order; order 3: all higher ones."""
+        gains = [gain for effect, gain in self.gain.items() if len(effect) == order]
+        return noise * (sum(gains) if order < 3 else self.higher_gain)
 
 
 def decompose(values: FloatArray, levels: Sequence[Sequence[float]]) -> Anova:
     """Analyse (product,) values in lexicographic order; MissingEntryError if those known cannot tell effects apart."""
     bases = [contrasts(level) for level in levels]
     complete = not np.isnan(values).any()
-    fitted = _transform(values, bases) if complete else _least_squares(values, bases)
-    coefficients, rest = fitted
+    coefficients, unit, rest = _transform(values, bases) if complete else _least_squares(values, bases)
     squares = coefficients**2
     variance: dict[Effect, float] = {}
     df: dict[Effect, int] = {}
+    gain: dict[Effect, float] = {}
     for order in (1, 2):
         for effect in combinations(range(len(levels)), order):
             part = _part(squares, effect)
             variance[effect], df[effect] = float(part.sum()), part.size
+            gain[effect] = float(_part(unit, effect).sum())
     main = {k: bases[k][:, 1:] @ _part(coefficients, (k,)) for k in range(len(levels))}
     linear = {k: float(_part(squares, (k,))[:1].sum()) for k in range(len(levels))}
     return Anova(
         mean=float(coefficients.flat[0]),
         variance=variance,
         df=df,
+        gain=gain,
         higher=rest,
+        higher_gain=(len(values) - 1 - sum(df.values())) / len(values) if complete else 1.0,
         main=main,
         linear=linear,
         exact=complete,
@@ -114,15 +117,16 @@ def _part(array: FloatArray, effect: Effect) -> FloatArray:
     return array[tuple(slice(1, None) if k in effect else 0 for k in range(array.ndim))]
 
 
-def _transform(values: FloatArray, bases: Sequence[FloatArray]) -> tuple[FloatArray, float]:
+def _transform(values: FloatArray, bases: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray, float]:
+    """Coefficients, their variances under noise of variance 1 in each value, and the variance of orders above 2."""
     out = values.reshape([len(basis) for basis in bases])
     for axis, basis in enumerate(bases):
         out = np.moveaxis(np.tensordot(basis.T / len(basis), out, axes=(1, axis)), 0, axis)
     order = np.sum(np.meshgrid(*[np.arange(len(basis)) > 0 for basis in bases], indexing="ij"), axis=0)
-    return out, float((out[order > 2] ** 2).sum())
+    return out, np.full(out.shape, 1 / values.size), float((out[order > 2] ** 2).sum())
 
 
-def _least_squares(values: FloatArray, bases: Sequence[FloatArray]) -> tuple[FloatArray, float]:
+def _least_squares(values: FloatArray, bases: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray, float]:
     known = np.flatnonzero(~np.isnan(values))
     x, degrees = design(known, bases)
     n, columns = x.shape
@@ -140,10 +144,10 @@ def _least_squares(values: FloatArray, bases: Sequence[FloatArray]) -> tuple[Flo
         )
     solution = np.linalg.solve(gram, x.T @ values[known] / n)
     residual = values[known] - x @ solution
-    coefficients = np.zeros([len(basis) for basis in bases])
-    for degree, value in zip(degrees, solution, strict=True):
-        coefficients[degree] = value
-    return coefficients, float(residual @ residual / (n - columns))
+    coefficients, unit = np.zeros((2, *(len(basis) for basis in bases)))
+    for degree, value, variance in zip(degrees, solution, np.diag(np.linalg.inv(gram)) / n, strict=True):
+        coefficients[degree], unit[degree] = value, variance
+    return coefficients, unit, float(residual @ residual / (n - columns))
 
 
 def additive_prediction(values: FloatArray, levels: Sequence[Sequence[float]]) -> FloatArray:
@@ -204,12 +208,12 @@ def numbers(data: TableData) -> Numbers:
         if not found.total:
             continue
         noise, source = noise_variance(data, name)
-        most = found.noise_room if np.isnan(noise) else min(noise, found.noise_room)
+        most = float(np.fmin(noise, found.noise_room))
         totals.append(_total(name, found, noise, most) | {"noise_source": source})
         for effect, variance in found.variance.items():
             title = " x ".join(data.entries[k] for k in effect)
             key = {"metric": name, "effect": title, "order": len(effect), "df": found.df[effect]}
-            shares = {"share": variance / found.total, "noise_at_most": most * found.df[effect] / found.n / found.total}
+            shares = {"share": variance / found.total, "noise_at_most": most * found.gain[effect] / found.total}
             effects.append(key | {"variance": variance} | shares)
         for k, effect_of in found.main.items():
             linear = found.linear[k] / found.variance[k,] if found.variance[k,] else np.nan
@@ -236,7 +240,9 @@ def _total(name: str, found: Anova, noise: float, most: float) -> dict[str, Any]
 def _lines(name: str, found: Anova, total: dict[str, Any], entries: tuple[str, ...]) -> list[str]:
     percent = {key: f"{100 * value:.1f} %" for key, value in total.items() if isinstance(value, float)}
     how = "exact" if found.exact else f"least squares on {found.n} values"
-    noise = f"noise of unknown size, at most {percent['noise_at_most']}"
+    noise = "noise of unknown size"
+    if not np.isnan(total["noise_at_most"]):
+        noise += f", at most {percent['noise_at_most']}"
     if total["noise_source"] != "unknown":
         noise = f"noise ({total['noise_source']}) would be {percent['noise']}"
         if total["noise"] > total["noise_at_most"]:

@@ -67,7 +67,8 @@ def architectures(data: TableData, indices: NDArray[np.int64], *names: str) -> p
 
 
 def label(name: str, *, unit: bool = True) -> str:
-    metric = METRICS[name]
+    if (metric := METRICS.get(name)) is None:  # a table's own
+        return name
     shown = {"GPU-days": "GPU-days", "%": "%"}.get(metric.unit, "")
     return metric.label.replace(", max over epochs", " (max)") + (f" ({shown})" if unit and shown else "")
 

@@ -175,7 +175,7 @@ def numbers(data: TableData) -> Numbers:
         "median_basin": float(np.median(found.basins)),
         "optima_mean_value": float(optima[name].mean()),
         "optima_mean_distance": float(optima["distance_to_best"].mean()),
-        "fitness_distance_spearman": float(spearmanr(starts["distance_to_best"], values[known]).statistic),
+        "fitness_distance_spearman": float(spearmanr(starts["distance_to_best"], sign * values[known]).statistic),
         "neighbour_correlation": neighbour_correlation(values, shape),
     }
     lines = _lines(facts, name)

@@ -69,10 +69,15 @@ def polynomial_fit(x: FloatArray, y: FloatArray, degree: int) -> Fit:
     return Fit(tuple(coefficients.tolist()), r2)
 
 
+def _groups(x: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(n,) group of each ratio, and (groups,) their sizes; equal ratios may differ by the rounding of a division."""
+    _, group, count = np.unique(np.round(x, 9), return_inverse=True, return_counts=True)
+    return group, count
+
+
 def explained_at_best(x: FloatArray, y: FloatArray) -> float:
     """Most that any function of x can explain of y's variance: epsilon squared between equal x, NaN without such."""
-    _, group = np.unique(x, return_inverse=True)
-    count = np.bincount(group)
+    group, count = _groups(x)
     if len(count) == len(y):
         return float("nan")
     within = float(((y - (np.bincount(group, y) / count)[group]) ** 2).sum()) / max(len(y) - len(count), 1)
@@ -82,7 +87,7 @@ def explained_at_best(x: FloatArray, y: FloatArray) -> float:
 
 def ranges_at_equal(x: FloatArray, y: FloatArray, least: int = 10) -> tuple[float, float, int]:
     """Median and largest range of y over the values of x that `least` points share, and the number of those values."""
-    _, group, count = np.unique(x, return_inverse=True, return_counts=True)
+    group, count = _groups(x)
     ranges = np.array([np.ptp(y[group == k]) for k in np.flatnonzero(count >= least)])
     if not len(ranges):
         return float("nan"), float("nan"), 0
@@ -110,7 +115,7 @@ def numbers(data: TableData) -> Numbers:
         for name in names:
             known = data.known(name)
             x, y = every[known], data.column(name)[known]
-            if len(np.unique(x)) < _LEAST_RATIOS:
+            if len(_groups(x)[1]) < _LEAST_RATIOS:
                 continue
             fits = {degree: polynomial_fit(x, y, degree) for degree in (1, 2)}
             ceiling = explained_at_best(x, y)

@@ -21,7 +21,7 @@ class Resampling:
     Attributes:
         same_winner: share of draws in which the table's optimum is best again.
         winners: different architectures that were best in some draw.
-        mean_regret: mean shortfall of the drawn winner's true value, in points.
+        mean_regret: by how many points the drawn winner's true value is behind the best, the mean.
     """
 
     draws: int
@@ -30,15 +30,19 @@ class Resampling:
     mean_regret: float
 
 
-def resample(percent: FloatArray, *, images: int = IMAGES, draws: int = 1000, seed: int = 0) -> Resampling:
+def resample(
+    percent: FloatArray, *, images: int = IMAGES, draws: int = 1000, seed: int = 0, maximize: bool = True
+) -> Resampling:
     """Draw every accuracy anew, Binomial(images, rate), and see who wins; ties go to the first."""
     rng = np.random.default_rng(seed)
-    winners = np.array([redraw(percent, images, rng).argmax() for _ in range(draws)])
+    sign = 1.0 if maximize else -1.0
+    winners = np.array([(sign * redraw(percent, images, rng)).argmax() for _ in range(draws)])
+    regret = (sign * percent).max() - sign * percent[winners]
     return Resampling(
         draws=draws,
-        same_winner=float((percent[winners] == percent.max()).mean()),
+        same_winner=float((regret == 0).mean()),
         winners=len(np.unique(winners)),
-        mean_regret=float(percent.max() - percent[winners].mean()),
+        mean_regret=float(regret.mean()),
     )
 
 
@@ -59,19 +63,21 @@ def report(oracle: Oracle, objective: str, images: int, draws: int = 1000) -> st
     column = oracle.column(objective)
     known = column[~np.isnan(column)]
     best, value = oracle.optimum(objective)
-    tied = int(tied_with_best(known, images).sum())
-    drawn = resample(known, images=images, draws=draws)
-    curve = expected_best_of_n(known, min(500, len(known)))
+    maximize = bool(oracle.metric(objective).maximize)
+    tied = int(tied_with_best(known, images, maximize=maximize).sum())
+    drawn = resample(known, images=images, draws=draws, maximize=maximize)
+    curve = expected_best_of_n(known, min(500, len(known)), maximize=maximize)
+    below = "below" if maximize else "above"
     budgets = [n for n in (1, 10, 50, 100, 200, 500) if n <= len(curve)]
     tests = [m for m in oracle.metrics if oracle.metric(m).split == "test" and oracle.metric(m).unit == "%"]
     parts = [
         f"What the validation noise does: {objective}, {images} images",
         f"Table {oracle.name}: {oracle.title}",
         f"Optimum {best} at {value:.2f} %, standard error {float(standard_error(value, images)):.2f} points. "
-        f"{tied} of {len(known)} architectures are not significantly below it (one-sided 5 %, unpaired z-test). "
+        f"{tied} of {len(known)} architectures are not significantly {below} it (one-sided 5 %, unpaired z-test). "
         f"With the validation images drawn anew ({drawn.draws} draws) it would be best again in "
         f"{100 * drawn.same_winner:.1f} % of cases; {drawn.winners} architectures won at least once, "
-        f"{drawn.mean_regret:.2f} points below it on average.",
+        f"{drawn.mean_regret:.2f} points {below} it on average.",
         "Best of n by random search, exact expectation:",
         as_markdown(("n", *map(str, budgets)), [("expected best", *(number(curve[n - 1]) for n in budgets))]),
     ]

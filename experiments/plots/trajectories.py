@@ -115,9 +115,10 @@ def _focus(axes: Axes, curves: Sequence[Curve], lines: Sequence[float], *, alone
     for curve in curves:
         low, high = _band(curve, alone=alone) if len(curve.best) > 1 else (curve.best[0], curve.best[0])
         edges += [low[start:].min(), high[start:].max()]
-    low, high = min(edges), max(edges)
-    margin = 0.05 * (high - low) or 0.5
-    axes.set_ylim(low - margin, high + margin)
+    if known := [edge for edge in edges if not np.isnan(edge)]:  # a front may have no hypervolume
+        low, high = min(known), max(known)
+        margin = 0.05 * (high - low) or 0.5
+        axes.set_ylim(low - margin, high + margin)
 
 
 def lines_of(oracle: Oracle, race: Race, judged: Judged | None, queries: int) -> dict[str, object]:

@@ -29,11 +29,11 @@ def standard_error(percent: FloatArray | float, images: int = IMAGES) -> FloatAr
     return 100 * np.sqrt(rate * (1 - rate) / images)
 
 
-def tied_with_best(percent: FloatArray, images: int = IMAGES) -> NDArray[np.bool_]:
-    """(n,) bool: not significantly below the best, one-sided 5 %, unpaired two-proportion z-test; NaN is never tied."""
-    best = np.nanmax(percent)
+def tied_with_best(percent: FloatArray, images: int = IMAGES, *, maximize: bool = True) -> NDArray[np.bool_]:
+    """(n,) bool: not significantly behind the best, one-sided 5 %, unpaired two-proportion z-test; NaN never is."""
+    best = np.nanmax(percent) if maximize else np.nanmin(percent)
     limit = _ONE_SIDED_5_PERCENT * np.hypot(standard_error(best, images), standard_error(percent, images))
-    return np.nan_to_num(best - percent, nan=np.inf) <= limit
+    return np.nan_to_num(abs(best - percent), nan=np.inf) <= limit
 
 
 def redraw(percent: FloatArray, images: int, rng: np.random.Generator) -> FloatArray:

@@ -143,7 +143,10 @@ def compare(
     contestants = read_all(paths, (*SHARED, "queries"))
     race, oracle = contestants[0].race, contestants[0].oracle
     name = race.objective if metric == OBJECTIVE else metric
+    objective, guided_up = _column(contestants[0], race.objective)
+    members = np.flatnonzero(~np.isnan(objective)).astype(np.int32)
     column, maximize = _column(contestants[0], name)
+    column = np.where(np.isnan(objective), np.nan, column)  # nobody can choose what cannot be queried
     budgets = _budgets(at, race.queries)
     _check(difference, joined_by, resamples)
     optimum = float(np.nanmax(column) if maximize else np.nanmin(column))
@@ -159,8 +162,6 @@ def compare(
         notes.append(
             f"The law of random search has no line in targets: {race.objective}, not {name}, decides what it reports."
         )
-    objective, guided_up = _column(contestants[0], race.objective)
-    members = np.flatnonzero(~np.isnan(objective)).astype(np.int32)
     beside = exact(
         objective, column, members, race.queries, budgets, unit_of_area, guided_up=guided_up, maximize=maximize
     )

@@ -79,7 +79,7 @@ class Fronts:
     """What the runs of one searcher have found.
 
     Attributes:
-        volumes: (runs, queries) hypervolume after every query over the exact front's, 0 to 1.
+        volumes: (runs, queries) hypervolume after every query over the exact front's, 0 to 1; NaN where that has none.
         on_front: (runs, queries) whether the query is on the run's own final front.
         exact: (runs, exact front) whether the run found that point.
     """
@@ -108,7 +108,7 @@ def measure(name: str, cloud: Cloud, runs: Runs) -> Fronts:
     exact = np.zeros((shape[0], len(front_points)), dtype=bool)
     for row, indices in enumerate(runs.arch_index):
         points = np.where(indices[:, None] >= 0, cloud.points[np.maximum(indices, 0)], np.nan)
-        volumes[row] = anytime_volumes(points, cloud) / (cloud.volume or 1.0)
+        volumes[row] = anytime_volumes(points, cloud) / (cloud.volume or np.nan)
         kept = np.flatnonzero(~np.isnan(points).any(axis=1))
         on_front[row, kept[non_dominated(points[kept])]] = True
         exact[row] = (points[kept][:, None] == front_points).all(axis=2).any(axis=0)
@@ -175,6 +175,8 @@ def fronts_text(fronts: Fronts, oracle: Oracle, queries: int, constraints: Seque
         as_markdown(HEADER, front_cells(fronts)),
         f"Exact front: {len(cloud.front)} architectures. Reference point, the worst of each objective: {worst}.",
     ]
+    if not cloud.volume:
+        lines.append("No architecture is better than the worst by every objective: there is no hypervolume to share.")
     if constraints:
         lines.append(f"Constraint {', '.join(constraints)}: front, reference point and volumes are of what keeps it.")
     lines.append(f"Repeated proposals (free): {runs.repeats.mean():.1f} a run.")

@@ -17,6 +17,7 @@ from experiments.statistics.intervals import (
     bootstrap_interval,
     mean_interval,
     normalised_area,
+    paired_difference,
     quantile_interval,
     share_within,
     spread,
@@ -230,7 +231,7 @@ def pair(
     gap = _mean(first - second) if pairs else _mean(_known(x)) - _mean(_known(y))
     if gap < 0:
         one, other, x, y, first, second, gap = other, one, y, x, second, first, -gap
-    differences = first - second
+    differences = paired_difference(first, second)
     p_value = paired_wilcoxon(first, second)
     d = effects.cohens_d_paired(differences)
     target = gap if difference is None else difference

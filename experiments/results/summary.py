@@ -26,7 +26,7 @@ class Row:
     Attributes:
         label: of the metric; says in full where the definition differs, and where values are missing.
         short: the same for a table, with a dagger where the definition differs.
-        values: (runs,) of each run's reported architecture, NaN where the table has none.
+        values: (runs,) of each run's reported architecture, NaN where the table has none or it breaks a limit.
         published: printed (mean, std), where the paper has this cell.
     """
 
@@ -76,15 +76,16 @@ def summarise(
 ) -> tuple[list[Row], list[str]]:
     """Rows of Table 2 for the (runs,) reported architectures, and the published rows that the table lacks.
 
-    Published values stand beside equal protocols only; the optimum is the best that keeps the constraints.
+    Published values stand beside equal protocols only; what breaks the constraints has no part in a row.
     """
     metrics, lacking = table2_metrics(oracle, objective)
     printed = published.published_column(
         searcher, space=oracle.space, objective_row=oracle.metric(objective).table2, queries=queries
     )
+    kept = oracle.feasible(constraints, seed=table_seed)[reported]
     rows = []
     for metric in metrics:
-        values = oracle.column(metric.name, seed=table_seed)[reported]
+        values = np.where(kept, oracle.column(metric.name, seed=table_seed)[reported], np.nan)
         found = spread(values)
         counted = f" ({found.known} of {len(values)} runs)" if found.known < len(values) else ""
         rows.append(

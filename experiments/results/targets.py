@@ -78,7 +78,7 @@ def targets_of(column: FloatArray, *, maximize: bool, images: int | None = None)
         if (place := _place(share, len(best_first))) > 1  # not the best alone
     ]
     if images is not None:
-        rank = int(tied_with_best(column, images).sum())
+        rank = int(tied_with_best(column, images, maximize=maximize).sum())
         found.append(_target(TIED, rank / len(best_first), rank, best_first, maximize=maximize))
     return found
 

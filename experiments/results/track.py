@@ -253,12 +253,12 @@ def scored_anew(
     count = images_behind(oracle, objective, images)
     if count is None:
         return {}
-    rng = np.random.default_rng(0)
+    rng, sign = np.random.default_rng(0), 1.0 if oracle.metric(objective).maximize else -1.0
     rates, one_hot = oracle.column(objective)[members], oracle.space.one_hot(indices=members).astype(np.float64)
     everyone = np.arange(len(members))
     chosen: dict[str, list[int]] = {"observed": [], "model": []}
     for _ in range(DRAWS):
         scores = redraw(rates, count, rng)
-        chosen["observed"].append(members[np.argmax(scores)])
-        chosen["model"].append(members[np.argmax(expectation(one_hot, everyone, scores, count))])
+        chosen["observed"].append(members[np.argmax(sign * scores)])
+        chosen["model"].append(members[np.argmax(sign * expectation(one_hot, everyone, scores, count))])
     return {rule: spread(judged[indices]) for rule, indices in chosen.items()}

@@ -47,7 +47,8 @@ def fit_additive(one_hot: FloatArray, values: FloatArray) -> AdditiveFit:
     spread = float(np.var(values))
     if spread == 0:
         return AdditiveFit(float(values[0]), np.zeros(p), 0.0, 0.0)
-    tiny = 1e-9 * spread
+    middle = np.median(np.abs(values - np.median(values)))  # which one value out of bounds does not move
+    tiny = 1e-9 * float(middle**2 or spread)
     effect, scale = spread / 6, spread
     mean = np.zeros(p + 1)
     mean[0] = np.median(values)

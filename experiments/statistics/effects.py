@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from experiments.statistics.intervals import equalised
+from experiments.statistics.intervals import equalised, paired_difference
 from nasbench_ar.arrays import FloatArray
 
 
@@ -30,7 +30,7 @@ def vargha_delaney(first: FloatArray, second: FloatArray) -> float:
 
 def paired_superiority(first: FloatArray, second: FloatArray) -> float:
     """Share of pairs of equal seeds that `first` wins, ties counted half; NaN for no pairs."""
-    difference = equalised(first - second)
+    difference = paired_difference(first, second)
     return float(((difference > 0) + (difference == 0) / 2).mean()) if len(difference) else math.nan
 
 

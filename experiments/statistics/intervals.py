@@ -12,9 +12,21 @@ from numpy.typing import NDArray
 from nasbench_ar.arrays import FloatArray
 
 
-def equalised(values: FloatArray) -> FloatArray:
-    """Round to 9 decimals: ranks must not see differences by rounding."""
-    return np.round(values, 9)
+def equalised(values: FloatArray, magnitude: float | None = None) -> FloatArray:
+    """Round to 11 digits of a magnitude, by default the largest: ranks must not see differences by rounding.
+
+    Where the magnitude is below 1e-13, nothing but rounding is left.
+    """
+    largest = float(np.nanmax(np.abs(values), initial=0.0)) if magnitude is None else magnitude
+    if not math.isfinite(largest):
+        return np.asarray(values)
+    return np.round(values, 10 - math.floor(math.log10(largest)) if largest > 1e-13 else 12)
+
+
+def paired_difference(first: FloatArray, second: FloatArray) -> FloatArray:
+    """First minus second, equalised by the magnitude of both."""
+    first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    return equalised(first - second, float(np.nanmax(np.abs([first, second]), initial=0.0)))
 
 
 def t_quantile(n: int, confidence: float = 0.95) -> float:

@@ -31,8 +31,10 @@ def paired_t_power(effect: float, n: int, significance: float = SIGNIFICANCE) ->
     from scipy import stats
 
     critical = stats.t.isf(significance / 2, n - 1)
-    shift = effect * math.sqrt(n)
-    return float(stats.nct.sf(critical, n - 1, shift) + stats.nct.cdf(-critical, n - 1, shift))
+    shift = abs(effect) * math.sqrt(n)
+    above, below = stats.nct.sf(critical, n - 1, shift), stats.nct.cdf(-critical, n - 1, shift)
+    # SciPy gives up far out in a tail
+    return (float(shift > critical) if math.isnan(above) else float(above)) + float(np.nan_to_num(below))
 
 
 def pairs_for_t(effect: float, power: float = POWER, significance: float = SIGNIFICANCE) -> int | None:
@@ -85,7 +87,7 @@ def pairs_for_wilcoxon(
     Starts from Noether's (1987) approximation and searches by simulation, so the answer has the simulation's noise of
     a few per cent.  Shift the (pairs,) stored differences to ask for another difference.
     """
-    if len(difference) < 2 or not equalised(difference.mean()):
+    if len(difference) < 2 or not equalised(difference.mean(), float(np.abs(difference).max())):
         return None
 
     @functools.cache

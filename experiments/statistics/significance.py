@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.statistics.intervals import equalised
+from experiments.statistics.intervals import paired_difference
 from nasbench_ar.arrays import FloatArray
 
 SIGNIFICANCE = 0.05
@@ -27,13 +27,13 @@ def paired_wilcoxon(first: FloatArray, second: FloatArray) -> float:
 
     if np.shape(first) != np.shape(second):
         raise ValueError(f"pairs need equal shapes; got {np.shape(first)} and {np.shape(second)}")
-    difference = np.asarray(first) - np.asarray(second)
+    difference = paired_difference(first, second)
     difference = difference[~np.isnan(difference)]
     if not len(difference):
         return math.nan
     if not difference.any():
         return 1.0
-    return float(stats.wilcoxon(equalised(difference), zero_method="pratt", method="asymptotic").pvalue)
+    return float(stats.wilcoxon(difference, zero_method="pratt", method="asymptotic").pvalue)
 
 
 def p_of_better(first: FloatArray, second: FloatArray) -> float:
@@ -49,7 +49,7 @@ def opposed(first: FloatArray, second: FloatArray) -> bool:
     """
     from scipy import stats
 
-    difference = equalised(np.asarray(first) - np.asarray(second))
+    difference = paired_difference(first, second)
     difference = difference[~np.isnan(difference)]
     ranked = np.sign(difference) @ stats.rankdata(np.abs(difference)) if len(difference) else 0.0
     return bool(ranked * difference.sum() < 0)

@@ -51,7 +51,11 @@ def _quick_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
 
 
 def table_writer(
-    folder: Path, name: str, differs: dict[str, str] | None = None, space: SearchSpace = SPACE
+    folder: Path,
+    name: str,
+    differs: dict[str, str] | None = None,
+    space: SearchSpace = SPACE,
+    objective: str = "val_pgd_acc",
 ) -> TableWriter:
     """A writer of made-up numbers on a small space."""
     return TableWriter(
@@ -60,7 +64,7 @@ def table_writer(
         title="made-up numbers",
         provenance="made up",
         space=space,
-        default_objective="val_pgd_acc",
+        default_objective=objective,
         licence="none",
         source={},
         differs=differs or {},

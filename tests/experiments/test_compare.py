@@ -10,16 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from experiments import compare as command_line
+from experiments import run
 from experiments.plots import comparison as pictures
 from experiments.results import comparison_text
 from experiments.results.comparison import Comparison, compare
 from experiments.statistics.intervals import binomial_interval, mean_interval
 from experiments.statistics.significance import holm, paired_wilcoxon
-from nasbench_ar import ConfigError, MetricError, Oracle, ResultsError, Table
+from nasbench_ar import ConfigError, Metric, MetricError, Oracle, ResultsError, Table, TableWriter
 from tests.experiments.conftest import Command, store_runs
+from tests.nasbench_ar.test_from_frame import ABOUT, ACCURACY
 
 QUERIES = 12
 FILES = {"comparison.md", "comparison.csv", "comparison.tex", "pairs.csv", "recommendation.csv", "targets.csv"} | {
@@ -355,3 +358,22 @@ def test_a_comparison_beside_runs_on_a_read_only_disk(
     code, out, err = command(command_line.main, *stored, "resamples=10")
     assert (code, "searchers compared" in out) == (2, True)
     assert err.strip().endswith("comparison: Read-only file system; choose another out=")
+
+
+def test_what_cannot_be_queried_is_no_target(tmp_path: Path, command: Command) -> None:
+    """The best by the test metric have no value of the objective: nobody can choose them."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"a": np.repeat(range(10), 10), "b": np.tile(range(10), 10), "test_acc": rng.uniform(50, 90, 100)}
+    )
+    frame["val_acc"] = frame.test_acc.where(frame.test_acc.rank() <= 80)
+    metrics = [ACCURACY, Metric("test_acc", "Test accuracy", "test", "%", True, "made up")]
+    table = TableWriter.from_frame(frame, tmp_path / "mine", entries=["a", "b"], metrics=metrics, **ABOUT)
+    for name in ("one", "other"):
+        asked = (f"table={table}", "queries=80", "runs=3", "jobs=1", f"out={tmp_path}", f"name={name}")
+        command.passes(run.main, "searcher=random_search", *asked)
+    found = compare([tmp_path / "mine" / name for name in ("one", "other")], metric="test_acc", resamples=10)
+    assert found.optimum == frame.test_acc[frame.val_acc.notna()].max()
+    assert [one.regret for one in found.standings] == [0, 0]
+    assert {one.successes for one in found.targets} == {3}
+    assert found.ecdfs[0].share[-1] == 1

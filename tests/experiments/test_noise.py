@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from experiments import noise
 from experiments.analysis import resampling
 from experiments.races.noise import tied_with_best
+from experiments.results.targets import targets_of
+from experiments.results.track import scored_anew
 from experiments.statistics.ranks import kendall
-from nasbench_ar import MetricError, Oracle, Table, load
+from nasbench_ar import Metric, MetricError, Oracle, Table, TableWriter, load
 from tests.experiments.conftest import Command
+from tests.nasbench_ar.test_from_frame import ABOUT
 
 
 def test_resampling_keeps_a_clear_winner_and_shuffles_equals() -> None:
@@ -64,7 +69,7 @@ def test_tied_architectures_go_to_a_file(table: Table, tmp_path: Path, command: 
     command.passes(noise.main, f"table={table.folder}", "images=2000", f"out={out}")
     lines = out.read_text().splitlines()
     oracle = Oracle(table)
-    assert lines[0] == "arch_id,arch,value,points_below"
+    assert lines[0] == "arch_id,arch,value,points_behind"
     assert lines[1].split(",")[1] == str(oracle.optimum("val_pgd_acc")[0])
     assert len(lines) - 1 == tied_with_best(oracle.column("val_pgd_acc")).sum()
     for wrong in (tmp_path / "no/where.csv", tmp_path / ("x" * 256), "."):
@@ -79,3 +84,54 @@ def test_command(table: Table, command: Command) -> None:
     for word in ("images=0", "images=x", "images=²", "images=99999999999999", "colour=red", "plain"):
         command.fails(noise.main, word)
     assert "selection regret" in command(noise.main, "--help")[1]
+
+
+@pytest.fixture
+def mirrored(tmp_path: Path) -> Oracle:
+    """The same values as accuracies and as errors."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": np.repeat(range(8), 8), "b": np.tile(range(8), 8)})
+    frame["val_acc"] = np.round(70 + frame.a / 2 + 0.7 * frame.b + rng.normal(0, 1, 64), 2)
+    frame["val_err"] = 100 - frame.val_acc
+    metrics = [
+        Metric("val_acc", "Val accuracy", "val", "%", True, "made up", searchable=True),
+        Metric("val_err", "Val error", "val", "%", False, "made up", searchable=True),
+    ]
+    given: dict[str, Any] = {
+        "entries": ["a", "b"],
+        "metrics": metrics,
+        "source": {"dataset": {"val": {"images": 2000}}},
+    }
+    return Oracle(Table(TableWriter.from_frame(frame, tmp_path / "mine", **given, **ABOUT)))
+
+
+def test_errors_are_accuracies_upside_down(mirrored: Oracle, tmp_path: Path) -> None:
+    accuracy, error = mirrored.column("val_acc"), mirrored.column("val_err")
+    tied = tied_with_best(accuracy)
+    assert 1 < tied.sum() < 40
+    assert tied_with_best(error, maximize=False).tolist() == tied.tolist()
+    up = targets_of(accuracy, maximize=True, images=2000)
+    down = targets_of(error, maximize=False, images=2000)
+    assert [one.rank for one in down] == [one.rank for one in up]
+    assert [100 - one.value for one in down] == pytest.approx([one.value for one in up])
+
+    draws = {"images": 2000, "draws": 3000}
+    of_accuracy = resampling.resample(accuracy, **draws)
+    of_error = resampling.resample(error, **draws, maximize=False)
+    assert of_error.same_winner == pytest.approx(of_accuracy.same_winner, abs=0.05)
+    assert of_error.mean_regret == pytest.approx(of_accuracy.mean_regret, abs=0.05)
+    best = resampling.report(mirrored, "val_err", 2000, draws=50).split("| expected best | ")[1].split()
+    assert float(best[0]) == pytest.approx(error.mean(), abs=0.005)
+    assert "not significantly above it" in resampling.report(mirrored, "val_err", 2000, draws=50)
+
+    everyone = np.arange(64, dtype=np.int32)
+    found = [scored_anew(mirrored, name, everyone, accuracy) for name in ("val_acc", "val_err")]
+    for rule in ("observed", "model"):
+        assert found[1][rule].mean == pytest.approx(found[0][rule].mean, abs=0.25)
+
+    paths = [tmp_path / "accuracy.csv", tmp_path / "error.csv"]
+    for name, path in zip(("val_acc", "val_err"), paths, strict=True):
+        noise.write_tied(mirrored, name, 2000, path)
+    by_accuracy, by_error = (pd.read_csv(path) for path in paths)
+    assert by_error["arch"].tolist() == by_accuracy["arch"].tolist()
+    assert by_error["points_behind"].tolist() == pytest.approx(by_accuracy["points_behind"].tolist())

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nasbench_ar import ConfigError, MetricError, MissingEntryError, Oracle, parse_constraints
 from nasbench_ar.constraints import Constraint, violation
@@ -21,6 +23,11 @@ def test_reading() -> None:
 def test_other_forms_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="expected metric<=number or metric>=number"):
         parse_constraints(text)
+
+
+@given(limit=st.floats(allow_nan=False, allow_infinity=False))
+def test_a_limit_is_written_to_the_last_bit(limit: float) -> None:
+    assert parse_constraints(str(Constraint("macs", "<=", limit)))[0].limit == limit
 
 
 def test_violation_by_hand() -> None:
@@ -86,6 +93,11 @@ def test_what_is_seen_may_differ_from_what_is(toy: Oracle) -> None:
     session = toy.session(budget=3, observe=lambda index, value: value + index)
     architecture = toy.space.from_index(4)
     assert session.score(architecture) == toy.query(architecture, "val_pgd_acc") + 4
+
+
+def test_what_is_seen_of_another_kind_cannot_be_ranked_above_what_breaks_a_limit(toy: Oracle) -> None:
+    with pytest.raises(ConfigError, match="and observe= do not go together"):
+        toy.session(budget=3, observe=lambda index, value: value - 99, constraints="val_clean_acc>=1")
 
 
 def test_several_objectives(toy: Oracle) -> None:

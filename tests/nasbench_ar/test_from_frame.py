@@ -140,6 +140,14 @@ def test_nothing_to_write_is_refused(tmp_path: Path) -> None:
         TableWriter.from_frame(frame_of()[:0], tmp_path / "mine", **given)
     with pytest.raises(TableError, match="column .* has no value in any row; leave the metric out"):
         TableWriter.from_frame(frame_of().assign(**{ACCURACY.name: np.nan}), tmp_path / "mine", **given)
+    for values in (pd.to_datetime(["2020"] * 18), pd.to_timedelta([1] * 18, unit="s"), np.full(18, 1 + 1j)):
+        with pytest.raises(TableError, match="val_acc holds something else than numbers: its type is"):
+            TableWriter.from_frame(frame_of().assign(val_acc=values), tmp_path / "mine", **given)
+    with pytest.raises(TableError, match="the frame has several columns 'val_acc'"):
+        TableWriter.from_frame(pd.concat([frame_of(), frame_of()[["val_acc"]]], axis=1), tmp_path / "mine", **given)
+    seeds = np.full(18, 2**63 + 5, dtype=np.uint64)
+    with pytest.raises(TableError, match="seed 9223372036854775813 needs more than 63 bits"):
+        TableWriter.from_frame(frame_of().assign(seed=seeds), tmp_path / "mine", **given)
     assert not list(tmp_path.iterdir())
 
 

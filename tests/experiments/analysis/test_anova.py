@@ -98,15 +98,27 @@ def test_noise_falls_on_the_orders_by_their_degrees_of_freedom() -> None:
     assert np.mean([f.noise_room for f in found]) == pytest.approx(4, rel=0.1)
 
 
-def test_the_residual_of_a_partial_table_is_unbiased() -> None:
-    levels = ((0, 1, 2),) * 4  # 33 coefficients
+@pytest.mark.parametrize(("levels", "absent"), [(((0, 1, 2),) * 4, 6), (((0, 1, 2),) * 5, 113)])  # 33, 51 coefficients
+def test_noise_of_a_partial_table(levels: tuple[tuple[int, ...], ...], absent: int) -> None:
+    """What noise adds to each order, and the bound on it by what the model leaves, by simulation."""
     rng = np.random.default_rng(2)
-    rest = []
+    found = []
+    size = int(np.prod([len(level) for level in levels]))
     for _ in range(300):
-        values = rng.normal(0, 2, 81)
-        values[rng.permutation(81)[:6]] = np.nan
-        rest.append(decompose(values, levels).higher)
-    assert np.mean(rest) == pytest.approx(4, rel=0.06)
+        values = rng.normal(0, 2, size)
+        values[rng.permutation(size)[:absent]] = np.nan
+        found.append(decompose(values, levels))
+    assert np.mean([f.higher for f in found]) == pytest.approx(4, rel=0.06)
+    assert np.mean([f.noise_room for f in found]) == pytest.approx(4, rel=0.06)
+    for order in (1, 2):
+        expected = np.mean([f.noise_share(4.0, order) for f in found])
+        assert np.mean([f.of_order(order) for f in found]) == pytest.approx(expected, rel=0.06)
+
+
+def test_two_entries_leave_nothing_that_bounds_noise() -> None:
+    found = decompose(np.arange(6.0), ((0, 1), (0, 1, 2)))
+    assert np.isnan(found.noise_room)
+    assert found.noise_share(1.0, 3) == 0
 
 
 def test_additive_prediction() -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
+from experiments.analysis import landscape
 from experiments.analysis.landscape import ascend, neighbour_correlation, neighbour_table, uphill_walks
-from nasbench_ar import SearchSpace
+from experiments.analysis.table_data import TableData
+from nasbench_ar import Oracle, SearchSpace, Table
+from tests.experiments.conftest import SPACE, table_writer
 
 # A 2 x 3 board; neighbours share a row or a column:
 #   5 1 3
@@ -87,3 +93,17 @@ def test_walks_agree_with_simulation() -> None:
 def test_neighbour_correlation_of_smooth_and_of_alternating_values() -> None:
     assert neighbour_correlation(np.array([0.0, 1, 1, 0]), (2, 2)) == pytest.approx(-1)
     assert neighbour_correlation(np.arange(25.0), (5, 5)) > 0
+
+
+def test_a_loss_is_correlated_with_distance_as_its_values_are(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    with table_writer(tmp_path / "t", "losses", objective="val_loss") as writer:
+        for index in range(SPACE.size):
+            architecture = SPACE.from_index(index)
+            loss = 3 - 0.05 * sum(architecture) + rng.normal(0, 0.1)
+            writer.add(architecture, seed=0, scalars={"val_loss": loss, "val_pgd_acc": 40.0})
+    found = landscape.numbers(TableData.of(Oracle(Table(tmp_path / "t"))))
+    starts, facts = found.tables["starts"], dict(found.tables["summary"].itertuples(index=False))
+    expected = spearmanr(starts["val_loss"], starts["distance_to_best"]).statistic
+    assert expected > 0.2
+    assert facts["fitness_distance_spearman"] == pytest.approx(expected)

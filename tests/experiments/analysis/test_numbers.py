@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from scipy import integrate, stats
@@ -59,6 +61,18 @@ def test_polynomial_fits() -> None:
     assert (parabola.coefficients, parabola.r2) == (pytest.approx((1 / 3 * 2, 0)), pytest.approx(0))
     assert polynomial_fit(np.array([-1.0, 0, 1]), np.array([1.0, 0, 1]), 2).r2 == pytest.approx(1)
     assert polynomial_fit(x, np.ones(4), 1).r2 == 0
+
+
+def test_equal_ratios_are_told_by_fractions() -> None:
+    """A division may round equal ratios apart."""
+    vectors = NARES.vectors(indices=np.arange(NARES.size))
+    ratio = robust_principle_ratio(vectors, NARES.unit_channels)
+    exact = np.array([Fraction(int(w1), int(d1)) + 2 * Fraction(int(w2), int(d2)) for d1, w1, d2, w2, *_ in vectors])
+    _, group = np.unique(exact, return_inverse=True)
+    assert len(np.unique(ratio)) > group.max() + 1, "rounding matters here"
+    values = np.random.default_rng(0).normal(size=len(ratio)) + ratio
+    assert explained_at_best(ratio, values) == pytest.approx(explained_at_best(group.astype(float), values))
+    assert ranges_at_equal(ratio, values) == ranges_at_equal(group.astype(float), values)
 
 
 def test_what_any_function_of_a_ratio_explains() -> None:

@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -15,10 +16,11 @@ from experiments.races.race import Race
 from experiments.races.store import Runs, RunStore
 from experiments.results import fronts
 from experiments.results.judged import judge
-from nasbench_ar import Oracle, Table
+from nasbench_ar import Metric, Oracle, Table, TableWriter
 from nasbench_ar.pareto import non_dominated
 from tests.experiments.conftest import Command
 from tests.experiments.test_run import words
+from tests.nasbench_ar.test_from_frame import ABOUT
 
 TWO = "objective=val_pgd_acc,macs"
 FILES = {"summary.csv", "summary.md", "summary.tex", "config.yaml", "trajectories.npz", "front.csv"}
@@ -44,6 +46,17 @@ def test_anytime_volume_by_hand() -> None:
     assert found.volumes.tolist() == [[0.0, 1.0, 1.0]]
     assert found.on_front.tolist() == [[True, True, False]]
     assert found.exact.tolist() == [[False, True, True]]
+
+
+@pytest.mark.parametrize("values", [[[1, 5], [2, 5], [3, 5]], [[1, 3], [3, 1]], [[4, 4]]])
+def test_a_front_without_a_volume_has_no_shares(values: list[list[float]], tmp_path: Path, command: Command) -> None:
+    metrics = [Metric(name, name, "val", "", True, "made up", searchable=True) for name in ("val_a", "val_b")]
+    frame = pd.DataFrame(values, columns=["val_a", "val_b"]).assign(k=range(len(values)))
+    table = TableWriter.from_frame(frame, tmp_path / "mine", entries=["k"], metrics=metrics, **ABOUT)
+    asked = (f"table={table}", "objective=val_a,val_b", "queries=1", "runs=3", "jobs=1", f"out={tmp_path}")
+    out, _ = command.passes(run.main, "searcher=random_search", *asked)
+    assert "there is no hypervolume to share" in out
+    assert next(line for line in out.splitlines() if "Hypervolume, share" in line).split("|")[2].strip() == "–"
 
 
 @pytest.mark.usefixtures("real_pictures")

@@ -56,6 +56,19 @@ def test_no_value_at_all_is_a_dash_not_a_zero(table: Table) -> None:
     assert line["mean"] == line["std"] == line["ci_low"] == ""
 
 
+def test_what_breaks_a_limit_has_no_part(table: Table) -> None:
+    """The mean of what is reported is never better than the best that keeps the limits."""
+    oracle = Oracle(table)
+    by_loss = np.argsort(oracle.column("val_loss"))
+    reported = np.concatenate([by_loss[:2], by_loss[-3:]]).astype(np.int32)
+    limits = oracle.limits(f"val_loss<={float(oracle.column('val_loss')[by_loss[1]])!r}")
+    rows, _ = summary.summarise(oracle, reported, objective="val_pgd_acc", queries=9, searcher=None, constraints=limits)
+    row = next(row for row in rows if row.is_objective)
+    assert row.spread.mean == pytest.approx(oracle.column("val_pgd_acc")[by_loss[:2]].mean())
+    assert row.spread.mean <= row.optimum
+    assert row.label.endswith("(2 of 5 runs)")
+
+
 def test_rows_that_a_table_lacks_are_named(table: Table) -> None:
     metrics, lacking = summary.table2_metrics(Oracle(table), "val_pgd_acc")
     assert [m.name for m in metrics] == ["val_pgd_acc", "test_pgd_acc"]

@@ -56,3 +56,9 @@ def test_little_data_shrinks_and_constant_data_is_constant() -> None:
     flat = fit_additive(one_hot, np.full(12, 3.5))
     np.testing.assert_array_equal(flat.predict(one_hot), 3.5)
     assert flat.residual_variance == 0
+
+
+def test_one_value_out_of_bounds_hides_no_residuals() -> None:
+    one_hot, values, _ = sample(500, 3, noise=0.1)
+    values[0] = 1e7
+    assert fit_additive(one_hot, values).residual_variance == pytest.approx(0.01, rel=0.3)

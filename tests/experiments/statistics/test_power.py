@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, stats
 
 from experiments.statistics.power import paired_t_power, pairs_for_t, pairs_for_wilcoxon, wilcoxon_power
 from experiments.statistics.significance import paired_wilcoxon
@@ -68,3 +68,21 @@ def test_pairs_of_wilcoxon_at_the_edges() -> None:
     assert wilcoxon_power(np.zeros(20), 10) == 0
     skewed = np.array([-0.1] * 30 + [5.0])  # most are below 0, the mean is above
     assert pairs_for_wilcoxon(skewed, most=60, draws=100) is None
+
+
+@pytest.mark.parametrize("effect", [1.0, 5.0, 8.0, 12.0, 30.0, -9.0])
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_power_of_the_t_test_against_integration(effect: float, n: int) -> None:
+    """Also where SciPy gives up on the noncentral t."""
+    critical, shift, freedom = stats.t.isf(0.025, n - 1), effect * math.sqrt(n), n - 1
+
+    def beyond(scale: float) -> float:
+        both = stats.norm.sf(critical * scale - shift) + stats.norm.cdf(-critical * scale - shift)
+        return float(both * stats.chi.pdf(scale * math.sqrt(freedom), freedom) * math.sqrt(freedom))
+
+    expected = integrate.quad(beyond, 0, 8, points=[abs(shift) / critical], limit=500)[0]
+    assert paired_t_power(effect, n) == pytest.approx(expected, abs=1e-4)
+
+
+def test_large_effects_need_their_pairs() -> None:
+    assert pairs_for_t(8.0) == 3

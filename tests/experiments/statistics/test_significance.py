@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments.statistics import effects, ranks
+from experiments.statistics.intervals import paired_difference
 from experiments.statistics.significance import against_best, holm, on_common_seeds, p_of_better, paired_wilcoxon
 
 
@@ -99,3 +101,25 @@ def test_neither_is_better_where_means_and_ranks_disagree() -> None:
     seeds = np.arange(100)
     assert against_best([(seeds, often), (seeds, rarely)], maximize=True)[1][0] == 1.0
     assert math.isnan(p_of_better(np.full(3, np.nan), np.ones(3)))
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-9, 1e-6, 1.0, 1e6])
+def test_no_number_depends_on_the_unit(unit: float) -> None:
+    rng = np.random.default_rng(0)
+    one = 5 + rng.normal(0, 1, 30)
+    other = one + rng.normal(0.2, 0.5, 30)
+    assert paired_wilcoxon(unit * one, unit * other) == pytest.approx(paired_wilcoxon(one, other))
+    assert effects.vargha_delaney(unit * one, unit * other) == effects.vargha_delaney(one, other)
+    assert effects.paired_superiority(unit * one, unit * other) == effects.paired_superiority(one, other)
+    d = effects.cohens_d_paired(paired_difference(unit * one, unit * other))
+    assert d == pytest.approx(effects.cohens_d_paired(one - other))
+    both = np.column_stack([one, other])
+    assert ranks.average_ranks(unit * both).tolist() == ranks.average_ranks(both).tolist()
+
+
+def test_differences_by_rounding_are_ties() -> None:
+    one = np.full(20, 38.1)
+    other = np.array([38.1 * (1 + sign * 1e-15) for sign in (-1, 1)] * 10)
+    assert (one != other).any()
+    assert paired_wilcoxon(one, other) == 1.0
+    assert effects.paired_superiority(one, other) == 0.5
