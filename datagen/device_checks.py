@@ -53,6 +53,7 @@ TINY_EPOCHS, TINY_BATCH = 3, 16
 TWO = ("1-1-1-1-1-1", "1-2-1-1-1-1")
 TWO_WORDS = [
     "profile=digits",
+    "share=true",
     "space.depth_choices=[1]",
     "space.width_choices=[1,2]",
     "train.epochs=1",

@@ -74,8 +74,8 @@ def evaluate(network: nn.Module, config: RunConfig) -> tuple[Assessment, Dataset
     on_device = replace(dataset, test=dataset.test.to(device))
     layout = device.type == "cuda" if config.channels_last is None else config.channels_last
     classifier = Classifier(network.to(device), precision=precision, channels_last=layout)
-    _require_fit(classifier, on_device)
     with choice_of_kernels(device, deterministic=config.deterministic):
+        _require_fit(classifier, on_device)
         batches = Batches(config.batch, note)
         return assess(classifier, on_device, config.attack, batches, seed=config.seed, say=note), dataset
 

@@ -8,7 +8,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,15 @@ def choose_precision(wanted: str, device: torch.device, *, automatic: str) -> st
         )
     wanted = automatic if wanted == "auto" else wanted
     return wanted if modern else {"bf16": "fp16", "tf32": "float32"}.get(wanted, wanted)
+
+
+def common_precision(key: str, wanted: str, devices: Sequence[torch.device], *, automatic: str) -> str:
+    """`choose_precision` on all of them: the entries of a store are of one protocol."""
+    found = {choose_precision(wanted, device, automatic=automatic): device for device in devices}
+    if len(found) > 1:
+        each = " and ".join(f"{precision} on {device_name(device)}" for precision, device in found.items())
+        raise ConfigError(f"{key}.precision={wanted}: it would be {each}; name one that all can, or choose some GPUs")
+    return next(iter(found))
 
 
 def choose_compile(wanted: bool | None, device: torch.device, *, deterministic: bool) -> tuple[bool, str]:
@@ -137,7 +146,8 @@ def choice_of_kernels(device: torch.device, *, deterministic: bool) -> Iterator[
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before, warn_only=warns)
+        if deterministic:  # the call imports much, which must not happen while an interrupt is under way
+            torch.use_deterministic_algorithms(before, warn_only=warns)
         torch.backends.cudnn.benchmark = benchmark
 
 

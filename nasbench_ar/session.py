@@ -196,9 +196,9 @@ class Session(CountedQueries[float]):
         self._observe = observe
         if observe is not None and self._violation is not None:
             raise ConfigError(
-                f"constraints={', '.join(map(str, self.constraints))} and observe= do not go together: what is observed "
-                "may lie below the scores of architectures that break a measured limit; limit costs that are known "
-                "before training, such as macs"
+                f"constraints={', '.join(map(str, self.constraints))} and observe= do not go together: what is "
+                "observed may lie below the scores of architectures that break a measured limit; limit costs that are "
+                "known before training, such as macs"
             )
 
     def _so_far(self) -> str:

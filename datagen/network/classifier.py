@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from datagen.network.model import Block
 from nasbench_ar.library import home
 
-MOST_GRAPHS = 256  # of one kind of block: its shapes in a network, in training, attacks and tests, times sizes of batch
+MOST_GRAPHS = 1024  # of blocks: their shapes in a network, in training, attacks and tests, times sizes of batch
 COMPILERS = ("torch._dynamo", "torch._functorch", "torch._inductor", "triton")
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 FP16_LOSS_SCALE = 2.0**10  # of attacks: small gradients do not vanish in float16, and their signs stay
@@ -93,7 +93,7 @@ def _compile_blocks(network: nn.Module) -> None:
     from torch._dynamo import config
 
     torch.compiler.reset()  # graphs are counted over all networks, and blocks beyond the limit are not compiled
-    config.recompile_limit = MOST_GRAPHS
+    config.recompile_limit = config.accumulated_recompile_limit = MOST_GRAPHS
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(home() / "compiled"))
     # Tracing a block looks at all that its input has, also where that is no leaf; with `-W error` it would fail.
     warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf", UserWarning)

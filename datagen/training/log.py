@@ -15,6 +15,7 @@ folder `tensorboard` beside it as well.
 from __future__ import annotations
 
 import json
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class EpochLog:
             from torch.utils.tensorboard import SummaryWriter
 
             self._events = SummaryWriter(folder / "tensorboard", purge_step=done)
+            weakref.finalize(self, self._events.close)  # its thread would outlive the training
         self._lines = [line for line in self._old() if (epoch := _epoch(line)) is not None and epoch < done]
 
     def _old(self) -> list[str]:

@@ -19,7 +19,7 @@ from datagen.hardware import (
     choice_of_kernels,
     choose_compile,
     choose_devices,
-    choose_precision,
+    common_precision,
     describe_code,
     describe_hardware,
     device_name,
@@ -68,10 +68,10 @@ class Generator:
         devices = choose_devices(config.device)
         if config.threads is not None:
             torch.set_num_threads(config.threads)
-        for device in devices:  # one that lacks a precision, or cannot compile, is refused
-            train_precision = choose_precision(config.train.precision, device, automatic="bf16")
-            test_precision = choose_precision(config.attack.precision, device, automatic="tf32")
+        for device in devices:  # one that cannot compile is refused
             choose_compile(config.compile, device, deterministic=config.deterministic)
+        train_precision = common_precision("train", config.train.precision, devices, automatic="bf16")
+        test_precision = common_precision("attack", config.attack.precision, devices, automatic="tf32")
         if config.log:
             require(f"log={config.log}", "tensorboard")
         dataset = load_dataset(config.data)

@@ -39,7 +39,7 @@ from datagen.planning.memory import GRAPHS, MemorySettings, estimate_memory, gig
 from nasbench_ar.errors import ConfigError, ResultsError, one_line
 from nasbench_ar.system import checked_json as checked
 from nasbench_ar.system.files import write_atomically
-from nasbench_ar.system.process import Process
+from nasbench_ar.system.process import Process, boot
 
 try:
     import fcntl
@@ -162,11 +162,13 @@ def reserve(
         if need_bytes is not None and need_bytes > card.bytes:
             say(f"needs about {_gb(need_bytes)} of {_gb(card.bytes)} on {card}; it is tried alone there")
         if not held:
-            say(f"waits for {_gb(ticket.bytes)} on {card}, behind {ahead} others")
+            say(f"waits for {_gb(ticket.bytes)} on {card}, behind {ahead} others, by the account in {path}")
         while not held:
             check()
             time.sleep(POLL_SECONDS)
             with _locked(path) as tickets:
+                if all(other.token != ticket.token for other in tickets):  # somebody has removed the account
+                    tickets.append(ticket)
                 _admit(tickets, card.bytes)
                 held = any(other.held for other in tickets if other.token == ticket.token)
         yield card
@@ -188,7 +190,8 @@ def _choose(cards: Sequence[Card], ledgers: dict[Card, list[Ticket]], owner: Pro
     busy = f"all {len(cards)} GPUs have" if len(cards) > 1 else f"{cards[0]} has"
     raise ConfigError(
         f"{busy} a training of yours already, and another would slow it down or run out of memory: use another device, "
-        "or share=true in every command, which begins a training when the GPU's memory has room for it"
+        "or share=true in every command, which begins a training when the GPU's memory has room for it (the account of "
+        f"the GPU is {ledger_path(cards[0].name)})"
     )
 
 
@@ -205,8 +208,10 @@ def _admit(tickets: list[Ticket], capacity: int) -> None:
 
 
 def ledger_path(card: str) -> Path:
+    """Of this boot: nobody can tell whether processes of an earlier one are alive."""
     user = os.getuid() if hasattr(os, "getuid") else "user"
-    return Path(tempfile.gettempdir()) / f"nasbench-ar-{user}" / f"{re.sub(r'[^A-Za-z0-9.-]', '_', card)}.json"
+    name = "-".join([re.sub(r"[^A-Za-z0-9.-]", "_", card), *boot()[:8].split()])
+    return Path(tempfile.gettempdir()) / f"nasbench-ar-{user}" / f"{name}.json"
 
 
 @contextmanager

@@ -168,6 +168,8 @@ def _with_claim(order: Order, generator: Generator, claim: Claim, outcome: funct
         store.record_failure(past)
         return outcome(FAILED, text=str(error), attempts=past.attempts)
     except Exception as error:
+        if (interrupt := _interrupt_behind(error)) is not None:
+            raise interrupt from None
         if not isinstance(error, LeaseLostError | StoppedError | ConfigError):
             store.record_failure(past.failed(f"{type(error).__name__}: {error}", str(generator.device)))
         raise
@@ -232,6 +234,13 @@ def _generator(order: Order) -> Generator:
         _pace.clear()
         _ready[order.command] = generator
     return _ready[order.command]
+
+
+def _interrupt_behind(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The signal that an error arose under; one that comes amid an import leaves modules behind that are half there."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,15 +50,20 @@ class Process:
         return state in "ZX" or (self.started is not None and started != self.started)
 
 
+def boot() -> str:
+    """The kernel's name for the time since this machine was started; empty where it gives none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:  # not Linux
+        return ""
+
+
 @functools.cache
 def machine() -> str:
     """12 hex digits for the place in which process numbers mean something: host, boot and container."""
-    parts = [socket.gethostname()]
-    try:
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+    parts = [socket.gethostname(), boot()]
+    with suppress(OSError):  # not Linux
         parts.append(os.readlink("/proc/self/ns/pid"))
-    except OSError:  # not Linux
-        pass
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 

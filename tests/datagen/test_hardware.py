@@ -16,6 +16,7 @@ from datagen.hardware import (
     choose_device,
     choose_devices,
     choose_precision,
+    common_precision,
     describe_code,
     describe_hardware,
     device_name,
@@ -86,6 +87,10 @@ def test_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Old GPU")
     with pytest.raises(ConfigError, match="Old GPU has no bfloat16; use train.precision=fp16, or float32"):
         choose_precision("bf16", old, automatic="bf16")
+    assert common_precision("train", "fp16", [old, gpu], automatic="bf16") == "fp16"
+    for order in ([old, gpu], [gpu, old]):
+        with pytest.raises(ConfigError, match="train.precision=auto: it would be .* name one that all can"):
+            common_precision("train", "auto", order, automatic="bf16")
 
 
 @pytest.mark.parametrize(

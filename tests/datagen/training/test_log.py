@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +122,12 @@ def test_a_log_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / FILE).mkdir()
     with pytest.raises(WriteError, match=r"cannot write .*log.jsonl: .*; the same command goes on"):
         EpochLog(tmp_path, 0).add({"epoch": 0})
+
+
+def test_no_thread_outlives_a_training(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    before = threading.active_count()
+    for k in range(3):
+        EpochLog(tmp_path / str(k), 0, tensorboard=True).add({"epoch": 0, "train_loss": 1.0})
+    gc.collect()
+    assert threading.active_count() == before

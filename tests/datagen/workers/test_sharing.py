@@ -52,7 +52,7 @@ def test_what_fits_goes_in_and_the_rest_waits_in_the_order_of_coming() -> None:
     for thread in threads:
         thread.join()
     assert tickets() == []
-    assert "c: waits for 0.0 GB on cpu (card), behind 2 others" in events
+    assert f"c: waits for 0.0 GB on cpu (card), behind 2 others, by the account in {ledger_path('card')}" in events
     assert [event for event in events if event.endswith(" in")][:2] == ["a in", "b in"]
 
 
@@ -112,6 +112,26 @@ def test_processes_together_never_hold_more_than_the_card(tmp_path: Path) -> Non
     assert tickets() == []
 
 
+def test_one_that_waits_goes_in_though_somebody_removes_the_account() -> None:
+    events: list[str] = []
+    leave = threading.Event()
+    with reserve([CARD], 60, print):
+        thread = start(60, events, "b", leave)
+        wait_until(lambda: len(tickets()) == 2)
+        ledger_path("card").unlink()
+    wait_until(lambda: "b in" in events)
+    leave.set()
+    thread.join()
+
+
+def test_what_an_earlier_boot_left_is_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    with reserve([CARD], None, print):
+        monkeypatch.setattr(sharing, "boot", lambda: "another")
+        with reserve([CARD], None, print) as card:
+            assert card == CARD
+        monkeypatch.undo()
+
+
 def test_one_larger_than_the_card_goes_in_alone_with_a_note() -> None:
     events: list[str] = []
     leave = {name: threading.Event() for name in "ab"}
@@ -165,7 +185,7 @@ def test_a_ledger_that_cannot_be_used_is_one_error(tmp_path: Path) -> None:
         with pytest.raises(ResultsError, match="is damaged"), reserve([CARD], 1, print):
             pass
     path.unlink()
-    (path.parent / "card.lock").unlink()
+    path.with_suffix(".lock").unlink()
     path.parent.rmdir()
     path.parent.write_text("")
     with pytest.raises(ResultsError, match="cannot keep account of the GPU"), reserve([CARD], 1, print):
@@ -284,20 +304,21 @@ def test_a_folder_that_others_may_write_is_refused(mode: int) -> None:
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
-    folder, elsewhere = ledger_path("card").parent, tmp_path / "elsewhere"
+    path, elsewhere = ledger_path("card"), tmp_path / "elsewhere"
+    folder, lock = path.parent, path.with_suffix(".lock")
     elsewhere.mkdir(mode=0o700)
     folder.symlink_to(elsewhere)
     with pytest.raises(ResultsError, match="is not a folder of yours alone"):
         try_to_share()
     folder.unlink()
     folder.mkdir(mode=0o700)
-    (folder / "card.lock").symlink_to(elsewhere / "lock")
+    lock.symlink_to(elsewhere / "lock")
     with pytest.raises(ResultsError, match="cannot keep account of the GPU"):
         try_to_share()
-    (folder / "card.lock").unlink()
-    (folder / "card.json").symlink_to(elsewhere / "account")
+    lock.unlink()
+    path.symlink_to(elsewhere / "account")
     try_to_share()
-    assert not (folder / "card.json").is_symlink()
+    assert not path.is_symlink()
     assert not list(elsewhere.iterdir())
 
 

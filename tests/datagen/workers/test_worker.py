@@ -16,11 +16,14 @@ from datagen.planning.cost_model import from_published
 from datagen.planning.workload import Images, workload
 from datagen.store.claims import Claim, LeaseLostError
 from datagen.store.folder import EntryStore
+from datagen.training.pipeline import Generator
 from datagen.training.train import Watch
 from datagen.workers import worker
 from datagen.workers.stopping import Stop, StoppedError
 from datagen.workers.worker import TEST_SLOWDOWN, Order, Outcome, seconds_a_pass
 from nasbench_ar import NARES, Architecture
+from nasbench_ar.system.command import TerminatedError
+from tests.datagen.conftest import Command
 from tests.datagen.synthetic_entries import make_entry, make_store
 
 A = Architecture(1, 1, 2, 2)
@@ -114,3 +117,20 @@ def test_nothing_is_saved_once_another_has_the_training_or_its_entry(watch: Any)
     assert isinstance(store.claims.take(f"{A}-seed0", device="cpu", command="other"), Claim)
     with pytest.raises(LeaseLostError, match="taken over by"):
         guard.before_saving()
+
+
+def test_a_signal_that_broke_an_import_is_no_failed_attempt(
+    words: list[str], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def generate(self: Generator, *_: Any, **__: Any) -> None:
+        try:
+            raise TerminatedError
+        finally:
+            raise AttributeError("module 'sympy' has no attribute 'logic'")  # of what is half imported
+
+    monkeypatch.setattr(Generator, "generate", generate)
+    code, _, err = command(*words, "archs=1-1-1-2", "jobs=1")
+    assert code == 143
+    assert "sympy" not in err
+    [store] = [word.partition("=")[2] for word in words if word.startswith("store=")]
+    assert not EntryStore(store).failure(Architecture(1, 1, 1, 2), 0).attempts
