@@ -159,6 +159,8 @@ def _carry_out(
 
 def _wait(order: Order, store: EntryStore, tally: Tally) -> list[Outcome]:
     """Wait until others finish or lose a training; returns those that are free again."""
+    pause = min(POLL_SECONDS, order.config.lease / 3)
+    waited = pause / 16  # another is often about to end
     while tally.held:
         now = store.claims.now()
         free = []
@@ -177,7 +179,8 @@ def _wait(order: Order, store: EntryStore, tally: Tally) -> list[Outcome]:
             tally.stopped = reason
             return []
         if tally.held:
-            time.sleep(min(POLL_SECONDS, order.config.lease / 3))
+            time.sleep(waited)
+            waited = min(2 * waited, pause)
     return []
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from experiments import table2
-from experiments.tables import PUBLISHED as PREFIX
 from nasbench_ar import Table
-from searchers import SEARCHERS, trajectory
+from searchers import trajectory
 from tests.experiments.conftest import Command, write_table
 
 CHEAP = ["published_bananas_runs=0", "jobs=1"]
@@ -62,9 +61,3 @@ def test_wrong_words(command: Command, word: str) -> None:
 def test_help_names_its_own_keys(command: Command) -> None:
     out = command(table2.main, "--help")[1]
     assert re.search(r"variant=corrected +one of corrected, published, both\n +published_bananas_runs=20 ", out)
-
-
-def test_every_corrected_searcher_has_a_published_one() -> None:
-    from searchers import PUBLISHED
-
-    assert list(PUBLISHED) == [f"{PREFIX}{name}" for name in SEARCHERS]

@@ -82,16 +82,18 @@ def plain(found: Assessment) -> dict[str, Any]:
     return {**content, "masks": {name: mask.tolist() for name, mask in found.masks.items()}}
 
 
-@pytest.mark.parametrize("saving", [False, True])
-@pytest.mark.parametrize("attack", NAMES)
-def test_a_stopped_test_goes_on_at_the_next_attack_to_the_same_bits(tmp_path: Path, attack: str, saving: bool) -> None:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Assessment:
+    """Undisturbed, with nothing kept."""
     classifier, dataset = linear_dataset()
-    corrupted = tmp_path / "corrupted"
-    corrupted.mkdir()
-    batches = Batches(500, lambda text: None)
-    whole = assess(
-        classifier, with_corruptions(dataset, corrupted), ATTACK, batches, seed=0, say=lambda text: None
-    )  # nothing kept
+    dataset = with_corruptions(dataset, tmp_path_factory.mktemp("corrupted"))
+    return assess(classifier, dataset, ATTACK, Batches(500, lambda text: None), seed=0, say=lambda text: None)
+
+
+@pytest.mark.parametrize(("attack", "saving"), [*((name, False) for name in NAMES), ("pgd", True)])
+def test_a_stopped_test_goes_on_at_the_next_attack_to_the_same_bits(
+    tmp_path: Path, attack: str, saving: bool, whole: Assessment
+) -> None:
     with pytest.raises(Stopped):
         run(tmp_path / "work", Stopping(attack, saving=saving))
     done = NAMES[: NAMES.index(attack)]

@@ -83,7 +83,6 @@ def test_a_searcher_that_stops_itself_has_no_limit(table: Table) -> None:
     assert open_session(race(table)).budget == 81
     assert open_session(race(table, searcher=f"{__name__}.Quitter")).budget == 30
     runs = [run_once(race(table, searcher=LOCAL, arguments={"starts": 3}), seed) for seed in range(20)]
-    assert {bool(run.ended) for run in runs} <= {False, True}
     for found in runs:
         assert len(found.scores) >= 30
         assert not found.ended or len(found.scores) == 81

@@ -20,6 +20,7 @@ from experiments.races.runner import run_once
 from nasbench_ar import METRICS, Table
 from searchers import BASELINES
 from tests.experiments.conftest import table_writer
+from tests.experiments.races.test_engines import SLOW_TO_IMPORT
 from tests.searchers.problems import Problem, as_percentages, need_libraries, problems
 from tests.searchers.test_properties import EVERY, MAY_STALL, OVER_BUDGET, QUICKER, REPEATS
 
@@ -35,7 +36,9 @@ def write(folder: Path, problem: Problem) -> Table:
     return Table(folder)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW_TO_IMPORT else []) for name in EVERY]
+)
 def test_runs_on_any_table(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cls = EVERY[name]
     need_libraries(cls)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -58,9 +61,18 @@ def digest(folder: Path, script: str, seed: int = 0) -> str:
     return done.stdout
 
 
+def digest_here(folder: Path, script: str) -> str:
+    """In this process, as a script."""
+    (folder / "script.py").write_text(script)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        runpy.run_path(str(folder / "script.py"), run_name="__main__")
+    return said.getvalue()
+
+
 def test_the_same_in_every_process_and_whatever_else_the_script_says(tmp_path: Path) -> None:
     first = digest(tmp_path, SCRIPT)
     assert [digest(tmp_path, SCRIPT, seed) for seed in (1, 2)] == [first, first]
+    assert digest_here(tmp_path, SCRIPT) == first
     assert digest(tmp_path, SCRIPT.replace("UNRELATED = 1", "UNRELATED = 2\n\n\ndef unused(): ...")) == first
 
 
@@ -84,4 +96,4 @@ def test_the_same_in_every_process_and_whatever_else_the_script_says(tmp_path: P
 )
 def test_what_decides_a_proposal_counts(tmp_path: Path, before: str, after: str) -> None:
     assert before in SCRIPT
-    assert digest(tmp_path, SCRIPT.replace(before, after)) != digest(tmp_path, SCRIPT)
+    assert digest_here(tmp_path, SCRIPT.replace(before, after)) != digest_here(tmp_path, SCRIPT)
