@@ -170,6 +170,13 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     return write_table(tmp_path_factory.mktemp("table") / "small")
 
 
+@pytest.fixture
+def results(table: Table, tmp_path: Path) -> Path:
+    """Stored runs of a searcher, its own folder's name."""
+    store_runs(tmp_path / "small/random_search", table, {0: [5, 80, 2], 1: [3, 4, 7]})
+    return tmp_path / "small"
+
+
 class Command:
     """Call a command's main as a user does: (exit code, standard output, standard error)."""
 

@@ -1,31 +1,22 @@
-"""The HTML report: what is embedded, what is escaped, and which results are taken."""
+"""The HTML report: which results are taken, and what of them is on the page."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
-import json
 import re
 import shutil
-import tomllib
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from experiments import report, run
 from experiments.analysis.catalogue import choose_figures
 from experiments.page import columns, document, series
-from experiments.page.headline import headline
 from experiments.page.stored import read_fronts, read_races
-from experiments.plots.looks import COLOURS
 from experiments.races.track import load_track
 from experiments.results import overtuning_text, track_text
 from experiments.results.comparison import compare as compare_folders
@@ -33,240 +24,9 @@ from experiments.results.fronts import front_cells, fronts_of
 from experiments.results.incumbents import expected_best_of_n
 from experiments.results.overtuning import overtuning
 from experiments.results.track import outcome_of
-from nasbench_ar import METRICS, ConfigError, Entry, Metric, Oracle, ResultsError, Table, TableWriter, load
-from searchers import ALL_SEARCHERS
+from nasbench_ar import METRICS, Entry, Metric, Oracle, ResultsError, Table, TableWriter, load
 from tests.experiments.conftest import SPACE, Command, raced, store_runs, table_writer, write_table
-
-ROOT = Path(report.__file__).resolve().parent
-HOSTILE = "</script><script>alert(1)</script> <!-- & \u2028 'quoted'"
-
-
-class Reader(HTMLParser):
-    """Elements of a page: attributes, and the content of the scripts."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[str] = []
-        self.words = ""
-        self.inside = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        self.inside = tag
-        if tag == "script":
-            self.scripts.append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        self.inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self.inside == "script":
-            self.scripts[-1] += data
-        elif self.inside != "style":
-            self.words += data
-
-
-@pytest.fixture
-def results(table: Table, tmp_path: Path) -> Path:
-    """Stored runs of a searcher, its own folder's name."""
-    store_runs(tmp_path / "small/random_search", table, {0: [5, 80, 2], 1: [3, 4, 7]})
-    return tmp_path / "small"
-
-
-def page_of(table: Table, **more: Any) -> str:
-    return document.render(document.Page(Oracle(table), **more))
-
-
-def data_of(text: str) -> dict[str, Any]:
-    return json.loads(Reader(text).scripts[0])
-
-
-# -- columns ---------------------------------------------------------------------
-
-
-def test_a_column_of_decimals_takes_two_bytes_a_value() -> None:
-    values = np.array([38.8, np.nan, 0.05, 100.0, 0.0])
-    packed = columns.pack(values)
-    assert (packed["form"], packed["decimals"], packed["offset"]) == ("u16", 2, 0)
-    stored = np.frombuffer(base64.b64decode(packed["data"]), "<u2")
-    assert stored.tolist() == [3880, 65535, 5, 10000, 0]
-    np.testing.assert_array_equal(columns.unpack(packed), values)
-
-
-@pytest.mark.parametrize(
-    ("values", "form"),
-    [
-        ([True, False], "u8"),
-        ([1, 2, 3], "u16"),
-        ([3361936896, 38774320128], "f64"),
-        ([1 / 3, np.nan], "f32"),
-        ([np.nan, np.nan], "u16"),
-        ([-0.25, 0.5], "u16"),
-        ([0.0, 65534.0], "u16"),
-        ([0.0, 65535.0], "f64"),
-    ],
-)
-def test_the_smallest_form_that_holds_a_column(values: list[float], form: str) -> None:
-    packed = columns.pack(np.array(values))
-    assert packed["form"] == form
-    exact = np.array(values, dtype=np.float64)
-    np.testing.assert_allclose(columns.unpack(packed), exact, rtol=0 if form != "f32" else 1e-7)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.one_of(st.just(np.nan), st.integers(-3000, 30000).map(lambda k: k / 100)), max_size=20))
-def test_decimals_come_back_exactly(values: list[float]) -> None:
-    exact = np.array(values, dtype=np.float64)
-    np.testing.assert_array_equal(columns.unpack(columns.pack(exact)), exact)
-
-
-def test_every_value_of_the_embedded_table_comes_back_exactly() -> None:
-    oracle = load("nares-figures", quiet=True)
-    data = columns.table_data(oracle)
-    assert data["indices"] is None
-    by_name = {column["name"]: column for column in data["columns"]}
-    for name in oracle.metrics:
-        np.testing.assert_array_equal(columns.unpack(by_name[name]["packed"]), oracle.column(name))
-        assert by_name[name]["known"] == oracle.available(name).sum()
-    np.testing.assert_array_equal(columns.unpack(by_name["low_mode"]["packed"]), oracle.flag("low_mode"))
-    assert [name for name in by_name if by_name[name]["doubt"]] == ["low_mode", "objective_imputed"]
-    first = [columns.unpack(by_name[name]["packed"])[0] for name in (*oracle.space.entry_names, "arch_id")]
-    assert first == [4, 8, 4, 8, 4, 8, 1]
-
-
-def test_a_partial_table_embeds_what_it_has(tmp_path: Path) -> None:
-    table = write_table(tmp_path / "small", absent=(0, 7, 80))
-    data = columns.table_data(Oracle(table))
-    indices = np.frombuffer(base64.b64decode(data["indices"]), "<i4")
-    assert len(indices) == 78
-    assert not {0, 7, 80} & set(indices.tolist())
-    column = next(c for c in data["columns"] if c["name"] == "test_pgd_acc")
-    np.testing.assert_allclose(columns.unpack(column["packed"]), Oracle(table).column("test_pgd_acc")[indices], 1e-7)
-    assert column["label"] == "Test PGD20 †", "says that it is measured otherwise"
-    assert column["about"].endswith("; here: ten steps")
-
-
-# -- the document ----------------------------------------------------------------
-
-
-def test_the_page_names_the_table_and_its_worth(table: Table) -> None:
-    text = Reader(page_of(table, commit="abc", versions={"numpy": "2.0"})).words
-    for part in ("small", "made-up numbers", "made up", "Licence: none", "ten steps", table.content_hash, "abc", "2.0"):
-        assert part in text, part
-    assert "python -m experiments.table2 runs=400 table=small" in text
-
-
-@pytest.mark.usefixtures("real_pictures")
-def test_the_first_screen_says_result_author_and_date(table: Table, results: Path) -> None:
-    oracle = Oracle(table)
-    column, optimum = oracle.column("val_pgd_acc"), oracle.optimum("val_pgd_acc")[1]
-    best = np.argsort(-column)[:2].tolist()
-    store_runs(results / "local_search", table, {0: [5, best[0]], 1: [4, best[1]]})  # the other searcher misses them
-    text = document.render(report.make_page(oracle, results, title="Mine", author="A. N. Author", date="2026-11-26"))
-    words = " ".join(Reader(text).words.split())
-    assert words.startswith("Mine · NASBench-AR report ")
-    assert "A. N. Author, 2026-11-26, table small: made-up numbers" in words
-    end, chance = column[best].mean(), expected_best_of_n(column, 2)[-1]
-    assert (
-        f"Local search ends {optimum - end:.2f} points below the best of 81 architectures by Val PGD20 after 2 "
-        f"queries, at {end:.2f} % in the mean of 2 runs; random search ends {optimum - chance:.2f} points below it."
-    ) in words
-    assert "how near 2 search algorithms, trying them one by one, come to the best" in words
-    tags = [attributes for tag, attributes in Reader(text).elements if tag == "meta" and "name" in attributes]
-    said = {tag["name"]: tag["content"] for tag in tags}
-    assert said["author"] == "A. N. Author"
-    assert str(said["description"]).startswith("Local search ends ")
-
-
-def test_without_runs_the_first_screen_names_the_best(table: Table) -> None:
-    best, value = Oracle(table).optimum("val_pgd_acc")
-    reader = Reader(page_of(table))
-    words = " ".join(reader.words.split())
-    assert words.startswith("small · NASBench-AR report ")
-    assert f"The best of 81 architectures by Val PGD20 is {best}, with {value:.2f} %." in words
-    assert "search algorithm" not in words
-    assert not any(attributes.get("name") == "author" for _, attributes in reader.elements)
-
-
-def test_lower_is_better_too(table: Table, tmp_path: Path) -> None:
-    store_runs(tmp_path / "small/by_loss", table, {0: [5, 80, 2]}, objective="val_loss")
-    races, _ = read_races(tmp_path / "small", Oracle(table))
-    column = Oracle(table).column("val_loss")
-    behind = column[[5, 80, 2]].min() - column.min()
-    assert f"By loss ends {behind:.2f} above the best of 81" in headline(Oracle(table), races)
-
-
-def test_nothing_a_table_says_can_break_the_page(tmp_path: Path) -> None:
-    folder = write_table(tmp_path / "small").folder
-    meta = json.loads((folder / "meta.json").read_text())
-    for key in ("title", "provenance", "licence"):
-        meta[key] = HOSTILE
-    meta["notes"], meta["differs"] = [HOSTILE], {"test_pgd_acc": HOSTILE}
-    (folder / "meta.json").write_text(json.dumps(meta))
-    text = page_of(Table(folder), left_out=(HOSTILE,), commit=HOSTILE, title=HOSTILE, author=HOSTILE, date=HOSTILE)
-    reader = Reader(text)
-    assert len(reader.scripts) == 3, "one of data, the library, the program; none that a table brought"
-    assert json.loads(reader.scripts[0])["table"]["title"] == HOSTILE
-    # title, provenance, note, licence, two of differs, left out, commit; of the page: title, twice, author, date
-    assert reader.words.count(HOSTILE) == 8 + 4
-
-
-def test_the_page_loads_nothing(table: Table) -> None:
-    text = page_of(table)
-    reader = Reader(text)
-    for tag, attributes in reader.elements:
-        assert not any(name.startswith("on") for name in attributes), f"{tag} has an inline handler"
-        for name in ("src", "href", "srcset", "action", "data"):
-            assert (attributes.get(name) or "data:").startswith(("data:", "#")), (tag, attributes)
-    own = text.replace(document.plotly_script(), "")
-    assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)", own), "only the name space of SVG"
-    assert "@import" not in own
-    assert "url(" not in own
-    policy = next(a["content"] for tag, a in reader.elements if a.get("http-equiv") == "Content-Security-Policy")
-    assert policy is not None
-    assert policy.startswith("default-src 'none'; script-src 'sha256-")
-    for script in reader.scripts[1:]:
-        assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in policy
-
-
-def test_a_script_that_would_end_its_element_is_refused(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(document, "plotly_script", lambda: "'</SCRIPT>'")
-    with pytest.raises(ConfigError, match="plotly"):
-        page_of(table)
-
-
-def test_colours_are_those_of_the_other_pictures() -> None:
-    light = document.asset("report.css").partition("@media")[0]
-    assert tuple(re.findall(r"--series-\d+: (#\w{6})", light)) == COLOURS
-
-
-def test_a_searcher_keeps_its_sign_whoever_is_beside_it() -> None:
-    together = dict(zip(ALL_SEARCHERS, series.signs(list(ALL_SEARCHERS)), strict=True))
-    for name, sign in together.items():
-        assert series.signs([name]) == series.signs([name, "mine"])[:1] == [sign]
-    assert len({str(sign) for sign in together.values()}) == len(together)
-    plain = [sign for sign in together.values() if not sign["published"]]
-    assert len({sign["colour"] for sign in plain}) == len({sign["symbol"] for sign in plain}) == len(plain)
-    twin = together["published_bananas"]
-    assert (twin["colour"], twin["symbol"]) == (together["bananas"]["colour"], together["bananas"]["symbol"])
-    assert twin["dashes"]
-    shapes = re.search(r"const SHAPES = \{(.*?)\n\}", document.asset("chart.js"), re.DOTALL)
-    assert shapes
-    assert set(re.findall(r'^  "?([\w-]+)"?:', shapes[1], re.MULTILINE)) == set(series.SYMBOLS.values())
-
-
-def test_package_data_names_every_asset() -> None:
-    folder = ROOT / "page" / "assets"
-    settings = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
-    listed = {path for pattern in settings["experiments.page"] for path in folder.parent.glob(pattern)}
-    assert listed == set(folder.iterdir())
-    there = {path.name for path in listed if path.suffix not in (".py", "")}
-    assert there == {*document.SCRIPTS, "report.html", "report.css"}
-
-
-# -- stored runs -----------------------------------------------------------------
+from tests.experiments.page.pages import Reader, data_of
 
 
 def test_bands_by_hand() -> None:
@@ -530,13 +290,3 @@ def test_a_table_of_other_architectures(categories: Oracle, tmp_path: Path, comm
     assert "Not drawn: they need wide residual networks." in text
     assert "best of 7 architectures by Val accuracy after 3 queries" in text
     assert "Comparison" in text
-
-
-def test_levels_stand_at_their_values_where_these_are_near() -> None:
-    for choices, ordered, expected in (
-        ((4, 5, 7, 9, 11), True, [4, 5, 7, 9, 11]),
-        ((4, 5, 7), False, [0, 1, 2]),
-        ((16, 64, 1024), True, [0, 1, 2]),
-        ((0.001, 0.01), True, [0, 1]),
-    ):
-        assert columns.places(Entry("e", choices, ordered)).tolist() == expected
