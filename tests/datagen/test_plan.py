@@ -1,4 +1,4 @@
-"""Work, cost and memory of a list of trainings, and the command that prints them."""
+"""Time and memory of a list of trainings, and the command that prints them."""
 
 from __future__ import annotations
 
@@ -6,183 +6,26 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from datagen import plan
-from datagen.config import AttackConfig, RunConfig, TrainConfig, parse_command_line
-from datagen.images.datasets import load_dataset
-from datagen.planning.cost_model import CostModel, Sizes, from_entries, from_published, from_total
+from datagen.config import RunConfig, parse_command_line
+from datagen.planning.cost_model import CostModel
 from datagen.planning.memory import MemoryEstimate, MemorySettings
 from datagen.planning.schedule import Jobs
 from datagen.planning.text import wall_time
-from datagen.planning.workload import Images, images_of_config, workload
+from datagen.planning.workload import Images, workload
 from datagen.store.entry import Entry
-from nasbench_ar import NARES, ConfigError, DataError, SearchSpace
-from tests.datagen.conftest import Command, write_arrays
+from nasbench_ar import NARES, SearchSpace
+from tests.datagen.conftest import Command
+from tests.datagen.planning.paper import PAPER, paper_load
 from tests.datagen.synthetic_entries import SPACE, make_entry, make_store
 
-PAPER = Images(50_000, 2_000, 10_000, 950_000, 32, 3, 10)
 OVERHEAD = 2**30
-
-
-def paper_load() -> tuple[dict[str, object], dict[str, object]]:
-    return asdict(TrainConfig()), asdict(AttackConfig())
-
-
-def test_the_papers_protocol_in_passes() -> None:
-    load = workload(*paper_load(), PAPER, batch=500)
-    steps, of_val = 390, 1 + 41 + 81
-    assert load.train_passes == 100 * (steps * 128 * (2 * 7 + 3) + 2_000 * of_val)
-    assert load.train_calls == 100 * (steps * 17 + 4 * of_val)
-    autoattack = 0.87 * 202 + 0.55 * 9 * 202
-    assert load.test_passes == pytest.approx(10_000 * (1 + 3 + 41 + 81 + autoattack) + 950_000)
-    assert load.test_calls == pytest.approx(20 * (126 + autoattack) + 1_900)
-
-
-@pytest.mark.parametrize(("loss", "others"), [("trades", 1 + 6), ("mart", 6)])
-def test_losses_on_clean_images_too_in_passes(loss: str, others: int) -> None:
-    """Both images go forward and back to the weights; the attack of trades looks at the clean ones before."""
-    train, attack = asdict(TrainConfig(loss=loss, steps=10)), asdict(AttackConfig())
-    load = workload(train, attack, PAPER, batch=500)
-    assert load.train_passes == 100 * (390 * 128 * (20 + others) + 2_000 * 123)
-
-
-def test_clean_training_without_autoattack_or_corruptions() -> None:
-    images = Images(100, 10, 20, 0, 8, 1, 3)
-    train, attack = asdict(TrainConfig(steps=0, batch=30, epochs=2)), asdict(AttackConfig(autoattack="none"))
-    load = workload(train, attack, images, batch=20)
-    assert load.train_passes == 2 * (3 * 30 * 3 + 10 * 123)
-    assert load.test_passes == 20 * 126
-    assert load.test_calls == 126
-    compact = workload(train, asdict(AttackConfig()), images, batch=20)
-    standard = workload(train, asdict(AttackConfig(autoattack="standard")), images, batch=20)
-    assert load.test_passes < compact.test_passes < standard.test_passes
-    # FAB of 100 steps of three passes for each target, and 5,000 queries of Square, on what stands by then
-    assert standard.test_passes - compact.test_passes == pytest.approx(20 * 0.52 * (2 * 300 + 5000))
-    corrupted = workload(train, attack, replace(images, corrupted=41), batch=20)
-    assert corrupted.test_passes - load.test_passes == 41
-    assert corrupted.test_calls - load.test_calls == 3
-    # two targets where there are three classes
-    assert compact.test_passes == pytest.approx(20 * (126 + 0.87 * 202 + 0.55 * 2 * 202))
-
-
-def test_images_on_the_device_are_all_but_corrupted_ones() -> None:
-    assert PAPER.on_device == 62_000
-
-
-def test_one_class_is_none_to_learn(tmp_path: Path) -> None:
-    labels = {
-        f"{purpose}_labels": np.zeros(n, dtype=np.int64) for purpose, n in (("train", 128), ("val", 40), ("test", 48))
-    }
-    path = write_arrays(tmp_path / "one.npz", **labels)
-    with pytest.raises(DataError, match="labels for 1 classes; expected 2 to 10000"):
-        images_of_config(parse_command_line(["profile=arrays", "archs=all", f"data.file={path}"]).data)
-
-
-def test_sizes_of_networks() -> None:
-    """Layers are two convolutions a block and the stem: WRN-34-10 has 5 + 5 + 5 blocks."""
-    two = NARES.indices(["5-10-5-10-5-10", "4-8-4-8-11-16"])
-    assert Sizes.of(NARES, two).layers.tolist() == [31, 39]
-    # An image, the stem's output and its activation, a block of 1 on 8x8 and one of 2 on 4x4, head, pooled, outputs.
-    space = SearchSpace(depth_choices=(1,), width_choices=(1,), stages=2, unit_channels=1, image_size=8, classes=4)
-    kept = 3 * 64 + 4 * 64 + (2 * 64 + 2 * 32) + 2 * 32 + 2 + 4 + 2
-    assert Sizes.of(space, np.array([0])).activations.tolist() == [kept]
-
-
-def test_entries_without_a_time_are_not_calibrated_on() -> None:
-    images = Images(128, 40, 40, 0, 8, 3, 10)
-    load = workload(*paper_load(), images, batch=20)
-    timed = make_entry(SPACE.from_arch_id(1))
-    for name in ("train_seconds", "test_seconds"):
-        untimed = replace(timed, provenance={**timed.provenance, name: 0.0})
-        assert from_entries([timed, untimed], SPACE, load, "s") == from_entries([timed], SPACE, load, "s")
-        with pytest.raises(ConfigError, match="s has no entry to calibrate on"):
-            from_entries([untimed], SPACE, load, "s")
-
-
-def test_images_are_counted_as_they_are_loaded(tmp_path: Path) -> None:
-    path = write_arrays(tmp_path / "stripes.npz")
-    for words in (
-        ["profile=digits"],
-        ["profile=digits", "data.held_out=500"],
-        ["profile=arrays", f"data.file={path}"],
-        ["profile=arrays", f"data.file={path}", "data.validation=held_out", "data.held_out=30"],
-    ):
-        config = plan.parse_command_line(["archs=all", *words]).data
-        found, dataset = images_of_config(config), load_dataset(config)
-        assert (found.train, found.val, found.test) == tuple(len(s) for s in (dataset.train, dataset.val, dataset.test))
-        facts = dataset.image_size, dataset.image_channels, dataset.classes
-        assert (found.side, found.channels, found.classes) == facts
-    official = plan.parse_command_line(["archs=all"]).data
-    assert images_of_config(official) == PAPER
-    without = images_of_config(replace(official, validation="held_out", held_out=1000, corruptions=None))
-    assert (without.train, without.val, without.corrupted) == (49_000, 1_000, 0)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"val_images": None}, "lacks val_images"),
-        ({"train_images": np.zeros(3, dtype=np.uint8)}, "lacks train_images"),
-        ({"test_labels": None}, "cannot read .* as an .npz of images and labels"),
-    ],
-)
-def test_wrong_archives(changes: dict[str, np.ndarray | None], message: str, tmp_path: Path) -> None:
-    path = write_arrays(tmp_path / "x.npz", **changes)
-    with pytest.raises(DataError, match=message):
-        images_of_config(plan.parse_command_line(["archs=all", "profile=arrays", f"data.file={path}"]).data)
-    with pytest.raises(DataError, match="no training image would remain"):
-        images_of_config(plan.parse_command_line(["archs=all", "profile=digits", "data.held_out=1597"]).data)
-
-
-def test_published_totals_come_out_for_the_published_space() -> None:
-    indices = np.arange(NARES.size)
-    train, test = from_published(NARES).seconds(workload(*paper_load(), PAPER, batch=500), Sizes.of(NARES, indices))
-    assert train.sum() / 86_400 == pytest.approx(13_100)
-    assert test.sum() / 86_400 == pytest.approx(2_900)
-
-
-def test_a_given_total_is_shared_out() -> None:
-    load, macs = workload(*paper_load(), PAPER, batch=500), np.array([1e9, 3e9])
-    train, test = from_total(2.0, load, macs).seconds(load, Sizes(macs, np.ones(2), np.ones(2)))
-    assert (train + test).tolist() == pytest.approx([43_200, 129_600])
-
-
-def timed_entries(truth: CostModel, *, noise: float = 0.0) -> tuple[list[plan.Entry], plan.Workload]:
-    load = workload(asdict(TrainConfig(epochs=3)), asdict(AttackConfig()), replace(PAPER, side=8), batch=500)
-    indices = np.arange(SPACE.size)
-    train, test = truth.seconds(load, Sizes.of(SPACE, indices))
-    factor = 1 + noise * np.where(indices % 2, 1, -1)
-    entries = []
-    for index, a, b in zip(indices, train * factor, test * factor, strict=True):
-        entry = make_entry(SPACE.from_index(int(index)))
-        entries.append(replace(entry, provenance={**entry.provenance, "train_seconds": a, "test_seconds": b}))
-    return entries, load
-
-
-def test_calibration_finds_the_coefficients() -> None:
-    truth = CostModel((3e-12, 2e-5, 4e-10), (5e-12, 0.0, 7e-10), "")
-    entries, load = timed_entries(truth)
-    found = from_entries(entries, SPACE, load, "store")
-    assert found.train == pytest.approx(truth.train)
-    assert found.test == pytest.approx(truth.test, abs=1e-12)
-    assert found.train_error == pytest.approx(0, abs=1e-9)
-    assert found.basis == "16 entries of store, made on NVIDIA Toy"
-    measured = timed_entries(truth, noise=0.4)[0]
-    indices = SPACE.indices(entry.architecture for entry in measured)
-    noisy = from_entries(measured, SPACE, load, "store")
-    predicted, _ = noisy.seconds(load, Sizes.of(SPACE, indices))
-    assert predicted.sum() == pytest.approx(sum(entry.provenance["train_seconds"] for entry in measured))
-    assert noisy.train_error is not None
-    assert 0.2 < noisy.train_error < 0.6
-    few = from_entries(entries[:2], SPACE, load, "store")
-    assert few.train[1:] == (0, 0)  # too few for three coefficients
-    with pytest.raises(ConfigError, match="no entry to calibrate on"):
-        from_entries([], SPACE, load, "store")
 
 
 def by_hand(done: list[bool], measured: Sequence[Entry] = ()) -> plan.Task:
