@@ -20,7 +20,7 @@ from datagen.training.averaging import follow, standing_in
 from datagen.training.checkpoint import load_checkpoint
 from datagen.training.pipeline import build_space
 from datagen.training.train import drop_epochs, kept_epochs, learning_rate
-from tests.datagen.training.test_train import Stopped, run_training, same, weights
+from tests.datagen.training.trainings import Stopped, run_training, same, weights
 
 
 def test_by_hand() -> None:
@@ -55,7 +55,7 @@ def test_the_average_is_validated_and_kept(config: RunConfig, tmp_path: Path, mo
     monkeypatch.setattr(torch.amp.GradScaler, "update", noted)
     dataset = load_dataset(config.data)
     network = build_network(build_space(config, dataset), config.archs, seed=config.seed)
-    monkeypatch.setattr("tests.datagen.training.test_train.build_network", lambda *rest, **more: network)
+    monkeypatch.setattr("tests.datagen.training.trainings.build_network", lambda *rest, **more: network)
     done = run_training(config, tmp_path / "average")
     assert len(states) == 16
     wanted = {name: tensor.double() for name, tensor in states[0].items()}

@@ -16,7 +16,7 @@ from datagen.training import train as train_module
 from datagen.training.log import FILE, EpochLog
 from nasbench_ar import WriteError
 from nasbench_ar.metrics import CURVES
-from tests.datagen.training.test_train import Recorder, Stopped, run_training, small_scale
+from tests.datagen.training.trainings import Recorder, Stopped, run_training, small_scale
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:

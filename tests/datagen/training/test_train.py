@@ -1,10 +1,9 @@
-"""The training loop: schedule, groups, clipping, bookkeeping, and going on exactly where it stopped."""
+"""The training loop: schedule, groups, clipping, bookkeeping."""
 
 from __future__ import annotations
 
 import functools
 import re
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import sgd
 
-from datagen.attack.attacks import Attack
 from datagen.attack.evaluator import Batches, Evaluator, iterated_attacks, validate
 from datagen.config import RunConfig, TrainConfig, parse_command_line
 from datagen.images.augment import crop_and_flip
@@ -23,14 +21,12 @@ from datagen.images.splits import Dataset
 from datagen.network.classifier import Classifier
 from datagen.network.model import build_network
 from datagen.seeds import generator
-from datagen.training import checkpoint as checkpoint_module
 from datagen.training import train as train_module
-from datagen.training.checkpoint import CheckpointWriter, load_checkpoint, save_checkpoint
+from datagen.training.checkpoint import load_checkpoint, save_checkpoint
 from datagen.training.losses import LOSSES
 from datagen.training.pipeline import build_space
 from datagen.training.train import (
     MixedCheckpointsError,
-    Training,
     Watch,
     drop_epochs,
     kept_epochs,
@@ -39,49 +35,11 @@ from datagen.training.train import (
     parameter_groups,
     train,
 )
-from nasbench_ar import ResultsError, SearchSpace, TrainingError
+from nasbench_ar import SearchSpace, TrainingError
 from nasbench_ar.metrics import CURVES
+from tests.datagen.training.trainings import IDENTITY, Recorder, Stopped, run_training, same, small_scale, weights
 
-IDENTITY = {"architecture": "1-1-1-1", "seed": 0}
 PAPER = TrainConfig()
-
-
-class Stopped(BaseException):
-    """A kill, as far as a test within one process can have one."""
-
-
-def run_training(
-    config: RunConfig,
-    folder: Path,
-    *,
-    stop_after: int | None = None,
-    said: list[str] | None = None,
-    watch: Watch | None = None,
-    background: bool = False,
-) -> Training:
-    """Train the tiny architecture; `stop_after` ends it once that many epochs are reported."""
-    dataset = load_dataset(config.data)
-    space = build_space(config, dataset)
-    classifier = Classifier(build_network(space, config.archs, seed=config.seed), precision=config.train.precision)
-    lines: list[str] = [] if said is None else said
-
-    def say(text: str) -> None:
-        lines.append(text)
-        if stop_after is not None and f"({stop_after} of " in text:
-            raise Stopped
-
-    batches = Batches(config.batch, say)
-    how: dict[str, Any] = {"folder": folder, "identity": IDENTITY, "batches": batches, "say": say, "watch": watch}
-    with CheckpointWriter(background=background) as checkpoints:
-        return train(classifier, dataset, config, checkpoints=checkpoints, **how)
-
-
-def weights(path: Path) -> dict[str, Tensor]:
-    return dict(load_checkpoint(path)["network"])
-
-
-def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 # -- the protocol ------------------------------------------------------------------
@@ -124,35 +82,6 @@ def test_weight_decay_touches_convolutions_the_linear_weight_and_the_heads_norm(
         assert re.search(r"norm\d?\.(weight|bias)$|linear\.bias$", names[id(weight)])
     assert [names[id(weight)] for weight in decaying["params"] if weight.ndim == 1] == ["norm.weight"] * head_norm
     assert all(weight.ndim == 1 for weight in plain["params"])
-
-
-class Recorder:
-    """Watches the optimiser and the attack of a training."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.rates: list[float] = []
-        self.norms: list[float] = []
-        self.modes: list[tuple[int, bool]] = []
-        self.attacked: list[Tensor] = []
-        step, perturb = torch.optim.SGD.step, Attack.perturb
-        recorder = self
-
-        def watched_step(self: torch.optim.SGD, *rest: Any) -> Any:
-            groups = self.param_groups
-            recorder.rates.append(groups[0]["lr"])
-            squares = [float((w.grad.double() ** 2).sum()) for group in groups for w in group["params"]]
-            recorder.norms.append(sum(squares) ** 0.5)
-            return step(self, *rest)
-
-        def watched_perturb(self: Attack, classifier: Classifier, images: Tensor, *rest: Any, **more: Any) -> Tensor:
-            found = perturb(self, classifier, images, *rest, **more)
-            if self.start == "normal":
-                recorder.attacked.append((found - images).abs().max())
-                recorder.modes.append((len(images), classifier.network.training))
-            return found
-
-        monkeypatch.setattr(torch.optim.SGD, "step", watched_step)
-        monkeypatch.setattr(Attack, "perturb", watched_perturb)
 
 
 def test_steps_follow_the_plan(config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,10 +216,6 @@ def test_a_training_by_the_book(config: RunConfig, tmp_path: Path, flip: bool, h
         assert done.history[name] == pytest.approx(curve, rel=1e-4), name
     for name, weight in weights(tmp_path / "epoch-002.pt").items():
         torch.testing.assert_close(weight, wanted[name], atol=1e-5, rtol=1e-4, msg=name)
-
-
-def small_scale(monkeypatch: pytest.MonkeyPatch, scale: float) -> None:
-    monkeypatch.setattr(torch.amp, "GradScaler", functools.partial(torch.amp.GradScaler, init_scale=scale))
 
 
 @pytest.mark.parametrize("loss", ["pgd_at", "trades", "mart"])
@@ -478,146 +403,6 @@ def test_best_of_mixed_checkpoints_is_refused(config: RunConfig, tmp_path: Path)
         save_checkpoint(tmp_path / "epoch-002.pt", {**kept, **change})
         with pytest.raises(MixedCheckpointsError, match=r"epoch-002.pt is of another course of this training"):
             load_best(tmp_path, IDENTITY, done)
-
-
-# -- going on ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("stop_after", "loss"), [(1, "pgd_at"), (2, "pgd_at"), (3, "pgd_at"), (2, "trades"), (2, "mart")]
-)
-def test_a_stopped_training_goes_on_to_the_same_bits(
-    config: RunConfig, tmp_path: Path, stop_after: int, loss: str
-) -> None:
-    config.train.epochs, config.train.loss = 4, loss
-    config.train.beta = 0.0 if loss == "pgd_at" else 6.0
-    whole = run_training(config, tmp_path / "whole")
-    with pytest.raises(Stopped):
-        run_training(config, tmp_path / "cut", stop_after=stop_after)
-    torch.rand(5)  # whatever happens to the global generator in between
-    said: list[str] = []
-    resumed = run_training(config, tmp_path / "cut", said=said)
-    assert said[0].startswith(f"goes on after epoch {stop_after - 1}")
-    assert len(said) == 1 + 4 - stop_after
-    assert resumed.history == whole.history
-    for name in ("best.pt", "epoch-003.pt"):
-        assert same(weights(tmp_path / "whole" / name), weights(tmp_path / "cut" / name))
-
-
-@pytest.mark.parametrize("background", [False, True])
-def test_a_kill_between_two_files_leaves_no_gap(
-    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, background: bool
-) -> None:
-    config.train.epochs = 3
-    whole = run_training(config, tmp_path / "whole", background=background)
-    save = checkpoint_module.save_checkpoint
-
-    def killed(path: Path, state: Any) -> None:
-        if path.name != "last.pt" and state["epoch"] == whole.best_epoch:
-            raise Stopped
-        save(path, state)
-
-    monkeypatch.setattr(checkpoint_module, "save_checkpoint", killed)
-    with pytest.raises(Stopped):
-        run_training(config, tmp_path / "cut", background=background)
-    monkeypatch.setattr(checkpoint_module, "save_checkpoint", save)
-    assert run_training(config, tmp_path / "cut").history == whole.history
-    assert same(weights(tmp_path / "whole/best.pt"), weights(tmp_path / "cut/best.pt"))
-
-
-def test_a_finished_training_is_not_repeated(config: RunConfig, tmp_path: Path) -> None:
-    first = run_training(config, tmp_path)
-    said: list[str] = []
-    assert run_training(config, tmp_path, said=said) == first
-    assert said == []
-
-
-# -- what goes wrong -----------------------------------------------------------------
-
-
-def test_a_checkpoint_of_another_training_is_refused(
-    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(Stopped):
-        run_training(config, tmp_path, stop_after=1)
-    before = (tmp_path / "last.pt").read_bytes()
-    monkeypatch.setitem(IDENTITY, "seed", 1)
-    with pytest.raises(ResultsError, match="is of another training .*seed was 0, is 1"):
-        run_training(config, tmp_path)
-    assert (tmp_path / "last.pt").read_bytes() == before
-
-
-def test_a_checkpoint_of_the_best_epoch_is_none_to_go_on_from(config: RunConfig, tmp_path: Path) -> None:
-    run_training(config, tmp_path)
-    shutil.copy(tmp_path / "best.pt", tmp_path / "last.pt")
-    with pytest.raises(ResultsError, match=r"last.pt is a checkpoint to test, not to go on from; remove it"):
-        run_training(config, tmp_path)
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_divergence_ends_a_training(
-    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float
-) -> None:
-    calls = 0
-    whole = nn.functional.cross_entropy
-
-    def broken(logits: Tensor, labels: Tensor, **more: Any) -> Tensor:
-        nonlocal calls
-        loss = whole(logits, labels, **more)
-        if loss.ndim == 0:
-            calls += 1
-            return loss * value if calls == 11 else loss
-        return loss
-
-    monkeypatch.setattr(nn.functional, "cross_entropy", broken)
-    with pytest.raises(TrainingError, match="diverged in epoch 1 by step 8: loss or gradient is not finite"):
-        run_training(config, tmp_path)
-    monkeypatch.undo()
-    assert load_checkpoint(tmp_path / "last.pt")["epoch"] == 0, "the epochs before are kept"
-
-
-def test_a_gradient_that_is_not_finite_is_noticed(
-    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(nn.utils, "clip_grad_norm_", lambda weights, norm: torch.tensor(float("inf")))
-    with pytest.raises(TrainingError, match="diverged in epoch 0 by step 8: loss or gradient"):
-        run_training(config, tmp_path)
-
-
-def test_a_validation_that_is_not_finite_is_noticed(
-    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = train_module.validate
-    monkeypatch.setattr(train_module, "validate", lambda *a, **k: {**whole(*a, **k), "val_pgd_lip": float("inf")})
-    with pytest.raises(TrainingError, match="diverged in epoch 0: val_pgd_lip not finite"):
-        run_training(config, tmp_path)
-
-
-def test_out_of_memory_never_changes_the_training_batch(
-    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*rest: Any, **more: Any) -> Tensor:
-        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
-
-    monkeypatch.setattr(train_module, "crop_and_flip", full)
-    wanted = r"out of memory in training with train.batch=16, which is part of the protocol .*\(CUDA error: CUBLAS"
-    with pytest.raises(TrainingError, match=wanted):
-        run_training(config, tmp_path)
-
-
-def test_other_errors_are_none_of_memory(config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*rest: Any, **more: Any) -> Tensor:
-        raise RuntimeError("device-side assert triggered")
-
-    monkeypatch.setattr(train_module, "crop_and_flip", broken)
-    with pytest.raises(RuntimeError, match="device-side assert"):
-        run_training(config, tmp_path)
-
-
-def test_a_batch_larger_than_the_data(config: RunConfig, tmp_path: Path) -> None:
-    config.train.batch = 129
-    with pytest.raises(TrainingError, match="train.batch=129: there are only 128 training images"):
-        run_training(config, tmp_path)
 
 
 # -- what is learnt --------------------------------------------------------------------
