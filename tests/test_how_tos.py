@@ -22,8 +22,8 @@ import pytest
 from nasbench_ar.library import HOME_VARIABLE
 from nasbench_ar.system.command import run_command
 from tests.experiments.conftest import _quick_pictures  # noqa: F401
+from tests.processes import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"(<!-- not run: [^>]*-->\n\n)?```(\w+)\n(.*?)```", re.DOTALL)
 SHOWN = re.compile(r"#\s*->\s*(.*)$")
 SAME = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

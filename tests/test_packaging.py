@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from nasbench_ar.version import __version__
+from tests.processes import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("nasbench_ar", "searchers", "experiments", "datagen")
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from nasbench_ar.library import HOME_VARIABLE
+from tests.processes import ROOT
 from tests.test_how_tos import SAME, SHOWN, blocks
 
-ROOT = Path(__file__).resolve().parent.parent
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 NOTEBOOK = ROOT / "examples" / "tutorial.ipynb"
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from nasbench_ar.system.extras import EXTRAS
 from nasbench_ar.system.packages import commands
+from tests import processes
 
-ROOT = Path(__file__).resolve().parent.parent
 HIDE = f"""
 import sys
 
@@ -42,9 +40,7 @@ def python(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     modules = folder / "modules"
     modules.mkdir(exist_ok=True)
     (modules / "sitecustomize.py").write_text(HIDE)
-    environment = os.environ | {"PYTHONPATH": f"{modules}{os.pathsep}{ROOT}", "NASBENCH_AR_HOME": str(folder / "home")}
-    call = [sys.executable, *words]
-    return subprocess.run(call, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return processes.python(*words, cwd=folder, path=str(modules), NASBENCH_AR_HOME=str(folder / "home"))
 
 
 def test_help_of_every_command(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from datagen.store.entry import Entry
 from datagen.store.folder import EntryStore
 from nasbench_ar.masks import load_masks
 from nasbench_ar.metrics import CURVES
+from tests.processes import ROOT
 
-ROOT = Path(__file__).parents[2]
 ARCHIVE = ROOT / "sources/digits-729.tar.xz"
 
 

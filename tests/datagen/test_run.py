@@ -25,14 +25,11 @@ from nasbench_ar import METRICS, Architecture, Oracle, Table, TrainingError, Wri
 from nasbench_ar.metrics import CORRUPTIONS, CURVES
 from tests.datagen.conftest import TINY, Command, stripes, write_arrays
 from tests.datagen.synthetic_entries import SPACE
+from tests.files import contents
 from tests.open_files import open_files
 
 SMALLEST = Architecture(1, 1, 1, 1)
 IMAGES_VARIABLE = "NASBENCH_AR_IMAGES"
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def test_one_architecture_from_images_to_entry(words: list[str], tmp_path: Path, command: Command) -> None:

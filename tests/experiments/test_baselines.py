@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from experiments import baselines
 from nasbench_ar import Oracle, Table
 from tests.experiments.conftest import Command
+from tests.files import rows_of
 
 
 def test_baselines_of_a_table(table: Table, tmp_path: Path, command: Command) -> None:
@@ -17,7 +17,7 @@ def test_baselines_of_a_table(table: Table, tmp_path: Path, command: Command) ->
     assert code == 0, err
     folder = tmp_path / "small"
     assert (folder / "baselines.md").read_text() in out
-    lines = list(csv.DictReader((folder / "baselines.csv").read_text().splitlines()))
+    lines = rows_of(folder / "baselines.csv")
     assert list(dict.fromkeys(line["baseline"] for line in lines)) == [
         "the largest",
         "one of the 3 largest",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import errno
 import math
 import shutil
@@ -22,6 +21,7 @@ from experiments.statistics.intervals import binomial_interval, mean_interval
 from experiments.statistics.significance import holm, paired_wilcoxon
 from nasbench_ar import ConfigError, Metric, MetricError, Oracle, ResultsError, Table, TableWriter
 from tests.experiments.conftest import Command, store_runs
+from tests.files import rows_of
 from tests.nasbench_ar.test_from_frame import ABOUT, ACCURACY
 
 QUERIES = 12
@@ -277,16 +277,16 @@ def test_command(folders: list[Path], command: Command, tmp_path: Path) -> None:
     assert "3 searchers compared on Val PGD20 (%), 12 queries a run" in out
     assert "Ranks over 25 seeds. Friedman" in out
     assert "## After 6 queries" in (folder / "comparison.md").read_text()
-    standings = list(csv.DictReader((folder / "comparison.csv").read_text().splitlines()))
+    standings = rows_of(folder / "comparison.csv")
     assert [(line["budget"], line["name"]) for line in standings[:2]] == [("6", "poor"), ("6", "fair")]
     assert [line["runs"] for line in standings[6:]] == ["", ""], "random search at both budgets"
     assert float(standings[0]["mean_low"]) < float(standings[0]["mean"]) < float(standings[0]["mean_high"])
-    pairs = list(csv.DictReader((folder / "pairs.csv").read_text().splitlines()))
+    pairs = rows_of(folder / "pairs.csv")
     assert len(pairs) == 6
     assert float(pairs[0]["advantage_low"]) < float(pairs[0]["advantage"]) < float(pairs[0]["advantage_high"])
     assert len((folder / "anytime.csv").read_text().splitlines()) == 1 + 4 * 12, "and random search"
     assert (folder / "comparison.tex").read_text().count(r"\begin{tabular}") == 2
-    ranks = list(csv.DictReader((folder / "ranks.csv").read_text().splitlines()))
+    ranks = rows_of(folder / "ranks.csv")
     assert [line["budget"] for line in ranks] == ["6"] * 3 + ["12"] * 3
     out, _ = command.passes(command_line.main, *folders, "at=6,12", "resamples=50", f"out={tmp_path / 'a' / 'b'}")
     assert str(tmp_path / "a/b") in out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from experiments.results.overtuning import overtuning
 from experiments.results.overtuning_text import as_text
 from nasbench_ar import Oracle, Table, load
 from tests.experiments.conftest import SPACE, Command, store_runs, table_writer
+from tests.files import rows_of
 
 QUERIES = 12
 FILES = {"overtuning.md", "ledger.csv", "turns.csv", "overtuning.png", "overtuning.pdf"}
@@ -121,7 +121,7 @@ def test_few_test_values_are_not_judged(stored: list[Path], tmp_path: Path, comm
     assert known < 20
     assert f" – [{known}] |" in out
     assert "Too few runs with a test value to judge: one, two." in out
-    lines = list(csv.DictReader((tmp_path / "out/ledger.csv").read_text().splitlines()))
+    lines = rows_of(tmp_path / "out/ledger.csv")
     assert lines[QUERIES - 1]["known"] == str(known)
     assert draw_overtuning(found).get_figure(root=True).axes[1].get_lines()  # type: ignore[union-attr]
 
@@ -159,7 +159,7 @@ def test_files(stored: list[Path], command: Command) -> None:
     assert {path.name for path in folder.iterdir()} == FILES
     assert (folder / "overtuning.md").read_text() in out
     found = overtuning(stored)
-    lines = list(csv.DictReader((folder / "ledger.csv").read_text().splitlines()))
+    lines = rows_of(folder / "ledger.csv")
     assert len(lines) == 3 * QUERIES, "two searchers and the exact law"
     for n, line in enumerate(lines[:QUERIES]):
         one = found.ledgers[0]
@@ -167,7 +167,7 @@ def test_files(stored: list[Path], command: Command) -> None:
         assert float(line["test_regret"]) == pytest.approx(one.test.mean[n])
         assert float(line["worse"]) == pytest.approx(one.worse[n])
         assert float(line["overtuning"]) == pytest.approx(np.nanmean(one.overtuning[:, n]))
-    turns = list(csv.DictReader((folder / "turns.csv").read_text().splitlines()))
+    turns = rows_of(folder / "turns.csv")
     assert [line["best_after"] for line in turns] == [str(one.turn.query) for one in found.ledgers]
     command.passes(command_line.main, *stored, "metric=test_loss")
     assert (folder.parent / "overtuning-test_loss/overtuning.md").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from experiments import proxy
 from nasbench_ar import Oracle, Table, parse_constraints
 from tests.experiments.conftest import Command
+from tests.files import rows_of
 
 
 def test_percentiles_by_hand() -> None:
@@ -37,7 +37,7 @@ def test_the_matrix(table: Table, tmp_path: Path, command: Command) -> None:
     words = [f"table={table.folder}", f"out={tmp_path}", "runs=3", "queries=81", "jobs=1", "searcher=random_search"]
     out = command.passes(proxy.main, *words)[0]
     folder = tmp_path / "small/proxy/random_search"
-    rows = list(csv.DictReader((folder / "matrix.csv").read_text().splitlines()))
+    rows = rows_of(folder / "matrix.csv")
     objectives = ["macs", "params", "val_loss", "val_pgd_acc", "val_best_pgd_acc"]
     assert sorted({row["search_on"] for row in rows}) == sorted(objectives)
     assert {row["score_on"] for row in rows} == {*objectives, "test_pgd_acc"}

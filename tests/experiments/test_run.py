@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import errno
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from nasbench_ar import Architecture, SearchSpace, Table
 from nasbench_ar.system import files
 from searchers import Searcher
 from tests.experiments.conftest import Command, write_table
+from tests.files import contents, rows_of
 from tests.open_files import open_files
 
 FILES = {"config.yaml", "trajectories.npz"} | {f"summary.{kind}" for kind in ("csv", "md", "tex")}
@@ -26,10 +26,6 @@ FILES |= {"trajectory.png", "trajectory.pdf"}
 
 def words(table: Table, out: Path, *more: str) -> list[str]:
     return [f"table={table.folder}", f"out={out}", "runs=4", "queries=20", "jobs=1", "searcher=random_search", *more]
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 @pytest.mark.usefixtures("real_pictures")
@@ -54,7 +50,7 @@ def test_writes_and_prints_everything(table: Table, tmp_path: Path, command: Com
     column = np.asarray(table.scalar("val_pgd_acc"), dtype=np.float32)
     np.testing.assert_array_equal(pack["scores"], column[pack["arch_index"]])
 
-    rows = list(csv.DictReader((folder / "summary.csv").read_text().splitlines()))
+    rows = rows_of(folder / "summary.csv")
     assert float(rows[0]["mean"]) == pytest.approx(pack["scores"].max(axis=1).mean(), rel=1e-6)
 
     config = yaml.safe_load((folder / "config.yaml").read_text())

@@ -15,8 +15,6 @@ from experiments.results.read import read
 from nasbench_ar import ConfigError, Metric, Table, TableWriter
 from tests.experiments.conftest import Command
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture
 def categories(tmp_path: Path) -> Path:

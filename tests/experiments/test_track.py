@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from nasbench_ar.system.command import run_command
 from searchers import BASELINES, SEARCHERS
 from tests.experiments.conftest import Command, judged_values
 from tests.experiments.fidelity.conftest import write_climbing
+from tests.files import rows_of
 from tests.nasbench_ar.test_from_frame import ABOUT, ACCURACY, LOSS, SIZE, frame_of
 
 FILES = {"track.md", "track.csv", "track.png", "track.pdf", "recommendation.csv"}
@@ -30,7 +30,7 @@ def write_track(folder: Path, table: Table, name: str = "mine", **said: object) 
 
 
 def lines_of(folder: Path) -> dict[str, dict[str, str]]:
-    return {line["entry"]: line for line in csv.DictReader((folder / "track.csv").read_text().splitlines())}
+    return {line["entry"]: line for line in rows_of(folder / "track.csv")}
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_what_the_track_says_is_raced(table: Table, tmp_path: Path, command: Com
     assert macs[stored.runs.arch_index].max() <= limit
     assert "noise run; judged by Val PGD20, recommended: model" in out
     assert "Queries to reach" not in out, "of noisy scores"
-    choices = list(csv.DictReader((tmp_path / "small/track-mine/recommendation.csv").read_text().splitlines()))
+    choices = rows_of(tmp_path / "small/track-mine/recommendation.csv")
     [by_model] = [line for line in choices if (line["metric"], line["rule"]) == ("val_pgd_acc", "model")]
     assert float(lines_of(tmp_path / "small/track-mine")["random_search"]["mean"]) == float(by_model["mean"])
 
@@ -143,7 +143,7 @@ def test_all_tracks(table: Table, tmp_path: Path, command: Command, monkeypatch:
     assert text in out
     begins = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
     assert {"one", "two", "several", "one, model", "two, space", "all tracks, model"} <= set(begins)
-    found = list(csv.DictReader((tmp_path / "out/tracks.csv").read_text().splitlines()))
+    found = rows_of(tmp_path / "out/tracks.csv")
     assert {line["track"] for line in found} == {"one", "two", "several"}
 
 

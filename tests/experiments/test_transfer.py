@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from datagen.selection import select
 from experiments import design, transfer
 from nasbench_ar import Oracle, SearchSpace, Table
 from tests.experiments.conftest import SPACE, Command, table_writer, write_table
+from tests.files import rows_of
 
 
 def test_a_design_is_what_datagen_takes(table: Table, tmp_path: Path, command: Command) -> None:
@@ -38,7 +38,7 @@ def test_transfer_of_a_design(table: Table, tmp_path: Path, command: Command) ->
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("transfer.md", "predictions.csv", "transfer.png", "transfer.pdf")
     }
-    lines = list(csv.DictReader((tmp_path / "out" / "predictions.csv").read_text().splitlines()))
+    lines = rows_of(tmp_path / "out" / "predictions.csv")
     assert [line["arch"] for line in lines] == [str(a) for a in SPACE]
     assert sum(line["seen"] == "1" for line in lines) == 20
     assert lines[80]["target"] == "", "it was not trained"

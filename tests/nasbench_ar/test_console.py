@@ -5,14 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from nasbench_ar import METRICS, console
 from nasbench_ar.system.packages import commands
-
-ROOT = Path(__file__).parents[2]
+from tests.processes import ROOT
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import pytest
 from datagen.store.folder import EntryStore
 from tests.dask_cluster import scheduler
 from tests.datagen.conftest import TINY
+from tests.processes import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 300
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +14,9 @@ from experiments.fidelity import compare, ranks
 from experiments.races.config import FIDELITY_RACES
 from nasbench_ar import Oracle, Table
 from tests.experiments.conftest import Command
+from tests.files import contents, rows_of
 
 WORDS = ("runs=3", "budget=90", "jobs=1")
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(path.read_text().splitlines()))
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def test_all_searchers_and_their_comparison(command: Command, climbing: Table, tmp_path: Path) -> None:
@@ -38,7 +30,7 @@ def test_all_searchers_and_their_comparison(command: Command, climbing: Table, t
     assert "3 runs of 90 epochs" in out
     assert "1 of 81 architectures have no curve" in err
     assert "\r" not in err
-    lines = read(folder / "comparison.csv")
+    lines = rows_of(folder / "comparison.csv")
     assert len(lines) == 4 * 3
     assert {line["unit"] for line in lines} == {"epochs"}
     final = {line["searcher"]: float(line["mean"]) for line in lines if line["share"] == "1.0"}
@@ -48,11 +40,11 @@ def test_all_searchers_and_their_comparison(command: Command, climbing: Table, t
         assert final[name] == pytest.approx(np.mean([worth[run["incumbent"][-1]] for run in runs]))
         assert all(run["spent"][-1] == 90 for run in runs)
 
-    before = snapshot(folder)
+    before = contents(folder)
     again, err = command.passes(front.main, "searcher=all", *words)
     assert again == out
     assert "3 runs are stored" in err
-    assert snapshot(folder) == before
+    assert contents(folder) == before
 
 
 @pytest.mark.slow
@@ -116,7 +108,7 @@ def test_comparing_folders(command: Command, climbing: Table, tmp_path: Path, mo
     assert "one (1 worker)" in out
     assert "four (4 workers)" in out
     assert (tmp_path / "both.png").stat().st_size > 10_000
-    curves = read(tmp_path / "both_curves.csv")
+    curves = rows_of(tmp_path / "both_curves.csv")
     clock = [float(line["x"]) for line in curves if line["axis"] == "clock" and line["searcher"] == "four"]
     assert max(clock) < 30
     command.passes(front.main, *words, "searcher=asha", "name=less", "budget=80")
@@ -131,7 +123,7 @@ def test_comparing_folders(command: Command, climbing: Table, tmp_path: Path, mo
 
 def test_ranks(command: Command, climbing: Table, tmp_path: Path) -> None:
     out = command.passes(ranks.main, f"table={climbing.folder}", f"out={tmp_path / 'ranks.csv'}")[0]
-    lines = read(tmp_path / "ranks.csv")
+    lines = rows_of(tmp_path / "ranks.csv")
     assert [int(line["epoch"]) for line in lines] == list(range(9))
     assert float(lines[-1]["kendall_tau_b"]) == pytest.approx(1)  # here the last epoch is the best one
     assert float(lines[-1]["best_tenth_found"]) == 1

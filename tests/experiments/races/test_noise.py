@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from experiments.results.read import read
 from nasbench_ar import ConfigError, Oracle, Table, load
 from tests.experiments.conftest import Command
 from tests.experiments.test_run import words
+from tests.files import rows_of
 
 
 def test_standard_error_by_hand() -> None:
@@ -102,10 +102,10 @@ def test_the_report_tells_both_values(table: Table, tmp_path: Path, command: Com
     assert np.abs(pack["scores"] - pack["true_scores"]).max() > 1
     np.testing.assert_allclose(pack["true_incumbent"][:, -1], column[pack["reported"]])
     np.testing.assert_allclose(pack["observed_incumbent"][:, -1], pack["scores"].max(axis=1), rtol=1e-6)
-    rows = list(csv.DictReader((folder / "judged.csv").read_text().splitlines()))
+    rows = rows_of(folder / "judged.csv")
     assert len(rows) == 60
     assert float(rows[-1]["true_regret"]) == pytest.approx(column.max() - pack["true_incumbent"][:, -1].mean())
-    summary = next(csv.DictReader((folder / "summary.csv").read_text().splitlines()))
+    summary = rows_of(folder / "summary.csv")[0]
     assert float(summary["mean"]) == pytest.approx(column[pack["reported"]].mean()), "true values in the summary"
     err = command.fails(run.main, *words(table, tmp_path, "noise=query", "images=300", "queries=60"))
     assert "noise was 'run', is 'query'" in err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from nasbench_ar import Metric, Oracle, Table, TableWriter
 from nasbench_ar.pareto import non_dominated
 from tests.experiments.conftest import Command
 from tests.experiments.test_run import words
+from tests.files import rows_of
 from tests.nasbench_ar.test_from_frame import ABOUT
 
 TWO = "objective=val_pgd_acc,macs"
@@ -78,7 +78,7 @@ def test_nsga2_from_the_command_line(table: Table, tmp_path: Path, command: Comm
     points = np.stack([oracle.column("val_pgd_acc"), -oracle.column("macs")], axis=1)
     assert set(pack["exact_front"].tolist()) == set(np.flatnonzero(non_dominated(points)).tolist())
     assert pack["exact_found"].all()
-    rows = list(csv.DictReader((folder / "front.csv").read_text().splitlines()))
+    rows = rows_of(folder / "front.csv")
     assert len(rows) == len(pack["exact_front"])
     assert all(float(row["found"]) == 1 for row in rows)
     assert float(rows[0]["val_pgd_acc"]) == oracle.optimum("val_pgd_acc")[1]
@@ -120,7 +120,7 @@ def test_a_known_cost_restricts_every_searcher(table: Table, tmp_path: Path, com
         assert f"{(~allowed).sum()} of 81 architectures are beyond it and left out of the space" in err
         assert "4 of 4 runs found a feasible architecture" in out
     best = oracle.column("val_pgd_acc")[allowed].max()
-    rows = list(csv.DictReader((tmp_path / "small/bananas/summary.csv").read_text().splitlines()))
+    rows = rows_of(tmp_path / "small/bananas/summary.csv")
     assert float(rows[0]["optimum"]) == pytest.approx(best)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from experiments.statistics.additive import fit_additive
 from nasbench_ar import SearchSpace, Table
 from tests.experiments.conftest import SPACE, Command, table_writer
 from tests.experiments.test_run import words
+from tests.files import rows_of
 
 EFFECTS = np.random.default_rng(5).normal(0, 1.5, SPACE.one_hot(indices=[0]).shape[1])
 
@@ -125,7 +125,7 @@ def test_compare_shows_both_rules(tmp_path: Path, command: Command, table: Table
     code, _, err = command(compare.main, *folders, f"out={tmp_path / 'c'}", "resamples=10")
     assert code == 0, err
     assert recommendation.LEGEND in (tmp_path / "c/comparison.md").read_text()
-    lines = list(csv.DictReader((tmp_path / "c/recommendation.csv").read_text().splitlines()))
+    lines = rows_of(tmp_path / "c/recommendation.csv")
     shown = [(line["searcher"], line["rule"]) for line in lines if line["metric"] == "val_pgd_acc"]
     assert shown == [(name, rule) for name in ("random_search", "local_search") for rule in RULES[1:]]
     for line in lines:

