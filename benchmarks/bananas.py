@@ -86,7 +86,6 @@ def scikit_learn_fits(searcher: Bananas, fits: Fits) -> float:
 
 
 def main() -> None:
-    """Measure everything in one process, one after the other."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=400)
     parser.add_argument("--repeats", type=int, default=5)

@@ -26,7 +26,6 @@ CHECKPOINTS = (50, 100, 200, 300, 400, 490)
 
 
 def main() -> None:
-    """Print one line a checkpoint."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=20)
     args = parser.parse_args()

@@ -19,7 +19,7 @@ hence 7 * 2 + 3 = 17 forward passes of 2 operations for each MAC.
 from __future__ import annotations
 
 import argparse
-import re
+import json
 import statistics
 import tempfile
 import time
@@ -31,17 +31,17 @@ from torch.nn import functional as F  # noqa: N812
 
 from benchmarks.environment import command_line, describe
 from datagen.attack.attacks import pgd
-from datagen.attack.evaluator import Batches
-from datagen.config import AttackConfig, RunConfig, TrainConfig
+from datagen.config import RunConfig, TrainConfig
+from datagen.device_checks import Setup, noise_images, run_training
 from datagen.hardware import choose_device, choose_precision, device_name
 from datagen.images.augment import crop_and_flip
-from datagen.images.splits import Dataset, Split
 from datagen.network.classifier import Classifier, float32_rule
 from datagen.network.model import as_unit_floats, build_network
 from datagen.out_of_memory import is_out_of_memory
 from datagen.seeds import generator
 from datagen.speed import matmul_rate, seconds, synchronise
-from datagen.training.train import build_optimiser, train
+from datagen.training.log import FILE
+from datagen.training.train import build_optimiser
 from nasbench_ar import SearchSpace
 
 ARCHITECTURE = "5-10-5-10-5-10"
@@ -49,28 +49,15 @@ PASSES = 17
 WIDEST = {"cuda": 2048, "cpu": 256}
 
 
-def random_split(n: int, device: torch.device) -> Split:
-    """Images of noise with labels of noise."""
-    random = generator(0, "images", n)
-    images = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=random)
-    return Split("noise", images, torch.randint(0, 10, (n,), generator=random)).to(device)
-
-
 def our_rates(space: SearchSpace, args: argparse.Namespace, device: torch.device, precision: str) -> list[float]:
     """Images a second of `datagen.training.train`, one number an epoch after the first."""
-    plan = TrainConfig(epochs=args.repeats + 1, batch=args.batch, precision=precision)
-    config = RunConfig(train=plan, attack=AttackConfig(pgd_steps=1, cw_steps=1))
-    few = random_split(10, device)
-    dataset = Dataset("noise", random_split(args.steps * args.batch, device), few, few, classes=10)
-    network = build_network(space, ARCHITECTURE, seed=0).to(device)
-    layout = device.type == "cuda" or args.channels_last
-    classifier = Classifier(network, precision=precision, channels_last=layout, compiled=args.compile)
-    said: list[str] = []
-    with tempfile.TemporaryDirectory() as folder, float32_rule(precision):
-        batches = Batches(args.batch, said.append)
-        train(classifier, dataset, config, folder=Path(folder), identity={}, batches=batches, say=said.append)
-    found = [re.search(r"epoch \d+ \(\d+ of .* (\d+(?:\.\d+)?) images/s", line) for line in said]
-    return [float(match[1]) for match in found if match][1:]
+    config = RunConfig(train=TrainConfig(precision=precision), channels_last=args.channels_last or None)
+    setup = Setup(config, space, space.parse(ARCHITECTURE), device, precision, args.compile)
+    shape = {"epochs": args.repeats + 1, "batch": args.batch, "images": args.steps * args.batch}
+    with tempfile.TemporaryDirectory() as folder:
+        run_training(setup, setup.classifier(), Path(folder), **shape)
+        lines = (Path(folder) / FILE).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["images_a_second"] for line in lines[1:]]
 
 
 def plain_rates(space: SearchSpace, args: argparse.Namespace, device: torch.device) -> list[float]:
@@ -80,7 +67,7 @@ def plain_rates(space: SearchSpace, args: argparse.Namespace, device: torch.devi
     plan = TrainConfig(batch=args.batch)
     network = build_network(space, ARCHITECTURE, seed=0).to(device)
     optimiser = build_optimiser(network, plan, torch.device("cpu"))  # not fused
-    split, random = random_split(args.steps * args.batch, device), generator(0, "plain", device=device)
+    split, random = noise_images(args.steps * args.batch, 32, 0).to(device), generator(0, "plain", device=device)
     eps, step = plan.eps_255 / 255, plan.step_255 / 255
     rates = []
     for _ in range(args.repeats + 1):
@@ -121,7 +108,7 @@ def attack_rates(space: SearchSpace, device: torch.device, precision: str) -> di
     rates: dict[int, float] = {}
     size = 32
     while size <= WIDEST[device.type]:
-        split = random_split(size, device)
+        split = noise_images(size, 32, 0).to(device)
         images, noise = as_unit_floats(split.images), torch.zeros(1, device=device)
         try:
             with float32_rule(precision):
@@ -145,7 +132,6 @@ def shown(rates: list[float]) -> str:
 
 
 def main() -> None:
-    """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--batch", type=int, default=128)

@@ -37,7 +37,6 @@ def seconds(engine: Engine, tasks: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Engines in turn, so that drift of the machine meets both alike."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tasks", type=int, default=1000)
     parser.add_argument("--jobs", type=int, default=2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
@@ -15,30 +14,22 @@ def describe(*packages: str) -> str:
     Args:
         packages: distributions to name besides NumPy.
     """
+    from nasbench_ar.system.versions import cpu_model, versions  # not with this module, whose importers are measured
+
+    found = versions(("numpy", *packages))
     lines = [
         f"cpu: {cpu_model()}, {usable_cpus()} cores usable",
         f"memory: {_memory()}",
         f"system: {platform.system()} {platform.release()}",
         f"python: {platform.python_version()} ({platform.python_implementation()})",
     ]
-    lines += [f"{package}: {_version(package)}" for package in ("numpy", *packages)]
+    lines += [f"{package}: {found.get(package, 'not installed')}" for package in ("numpy", *packages)]
     return "\n".join(lines)
 
 
 def command_line(module: str) -> str:
     """The command as a reader would type it in the repository's root."""
     return " ".join(["$ python -m", module, *sys.argv[1:]])
-
-
-def cpu_model() -> str:
-    """The processor's name, as far as the system tells."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:  # not Linux
-        pass
-    return platform.processor() or platform.machine()
 
 
 def usable_cpus() -> int:
@@ -69,10 +60,3 @@ def _memory() -> str:
     except (AttributeError, ValueError, OSError):  # no POSIX
         return "unknown"
     return f"{size / 2**30:.0f} GiB"
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"

@@ -66,12 +66,6 @@ def mutmut(*arguments: str) -> None:
         sys.exit(f"error: mutmut ended with {done.returncode}: see mutants.log")
 
 
-def tests_by_function() -> dict[str, list[str]]:
-    """The tests that mutmut saw calling each function."""
-    found: dict[str, list[str]] = json.loads(STATS.read_text())["tests_by_mangled_function_name"]
-    return found
-
-
 def limit_tests(seconds: float) -> None:
     """Keep per function the tests of its mirror file, then the quickest others, up to a time."""
     stats = json.loads(STATS.read_text())

@@ -34,7 +34,6 @@ BUDGETS = (100, 200, 500)
 
 
 def main() -> None:
-    """Race them all."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--out", default="results/other-libraries")

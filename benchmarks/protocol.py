@@ -50,9 +50,6 @@ class Row:
     limit: float
 
 
-# -- the second loop -----------------------------------------------------------
-
-
 def norm(state: State, name: str, x: Tensor, training: bool) -> Tensor:
     mean, var = state[f"{name}.running_mean"], state[f"{name}.running_var"]
     if training:
@@ -147,9 +144,6 @@ def second_loop(config: RunConfig, dataset: Dataset, state: State, head_norm: bo
 
 def percent(flags: Tensor) -> float:
     return 100 * float(flags.double().mean())
-
-
-# -- what is compared ----------------------------------------------------------
 
 
 def double(network: WideResNet) -> Classifier:

@@ -30,17 +30,10 @@ if TYPE_CHECKING:
     from datagen.device_checks import Row, Setup
 
 OWN_KEYS: dict[str, Any] = {"arch": ""}
-OF_RUN: tuple[str, ...] = (
-    "device",
-    "seed",
-    "threads",
-    "compile",
-    "channels_last",
-    "deterministic",
-    "overhead_gb",
-    "train.batch",
+OF_RUN = (
+    *("device", "seed", "threads", "compile", "channels_last", "deterministic", "overhead_gb"),
+    *("train.batch", "train.loss", "train.precision", "space.unit_channels"),
 )
-OF_RUN += ("train.loss", "train.precision", "space.unit_channels")
 SIZES = {"cuda": ("5-10-5-10-5-10", 16, 128), "cpu": ("4-8-4-8-4-8", 1, 32)}  # architecture, channels at width 1, batch
 RESULTS = {True: "ok", False: "FAILED", None: ""}
 

@@ -294,9 +294,6 @@ class RunConfig:
             value = getattr(value, part)
         return value
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 _KINDS: dict[type, Callable[[Any], Any]] = {
     bool: checked.truth,

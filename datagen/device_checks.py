@@ -117,16 +117,6 @@ def noise_images(n: int, side: int, seed: int) -> Split:
     return Split("noise", images, torch.randint(0, 10, (n,), generator=random))
 
 
-# -- one step ------------------------------------------------------------------
-
-
-NAMES = {
-    "loss": "loss",
-    "logits": "logits",
-    "norm": "norm of the gradient",
-    "weights": "change of the weights",
-    "statistics": "change of the batch norms",
-}
 # The largest relative errors that pass, in the order of the rows: several times those on a processor, where fresh small
 # networks in bfloat16 turn the change of the weights by 40 to 50 %, in float16 by 14 %.  TF32 rounds as float16 does.
 TOLERANCES = {
@@ -137,26 +127,16 @@ TOLERANCES = {
 }
 
 
-@dataclass(frozen=True)
-class Step:
-    """What a training step found: its loss, logits, norm of the gradient, changes of weights and of batch norms' means
-    and variances, each as one vector."""
-
-    loss: Tensor
-    logits: Tensor
-    norm: Tensor
-    weights: Tensor
-    statistics: Tensor
-
-
 def attacked(classifier: Classifier, plan: TrainConfig, clean: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
     """The images that the step trains on."""
     objective = LOSSES[plan.loss](plan.beta)
     return build_attack(plan, objective).perturb(classifier, clean, objective.target(classifier, clean, labels), noise)
 
 
-def step(classifier: Classifier, plan: TrainConfig, clean: Tensor, adversarial: Tensor, labels: Tensor) -> Step:
-    """Train the network for one step."""
+def step(
+    classifier: Classifier, plan: TrainConfig, clean: Tensor, adversarial: Tensor, labels: Tensor
+) -> dict[str, Tensor]:
+    """Train the network for one step: what it found, and what it changed as one vector each."""
     network = classifier.network
     weights = list(network.parameters())
     statistics = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
@@ -171,8 +151,13 @@ def step(classifier: Classifier, plan: TrainConfig, clean: Tensor, adversarial: 
     scaler.unscale_(optimiser)
     norm = nn.utils.clip_grad_norm_(weights, plan.clip_norm)
     scaler.step(optimiser)
-    changes = joined(weights) - before[0], joined(statistics) - before[1]
-    return Step(loss.detach(), logits.detach(), norm.detach(), *changes)
+    return {
+        "loss": loss.detach(),
+        "logits": logits.detach(),
+        "norm of the gradient": norm.detach(),
+        "change of the weights": joined(weights) - before[0],
+        "change of the batch norms": joined(statistics) - before[1],
+    }
 
 
 def joined(tensors: Sequence[Tensor]) -> Tensor:
@@ -209,15 +194,11 @@ def parity(setup: Setup) -> list[Row]:
         )
     wanted = step(exact, plan, clean.double(), theirs, split.labels)
     errors = {"attack: gain of the loss": relative_error(gained - began, reached - began)}
-    for name in ("loss", "logits", "norm", "weights", "statistics"):
-        errors[f"step: {NAMES[name]}"] = relative_error(getattr(found, name), getattr(wanted, name))
+    errors |= {f"step: {name}": relative_error(found[name], value) for name, value in wanted.items()}
     return [
         Row(f"{name}, {PARITY_IMAGES} images", f"{error:.2g}", f"error at most {limit:g}", error <= limit)
         for (name, error), limit in zip(errors.items(), TOLERANCES[setup.precision], strict=True)
     ]
-
-
-# -- memory and speed ----------------------------------------------------------
 
 
 def run_training(
@@ -291,9 +272,6 @@ def _speed(setup: Setup, line: dict[str, Any]) -> list[Row]:
     ]
 
 
-# -- going on ------------------------------------------------------------------
-
-
 class Interruption(Exception):  # noqa: N818
     """Ends a training where a kill would."""
 
@@ -342,9 +320,6 @@ def _differences(
         worst = max(errors, key=lambda name: errors[name])
         parts.append(f"{len(errors)} of {len(tensors)} tensors differ, most {worst} by {errors[worst]:.2g}")
     return "; ".join(parts)
-
-
-# -- two processes -------------------------------------------------------------
 
 
 def two_processes(setup: Setup) -> list[Row]:

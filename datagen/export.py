@@ -32,9 +32,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen.config import AttackConfig, TrainConfig, train_settings
-from datagen.store.folder import EntryStore, training_key
+from datagen.store.folder import HASHES, EntryStore, training_key
 from datagen.store.merge import SHOWN, Merged, merge
-from datagen.store.rows import ENTRY_LABEL, Facts, Row, row_of_entry, unknown_metrics
+from datagen.store.rows import ENTRY_LABEL, Facts, Row, row_of_entry
 from nasbench_ar import METRICS, Architecture, Table, TableWriter
 from nasbench_ar.errors import ConfigError, ResultsError, TableError, quotable
 from nasbench_ar.masks import FILE as MASKS_FILE
@@ -55,7 +55,6 @@ DEFAULTS: dict[str, Any] = {
 }
 WEIGHTS = ("ours", "authors")
 CONFLICTS = ("error", "first")
-HASHES = ("protocol_sha256", "dataset_sha256")
 OFFICIAL_DATA = "CIFAR-10"
 OFFICIAL_VALIDATION = "CIFAR-10.1 v6"
 
@@ -166,7 +165,7 @@ def _write(merged: Merged, out: Path, name: str, masks: bool, stores: Sequence[E
         for listed in merged.listed:
             entry = merged.read(listed)
             row = row_of_entry(entry, listed.sha256, version=version)
-            facts.left_out |= unknown_metrics(entry)
+            facts.left_out |= entry.test.keys() - METRICS.keys()
             facts.count(row)
             writer.add(
                 listed.architecture,

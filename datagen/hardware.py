@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from nasbench_ar.errors import ConfigError
-from nasbench_ar.system.versions import git_commit, versions
+from nasbench_ar.system.versions import cpu_model, git_commit, versions
 
 AMPERE = (8, 0)  # compute capability of the first cards with bfloat16 and TF32
 VOLTA = (7, 0)  # and of the first that Triton, with which PyTorch compiles for CUDA, supports
@@ -98,13 +98,7 @@ def device_name(device: torch.device) -> str:
     """Model of the GPU or of the processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return f"CPU {line.partition(':')[2].strip()}"
-    except OSError:  # not Linux
-        pass
-    return f"CPU {platform.processor() or platform.machine()}"
+    return f"CPU {cpu_model()}"
 
 
 def release_memory() -> None:

@@ -216,11 +216,7 @@ def usage() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     kept = "the same command goes on from the last finished epoch or attack"
-    return run_command(_run_words, arguments, kept=kept)
-
-
-def _run_words(words: list[str]) -> int:
-    return run(parse_command_line(words))
+    return run_command(lambda words: run(parse_command_line(words)), arguments, kept=kept)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from datagen.selection import select_seeds
@@ -55,16 +56,7 @@ def as_json(status: Status) -> dict[str, Any]:
             }
             for one in status.running
         ],
-        "failed": [
-            {
-                "arch": one.arch,
-                "seed": one.seed,
-                "attempts": one.attempts,
-                "interruptions": one.interruptions,
-                "errors": list(one.errors),
-            }
-            for one in status.failed
-        ],
+        "failed": [asdict(one) for one in status.failed],
         "last_hour": _rate_json(status.last_hour),
         "overall": _rate_json(status.overall),
         "remaining_macs": status.remaining_macs,

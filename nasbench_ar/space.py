@@ -83,7 +83,8 @@ class SearchSpace(Grid):
         for field in ("depth_choices", "width_choices"):
             object.__setattr__(self, field, _ascending(field, getattr(self, field)))
         for field in ("stages", "unit_channels", "image_size", "image_channels", "classes"):
-            _require_positive(field, getattr(self, field))
+            if not is_int(value := getattr(self, field)) or value < 1:
+                raise SpaceError(f"{field}={shown(value)}: expected a positive integer")
         per_stage = len(self.depth_choices) * len(self.width_choices)
         if self.stages > _MOST_STAGES or per_stage**self.stages > 2**31 - 1:  # an absurd power is not computed
             raise SpaceError(
@@ -145,8 +146,6 @@ class SearchSpace(Grid):
         every = np.arange(self.product_size, dtype=np.int32)
         return every[np.argsort(self.macs_many(indices=every), kind="stable")]
 
-    # -- costs ---------------------------------------------------------------
-
     def params(self, architecture: ArchitectureLike) -> int:
         """Exact number of parameters."""
         return int(self.params_many([architecture])[0])
@@ -185,8 +184,6 @@ class SearchSpace(Grid):
         params, macs = self._costs(indices)
         return {"params": params, "macs": macs}[name]
 
-    # -- storage -------------------------------------------------------------
-
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a table's `meta.json`; restrictions are not part of it."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "members"}
@@ -218,11 +215,6 @@ def wide_resnets(space: Grid, what: str) -> SearchSpace:
         f"{what}: this needs wide residual networks, whose costs follow from depths and widths; "
         f"here an architecture is made of {', '.join(space.entry_names)}"
     )
-
-
-def _require_positive(field: str, value: object) -> None:
-    if not is_int(value) or value < 1:  # type: ignore[operator]
-        raise SpaceError(f"{field}={shown(value)}: expected a positive integer")
 
 
 def _ascending(field: str, values: object) -> tuple[int, ...]:

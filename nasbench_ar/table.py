@@ -97,8 +97,6 @@ class Table:
         """How much it holds, in words."""
         return f"{len(np.unique(self.arch_index))} architectures, {self.rows} trainings"
 
-    # -- rows ----------------------------------------------------------------
-
     @cached_property
     def arch_index(self) -> NDArray[np.int32]:
         """(rows,) int32 lexicographic index of each row's architecture."""
@@ -111,8 +109,6 @@ class Table:
     def seeds(self) -> NDArray[np.int64]:
         """(rows,) int64 training seed of each row."""
         return self._read("seed.npy", (self.rows,), np.dtype(np.int64))
-
-    # -- columns -------------------------------------------------------------
 
     @cached_property
     def scalar_names(self) -> tuple[str, ...]:
@@ -191,8 +187,6 @@ class Table:
             has = ", ".join(self.label_names) or "none"
             raise MetricError(f"table {self.name} has no label {shown(name)}; labels: {has}")
         return self._read(f"labels/{name}.npy", (self.rows,), np.dtype(np.str_))
-
-    # -- files ---------------------------------------------------------------
 
     def _read_values(self, file: str, name: str, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
         """Rejects impossible values even under the right hash."""

@@ -59,8 +59,6 @@ class Values:
         differs = self.table.meta["differs"].get(name)
         return self.metric(name).label + (f" ({differs})" if differs else "")
 
-    # -- scalar values -------------------------------------------------------
-
     def query(
         self,
         architecture: ArchitectureLike,
@@ -175,8 +173,6 @@ class Values:
             out &= constraint.excess(self.column(constraint.metric, seed=seed)) == 0
         return out
 
-    # -- curves, cells, records ----------------------------------------------
-
     def curve(
         self, architecture: ArchitectureLike, name: str, *, epoch: int | None = None, seed: SeedChoice = "mean"
     ) -> FloatArray:
@@ -237,8 +233,6 @@ class Values:
             return total
         return total * self._epochs_done(epoch, self.table.epochs) / self.table.epochs
 
-    # -- what can be searched --------------------------------------------------
-
     def searchable_space(self, *objectives: str, seed: SeedChoice = "mean", constraints: ConstraintsLike = ()) -> Grid:
         """The space, restricted to architectures that have all these metrics and keep the limits on known costs.
 
@@ -263,8 +257,6 @@ class Values:
         self._spaces[key] = self.space.restricted_to(indices=np.flatnonzero(within))
         return self._spaces[key]
 
-    # -- rows ----------------------------------------------------------------
-
     @cached_property
     def _order(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         order = np.lexsort((self.table.seeds, self.table.arch_index))
@@ -285,8 +277,6 @@ class Values:
         if not len(rows):
             raise self._missing(index, name, seed)
         return rows
-
-    # -- values --------------------------------------------------------------
 
     def _build_column(self, name: str, seed: SeedChoice) -> FloatArray:
         space = self.table.space
@@ -331,8 +321,6 @@ class Values:
             allowed = f"epochs run from 0 to {epochs - 1}" if epochs else "it has no values by epoch"
             raise MetricError(f"epoch={epoch!r} is not in table {self.table.name}: {allowed}")
         return int(epoch) + 1
-
-    # -- errors --------------------------------------------------------------
 
     def _missing(self, index: int, name: str, seed: object) -> MissingEntryError:
         table = self.table

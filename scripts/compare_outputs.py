@@ -131,7 +131,6 @@ def report(before: Path, after: Path, most_lines: int) -> None:
 
 
 def main() -> None:
-    """Record both, compare, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("before", help="commit")
     parser.add_argument("after", help="commit")

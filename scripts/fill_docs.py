@@ -324,7 +324,6 @@ PARTS = {
 
 
 def main() -> None:
-    """Fill every block."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("results", nargs="?", type=Path, default=ROOT / "results")
     parser.add_argument("--only", choices=PARTS, help="one part of the documentation")

@@ -18,6 +18,8 @@ from typing import Any
 
 import griffe
 
+from nasbench_ar.system.packages import commands
+
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 PACKAGES = ("nasbench_ar", "searchers", "experiments", "datagen")
@@ -218,13 +220,6 @@ def wrapped(signature: str, width: int = 88) -> str:
     raise ValueError(f"{signature}: brackets do not close")
 
 
-def commands() -> list[str]:
-    """Modules that do something when they are run."""
-    paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
-    names = [path for path in paths if '\nif __name__ == "__main__":' in path.read_text(encoding="utf-8")]
-    return [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__") for path in names]
-
-
 def helps(words: list[str]) -> dict[str, str]:
     """What `python -m WORDS --help` prints, on a machine that has the embedded tables only."""
     code = """
@@ -251,7 +246,7 @@ print(json.dumps(out))
 
 
 def commands_page() -> str:
-    found = helps(commands())
+    found = helps([*PACKAGES, *(name for package in PACKAGES for name in commands(package))])
     tables = [f"nasbench_ar {word}" for word in re.findall(r"^    (\w+) ", found["nasbench_ar"], re.MULTILINE)]
     found |= helps(tables)
     out = [

@@ -10,7 +10,7 @@ import torch
 
 from datagen.attack.attacks import Attack, fgsm
 from datagen.attack.autoattack import COMPACT, STANDARD, run_autoattack
-from datagen.attack.evaluator import Batches, Evaluator, Found, Keep, Outcome, at_once, iterated_attacks
+from datagen.attack.evaluator import Batches, Evaluator, Found, Keep, Outcome, at_once, iterated_attacks, mean, percent
 from datagen.config import AttackConfig
 from datagen.images.corruptions import CorruptionFiles, evaluate_corruptions
 from datagen.images.splits import Dataset
@@ -63,24 +63,24 @@ def assess(
         evaluator = Evaluator(classifier, dataset.test, batches, clean["logits"])
         correct, loss = evaluator.clean()
         masks = {"clean": correct}
-        metrics = {"test_clean_acc": _percent(correct), "test_loss": float(loss.double().mean())}
+        metrics = {"test_clean_acc": percent(correct), "test_loss": mean(loss)}
         for name, attack in {"fgsm": fgsm(eps=config.eps_255 / 255), **iterated_attacks(config)}.items():
             outcome = Outcome(**keep(name, functools.partial(_attacked, evaluator, attack, seed, name)))
             masks[name] = outcome.correct
-            metrics[f"test_{name}_acc"] = outcome.percent("correct")
-            metrics[f"test_{name}_stable"] = outcome.percent("stable")
+            metrics[f"test_{name}_acc"] = percent(outcome.correct)
+            metrics[f"test_{name}_stable"] = percent(outcome.stable)
             if name != "fgsm":
-                metrics[f"test_{name}_lip"] = outcome.mean("lip")
+                metrics[f"test_{name}_lip"] = mean(outcome.lip)
             if name == "pgd":
-                details["zero_gradient_share"] = _percent(outcome.zero_gradient[correct])
+                details["zero_gradient_share"] = percent(outcome.zero_gradient[correct]) if correct.any() else 0.0
             say(f"{name}: {metrics[f'test_{name}_acc']:.2f} % of {len(correct)} test images")
         if config.autoattack != "none":
             sequence = COMPACT if config.autoattack == "compact" else STANDARD
             found = run_autoattack(evaluator, eps=config.eps_255 / 255, seed=seed, attacks=sequence, say=say, keep=keep)
             masks |= found.masks
-            metrics["test_aa_acc"] = found.percent(COMPACT[-1])
+            metrics["test_aa_acc"] = percent(found.masks[COMPACT[-1]])
             if sequence == STANDARD:
-                metrics["test_aa_standard_acc"] = found.percent(STANDARD[-1])
+                metrics["test_aa_standard_acc"] = percent(found.masks[STANDARD[-1]])
             details["aa_outside_ball"] = float(found.outside)
             warnings = found.warnings
         if dataset.corruptions is not None:
@@ -115,7 +115,3 @@ def sanity_checks(masks: dict[str, BoolArray], details: dict[str, float]) -> dic
         checks["aa_above_cw"] = only_compact - only_cw > 2 * (only_compact + only_cw) ** 0.5
         checks["aa_outside_ball"] = details["aa_outside_ball"] > 0
     return checks
-
-
-def _percent(flags: torch.Tensor) -> float:
-    return 100.0 * int(flags.sum()) / max(len(flags), 1)

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datagen.attack.evaluator import Evaluator, Found, Keep, at_once, reclip
+from datagen.attack.evaluator import Evaluator, Found, Keep, at_once, percent, reclip
 from datagen.network.model import as_unit_floats
 from datagen.seeds import derive
 from nasbench_ar.errors import ConfigError
@@ -42,11 +42,6 @@ class Survivors:
     masks: dict[str, Tensor]
     outside: int
     warnings: list[str] = field(default_factory=list)
-
-    def percent(self, attack: str) -> float:
-        """Robust accuracy after an attack, in percent."""
-        mask = self.masks[attack]
-        return 100.0 * int(mask.sum()) / len(mask)
 
 
 def require_classes(classes: int, attacks: str) -> None:
@@ -79,7 +74,7 @@ def run_autoattack(
             masks[attack] = standing = found["standing"]
             outside += found["outside"]
             warnings += [text for text in found["warnings"] if text not in warnings]
-            say(f"AutoAttack: {100 * int(standing.sum()) / len(standing):.2f} % stand after {attack}")
+            say(f"AutoAttack: {percent(standing):.2f} % stand after {attack}")
     return Survivors(masks, outside, warnings)
 
 

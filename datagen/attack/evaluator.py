@@ -92,14 +92,13 @@ class Outcome:
     lip: Tensor
     zero_gradient: Tensor
 
-    def percent(self, which: str) -> float:
-        """Share of images in percent; `which` is `correct` or `stable`."""
-        flags: Tensor = getattr(self, which)
-        return 100.0 * int(flags.sum()) / len(flags)
 
-    def mean(self, which: str) -> float:
-        values: Tensor = getattr(self, which)
-        return float(values.double().mean())
+def percent(flags: Tensor) -> float:
+    return 100.0 * int(flags.sum()) / len(flags)
+
+
+def mean(values: Tensor) -> float:
+    return float(values.double().mean())
 
 
 class Evaluator:
@@ -161,8 +160,7 @@ class Evaluator:
     def measure(self, images: Tensor) -> tuple[float, float]:
         """Accuracy in percent and mean loss on other images with the labels of the split."""
         labels, logits = self.split.labels.cpu(), self._logits(images)
-        acc = 100.0 * int((logits.argmax(1) == labels).sum()) / len(labels)
-        return acc, float(cross_entropy(logits, labels).double().mean())
+        return percent(logits.argmax(1) == labels), mean(cross_entropy(logits, labels))
 
 
 def reclip(images: Tensor, adversarial: Tensor, eps: float) -> Tensor:
@@ -188,11 +186,11 @@ def validate(
     """
     evaluator = Evaluator(classifier, split, batches)
     correct, loss = evaluator.clean()
-    found = {"val_loss": float(loss.double().mean()), "val_clean_acc": 100.0 * int(correct.sum()) / len(split)}
+    found = {"val_loss": mean(loss), "val_clean_acc": percent(correct)}
     for name, attack in iterated_attacks(config, clipped=False).items():
         outcome = evaluator.attacked(attack, seed, "validation", epoch, name)
-        found[f"val_{name}_acc"] = outcome.percent("correct")
-        found[f"val_{name}_stable"] = outcome.percent("stable")
-        found[f"val_{name}_lip"] = outcome.mean("lip")
-        found[f"val_{name}_loss"] = outcome.mean("loss") * (CW_LOSS_IMAGES if name == "cw" else 1)
+        found[f"val_{name}_acc"] = percent(outcome.correct)
+        found[f"val_{name}_stable"] = percent(outcome.stable)
+        found[f"val_{name}_lip"] = mean(outcome.lip)
+        found[f"val_{name}_loss"] = mean(outcome.loss) * (CW_LOSS_IMAGES if name == "cw" else 1)
     return found

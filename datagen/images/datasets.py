@@ -23,7 +23,6 @@ from nasbench_ar.system.npz import read_npz
 if TYPE_CHECKING:
     from datagen.config import DataConfig
 
-Uint8Array = NDArray[np.uint8]
 DIGITS_TEST = 200
 
 

@@ -40,10 +40,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench_ar.arrays import IntArray
+
 if TYPE_CHECKING:
     from nasbench_ar import SearchSpace
-
-Int64Array = NDArray[np.int64]
 
 GRAPHS = {"pgd_at": 1, "trades": 2, "mart": 2}  # batches whose activations a training step keeps at a time
 BATCH_COPIES = 8  # clean, noise, bounds, iterate, gradient and their like, float32
@@ -62,16 +62,16 @@ def gigabytes(number: float) -> int:
 class Kept:
     """Bytes kept for the backward pass, (n,) int64 each: per image, fixed, and the largest activation of one image."""
 
-    per_image: Int64Array
-    fixed: Int64Array
-    largest: Int64Array
+    per_image: IntArray
+    fixed: IntArray
+    largest: IntArray
 
-    def of_batch(self, batch: int, graphs: int = 1) -> Int64Array:
+    def of_batch(self, batch: int, graphs: int = 1) -> IntArray:
         """Bytes of one or more batches, with the backward pass's working memory."""
         return graphs * (self.fixed + batch * self.per_image) + batch * WORKING_ACTIVATIONS * self.largest
 
 
-def kept_for_backward(space: SearchSpace, vectors: Int64Array, *, precision: str, attack: bool = False) -> Kept:
+def kept_for_backward(space: SearchSpace, vectors: IntArray, *, precision: str, attack: bool = False) -> Kept:
     """For (n, dimensions) int64 vectors; an `attack` differentiates by the image, in evaluation mode."""
     half = precision in ("bf16", "fp16")
     inner = 2 if half else 4
@@ -125,18 +125,18 @@ class MemorySettings:
 class MemoryEstimate:
     """(n,) int64 peak bytes: of a training step, of an attack between epochs, of an attack in the test."""
 
-    training: Int64Array
-    validation: Int64Array
-    test: Int64Array
+    training: IntArray
+    validation: IntArray
+    test: IntArray
     overhead: int
 
     @property
-    def allocated(self) -> Int64Array:
+    def allocated(self) -> IntArray:
         """The largest of the three: what `peak_memory_mib` of an entry measures."""
         return np.maximum(self.training, np.maximum(self.validation, self.test))
 
     @property
-    def total(self) -> Int64Array:
+    def total(self) -> IntArray:
         """With the overhead: what a card must have."""
         return self.allocated + self.overhead
 

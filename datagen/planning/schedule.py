@@ -9,9 +9,8 @@ are seconds; preemptions of a GPU that has nothing left to do do not count.
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,16 +81,6 @@ def poisson(per_second: float, rng: np.random.Generator) -> NextPreemption:
         if not gaps:
             gaps.extend(rng.exponential(1 / per_second, 4096).tolist())
         return time + gaps.pop()
-
-    return following
-
-
-def scripted(times: Sequence[Sequence[float]]) -> NextPreemption:
-    """Preemptions at given times, ascending for each GPU."""
-
-    def following(gpu: int, time: float) -> float:
-        position = bisect_right(times[gpu], time)
-        return times[gpu][position] if position < len(times[gpu]) else float("inf")
 
     return following
 

@@ -39,6 +39,7 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 PROGRESS = "progress.json"
 LEASE_SECONDS = 300.0
+HASHES = ("protocol_sha256", "dataset_sha256")
 
 
 def training_key(architecture: Architecture | str, seed: int) -> str:
@@ -51,8 +52,6 @@ class EntryStore:
     def __init__(self, folder: str | os.PathLike[str], lease: float = LEASE_SECONDS) -> None:
         self.folder = Path(folder)
         self.claims = Claims(self.folder / "claims", lease)
-
-    # -- manifest --------------------------------------------------------------
 
     def claim(self, profile: str, protocol: Mapping[str, Any], dataset: Mapping[str, Any]) -> None:
         """Check that the store is of this protocol and dataset, or make it so if it is new."""
@@ -120,8 +119,6 @@ class EntryStore:
     def space(self) -> SearchSpace:
         return SearchSpace.from_dict(self.manifest()["protocol"]["space"])
 
-    # -- entries ---------------------------------------------------------------
-
     def entry_path(self, architecture: Architecture | str, seed: int) -> Path:
         return self.folder / "entries" / f"{training_key(architecture, seed)}.json"
 
@@ -148,16 +145,8 @@ class EntryStore:
     def entries(self) -> list[Entry]:
         """All entries, by arch_id and seed."""
         manifest = self.manifest()
-        hashes = {key: manifest[key] for key in ("protocol_sha256", "dataset_sha256")}
-        found = []
-        for path in sorted((self.folder / "entries").glob("[!.]*.json")):
-            entry = read_entry(path)
-            if wrong := differences(hashes, {key: entry.provenance.get(key) for key in hashes}):
-                raise ResultsError(f"{path} belongs to another store ({'; '.join(wrong)}); move it away")
-            found.append(entry)
+        found = [entry_of(manifest, path) for path in sorted((self.folder / "entries").glob("[!.]*.json"))]
         return sorted(found, key=lambda entry: (entry.arch_id, entry.seed))
-
-    # -- failures --------------------------------------------------------------
 
     def failure_path(self, architecture: Architecture | str, seed: int) -> Path:
         return self.folder / "failures" / f"{training_key(architecture, seed)}.json"
@@ -181,8 +170,6 @@ class EntryStore:
     def _finished(self, key: str) -> bool:
         return (self.folder / "entries" / f"{key}.json").exists()
 
-    # -- what is to be done ------------------------------------------------------
-
     def record_asked(self, trainings: Iterable[tuple[Architecture, int]]) -> None:
         """Keep which trainings a command asked for; repeating them adds no file."""
         content = "".join(f"{key}\n" for key in sorted(training_key(*training) for training in trainings)).encode()
@@ -194,8 +181,6 @@ class EntryStore:
         """`<arch>-seed<seed>` of all trainings that commands asked for."""
         paths = (self.folder / "asked").glob("[!.]*.txt")
         return {line for path in paths for line in path.read_text(encoding="utf-8", errors="replace").splitlines()}
-
-    # -- work ------------------------------------------------------------------
 
     def record_progress(self, architecture: Architecture, seed: int, epoch: int, epochs: int) -> None:
         """Keep how far a training is, for `datagen.status`."""
@@ -236,6 +221,14 @@ class EntryStore:
                 f"writing {path} failed: {error.strerror or error}; what is finished is kept, the same command "
                 "goes on from there"
             ) from error
+
+
+def entry_of(manifest: Mapping[str, Any], path: Path) -> Entry:
+    """Read an entry; it must be of the manifest's protocol and dataset."""
+    entry = read_entry(path)
+    if wrong := differences({key: manifest[key] for key in HASHES}, {key: entry.provenance.get(key) for key in HASHES}):
+        raise ResultsError(f"{path} belongs to another store ({'; '.join(wrong)}); move it away")
+    return entry
 
 
 def _check(manifest: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.store.entry import Entry, read_entry
-from datagen.store.folder import EntryStore
+from datagen.store.folder import EntryStore, entry_of
 from datagen.store.identity import differences
 from nasbench_ar import Architecture, SearchSpace
 from nasbench_ar.errors import ResultsError, SpaceError
@@ -23,7 +23,6 @@ _NAME = re.compile(r"(\d+(?:-\d+)+)-seed(\d+)")
 _SHA256 = re.compile(rb'"sha256": *"([0-9a-f]{64})"')
 _HEAD_BYTES = 120
 SHOWN = 10
-_HASHES = ("protocol_sha256", "dataset_sha256")
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,7 @@ class Merged:
 
     def read(self, listed: Listed) -> Entry:
         """Read an entry; check that it is of the training and protocol that its place says."""
-        entry = read_entry(listed.path)
-        hashes = {key: self.manifest[key] for key in _HASHES}
-        wrong = differences(hashes, {key: entry.provenance.get(key) for key in hashes})
-        if wrong:
-            raise ResultsError(f"{listed.path} belongs to another store ({'; '.join(wrong)}); move it away")
+        entry = entry_of(self.manifest, listed.path)
         if (entry.architecture, entry.seed) != (listed.architecture, listed.seed):
             raise ResultsError(f"{listed.path} holds {entry.architecture} with seed {entry.seed}; restore its name")
         return entry

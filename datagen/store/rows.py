@@ -108,8 +108,3 @@ class Facts:
         if self.failed:
             notes.append(f"{self.failed} of {self.rows} entries failed a sanity check (flags {FLAG_PREFIX}*).")
         return notes
-
-
-def unknown_metrics(entry: Entry) -> set[str]:
-    """Test values that the catalogue has no metric for."""
-    return {name for name in entry.test if name not in METRICS}

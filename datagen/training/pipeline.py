@@ -6,7 +6,7 @@ import math
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -200,7 +200,7 @@ class Generator:
                 "compiled": compiled,
                 "hardware": describe_hardware(self.device),
                 **describe_code(),
-                "config": config.to_dict(),
+                "config": asdict(config),
             },
         )
 

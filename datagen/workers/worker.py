@@ -135,7 +135,9 @@ def _ended(work: Callable[[], Outcome], store: EntryStore, outcome: functools.pa
     except ResultsError as error:  # of its failure file, which must not be overwritten, or of the account of the GPU
         return outcome(FAILED, text=str(error))
     except Exception as error:
-        if not _is_out_of_memory(error):
+        from datagen.out_of_memory import is_out_of_memory  # with PyTorch
+
+        if not is_out_of_memory(error):
             raise
         return outcome(FAILED, text=f"{type(error).__name__}: {one_line(error)}")
 
@@ -241,12 +243,6 @@ def _interrupt_behind(error: BaseException | None) -> KeyboardInterrupt | None:
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
     return error
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    from datagen.out_of_memory import is_out_of_memory
-
-    return is_out_of_memory(error)
 
 
 def _note_on(title: str, text: str) -> None:

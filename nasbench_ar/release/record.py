@@ -101,8 +101,6 @@ class RecordReader:
         if not given.keys() <= known:
             self.unknown.update(given.keys() - known)
 
-    # -- architecture ----------------------------------------------------------
-
     def _architecture(self, record: Mapping[str, Any]) -> Architecture:
         arch = _object("arch", _required(record, "arch"))
         if arch.keys() != set(self._entries):
@@ -120,8 +118,6 @@ class RecordReader:
             if not abs(given * 1e6 - exact) <= COST_TOLERANCE * exact:
                 raise RecordError(f"{key} is {given!r} millions, but architecture {found} has {exact / 1e6!r}")
         return found
-
-    # -- pairing of trainings and tests ----------------------------------------
 
     def _seed(self, where: str, k: int, run: Any) -> int:
         name = f"{where}[{k}]"
@@ -149,8 +145,6 @@ class RecordReader:
         if strays := sorted(by_seed.keys() - set(seeds)):
             raise RecordError(f"test_best has the seed {strays[0]}, which train has not; its seeds are {seeds}")
         return [by_seed.get(seed, {}) for seed in seeds]
-
-    # -- one training ----------------------------------------------------------
 
     def _training(self, k: int, seed: int, run: Mapping[str, Any], test: Mapping[str, Any]) -> Training:
         where = f"train[{k}]"

@@ -20,16 +20,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from nasbench_ar.errors import EngineError, shown
+from nasbench_ar.errors import EngineError, one_line, shown
 from nasbench_ar.system.extras import require
-from nasbench_ar.system.tasks import Breaks, Task, call_packed, note, pack, undisturbed
+from nasbench_ar.system.tasks import Breaks, T, Task, call_packed, note, pack, undisturbed
 from nasbench_ar.version import __version__
 
 CONNECT_SECONDS = 10
 PATIENCE_SECONDS = 5  # without a result, before looking whether there are workers
-T = TypeVar("T")
 
 
 def run(
@@ -159,7 +158,7 @@ def _address_in(scheduler_file: str) -> str:
             f"dask={scheduler_file}: neither an address such as tcp://host:8786 nor a scheduler's file"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise EngineError(f"dask={scheduler_file}: not the file of a Dask scheduler ({_line(error)})") from error
+        raise EngineError(f"dask={scheduler_file}: not the file of a Dask scheduler ({one_line(error)})") from error
 
 
 def _check(dask: str, address: str) -> None:
@@ -175,7 +174,7 @@ def _check(dask: str, address: str) -> None:
         kind = asyncio.run(asyncio.wait_for(identity(), CONNECT_SECONDS))["type"]
     except Exception as error:  # another program's answer may cause any error
         raise EngineError(
-            f"dask={dask}: no Dask scheduler answers at {address} within {CONNECT_SECONDS} s ({_line(error)})"
+            f"dask={dask}: no Dask scheduler answers at {address} within {CONNECT_SECONDS} s ({one_line(error)})"
         ) from error
     if kind != "Scheduler":
         raise EngineError(f"dask={dask}: at {address} is no Dask scheduler but a {kind}")
@@ -203,7 +202,3 @@ def _local(jobs: int, restarts: int) -> Iterator[Any]:
 
 def _library() -> Any:
     return require("engine=dask", "distributed", EngineError)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

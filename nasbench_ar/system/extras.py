@@ -34,13 +34,7 @@ EXTRAS = {  # what is imported -> the extra that installs it
 
 
 def require(needs: str, module: str, error: type[NasbenchError] = ConfigError) -> Any:
-    """Import a module of an optional library.
-
-    Args:
-        needs: what cannot do without it, for the user.
-        module: the module, such as `plotly.offline`.
-        error: what is raised where the library is not installed.
-    """
+    """Import a module of an optional library, which `needs` cannot do without; `error` where it is not installed."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as missing:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench_ar.errors import one_line
 from nasbench_ar.system.files import most_unpacked
 
 _SUFFIX = ".npy"
@@ -39,7 +40,7 @@ def read_npz(
     except (OSError, MemoryError):
         raise
     except Exception as error:  # garbage makes zipfile and NumPy's header reader raise anything
-        raise ValueError(" ".join(str(error).split())[:200] or type(error).__name__) from error
+        raise ValueError(one_line(error)) from error
     if len(arrays) != len(members):
         raise ValueError("two of its arrays have the same name")
     return arrays

@@ -43,7 +43,7 @@ def test_the_step_is_that_of_the_loop(setup: Setup, loss: str, tmp_path: Path) -
     clean, labels = as_unit_floats(augmented), split.labels[order]
     noise = torch.randn(clean.shape, generator=random)
     found = checks.step(alone, plan, clean, checks.attacked(alone, plan, clean, labels, noise), labels)
-    assert found.loss.item() == history["train_loss"][0]
+    assert found["loss"].item() == history["train_loss"][0]
     for name, value in loop.network.state_dict().items():
         torch.testing.assert_close(alone.network.state_dict()[name], value, rtol=0, atol=0)
 

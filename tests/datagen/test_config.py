@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 
@@ -48,15 +49,15 @@ def test_profiles_change_only_what_they_name() -> None:
 
 
 def test_cifar100_changes_images_only() -> None:
-    official = parse_command_line(["archs=all"]).to_dict()
-    other = parse_command_line(["archs=all", "profile=cifar100"]).to_dict()
+    official = asdict(parse_command_line(["archs=all"]))
+    other = asdict(parse_command_line(["archs=all", "profile=cifar100"]))
     changes = {"source": "cifar100", "validation": "held_out", "corruptions": None}
     assert other == {**official, "profile": "cifar100", "data": {**official["data"], **changes}}
 
 
 def test_digits_729_changes_sizes_only() -> None:
-    digits = parse_command_line(["archs=all", "profile=digits"]).to_dict()
-    small = parse_command_line(["archs=all", "profile=digits-729"]).to_dict()
+    digits = asdict(parse_command_line(["archs=all", "profile=digits"]))
+    small = asdict(parse_command_line(["archs=all", "profile=digits-729"]))
     assert (small["train"].pop("batch"), digits["train"].pop("batch")) == (64, 32)
     assert small.pop("space") == {
         "depth_choices": [1, 2, 3],
@@ -158,7 +159,7 @@ def test_help_names_every_key_with_its_default() -> None:
 
 
 def test_config_is_plain_data() -> None:
-    assert RunConfig(archs="all").to_dict()["train"]["epochs"] == 100
+    assert asdict(RunConfig(archs="all"))["train"]["epochs"] == 100
     assert set(PROFILES) == {"cifar10", "cifar100", "digits", "digits-729", "arrays"}
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from datagen.attack.autoattack import COMPACT, STANDARD, require_classes, run_autoattack
-from datagen.attack.evaluator import Batches, Evaluator
+from datagen.attack.evaluator import Batches, Evaluator, percent
 from datagen.images.splits import Split
 from datagen.network.classifier import Classifier
 from nasbench_ar import ConfigError
@@ -49,7 +49,7 @@ def test_compact_finds_the_exact_worst_case_of_a_linear_model() -> None:
     assert 0 < int(unbreakable.sum()) < 50
     assert torch.equal(found.masks["apgd-t"], unbreakable)
     assert found.outside == 0
-    assert found.percent("apgd-t") == 100 * float(unbreakable.double().mean())
+    assert percent(found.masks["apgd-t"]) == 100 * float(unbreakable.double().mean())
     assert len(said) == 2
     assert "stand after apgd-ce" in said[0]
 
@@ -155,7 +155,7 @@ def test_when_nothing_stands_nothing_is_attacked() -> None:
     evaluator, _ = setting(n=5)
     wrong = Split("wrong", evaluator.split.images, (evaluator.logits.argmax(1) + 1) % 6)
     found = run_autoattack(Evaluator(evaluator.classifier, wrong, evaluator.batches), eps=EPS, seed=0)
-    assert found.percent("apgd-t") == 0
+    assert percent(found.masks["apgd-t"]) == 0
 
 
 def test_the_package_is_quiet_and_its_warnings_are_kept(capfd: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from datagen.attack import evaluator
 from datagen.attack.attacks import Attack, fgsm, pgd, pgd_cw
-from datagen.attack.evaluator import Batches, Evaluator, iterated_attacks, reclip, validate
+from datagen.attack.evaluator import Batches, Evaluator, iterated_attacks, mean, percent, reclip, validate
 from datagen.config import AttackConfig
 from datagen.images.splits import Split
 from datagen.network.classifier import Classifier
@@ -42,9 +42,9 @@ def test_fgsm_on_four_pixels_by_hand() -> None:
     outcome = evaluator.attacked(fgsm(eps=EPS), 0)
     assert outcome.correct.tolist() == [True, False, False, True]
     assert outcome.stable.tolist() == [True, False, True, True]
-    assert (outcome.percent("correct"), outcome.percent("stable")) == (50.0, 75.0)
+    assert (percent(outcome.correct), percent(outcome.stable)) == (50.0, 75.0)
     # |x - x'| is both the change of the logits and of the input, up to the 1e-6 added to x - x'.
-    assert outcome.mean("lip") == pytest.approx(1.0, abs=1e-5)
+    assert mean(outcome.lip) == pytest.approx(1.0, abs=1e-5)
     torch.testing.assert_close(outcome.loss, loss)  # before the only step
     assert not outcome.zero_gradient.any()
 

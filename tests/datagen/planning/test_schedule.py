@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.planning.schedule import Jobs, poisson, scripted, simulate
+from datagen.planning.schedule import Jobs, NextPreemption, poisson, simulate
+
+
+def scripted(times: Sequence[Sequence[float]]) -> NextPreemption:
+    """Preemptions at given times, ascending for each GPU."""
+
+    def following(gpu: int, time: float) -> float:
+        position = bisect_right(times[gpu], time)
+        return times[gpu][position] if position < len(times[gpu]) else float("inf")
+
+    return following
 
 
 def jobs(epoch: list[float], test: list[float], *, epochs: int, every: int = 1) -> Jobs:

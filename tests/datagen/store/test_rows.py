@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from datagen.store.rows import Facts, Row, row_of_entry, unknown_metrics
+from datagen.store.rows import Facts, Row, row_of_entry
 from nasbench_ar.metrics import CURVES, METRICS
 from tests.datagen.synthetic_entries import SPACE, make_entry
 
@@ -26,7 +26,6 @@ def test_a_row_by_hand() -> None:
     assert row.scalars["training_time_gpu_days"] == 4320 / 86_400
     assert row.scalars["test_pgd_acc"] == entry.test["test_pgd_acc"]
     assert set(row.scalars) <= set(METRICS)
-    assert unknown_metrics(entry) == {"test_aa_standard_acc"}
     assert {name: list(curve) for name, curve in row.curves.items()} == {name: curves[name] for name in CURVES}
     assert row.flags == {f"sanity_{name}": failed for name, failed in entry.sanity.items()}
     assert row.labels == {"gpu_type": "NVIDIA Toy", "timestamp": "2024-05-06", "entry_sha256": "ab" * 32}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import sgd
 
-from datagen.attack.evaluator import Batches, Evaluator, iterated_attacks, validate
+from datagen.attack.evaluator import Batches, Evaluator, iterated_attacks, percent, validate
 from datagen.config import RunConfig, TrainConfig, parse_command_line
 from datagen.images.augment import crop_and_flip
 from datagen.images.datasets import load_dataset
@@ -419,7 +419,7 @@ def trained_on_digits(tmp_path: Path, *more: str) -> tuple[float, float]:
     config.attack.pgd_steps = 20
     evaluator = Evaluator(classifier, dataset.test, quiet)
     outcome = evaluator.attacked(iterated_attacks(config.attack)["pgd"], 0, "test", "pgd")
-    return 100 * float(evaluator.clean()[0].double().mean()), outcome.percent("correct")
+    return 100 * float(evaluator.clean()[0].double().mean()), percent(outcome.correct)
 
 
 @pytest.mark.slow
