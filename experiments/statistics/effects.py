@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from experiments.statistics.intervals import equalised, paired_difference
+from experiments.statistics.intervals import equalised, equalised_differences, paired_difference
 from nasbench_ar.arrays import FloatArray
 
 
@@ -46,7 +46,7 @@ def cohens_d_paired(difference: FloatArray) -> float:
     """
     if len(difference) < 2:
         return math.nan
-    rounded = equalised(difference)
+    rounded = equalised_differences(difference)
     mean, spread = float(rounded.mean()), float(rounded.std(ddof=1))
     if np.ptp(rounded) == 0:
         return 0.0 if mean == 0 else math.copysign(math.inf, mean)

@@ -12,21 +12,29 @@ from numpy.typing import NDArray
 from nasbench_ar.arrays import FloatArray
 
 
-def equalised(values: FloatArray, magnitude: float | None = None) -> FloatArray:
-    """Round to 11 digits of a magnitude, by default the largest: ranks must not see differences by rounding.
-
-    Where the magnitude is below 1e-13, nothing but rounding is left.
-    """
-    largest = float(np.nanmax(np.abs(values), initial=0.0)) if magnitude is None else magnitude
-    if not math.isfinite(largest):
-        return np.asarray(values)
-    return np.round(values, 10 - math.floor(math.log10(largest)) if largest > 1e-13 else 12)
+def equalised(values: FloatArray) -> FloatArray:
+    """Each value to 12 digits: ranks must not see differences by rounding."""
+    return _rounded(values, np.abs(values), 12)
 
 
 def paired_difference(first: FloatArray, second: FloatArray) -> FloatArray:
-    """First minus second, equalised by the magnitude of both."""
+    """First minus second, each difference to 11 digits of the larger one of its pair."""
     first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    return equalised(first - second, float(np.nanmax(np.abs([first, second]), initial=0.0)))
+    return _rounded(first - second, np.maximum(np.abs(first), np.abs(second)), 11)
+
+
+def equalised_differences(differences: FloatArray) -> FloatArray:
+    """Differences to 11 digits of the largest; all are 0 where none is above 1e-13, since their pairs are unknown."""
+    largest = float(np.max(np.abs(differences), initial=0.0))
+    return _rounded(differences, np.array(largest), 11) if largest > 1e-13 else np.zeros_like(differences)
+
+
+def _rounded(values: FloatArray, magnitude: FloatArray, digits: int) -> FloatArray:
+    with np.errstate(divide="ignore"):
+        exponent = np.floor(np.log10(magnitude))
+    usable = np.abs(exponent) < 290  # neither 0, infinite nor missing
+    scale = 10.0 ** np.where(usable, digits - 1 - exponent, 0.0)
+    return np.where(usable, np.round(values * scale) / scale, values)
 
 
 def t_quantile(n: int, confidence: float = 0.95) -> float:

@@ -12,7 +12,7 @@ import warnings
 
 import numpy as np
 
-from experiments.statistics.intervals import equalised
+from experiments.statistics.intervals import equalised_differences
 from experiments.statistics.significance import SIGNIFICANCE
 from nasbench_ar.arrays import FloatArray
 
@@ -71,7 +71,7 @@ def wilcoxon_power(
     if n < FEWEST_SIGNED_RANKS:
         return 0.0
     rng = np.random.default_rng([seed, n])
-    towards = equalised(difference) * np.sign(difference.mean())
+    towards = equalised_differences(difference) * np.sign(difference.mean())
     drawn = towards[rng.integers(len(difference), size=(draws, n))]
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):
         warnings.simplefilter("ignore")  # experiments of equal pairs only; they count as not seen
@@ -87,7 +87,7 @@ def pairs_for_wilcoxon(
     Starts from Noether's (1987) approximation and searches by simulation, so the answer has the simulation's noise of
     a few per cent.  Shift the (pairs,) stored differences to ask for another difference.
     """
-    if len(difference) < 2 or not equalised(difference.mean(), float(np.abs(difference).max())):
+    if len(difference) < 2 or not equalised_differences(np.append(difference, difference.mean()))[-1]:
         return None
 
     @functools.cache
@@ -111,7 +111,7 @@ def _noether(difference: FloatArray, power: float) -> int:
     """n = (z_(alpha/2) + z_beta)^2 / (3 (P(D + D' > 0) - 1/2)^2), D and D' two differences."""
     from scipy import stats
 
-    sums = equalised(difference[:, None] + difference[None, :])[np.triu_indices(len(difference), 1)]
+    sums = equalised_differences(difference[:, None] + difference[None, :])[np.triu_indices(len(difference), 1)]
     offset = abs(((sums > 0) + (sums == 0) / 2).mean() - 0.5)
     quantiles = stats.norm.isf(SIGNIFICANCE / 2) + stats.norm.isf(1 - power)
     return max(FEWEST_SIGNED_RANKS, math.ceil(min(quantiles**2 / (3 * max(offset, 1e-6) ** 2), MOST_PAIRS)))

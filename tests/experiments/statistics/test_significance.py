@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from experiments.statistics import effects, ranks
 from experiments.statistics.intervals import paired_difference
@@ -115,6 +116,19 @@ def test_no_number_depends_on_the_unit(unit: float) -> None:
     assert d == pytest.approx(effects.cohens_d_paired(one - other))
     both = np.column_stack([one, other])
     assert ranks.average_ranks(unit * both).tolist() == ranks.average_ranks(both).tolist()
+
+
+def test_a_value_out_of_bounds_makes_no_ties() -> None:
+    rng = np.random.default_rng(0)
+    one = 5 + rng.normal(0, 1, 30)
+    other = one + rng.normal(0.2, 0.5, 30)
+    one[3], other[3] = 1e14, 1e14 + 1e6
+    expected = stats.wilcoxon(one, other, zero_method="pratt", method="asymptotic").pvalue
+    assert paired_wilcoxon(one, other) == pytest.approx(expected)
+    assert effects.paired_superiority(one, other) == (one > other).mean()
+    assert effects.vargha_delaney(one, other) == pytest.approx((one[:, None] > other).mean())
+    both = np.column_stack([one, other])
+    assert ranks.average_ranks(both).tolist() == stats.rankdata(-both, axis=1).mean(axis=0).tolist()
 
 
 def test_differences_by_rounding_are_ties() -> None:
