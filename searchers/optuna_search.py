@@ -32,7 +32,8 @@ class OptunaSearcher(BorrowedSearcher):
         encoding: `categorical`, an entry's values without an order, as in a user's own study; `ordinal`, integers
             by rank; `mixed`, integers for entries with an order and categories for others; `auto`: ordinal for
             samplers that know numbers only (cmaes, qmc), categorical otherwise.
-        multivariate: let `tpe` model entries together; other samplers take no notice.
+        multivariate: whether `tpe` models entries together; None leaves it to Optuna, which does.  Other samplers
+            take no notice.
         patience: proposals in a row without anything new before a random one joins.
 
     Raises:
@@ -48,15 +49,15 @@ class OptunaSearcher(BorrowedSearcher):
         *,
         sampler: str = "tpe",
         encoding: str = "auto",
-        multivariate: bool = False,
+        multivariate: bool | None = None,
         patience: int = 20,
     ) -> None:
         super().__init__(space, seed, patience=patience)
         for name, value, allowed in (("sampler", sampler, SAMPLERS), ("encoding", encoding, (*ENCODINGS, "mixed"))):
             if value not in allowed:
                 raise SearchError(f"{name}={value!r}: expected one of {', '.join(allowed)}")
-        if not isinstance(multivariate, bool):
-            raise SearchError(f"multivariate={multivariate!r}: expected True or False")
+        if not isinstance(multivariate, bool | None):
+            raise SearchError(f"multivariate={multivariate!r}: expected True, False or None")
         if encoding in ("categorical", "mixed") and sampler in NUMERIC:
             raise SearchError(f"encoding={encoding}: Optuna's {sampler} samples categories at random; use ordinal")
         check_seed(seed, "Optuna's samplers take")

@@ -31,7 +31,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         | {"learning_rate": 1e-3, "penalty": 0.2, "parents": 50, "mutations": 10, "pool": 100, "device": "auto"}
     ),
     "nsga2": {"population": 20, "crossover": 0.9, "mutation": 1.0, "patience": 50},
-    "optuna": {"sampler": "tpe", "encoding": "auto", "multivariate": False, "patience": 20},
+    "optuna": {"sampler": "tpe", "encoding": "auto", "multivariate": None, "patience": 20},
     "nevergrad": {"optimizer": "NGOpt", "encoding": "ordinal", "budget": 500, "patience": 20},
     "botorch": {"starts": 10, "batch": 1, "samples": 128, "pool": 65_536},
     "baybe": {"batch": 1, "pool": 16_384},

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from nasbench_ar import Architecture, Entry, Grid, SearchError, SearchSpace
+from nasbench_ar import NARES, Architecture, Entry, Grid, SearchError, SearchSpace
 from searchers import NevergradSearcher, OptunaSearcher
 from searchers.library_search import BorrowedSearcher
 from searchers.testing import SMALL, TINY, SearcherConformance, hilly, trajectory
@@ -259,7 +259,7 @@ def test_what_nevergrad_is_made_of(encoding: str, kind: str) -> None:
 @pytest.mark.parametrize(
     ("name", "cls", "given"),
     [
-        ("tpe", "TPESampler", {"multivariate": False}),
+        ("tpe", "TPESampler", {"multivariate": None}),
         ("gp", "GPSampler", {}),
         ("cmaes", "CmaEsSampler", {}),
         ("nsga2", "NSGAIISampler", {}),
@@ -277,6 +277,25 @@ def test_what_optuna_is_made_of(name: str, cls: str, given: dict[str, Any], monk
     assert type(searcher._study.sampler) is made
     assert calls == [{"seed": 11, **given}]
     assert searcher.encoding == ("ordinal" if name in ("cmaes", "qmc") else "categorical")
+
+
+@pytest.mark.parametrize(
+    ("name", "cls"), [("tpe", "TPESampler"), ("nsga2", "NSGAIISampler"), ("random", "RandomSampler")]
+)
+def test_what_optuna_proposes_is_what_a_users_own_study_does(name: str, cls: str) -> None:
+    import optuna
+
+    searcher = OptunaSearcher(NARES, 3, sampler=name)
+    study = optuna.create_study(direction="maximize", sampler=getattr(optuna.samplers, cls)(seed=3))
+    for _ in range(60):
+        architecture = searcher.ask()
+        trial = study.ask(
+            {entry.name: optuna.distributions.CategoricalDistribution(entry.choices) for entry in NARES.entries}
+        )
+        assert tuple(trial.params.values()) == tuple(architecture)
+        score = float(np.sin(np.arange(1, 7)) @ architecture)
+        searcher.tell(architecture, score)
+        study.tell(trial, score)
 
 
 def test_ranks_are_read_back_as_choices() -> None:
@@ -313,5 +332,5 @@ def test_each_entry_as_it_is() -> None:
         assert len({space.index(vector) for vector in found}) == 17
     with pytest.raises(SearchError, match="encoding=mixed: Optuna's qmc samples categories at random"):
         OptunaSearcher(space, 0, sampler="qmc", encoding="mixed")
-    with pytest.raises(SearchError, match="multivariate='yes': expected True or False"):
+    with pytest.raises(SearchError, match="multivariate='yes': expected True, False or None"):
         OptunaSearcher(space, 0, multivariate="yes")  # type: ignore[arg-type]
