@@ -45,8 +45,16 @@ from nasbench_ar.system.key_values import parse_words
 
 HTML = ".html"
 LIBRARIES = ("plotly", "jinja2")  # their versions are in the page
-DEFAULTS: dict[str, str | int] = {"table": "", "out": "report.html", "results": "", "figures": "all"}
-DEFAULTS |= {"title": "", "author": "", "date": "", "quiet": False}
+DEFAULTS: dict[str, str | int] = {
+    "table": "",
+    "out": "report.html",
+    "results": "",
+    "figures": "all",
+    "title": "",
+    "author": "",
+    "date": "",
+    "quiet": False,
+}
 NO_FIGURES = "none"
 
 

@@ -24,7 +24,7 @@ from experiments.plots.style import save_figure
 from experiments.plots.track import draw_outcome
 from experiments.races.complete import complete
 from experiments.races.config import KEPT, RunConfig, help_text, parse_command_line
-from experiments.races.noise import images_behind
+from experiments.races.noise import accuracies, images_behind
 from experiments.races.track import ENDING, HYPERVOLUME, OPEN, Track, load_track, tracks
 from experiments.results import recommendation, targets
 from experiments.results.baselines import known_limits
@@ -69,9 +69,7 @@ def report(track: Track, folder: Path, *, foot: bool) -> tuple[Outcome, list[Cho
     found, stored = outcome_of(track, folder)
     text, chosen, files = as_text(found), list[Choice](), {"track.csv": as_csv([found])}
     if stored and not track.several:
-        metrics = map(found.oracle.metric, found.oracle.metrics)
-        tests = [metric.name for metric in metrics if (metric.split, metric.unit) == ("test", "%")]
-        chosen = choices(stored, list(dict.fromkeys([found.judge, *tests])))
+        chosen = choices(stored, list(dict.fromkeys([found.judge, *accuracies(found.oracle, "test")])))
         text += "\n" + recommendation.as_text([choice for choice in chosen if choice.metric == found.judge])
         files["recommendation.csv"] = recommendation.as_csv(chosen)
         if track.noise == "none":

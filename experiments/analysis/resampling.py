@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.races.noise import IMAGES, redraw, standard_error, tied_with_best, validation_accuracies
+from experiments.races.noise import IMAGES, accuracies, redraw, standard_error, tied_with_best
 from experiments.results.incumbents import expected_best_of_n
 from experiments.statistics.ranks import kendall
 from experiments.tables import as_markdown, definitions, number, short_label
@@ -56,7 +56,7 @@ def selection_regret(oracle: Oracle, chooser: str, judge: str) -> tuple[Architec
 
 
 def report(oracle: Oracle, objective: str, images: int, draws: int = 1000) -> str:
-    if objective not in (vals := validation_accuracies(oracle)):
+    if objective not in (vals := accuracies(oracle, "val")):
         raise MetricError(
             f"{objective} is no validation accuracy of table {oracle.name}; it has {', '.join(vals) or 'none'}"
         )
@@ -69,7 +69,7 @@ def report(oracle: Oracle, objective: str, images: int, draws: int = 1000) -> st
     curve = expected_best_of_n(known, min(500, len(known)), maximize=maximize)
     below = "below" if maximize else "above"
     budgets = [n for n in (1, 10, 50, 100, 200, 500) if n <= len(curve)]
-    tests = [m for m in oracle.metrics if oracle.metric(m).split == "test" and oracle.metric(m).unit == "%"]
+    tests = accuracies(oracle, "test")
     parts = [
         f"What the validation noise does: {objective}, {images} images",
         f"Table {oracle.name}: {oracle.title}",

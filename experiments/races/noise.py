@@ -52,14 +52,15 @@ def observer(column: FloatArray, noise: str, *, images: int, seed: int) -> Calla
     return lambda _, value: float(redraw(np.array([value]), images, rng)[0])
 
 
-def validation_accuracies(oracle: Oracle) -> list[str]:
-    return [m for m in oracle.metrics if (oracle.metric(m).split, oracle.metric(m).unit) == ("val", "%")]
+def accuracies(oracle: Oracle, split: str) -> list[str]:
+    """Metrics of a split in percent, errors among them."""
+    return [m for m in oracle.metrics if (oracle.metric(m).split, oracle.metric(m).unit) == (split, "%")]
 
 
 def check_noise(oracle: Oracle, objective: str) -> None:
     """Refuse objectives that no binomial draw can stand for: all but validation accuracies in percent."""
     oracle.metric(objective)  # refuses one that there is not
-    if objective not in (fitting := validation_accuracies(oracle)):
+    if objective not in (fitting := accuracies(oracle, "val")):
         raise MetricError(
             f"noise= redraws validation images, and {objective} is no validation accuracy in percent; "
             f"table {oracle.name} has {', '.join(fitting) or 'none'}"

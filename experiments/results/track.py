@@ -140,7 +140,7 @@ def entrant(track: Track, name: str, oracle: Oracle, race: Race, runs: Runs) -> 
     if known.all() or 2 * known.sum() < len(known):  # too few for a rank
         return Entrant(name, runs.seeds, values, runs.early)
     maximize = bool(oracle.metric(race.objective).maximize)
-    allowed = oracle.feasible(oracle.limits(race.constraints), seed=race.table_seed)
+    allowed = oracle.feasible(race.constraints, seed=race.table_seed)
     best = best_judged(runs, np.where(allowed, column, np.nan), race.queries, maximize=maximize)
     return Entrant(name, runs.seeds, np.where(known, values, best), runs.early, int(known.sum()))
 
