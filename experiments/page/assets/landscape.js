@@ -192,7 +192,7 @@ const Landscape = (() => {
 
   /** Remember the view that the reader chose, so that it stays when something else is drawn. */
   function moved() {
-    hideTip();
+    pointAtNothing();
     const { xaxis, yaxis } = chart.layout;
     const whole = String([xaxis.range, yaxis.range]) === String([home.xaxis, home.yaxis]);
     view = whole ? null : { xaxis: [...xaxis.range], yaxis: [...yaxis.range] };
@@ -200,8 +200,8 @@ const Landscape = (() => {
   }
 
   async function draw() {
-    hideTip();
     await Plotly.react(chart, drawn(), layout(), { ...Theme.config, doubleClick: false });
+    pointAtNothing();
     count();
     listBest();
   }
@@ -265,6 +265,12 @@ const Landscape = (() => {
 
   function hideTip() {
     tip.hidden = true;
+  }
+
+  /** Hide the tip where the points have moved; Plotly forgets too, or it would not tell of the same point again. */
+  function pointAtNothing() {
+    Plotly.Fx.unhover(chart);
+    hideTip();
   }
 
   // -- keys --------------------------------------------------------------------
