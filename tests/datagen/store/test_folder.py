@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -337,3 +338,30 @@ def test_a_failed_write_says_that_nothing_is_lost(tmp_path: Path, monkeypatch: p
     with pytest.raises(ResultsError, match="No space left on device; what is finished is kept"):
         store.save(make_entry(A))
     assert not store.entry_path(A, 0).exists()
+
+
+def test_commands_that_begin_together_agree_on_the_manifest(tmp_path: Path) -> None:
+    def claim(number: int) -> str:
+        protocol = {**PROTOCOL, "train": {**PROTOCOL["train"], "lr": 0.1 + number % 2}}
+        try:
+            EntryStore(tmp_path / "store").claim("toy", protocol, DATASET)
+        except ResultsError as error:
+            return str(error)
+        return ""
+
+    for _ in range(20):
+        with ThreadPoolExecutor(8) as pool:
+            said = list(pool.map(claim, range(8)))
+        assert [bool(text) for text in said] in ([False, True] * 4, [True, False] * 4)
+        assert all("protocol.train.lr was" in text for text in said if text)
+        assert [p.name for p in (tmp_path / "store").iterdir()] == ["manifest.json"]
+        (tmp_path / "store/manifest.json").unlink()
+
+
+def test_an_entry_is_never_replaced(tmp_path: Path) -> None:
+    store = EntryStore(tmp_path / "store")
+    store.claim("toy", PROTOCOL, DATASET)
+    assert store.save(make_entry(A))
+    first = store.entry_path(A, 0).read_bytes()
+    assert not store.save(make_entry(A, device="cpu"))
+    assert store.entry_path(A, 0).read_bytes() == first

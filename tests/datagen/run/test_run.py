@@ -13,22 +13,18 @@ import numpy as np
 import pytest
 import torch
 
-from datagen import run
 from datagen.attack.evaluator import Batches
 from datagen.config import parse_command_line
 from datagen.store.folder import EntryStore, training_key
 from datagen.training import pipeline
 from datagen.training.checkpoint import load_checkpoint
-from datagen.workers import worker
-from datagen.workers.worker import Outcome
-from nasbench_ar import METRICS, Architecture, Oracle, Table, TrainingError, WriteError
+from nasbench_ar import METRICS, Oracle, Table
 from nasbench_ar.metrics import CORRUPTIONS, CURVES
 from tests.datagen.conftest import TINY, Command, stripes, write_arrays
-from tests.datagen.synthetic_entries import SPACE
+from tests.datagen.run.conftest import SMALLEST
 from tests.files import contents
 from tests.open_files import open_files
 
-SMALLEST = Architecture(1, 1, 1, 1)
 IMAGES_VARIABLE = "NASBENCH_AR_IMAGES"
 
 
@@ -36,7 +32,7 @@ def test_one_architecture_from_images_to_entry(words: list[str], tmp_path: Path,
     code, out, err = command(*words, "attack.autoattack=compact", "attack.eps_255=4")
     assert code == 0, err
     assert "stripes.npz on CPU" in err
-    assert "validation on 40 images: stripes.npz, val" in err
+    assert "validation on 8 images: stripes.npz, val" in err
     assert "epoch 1 (2 of 2): train" in err
     assert "images/s, ends" in err
     assert "1-1-1-1: best epoch" in out
@@ -49,7 +45,7 @@ def test_one_architecture_from_images_to_entry(words: list[str], tmp_path: Path,
     assert set(entry.curves) == set(CURVES)
     wanted = {name for name, metric in METRICS.items() if metric.split == "test"} - {"test_corrupt_acc"}
     assert set(entry.test) == wanted
-    assert {len(mask) for mask in entry.masks.values()} == {48}
+    assert {len(mask) for mask in entry.masks.values()} == {8}
     facts = entry.provenance
     assert {"protocol_sha256", "dataset_sha256", "train_seconds", "test_seconds", "peak_memory_mib"} <= set(facts)
     assert facts["hardware"]["device"] == "cpu"
@@ -157,94 +153,10 @@ def test_settings_that_do_not_change_numbers_may_change(words: list[str], comman
             assert command(*words, change)[0] == 0
 
 
-def failing(
-    monkeypatch: pytest.MonkeyPatch, architecture: Architecture, error: Exception, where: str = "train"
-) -> None:
-    whole = getattr(pipeline, where)
-
-    def broken(classifier: Any, *rest: Any, **more: Any) -> Any:
-        if classifier.network.architecture == architecture:
-            raise error
-        return whole(classifier, *rest, **more)
-
-    monkeypatch.setattr(pipeline, where, broken)
-
-
-def test_no_room_for_the_network_is_a_failure_and_the_others_go_on(
-    words: list[str], tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    failing(monkeypatch, Architecture(1, 1, 1, 2), RuntimeError("CUDA error: out of memory\nand advice"))
-    code, out, _ = command(*words, "archs=1-1-1-1,1-1-1-2")
-    assert code == 1
-    assert "1 of 2 trainings have an entry" in out
-    assert "failed: 1-1-1-2: RuntimeError: CUDA error: out of memory" in out
-    assert EntryStore(tmp_path / "store").failures()["1-1-1-2-seed0"].attempts == 1
-
-
-def test_a_failure_is_recorded_and_the_others_go_on(
-    words: list[str], tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    more = [*words, "archs=1-1-1-1,1-1-1-2,1-1-2-1"]
-    with monkeypatch.context() as patch:
-        failing(patch, Architecture(1, 1, 1, 2), TrainingError("diverged in epoch 1: loss or gradient is not finite"))
-        code, out, err = command(*more)
-    assert code == 1
-    assert "1-1-1-2 (1 of 3): failed: diverged in epoch 1" in err
-    assert "2 of 3 trainings have an entry" in out
-    assert "failed: 1-1-1-2: diverged in epoch 1" in out
-    store = EntryStore(tmp_path / "store")
-    assert len(store.entries()) == 2
-    failure = store.failures()["1-1-1-2-seed0"]
-    assert (failure.attempts, failure.interruptions) == (1, 0)
-    assert failure.last_error == "diverged in epoch 1: loss or gradient is not finite"
-    assert failure.errors[0]["device"] == "cpu"
-    assert command(*more)[0] == 0, "tried again"
-    assert store.failures() == {}
-    entry = next(entry for entry in store.entries() if entry.architecture == Architecture(1, 1, 1, 2))
-    assert (entry.provenance["attempts"], entry.provenance["interruptions"]) == (2, 0)
-
-
-def test_a_real_divergence_is_recorded(words: list[str], tmp_path: Path, command: Command) -> None:
-    code, out, err = command(*words, "train.lr=1e30", "train.clip_norm=1e30", "train.epochs=3")
-    assert code == 1, err
-    assert "failed: 1-1-1-1: diverged in epoch" in out
-    assert "Traceback" not in err
-    assert not EntryStore(tmp_path / "store").entries()
-
-
-@pytest.mark.parametrize("damage", ["truncated", "foreign"])
-def test_a_bad_checkpoint_stops_its_architecture_only(
-    words: list[str], tmp_path: Path, command: Command, damage: str
-) -> None:
-    store = EntryStore(tmp_path / "store")
-    assert command(*words, "archs=2-2-2-2")[0] == 0
-    last = store.work_folder(SMALLEST, 0) / "last.pt"
-    last.parent.mkdir()
-    whole = (store.work_folder(Architecture(2, 2, 2, 2), 0) / "best.pt").read_bytes()
-    last.write_bytes(whole[: len(whole) // 2] if damage == "truncated" else whole)
-    message = "is no whole checkpoint" if damage == "truncated" else "architecture was '2-2-2-2', is '1-1-1-1'"
-    content = last.read_bytes()
-    code, out, err = command(*words, "archs=1-1-1-1,1-1-1-2")
-    assert code == 1
-    assert message in out
-    assert "Traceback" not in err
-    assert store.has(Architecture(1, 1, 1, 2), 0)
-    assert last.read_bytes() == content, "nothing is lost"
-
-
-def test_a_damaged_entry_is_reported_and_kept(words: list[str], tmp_path: Path, command: Command) -> None:
-    command(*words)
-    path = EntryStore(tmp_path / "store").entry_path(SMALLEST, 0)
-    path.write_bytes(path.read_bytes()[:200])
-    code, out, _ = command(*words)
-    assert code == 1
-    assert "is damaged: not valid JSON" in out
-    assert len(path.read_bytes()) == 200
-
-
 def test_out_of_memory_in_the_test_halves_the_batch(
     words: list[str], tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    write_arrays(tmp_path / "stripes.npz")  # of 40 and 48 images to attack
     whole = pipeline.assess
 
     def hungry(classifier: Any, dataset: Any, config: Any, batches: Batches, **more: Any) -> Any:
@@ -271,7 +183,7 @@ def test_out_of_memory_in_the_test_halves_the_batch(
 def test_corruptions_of_ones_own(words: list[str], tmp_path: Path, command: Command) -> None:
     folder = tmp_path / "corrupted"
     folder.mkdir()
-    images, labels = stripes(48, 2)
+    images, labels = stripes(8, 2)
     for name in CORRUPTIONS:
         np.save(folder / f"{name}.npy", np.concatenate([images] * 5))
     np.save(folder / "labels.npy", np.tile(labels, 5))
@@ -383,7 +295,7 @@ def test_from_digits_to_a_race(tmp_path: Path, command: Command) -> None:
 
 
 def environment() -> dict[str, str]:
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
 
 
@@ -441,47 +353,3 @@ def test_few_open_files_are_one_line(words: list[str], command: Command) -> None
         code, out, err = command(*words)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("error: a process may have only 20 files open here (ulimit -n)")
-
-
-def test_a_loop_of_links_in_place_of_an_entry_fails_that_training_alone(
-    words: list[str], command: Command, tmp_path: Path
-) -> None:
-    loop = tmp_path / "store/entries/1-1-1-2-seed0.json"
-    assert command(*words)[0] == 0
-    loop.symlink_to(loop.name)
-    code, out, err = command(*words, "archs=1-1-1-1,1-1-1-2")
-    assert code == 1
-    assert f"failed: 1-1-1-2: cannot read {loop}: Too many levels of symbolic links" in out
-    assert "1 of 2 trainings have an entry" in out
-    assert "Traceback" not in err
-    assert loop.is_symlink()
-
-
-def outcome(kind: str, arch_id: int = 1, **more: Any) -> Outcome:
-    return Outcome(kind, SPACE.from_arch_id(arch_id), 0, "title", **more)
-
-
-def test_failures_in_a_row_are_counted_from_the_last_success() -> None:
-    tally = run.Tally()
-    for _ in range(2):
-        for arch_id in range(1, run.FAILURES_IN_A_ROW):
-            tally.add(outcome(worker.FAILED, arch_id, text="diverged"))
-        tally.add(outcome(worker.DONE, 16, text="fine"))
-    for arch_id in range(1, run.FAILURES_IN_A_ROW):
-        tally.add(outcome(worker.FAILED, arch_id, text="diverged"))
-    tally.add(outcome(worker.EXHAUSTED, 15, text="diverged", attempts=3))  # not tried, and no sign of a broken device
-    tally.add(outcome(worker.THERE, 14))  # nor that of another worker one of a sound device
-    with pytest.raises(TrainingError, match="10 trainings in a row failed, the last because: no memory"):
-        tally.add(outcome(worker.FAILED, 13, text="no memory"))
-
-
-def test_a_training_that_others_held_is_held_no_more_once_it_ended() -> None:
-    tally = run.Tally()
-    for kind in (worker.DONE, worker.THERE, worker.FAILED, worker.EXHAUSTED):
-        tally.add(outcome(worker.HELD, text="another"))
-        assert len(tally.held) == 1
-        tally.add(outcome(kind, text="so"))
-        assert not tally.held
-    assert (len(tally.done), len(tally.failed)) == (1, 1)
-    with pytest.raises(WriteError, match="disk is full"):
-        tally.add(outcome(worker.UNWRITABLE, text="disk is full"))
