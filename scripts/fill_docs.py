@@ -23,10 +23,10 @@
     python -m experiments.fidelity table=digits-729 workers=8 unit=gpu_days out=results/workers
     python scripts/fill_docs.py [results] [--only PART]
 
-PART is races, tracks, overtuning, suite, glossary, published, analyses, carries-over, objectives,
-fidelity or protocol.
+PART is races, tracks, overtuning, suite, glossary, published, analyses, carries-over, posterior, transfer,
+objectives, fidelity or protocol.
 Whatever stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced, and the
-pictures in `docs/` are copied or drawn; the analyses, carries-over and the protocol need no results.
+pictures in `docs/` are copied or drawn; those from the analyses to transfer and the protocol need no results.
 """
 
 import argparse
@@ -126,6 +126,11 @@ def fill_carries_over(_results: Path) -> None:
     for name, text in scaling_law.as_texts(numbers).items():
         fill(document, name, text)
     save_small(scaling_law.FIGURE, numbers)
+
+
+def fill_posterior(_results: Path) -> None:
+    """docs/posterior.md."""
+    document = ROOT / "docs/posterior.md"
     for name in ("nares-figures", "digits-729"):
         oracle = load(name, quiet=True)
         measured = Measured.of(oracle, oracle.table.default_objective, flagged(oracle))
@@ -137,12 +142,11 @@ def fill_carries_over(_results: Path) -> None:
     fill(document, "posterior-coverage", tables(coverage))
     fill(document, "posterior-blur", tables(blur))
     fill(document, "posterior-races", tables((ROOT / "benchmarks/results/posterior_races.txt").read_text()))
-    fill_transfer()
 
 
-def fill_transfer() -> None:
-    """What 64 designed and 64 random trainings by TRADES say, judged by 40 others."""
-    document, lists = ROOT / "docs/carries-over.md", ROOT / "examples/transfer"
+def fill_transfer(_results: Path) -> None:
+    """docs/transfer.md: what 64 designed and 64 random trainings by TRADES say, judged by 40 others."""
+    document, lists = ROOT / "docs/transfer.md", ROOT / "examples/transfer"
     lines: dict[str, list[str]] = {}
     target = str(lists / "digits-729-trades")
     for name in ("designed", "random"):
@@ -317,6 +321,8 @@ PARTS = {
     "published": fill_published,
     "analyses": fill_analyses,
     "carries-over": fill_carries_over,
+    "posterior": fill_posterior,
+    "transfer": fill_transfer,
     "objectives": fill_objectives,
     "fidelity": fill_fidelity,
     "protocol": fill_protocol,
