@@ -18,9 +18,7 @@ the fingerprint it was computed under, and its file carries a digest of that fin
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
-import json
 import math
 import os
 import shutil
@@ -35,78 +33,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.races.fingerprint import differences, mark_of
+from experiments.races.folder_lock import FolderLock
 from experiments.races.machines import Trace
 from experiments.races.plain_yaml import as_yaml, read_yaml
-from nasbench_ar.errors import ResultsError, WriteError, shown
+from nasbench_ar.errors import ResultsError, WriteError
 from nasbench_ar.system.files import note, sweep_partials, write_atomically, write_first
 from nasbench_ar.system.npz import read_npz
 from searchers.trajectory import Trajectory
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 CONFIG = "config.yaml"
 RUN_FILES = "seed-*.npz"
 CLAIMS = 100  # tries, each ended by another command that has taken the folder away
 MARK = "fingerprint"  # array of a run file
 CPU = "cpu_seconds"  # another, of what measured it
-
-
-class _Lock:
-    """A lock on a folder itself, which needs no file and ends with the process; none where the system has none."""
-
-    def __init__(self, folder: Path, held: ExitStack) -> None:
-        self._handle: int | None = None
-        if fcntl is not None:
-            try:
-                self._handle = os.open(folder, os.O_RDONLY)
-            except OSError:
-                return
-            held.callback(os.close, self._handle)
-
-    def take_alone(self) -> bool:
-        try:
-            if self._handle is not None:
-                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:  # this file system has no locks
-            pass
-        return True
-
-    def share(self) -> None:
-        """Wait until no other process has it alone, and keep others from taking it alone."""
-        try:
-            if self._handle is not None:
-                fcntl.flock(self._handle, fcntl.LOCK_SH)
-        except OSError:
-            pass
-
-    def is_of(self, folder: Path) -> bool:
-        """Whether the folder is still the one that was locked, and not one that has replaced it."""
-        try:
-            return self._handle is None or os.path.samestat(os.fstat(self._handle), folder.stat())
-        except OSError:
-            return False
-
-
-def mark_of(fingerprint: Mapping[str, Any]) -> str:
-    """Hex SHA-256 of a fingerprint; equal ones have equal digests, 1 and 1.0 for instance."""
-    return hashlib.sha256(json.dumps(_canonical(fingerprint)).encode()).hexdigest()
-
-
-def _canonical(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _canonical(value[key]) for key in sorted(value, key=str)}
-    if isinstance(value, (list, tuple)):
-        return [_canonical(item) for item in value]
-    if isinstance(value, str) or value is None:
-        return value
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
-        return ["number", hex(int(value))]  # which has no limit on its digits
-    return ["other", repr(value)]
 
 
 @functools.lru_cache(maxsize=64)
@@ -189,7 +129,7 @@ class RunStore:
             except OSError as error:
                 raise self._unwritable(error) from error
             with ExitStack() as held:
-                lock = _Lock(self.folder, held)
+                lock = FolderLock(self.folder, held)
                 alone = lock.take_alone()
                 if alone:
                     self._settle(config, overwrite=overwrite)
@@ -409,21 +349,3 @@ def text_of(pack: Mapping[str, NDArray[Any]], name: str) -> str:
     if text.dtype.kind != "U" or text.shape or not str(text).isprintable():
         raise ValueError(f"{name} is no line of text")
     return str(text)
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    old, new = _flat(old), _flat(new)
-    changed = [
-        f"{' '.join(str(key).split())[:60]} was {shown(old.get(key))}, is {shown(new.get(key))}"
-        for key in [*new, *(key for key in old if key not in new)]
-        if old.get(key) != new.get(key)
-    ]
-    return "; ".join(changed[:8]) + (f"; and {len(changed) - 8} more" if len(changed) > 8 else "")
-
-
-def _flat(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"searcher": {"steps": 5}}` as `{"searcher.steps": 5}`, so that only what differs is named."""
-    out: dict[str, Any] = {}
-    for key, value in fingerprint.items():
-        out |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
-    return out

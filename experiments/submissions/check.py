@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 import searchers
 from experiments.races import provenance
 from experiments.races.config import FidelityConfig
+from experiments.races.fingerprint import differences, mark_of
 from experiments.races.machines import Trace
 from experiments.races.race import Race, about, budget_of
 from experiments.races.runner import run_once
-from experiments.races.store import Runs, differences, mark_of
+from experiments.races.store import Runs
 from experiments.races.track import Track, load_track, tracks
 from experiments.results.traces import Results
 from experiments.results.track import Entrant, entrant, entrant_of_traces

@@ -14,8 +14,9 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from numpy.typing import NDArray
 
 from experiments.plots import style
+from experiments.races.fingerprint import mark_of
 from experiments.races.race import Race
-from experiments.races.store import MARK, Runs, RunStore, mark_of
+from experiments.races.store import MARK, Runs, RunStore
 from experiments.races.track import load_track
 from experiments.track import carry_out, configuration
 from nasbench_ar import METRICS, Oracle, SearchSpace, Table, TableWriter, load

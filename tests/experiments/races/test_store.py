@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments.races import folder_lock
 from experiments.races import store as store_module
-from experiments.races.store import CPU, RunStore, mark_of
+from experiments.races.fingerprint import mark_of
+from experiments.races.store import CPU, RunStore
 from nasbench_ar import ResultsError
 from nasbench_ar.system import files
 from nasbench_ar.system.npz import read_npz
@@ -136,7 +138,7 @@ def test_a_folder_at_work_is_of_one_configuration(tmp_path: Path) -> None:
 
 def test_of_two_claimants_one_wins_even_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other one writes its configuration after this one has seen that there is none."""
-    monkeypatch.setattr(store_module, "fcntl", None)
+    monkeypatch.setattr(folder_lock, "fcntl", None)
     write_first = store_module.write_first
 
     def late(path: Path, content: bytes) -> bool:
@@ -154,22 +156,22 @@ def test_of_two_claimants_one_wins_even_without_locks(tmp_path: Path, monkeypatc
 
 def test_a_folder_that_was_replaced_before_it_was_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the two locks another command takes over, so that the lock is on a folder that is gone."""
-    share = store_module._Lock.share
+    share = folder_lock.FolderLock.share
 
     def late(lock: Any) -> None:
-        monkeypatch.setattr(store_module._Lock, "share", share)
-        store_module.fcntl.flock(lock._handle, store_module.fcntl.LOCK_UN)
+        monkeypatch.setattr(folder_lock.FolderLock, "share", share)
+        folder_lock.fcntl.flock(lock._handle, folder_lock.fcntl.LOCK_UN)
         RunStore(tmp_path / "x").claim(OTHER).close()
         RunStore(tmp_path / "x").claim(CONFIG).close()
         share(lock)
 
-    monkeypatch.setattr(store_module._Lock, "share", late)
+    monkeypatch.setattr(folder_lock.FolderLock, "share", late)
     with RunStore(tmp_path / "x").claim(CONFIG), pytest.raises(ResultsError, match="at work"):
         RunStore(tmp_path / "x").claim(OTHER)
 
 
 def test_claiming_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module._Lock, "is_of", lambda *_: False)
+    monkeypatch.setattr(folder_lock.FolderLock, "is_of", lambda *_: False)
     with pytest.raises(ResultsError, match=r"other commands replace .* again and again; use another name= or out="):
         RunStore(tmp_path).claim(CONFIG)
 
