@@ -22,12 +22,17 @@ from nasbench_ar.system import checked_json as checked
 from nasbench_ar.system.engine import ENGINES
 from nasbench_ar.system.key_values import check_keys, known_keys, read_words, split_words, with_values
 
-SOURCES = ("cifar10", "cifar100", "digits", "arrays")
-VALIDATIONS = ("cifar10.1", "held_out", "file")
+VALIDATIONS = {  # of each source
+    "cifar10": ("cifar10.1", "held_out"),
+    "cifar100": ("held_out",),
+    "digits": ("held_out",),
+    "arrays": ("file", "held_out"),
+}
 PRECISIONS = ("auto", "bf16", "tf32", "float32")
 TRAIN_PRECISIONS = (*PRECISIONS, "fp16")
 SCHEDULES = ("drops", "cosine")
 AUTOATTACKS = ("none", "compact", "standard")
+LEAST_CLASSES = 4  # AutoAttack's targeted DLR loss compares the four largest logits
 MOST_COUNT = 10**9  # of epochs, images, steps
 
 
@@ -52,6 +57,22 @@ class DataConfig:
     validation: str = "cifar10.1"
     held_out: int = 2000
     corruptions: str | None = "CIFAR-10-C"
+
+    def check_validation(self) -> None:
+        """ConfigError where the source has no such validation images."""
+        allowed = VALIDATIONS[self.source]
+        if self.validation not in allowed:
+            words = " or ".join(allowed)
+            raise ConfigError(f"data.validation={self.validation}: the source {self.source} has {words} only")
+
+
+def require_classes(classes: int, attacks: str) -> None:
+    """Refuse AutoAttack where its loss is undefined."""
+    if attacks != "none" and classes < LEAST_CLASSES:
+        raise ConfigError(
+            f"attack.autoattack={attacks}: the targeted DLR loss needs at least {LEAST_CLASSES} classes and the data "
+            f"has {classes}; use attack.autoattack=none"
+        )
 
 
 @dataclass
@@ -269,8 +290,7 @@ class RunConfig:
         _require("log", self.log, "null or tensorboard", self.log in (None, "tensorboard"))
         _require("threads", self.threads, "null or at least 1", self.threads is None or self.threads >= 1)
         for key, allowed in (
-            ("data.source", SOURCES),
-            ("data.validation", VALIDATIONS),
+            ("data.source", tuple(VALIDATIONS)),
             ("train.loss", tuple(LOSSES)),
             ("train.schedule", SCHEDULES),
             ("train.precision", TRAIN_PRECISIONS),
@@ -278,6 +298,7 @@ class RunConfig:
             ("attack.autoattack", AUTOATTACKS),
         ):
             _require(key, self[key], f"one of {', '.join(allowed)}", self[key] in allowed)
+        self.data.check_validation()
         loss, pgd_at = self.train.loss, self.train.loss == "pgd_at"
         wanted = "0, since loss pgd_at has no second term" if pgd_at else f"more than 0 with loss {loss}"
         _require("train.beta", self.train.beta, wanted, self.train.beta == 0 if pgd_at else self.train.beta > 0)
@@ -287,6 +308,14 @@ class RunConfig:
                 "data.file= is missing: profile=arrays needs an .npz with train_images, train_labels, val_images, "
                 "val_labels, test_images and test_labels"
             )
+
+    def check_images(self, *, train: int, classes: int) -> None:
+        """Refuse what the images are too few for, or have too few classes for."""
+        if self.train.batch > train:
+            raise ConfigError(
+                f"train.batch={self.train.batch}: there are only {train} training images; use a smaller batch"
+            )
+        require_classes(classes, self.attack.autoattack)
 
     def __getitem__(self, key: str) -> Any:
         value: Any = self

@@ -31,7 +31,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datagen.config import KEYS, RunConfig, parse_command_line
+from datagen.config import KEYS, RunConfig, parse_command_line, require_classes
 from nasbench_ar import Architecture
 from nasbench_ar.errors import ConfigError, one_line, quotable
 from nasbench_ar.metrics import CORRUPTIONS
@@ -55,7 +55,6 @@ def evaluate(network: nn.Module, config: RunConfig) -> tuple[Assessment, Dataset
     import torch
 
     from datagen.attack.assessment import assess
-    from datagen.attack.autoattack import require_classes
     from datagen.attack.evaluator import Batches
     from datagen.hardware import choice_of_kernels, choose_device, choose_precision
     from datagen.images.datasets import load_dataset
@@ -166,7 +165,10 @@ def run(words: Sequence[str]) -> str:
     check_keys([word.partition("=")[0] for word in rest], [*OWN_KEYS, *taken])
     config = parse_command_line(["archs=all", *rest])
     if own["out"]:
-        try_writing(own["out"])
+        try:
+            try_writing(own["out"])
+        except OSError as error:
+            raise ConfigError(f"out={own['out']}: cannot be written: {error.strerror or error}") from error
     network, name = _network(own)
     if not own["module"]:
         own["arch"] = name

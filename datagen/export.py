@@ -56,7 +56,14 @@ DEFAULTS: dict[str, Any] = {
 WEIGHTS = ("ours", "authors")
 CONFLICTS = ("error", "first")
 OFFICIAL_DATA = "CIFAR-10"
+OFFICIAL_IMAGES = 50_000  # to train on
 OFFICIAL_VALIDATION = "CIFAR-10.1 v6"
+SETTINGS = {  # attack in a metric's name -> settings that it depends on
+    "fgsm": ("eps_255",),
+    "pgd": ("eps_255", "step_255", "pgd_steps"),
+    "cw": ("eps_255", "step_255", "cw_steps"),
+    "aa": ("eps_255",),
+}
 
 
 @dataclass(frozen=True)
@@ -100,12 +107,14 @@ def export_table(
     """
     stores = [stores] if isinstance(stores, EntryStore) else list(stores)
     merged = _together(stores, conflicts)
-    if out.exists() and not replace:
-        old = Table(out)
-        _refuse_loss(old, merged)
+    old = _old_table(out, damaged=replace)
+    if old is not None:
+        if not replace:
+            _refuse_loss(old, merged)
         name = name or old.name
-        masks = (out / MASKS_FILE).exists() if masks is None else masks
-    facts = _write(merged, out, name or out.resolve().name, bool(masks), stores)
+    if masks is None:
+        masks = (out / MASKS_FILE).exists()
+    facts = _write(merged, out, name or out.resolve().name, masks, stores)
     return Exported(Table(out), facts.notes(), merged.identical, merged.conflicts)
 
 
@@ -120,6 +129,16 @@ def _together(stores: Sequence[EntryStore], conflicts: str) -> Merged:
             f"first store's: {'; '.join(merged.conflicts[:SHOWN])}{more}"
         )
     return merged
+
+
+def _old_table(out: Path, *, damaged: bool) -> Table | None:
+    """The table that is there; a damaged one counts as none if it may be replaced."""
+    try:
+        return Table(out) if out.exists() else None
+    except TableError:
+        if not damaged:
+            raise
+        return None
 
 
 def _refuse_loss(old: Table, merged: Merged) -> None:
@@ -199,17 +218,22 @@ def definitions(manifest: Mapping[str, Any]) -> dict[str, str]:
     """Metric -> how its definition differs from the published one; empty for the paper's own protocol."""
     data, attack = manifest["dataset"], manifest["protocol"]["attack"]
     common = [] if data["name"] == OFFICIAL_DATA else [data["name"]]
-    changed = _changed(asdict(AttackConfig()), attack)
+    if data["name"] == OFFICIAL_DATA and data["train"]["images"] != OFFICIAL_IMAGES:
+        common.append(f"trained on {data['train']['images']:,} images")
     if _changed(asdict(TrainConfig()), train_settings(manifest["protocol"])):
         common.append("other training")
-    held_out = [] if common[:1] == [data["name"]] or data["val"]["from"] == OFFICIAL_VALIDATION else ["held-out images"]
+    held_out = data["name"] == OFFICIAL_DATA and data["val"]["from"] != OFFICIAL_VALIDATION
+    changed = _changed(asdict(AttackConfig()), attack)
     out = {}
     for metric in METRICS.values():
         if metric.split == "cost":
             continue
-        words = list(common) + (held_out if metric.split == "val" else [])
-        attacked = any(f"_{a}_" in f"{metric.name}_" for a in ("pgd", "cw", "fgsm", "aa"))
-        words += changed if attacked else []
+        words = list(common) + (["held-out images"] if held_out and metric.split == "val" else [])
+        for name, settings in SETTINGS.items():
+            if f"_{name}_" in metric.name:
+                words += [changed[key] for key in settings if key in changed]
+        if not words and not metric.name.startswith("val_best_"):  # but of the epoch of highest val_cw_acc
+            words = [f"best epoch by {changed[key]}" for key in SETTINGS["cw"] if key in changed]
         if manifest["protocol"]["version"] == 1 and metric.name in ("val_pgd_loss", "val_cw_loss"):
             words.append("after the last step")
         if words:
@@ -217,9 +241,9 @@ def definitions(manifest: Mapping[str, Any]) -> dict[str, str]:
     return out
 
 
-def _changed(paper: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _changed(paper: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
     skipped = ("precision", "autoattack")
-    return [f"{key}={now[key]}" for key in paper if key not in skipped and now[key] != paper[key]]
+    return {key: f"{key}={now[key]}" for key in paper if key not in skipped and now[key] != paper[key]}
 
 
 def export_release(stores: EntryStore | Sequence[EntryStore], out: Path, *, conflicts: str = "error") -> Exported:
@@ -305,6 +329,10 @@ def _parse(words: Sequence[str]) -> dict[str, Any]:
         raise ConfigError(f"conflicts={given['conflicts']}: expected {' or '.join(CONFLICTS)}")
     if given["weights"] not in ("", *WEIGHTS):
         raise ConfigError(f"weights={quotable(given['weights'])}: expected {' or '.join(WEIGHTS)}")
+    if given["weights"] or Path(given["out"]).suffix == ".jsonl":
+        for key in ("name", "masks"):
+            if given[key]:
+                raise ConfigError(f"{key}= is for a table; leave it out")
     return given
 
 

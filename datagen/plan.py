@@ -14,7 +14,7 @@ Keys of `datagen.run` that change the work are taken: `archs` (all by default),
   repetitions=20           simulated courses, where there are preemptions
   store=                   an existing store: its protocol, its images, its measured times; what it has is done
   gpu_days=                what the chosen architectures take together, if you know
-  gpu=                     h100, h100-pcie, h100-nvl, h200 or a100: its peak by the data sheet
+  gpu=                     h100, h100-pcie, h100-nvl, h200, h200-nvl or a100: its peak by the data sheet
   tflops=                  a peak of your own instead, the same in training and test
   mfu=0.4                  share of the peak that is reached, assumed
   json=false               print JSON instead
@@ -110,6 +110,7 @@ def prepare(config: RunConfig, store: EntryStore | None, own: dict[str, Any]) ->
     """Find out what is asked for, and calibrate."""
     if store is None:
         images = images_of_config(config.data)
+        config.check_images(train=images.train, classes=images.classes)
         space = config.space.for_images(size=images.side, channels=images.channels, classes=images.classes)
         train, attack = asdict(config.train), asdict(config.attack)
     else:
@@ -214,7 +215,9 @@ def describe_memory(task: Task) -> dict[str, Any]:
     if peaks := [(e, float(e.provenance["peak_memory_mib"])) for e in on_cuda if e.provenance["peak_memory_mib"]]:
         ratios = []
         for entry, mib in peaks:
-            settings = replace(task.memory, evaluation_batch=int(entry.provenance["evaluation_batch"]))
+            largest = max(task.images.val, task.images.test)
+            batch = min(int(entry.provenance["evaluation_batch"]), largest)
+            settings = replace(task.memory, evaluation_batch=batch)
             expected = estimate_memory(task.space, task.space.indices([entry.architecture]), settings).allocated[0]
             ratios.append(mib * 2**20 / expected)
         out["measured_over_estimated"] = {**_spread(np.array(ratios)), "entries": len(ratios)}

@@ -37,7 +37,8 @@ def select_seeds(text: str) -> list[int]:
         first, last = (int(numbers[1]), int(numbers[2] or numbers[1])) if numbers else (1, 0)
         if not 0 <= last - first < MOST_SEEDS:
             raise ConfigError(
-                f"seeds={quotable(text)}: expected numbers and ranges such as 0,2-4, the smaller number first"
+                f"seeds={quotable(text)}: expected numbers and ranges such as 0,2-4, the smaller number first, up to 9 "
+                f"digits, {MOST_SEEDS:,} a range"
             )
         chosen.update(range(first, last + 1))
     return sorted(chosen)
@@ -48,8 +49,13 @@ def _parts(text: str, space: SearchSpace) -> list[str]:
     parts: list[str] = []
     for part in map(str.strip, _COMMA.split(text)):
         numbers = part[1:-1].replace(",", " ").split()
-        vector = len(numbers) == space.dimensions and all(map(str.isdecimal, numbers))
+        decimal = all(map(str.isdecimal, numbers))
+        vector = len(numbers) == space.dimensions and decimal
         listed = part.startswith("[") and part.endswith("]") and not vector
+        if listed and decimal and len(set(numbers)) < len(numbers):  # which only entries of a vector do
+            raise ConfigError(
+                f"archs={quotable(part)}: a list of arch_ids has each once, and a vector {space.dimensions} entries"
+            )
         parts += map(str.strip, part[1:-1].split(",")) if listed else [part]
     return [part for part in parts if part]
 

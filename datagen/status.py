@@ -59,6 +59,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "failed": [asdict(one) for one in status.failed],
         "last_hour": _rate_json(status.last_hour),
         "overall": _rate_json(status.overall),
+        "pace": _rate_json(status.pace),
         "remaining_macs": status.remaining_macs,
         "estimated_end": None if status.ends is None else utc_time(status.ends),
     }
@@ -85,16 +86,15 @@ def as_text(status: Status) -> str:
     lines.append("")
     for title, rate in (("last hour", status.last_hour), ("overall", status.overall)):
         if rate.trainings and rate.seconds:
-            many = f"{rate.trainings} training{'s' if rate.trainings > 1 else ''}"
-            hourly = f"{rate.trainings / rate.seconds * HOUR_SECONDS:.3g} an hour"
-            lines.append(f"{title + ':':10} {many} in {_span(rate.seconds)}, {hourly}")
+            lines.append(f"{title + ':':10} {_many(rate)} in {_span(rate.seconds)}")
     if status.ends is not None:
-        basis = "last hour" if status.last_hour.macs else "store so far"
         end = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.ends))
         left = _span(status.ends - status.now)
-        lines.append(f"estimated end: {end}, in {left}, at the rate of the {basis} and by MACs")
+        hourly = f"{status.pace.trainings / status.pace.seconds * HOUR_SECONDS:.3g} an hour"
+        basis = f"{_many(status.pace)} in {_span(status.pace.seconds)}, {hourly}"
+        lines.append(f"estimated end: {end}, in {left}, weighted by MACs ({basis})")
     elif status.remaining_macs:
-        lines.append("estimated end: unknown until files of two trainings differ in their times")
+        lines.append("estimated end: unknown until an epoch or a training is done")
     elif any(count["asked"] for count in status.counts.values()):
         lines.append("nothing is missing")
     else:
@@ -102,6 +102,10 @@ def as_text(status: Status) -> str:
     if status.space is not None:
         lines.append(f"counted is what was asked for; archs=all counts all {status.space} architectures of the space")
     return "\n".join(lines)
+
+
+def _many(rate: Rate) -> str:
+    return f"{rate.trainings} training{'' if rate.trainings == 1 else 's'}"
 
 
 def _running_line(one: Running) -> str:

@@ -22,11 +22,9 @@ from torch import Tensor
 from datagen.attack.evaluator import Evaluator, Found, Keep, at_once, percent, reclip
 from datagen.network.model import as_unit_floats
 from datagen.seeds import derive
-from nasbench_ar.errors import ConfigError
 
 COMPACT = ("apgd-ce", "apgd-t")
 STANDARD = (*COMPACT, "fab-t", "square")
-LEAST_CLASSES = 4  # the targeted DLR loss compares the four largest logits
 OUTSIDE = 1e-5  # rounding of the package's own projection stays below this
 
 
@@ -42,15 +40,6 @@ class Survivors:
     masks: dict[str, Tensor]
     outside: int
     warnings: list[str] = field(default_factory=list)
-
-
-def require_classes(classes: int, attacks: str) -> None:
-    """Refuse AutoAttack where its loss is undefined."""
-    if attacks != "none" and classes < LEAST_CLASSES:
-        raise ConfigError(
-            f"attack.autoattack={attacks}: the targeted DLR loss needs at least {LEAST_CLASSES} classes and the data "
-            f"has {classes}; use attack.autoattack=none"
-        )
 
 
 def run_autoattack(

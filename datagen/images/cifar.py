@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen.images.corruptions import CorruptionFiles
-from datagen.images.splits import Dataset, Split, as_split, hold_out, require_validation
+from datagen.images.splits import Dataset, Split, as_split, hold_out
 from nasbench_ar.errors import DataError
 from nasbench_ar.metrics import CORRUPTIONS, SEVERITIES
 
@@ -35,24 +35,18 @@ class Cifar:
     name: str
     reader: str
     classes: int
-    validations: tuple[str, ...]
     corruptions_url: str
 
 
 CIFARS = {
-    "cifar10": Cifar(
-        "CIFAR-10", "CIFAR10", 10, ("cifar10.1", "held_out"), "https://zenodo.org/records/2535967 (CIFAR-10-C.tar)"
-    ),
-    "cifar100": Cifar(
-        "CIFAR-100", "CIFAR100", 100, ("held_out",), "https://zenodo.org/records/3555552 (CIFAR-100-C.tar)"
-    ),
+    "cifar10": Cifar("CIFAR-10", "CIFAR10", 10, "https://zenodo.org/records/2535967 (CIFAR-10-C.tar)"),
+    "cifar100": Cifar("CIFAR-100", "CIFAR100", 100, "https://zenodo.org/records/3555552 (CIFAR-100-C.tar)"),
 }
 
 
 def load_cifar(config: DataConfig) -> Dataset:
     """CIFAR-10 or CIFAR-100 with CIFAR-10.1 v6, or a held-out split, for validation."""
     folder, cifar = Path(config.folder), CIFARS[config.source]
-    require_validation(config, cifar.validations)
     train = _torchvision_split(cifar, folder, "train", download=config.download)
     test = _torchvision_split(cifar, folder, "test", download=config.download)
     if config.validation == "held_out":

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.images.splits import Dataset, as_split, cut, hold_out, require_validation
+from datagen.images.splits import Dataset, as_split, cut, hold_out
 from datagen.seeds import derive
 from nasbench_ar.errors import DataError, one_line
 from nasbench_ar.system.npz import read_npz
@@ -29,6 +29,7 @@ DIGITS_TEST = 200
 def load_dataset(config: DataConfig) -> Dataset:
     from datagen.images import cifar  # it needs what is defined here
 
+    config.check_validation()
     load = {"digits": load_digits, "arrays": load_arrays}.get(config.source, cifar.load_cifar)
     dataset = load(config)
     if config.corruptions is not None:
@@ -40,7 +41,6 @@ def load_digits(config: DataConfig) -> Dataset:
     """scikit-learn's digits: 1,797 gray images of 8x8, shuffled once; the last 200 are the test."""
     from sklearn.datasets import load_digits as load
 
-    require_validation(config, ("held_out",))
     pixels, labels = load(return_X_y=True)
     order = np.random.default_rng(derive(0, "digits") % 2**32).permutation(len(labels))
     images = np.round(pixels * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8)[order]
@@ -51,7 +51,6 @@ def load_digits(config: DataConfig) -> Dataset:
 
 
 def load_arrays(config: DataConfig) -> Dataset:
-    require_validation(config, ("file", "held_out"))
     path = Path(str(config.file))
     arrays = _read_npz(path)
     purposes = ("train", "val", "test") if config.validation == "file" else ("train", "test")

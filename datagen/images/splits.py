@@ -15,7 +15,6 @@ from nasbench_ar.errors import DataError
 from nasbench_ar.system.checked_json import MOST_CLASSES
 
 if TYPE_CHECKING:
-    from datagen.config import DataConfig
     from datagen.images.corruptions import CorruptionFiles
 
 
@@ -97,12 +96,6 @@ def cut(split: Split, n: int, purpose: str) -> tuple[Split, Split]:
     head = Split(f"{split.name}, 0..{n - 1}", split.images[:n], split.labels[:n])
     tail = Split(f"{split.name}, {purpose} {n}..{total - 1}", split.images[n:], split.labels[n:])
     return head, tail
-
-
-def require_validation(config: DataConfig, allowed: tuple[str, ...]) -> None:
-    if config.validation not in allowed:
-        words = " or ".join(allowed)
-        raise DataError(f"data.validation={config.validation}: the source {config.source} has {words} only")
 
 
 def hold_out(train: Split, n: int) -> tuple[Split, Split]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from datagen.cards import COLUMNS, TFLOPS
 from datagen.planning.memory import kept_for_backward
 from datagen.planning.workload import Images, Workload, workload
+from datagen.store.rows import shared_gpu
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.errors import ConfigError, quotable
 from nasbench_ar.training_cost import NARES_GPU_DAYS
@@ -78,8 +79,14 @@ class Sizes:
 
 
 def from_entries(entries: Sequence[Entry], space: SearchSpace, load: Workload, name: str) -> CostModel:
-    """Least squares over the relative error, coefficients not negative, then scaled to the measured total."""
+    """Least squares over the relative error, coefficients not negative, then scaled to the measured total.
+
+    Entries of shared GPUs serve only where there are no others: their seconds are not those of one training alone.
+    """
     timed = [e for e in entries if e.provenance["train_seconds"] > 0 and e.provenance["test_seconds"] > 0]
+    alone = [e for e in timed if not shared_gpu(e)]
+    beside = "" if alone or not timed else ", all with share=true: too long for one training at a time"
+    timed = alone or timed
     if not timed:
         raise ConfigError(f"{name} has no entry to calibrate on; leave store= out, or give gpu_days=")
     sizes, found = Sizes.of(space, space.indices(entry.architecture for entry in timed)), {}
@@ -91,7 +98,7 @@ def from_entries(entries: Sequence[Entry], space: SearchSpace, load: Workload, n
         found[phase] = _fit(sizes.columns(passes, calls), seconds)
     names = sorted({str(entry.provenance["hardware"]["name"]) for entry in timed})
     mixed = " (mixed: an average over them)" if len(names) > 1 else ""
-    basis = f"{len(timed)} entries of {name}, made on {', '.join(names)}{mixed}"
+    basis = f"{len(timed)} entries of {name}, made on {', '.join(names)}{mixed}{beside}"
     (train, train_error), (test, test_error) = found["train"], found["test"]
     return CostModel(train, test, basis, train_error, test_error)
 

@@ -87,24 +87,30 @@ CELLS = len(CORRUPTIONS) * len(SEVERITIES)
 
 
 def _images_of_npz(path: Path, held_out: int) -> Images:
-    shapes: dict[str, tuple[int, ...]] = {}
+    wanted = ("train", "test") if held_out else ("train", "val", "test")
+    found: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
     try:
         with zipfile.ZipFile(path) as pack:
-            for name in pack.namelist():
-                if name.endswith("_images.npy"):
-                    with pack.open(name) as member:
-                        shapes[name.removesuffix("_images.npy")] = _shape(member)
+            for purpose in wanted:
+                if f"{purpose}_images.npy" in pack.namelist():
+                    with pack.open(f"{purpose}_images.npy") as member:
+                        found[purpose] = _header(member)
         labels = read_npz(path, compressed=True, only=lambda name: name.endswith("_labels"))
-        classes = 1 + max(int(labels[f"{purpose}_labels"].max()) for purpose in shapes)
+        classes = 1 + max(int(labels[f"{purpose}_labels"].max()) for purpose in found)
     except FileNotFoundError:
         raise DataError(f"there is no file {path}; give data.file= the path of an .npz") from None
     except MemoryError:
         raise
     except Exception as error:  # zipfile and NumPy's header reader may raise anything on garbage
         raise DataError(f"cannot read {path} as an .npz of images and labels: {one_line(error)}") from error
-    wanted = ("train", "test") if held_out else ("train", "val", "test")
-    if missing := [purpose for purpose in wanted if not _are_images(shapes.get(purpose, ()))]:
-        raise DataError(f"{path} lacks {', '.join(f'{p}_images' for p in missing)}, (n, side, side) or with channels")
+    if missing := [purpose for purpose in wanted if purpose not in found]:
+        hint = "; or data.validation=held_out" if missing == ["val"] else ""
+        raise DataError(f"{path} lacks {', '.join(f'{purpose}_images' for purpose in missing)}{hint}")
+    shapes = {purpose: shape for purpose, (shape, _) in found.items()}
+    one_kind = len({shape[1:] for shape in shapes.values()}) == 1
+    if not one_kind or not all(_are_images(*header) for header in found.values()):
+        kinds = ", ".join(f"{purpose}_images {kind} {shape}" for purpose, (shape, kind) in found.items())
+        raise DataError(f"{path} has {kinds}; expected uint8 (n, side, side) or with 1 or 3 channels, the same in all")
     if not 1 < classes <= MOST_CLASSES:
         raise DataError(f"{path}: labels for {classes} classes; expected 2 to {MOST_CLASSES}")
     side, channels = shapes["train"][1], shapes["train"][3] if len(shapes["train"]) == 4 else 1
@@ -112,14 +118,16 @@ def _images_of_npz(path: Path, held_out: int) -> Images:
     return Images(shapes["train"][0] - held_out, val, shapes["test"][0], 0, side, channels, classes)
 
 
-def _are_images(shape: tuple[int, ...]) -> bool:
-    return len(shape) in (3, 4) and min(shape) > 0 and shape[1] == shape[2] and shape[3:] in ((), (1,), (3,))
+def _are_images(shape: tuple[int, ...], kind: np.dtype[Any]) -> bool:
+    square = len(shape) in (3, 4) and min(shape) > 0 and shape[1] == shape[2] and shape[3:] in ((), (1,), (3,))
+    return square and kind == np.uint8
 
 
-def _shape(member: Any) -> tuple[int, ...]:
+def _header(member: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     version = np.lib.format.read_magic(member)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    return tuple(read(member)[0])
+    shape, _, kind = read(member)
+    return tuple(shape), kind
 
 
 @dataclass(frozen=True)

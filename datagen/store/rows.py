@@ -28,6 +28,7 @@ class Row:
     flags: dict[str, bool]
     labels: dict[str, str]
     bits: dict[str, NDArray[np.uint8]]
+    shared_gpu: bool
 
 
 def row_of_entry(entry: Entry, sha256: str, *, version: int) -> Row:
@@ -39,7 +40,7 @@ def row_of_entry(entry: Entry, sha256: str, *, version: int) -> Row:
     maxima = {f"val_best_{a}_acc": max(entry.curves[f"val_{a}_acc"]) for a in ("clean", "pgd", "cw")}
     scalars = {"best_epoch": float(entry.best_epoch), **at_best, **maxima}
     scalars |= {name: value for name, value in entry.test.items() if name in METRICS}
-    if on_gpu(entry):
+    if on_gpu(entry) and not shared_gpu(entry):
         scalars["training_time_gpu_days"] = entry.provenance["train_seconds"] / SECONDS_A_DAY
     return Row(
         scalars=scalars,
@@ -53,6 +54,7 @@ def row_of_entry(entry: Entry, sha256: str, *, version: int) -> Row:
             ENTRY_LABEL: sha256,
         },
         bits={name: np.packbits(mask) for name, mask in entry.masks.items()},
+        shared_gpu=shared_gpu(entry),
     )
 
 
@@ -61,12 +63,18 @@ def on_gpu(entry: Entry) -> bool:
     return str(entry.provenance["hardware"]["device"]).startswith("cuda")
 
 
+def shared_gpu(entry: Entry) -> bool:
+    """Whether other trainings may have been on the card, so that seconds are not those of a GPU alone."""
+    return on_gpu(entry) and bool(entry.provenance.get("config", {}).get("share"))
+
+
 @dataclass
 class Facts:
     """What is said about all rows of a table; `known` counts architectures with a row, of `size` in the space.
 
     Attributes:
         slow: rows trained on a processor.
+        shared: rows trained on a GPU that others may have shared.
         cells: rows with corruption cells.
         failed: rows with a failed check.
         left_out: test values that the catalogue has no metric for.
@@ -78,13 +86,15 @@ class Facts:
     version: int
     rows: int = 0
     slow: int = 0
+    shared: int = 0
     cells: int = 0
     failed: int = 0
     left_out: set[str] = field(default_factory=set)
 
     def count(self, row: Row) -> None:
         self.rows += 1
-        self.slow += "training_time_gpu_days" not in row.scalars
+        self.shared += row.shared_gpu
+        self.slow += "training_time_gpu_days" not in row.scalars and not row.shared_gpu
         self.cells += row.corruption_acc is not None
         self.failed += any(row.flags.values())
 
@@ -95,6 +105,11 @@ class Facts:
             notes.append(f"Partial: {self.known} of the {self.size:,} architectures of the space have been trained.")
         if self.slow:
             notes.append(f"{self.slow} of {self.rows} trainings ran on a processor and have no time in GPU-days.")
+        if self.shared:
+            notes.append(
+                f"{self.shared} of {self.rows} trainings ran with share=true, perhaps beside others on their GPU, and "
+                "have no time in GPU-days."
+            )
         if self.version == 1:
             notes.append(
                 "Made by protocol version 1: attacks of the validation began clipped to [0, 1], and their losses are "

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from datagen.attack.assessment import assess
-from datagen.attack.autoattack import require_classes
 from datagen.attack.evaluator import Batches
 from datagen.config import RunConfig
 from datagen.hardware import (
@@ -75,7 +74,7 @@ class Generator:
         if config.log:
             require(f"log={config.log}", "tensorboard")
         dataset = load_dataset(config.data)
-        require_classes(dataset.classes, config.attack.autoattack)
+        config.check_images(train=len(dataset.train), classes=dataset.classes)
         space = build_space(config, dataset)
         settings = protocol(config, space, train_precision=train_precision, test_precision=test_precision)
         facts = dataset.describe()

@@ -18,12 +18,13 @@ import numpy as np
 from datagen.selection import select
 from datagen.store.claims import Holder
 from datagen.store.failures import Failure, read_failure
-from datagen.store.folder import PROGRESS, EntryStore, training_key
+from datagen.store.folder import MANIFEST, PROGRESS, EntryStore, training_key
 from nasbench_ar import Architecture, SearchSpace
 from nasbench_ar.errors import ResultsError, SpaceError
 from nasbench_ar.system import checked_json as checked
 
 HOUR_SECONDS = 3600.0
+FEWEST = 30  # finished trainings that tell a rate by themselves, and at least two of every worker
 _KEY = re.compile(r"([0-9]+(?:-[0-9]+)+)-seed([0-9]{1,18})")
 
 
@@ -62,6 +63,8 @@ class Status:
         failed: trainings without an entry that failed before and nobody works on.
         last_hour: what was finished in the last hour, or since the first entry.
         overall: what was finished between the first entry and the last.
+        pace: of the whole store, what the estimated end rests on (`pace_of`).
+        remaining_macs: of what is missing or running, without the epochs that are stored.
         space: number of architectures of the space, where only some of them are counted.
     """
 
@@ -74,13 +77,14 @@ class Status:
     failed: list[Failure]
     last_hour: Rate
     overall: Rate
+    pace: Rate
     remaining_macs: int
     space: int | None = None
 
     @property
     def ends(self) -> float | None:
-        """Estimated end in seconds since 1970, at the rate of the last hour or else overall."""
-        rate = self.last_hour.macs_a_second or self.overall.macs_a_second
+        """Estimated end in seconds since 1970; None where nothing is missing or nothing tells how fast it goes."""
+        rate = self.pace.macs_a_second
         return self.now + self.remaining_macs / rate if rate and self.remaining_macs else None
 
 
@@ -95,7 +99,7 @@ def look(store: EntryStore, archs: str | None = None, seeds: Sequence[int] | Non
     known = _by_seed({*finished, *alive, *failures, *begun, *store.asked()}, space)
     seeds = seeds or sorted(known) or [0]
     every = None if archs is None else select(archs, space)
-    counts, running, failed, remaining, ends = {}, [], [], 0, []
+    counts, running, failed, ends, left = {}, [], [], [], 0.0
     for seed in seeds:
         chosen = known.get(seed, []) if every is None else every
         macs = dict(zip(map(str, chosen), space.macs_many(chosen).tolist(), strict=True))
@@ -107,9 +111,9 @@ def look(store: EntryStore, archs: str | None = None, seeds: Sequence[int] | Non
                 count["done"] += 1
                 ends.append((finished[key], cost))
                 continue
+            epoch, epochs = _progress(store, key)
             if key in alive:
                 count["running"] += 1
-                epoch, epochs = _progress(store.folder / "work" / key / PROGRESS)
                 running.append(Running(arch, seed, alive[key], epoch, epochs))
             elif key in failures and failures[key].attempts:
                 count["failed"] += 1
@@ -118,8 +122,13 @@ def look(store: EntryStore, archs: str | None = None, seeds: Sequence[int] | Non
             else:
                 count["missing"] += 1
                 count["begun"] += key in begun
-            remaining += cost
+            left += (1 - _share(epoch, epochs)) * cost
         counts[seed] = count
+    costs = {
+        training_key(str(architecture), seed): cost
+        for seed, those in known.items()
+        for architecture, cost in zip(those, space.macs_many(those).tolist(), strict=True)
+    }
     return Status(
         store=str(store.folder),
         profile=str(manifest["profile"]),
@@ -130,7 +139,14 @@ def look(store: EntryStore, archs: str | None = None, seeds: Sequence[int] | Non
         failed=failed,
         last_hour=rate_until(ends, now, HOUR_SECONDS),
         overall=rate_until(ends, max((end for end, _ in ends), default=now), float("inf")),
-        remaining_macs=remaining,
+        pace=pace_of(
+            [(end, costs[key]) for key, end in finished.items() if key in costs],
+            began=(store.folder / MANIFEST).stat().st_mtime,
+            now=now,
+            under_way=sum(_share(*_progress(store, key)) * costs[key] for key in alive if key in costs),
+            workers=len(alive),
+        ),
+        remaining_macs=round(left),
         space=space.size if archs is None else None,
     )
 
@@ -145,6 +161,28 @@ def rate_until(ends: Iterable[tuple[float, int]], until: float, within: float) -
         return Rate(0, 0, 0.0)
     start = max(until - within, past[0][0])
     counted = [macs for end, macs in past[1:] if end >= start]
+    return Rate(len(counted), sum(counted), until - start)
+
+
+def pace_of(ends: Iterable[tuple[float, int]], *, began: float, now: float, under_way: float, workers: int) -> Rate:
+    """How fast a store goes: in the last hour, or over more where few trainings ended in it.
+
+    Trainings that begin together end together, and may take days.  So a stretch counts only with `FEWEST` ends, and two
+    of every worker; before there are as many, it is all since the store began, with the MACs of epochs that are
+    `under_way`.  Where nothing is running, the clock stops at the last end.
+    """
+    past = sorted(ends)
+    until = now if workers or not past else past[-1][0]
+    enough = max(FEWEST, 2 * workers)
+    if len(past) > enough:
+        start = min(until - HOUR_SECONDS, past[-enough - 1][0])
+        return _between(past, start, until)
+    counted = _between(past, min([began, *(end for end, _ in past)]), until)
+    return Rate(counted.trainings, counted.macs + round(under_way), counted.seconds)
+
+
+def _between(ends: Sequence[tuple[float, int]], start: float, until: float) -> Rate:
+    counted = [macs for end, macs in ends if start < end <= until]
     return Rate(len(counted), sum(counted), until - start)
 
 
@@ -191,13 +229,18 @@ def _failures(folder: Path) -> dict[str, Failure]:
     return found
 
 
-def _progress(path: Path) -> tuple[int | None, int | None]:
+def _progress(store: EntryStore, key: str) -> tuple[int | None, int | None]:
+    """The last stored epoch, from 0, and how many there are; None before the first."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads((store.folder / "work" / key / PROGRESS).read_bytes())
         epochs = checked.count(content["epochs"])
         return checked.count(content["epoch"], epochs), epochs
     except (OSError, ValueError, KeyError, TypeError, RecursionError):  # not written yet, or damaged
         return None, None
+
+
+def _share(epoch: int | None, epochs: int | None) -> float:
+    return 0.0 if epoch is None or not epochs else (epoch + 1) / epochs
 
 
 def _by_seed(keys: Iterable[str], space: SearchSpace) -> dict[int, list[Architecture]]:

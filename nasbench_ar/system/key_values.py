@@ -184,7 +184,7 @@ def parse_words(
 def read_list(key: str, path: str | os.PathLike[str]) -> list[str]:
     """What a file names, one a line; `#` begins a comment."""
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{key}={path}: cannot be read as text ({one_line(error)})") from error
     return [name for line in lines if (name := line.partition("#")[0].strip())]

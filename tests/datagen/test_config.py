@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import pytest
 
-from datagen.config import KEYS, RunConfig, TrainConfig, parse_command_line
+from datagen.config import KEYS, RunConfig, TrainConfig, parse_command_line, require_classes
 from datagen.profiles import DIGITS_EPS_255, PROFILES
 from nasbench_ar import ConfigError
 from nasbench_ar.system.key_values import describe_keys
@@ -134,7 +134,10 @@ def test_brackets_are_text(text: str) -> None:
         (["archs=all", "train.precision=fp8"], "train.precision=fp8: expected one of auto, bf16, tf32, float32, fp16"),
         (["archs=all", "attack.precision=fp16"], "attack.precision=fp16: expected one of auto, bf16, tf32, float32"),
         (["archs=all", "attack.autoattack=full"], "attack.autoattack=full: expected one of none, compact, standard"),
-        (["archs=all", "data.validation=test"], "data.validation=test: expected one of cifar10.1, held_out, file"),
+        (
+            ["archs=all", "data.validation=test"],
+            "the source cifar10 has cifar10.1 or held_out only",
+        ),
         (["archs=all", "data.source=mnist"], "data.source=mnist: expected one of cifar10, cifar100, digits, arrays"),
         (["archs=all", "profile=arrays"], "data.file= is missing: profile=arrays needs an .npz with train_images"),
         (["archs=all", "profile=choice(digits,cifar10)"], "unknown profile"),
@@ -166,3 +169,11 @@ def test_config_is_plain_data() -> None:
 def test_a_wrong_word_is_reported_without_loading_torch() -> None:
     code = "import sys\nfrom datagen.config import parse_command_line\nsys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_too_few_classes(classes: int) -> None:
+    with pytest.raises(ConfigError, match=f"at least 4 classes and the data has {classes}; use attack.autoattack=none"):
+        require_classes(classes, "compact")
+    require_classes(classes, "none")
+    require_classes(4, "standard")

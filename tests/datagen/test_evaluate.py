@@ -112,7 +112,10 @@ def test_weights_for_a_module(images: list[str], command: Command, tmp_path: Pat
         ([f"module={__name__}.three_classes"], "returns (2, 3) for 2 images of stripes.npz: expected one of (3, 8, 8)"),
         ([f"module={__name__}.Mean", "arch=WRN-34-10"], "a module= has no architecture of the space; leave it out"),
         ([f"module={__name__}.Mean", "train.epochs=3"], "unknown key 'train.epochs'"),
-        ([f"module={__name__}.Mean", "out=no/folder/x.json"], "no/folder"),
+        (
+            [f"module={__name__}.Mean", "out=no/folder/x.json"],
+            "x.json: cannot be written: No such file",
+        ),
         ([f"module={__name__}.Mean", "device=all"], "device=all: expected auto, cpu, cuda"),
         (["module=torch.nn.Identity"], "returns (2, 3, 8, 8) for 2 images"),
         (["module=torch.nn.Linear"], "TypeError"),

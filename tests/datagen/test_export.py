@@ -79,6 +79,20 @@ def test_a_partial_store_with_two_seeds(tmp_path: Path) -> None:
     assert "Partial: 2 of the 16 architectures of the space have been trained." in notes
 
 
+def test_a_shared_gpu_has_no_time_in_gpu_days(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    for share in (False, True):
+        entry = make_entry(ARCHS[share])
+        config = {**entry.provenance.get("config", {}), "share": share}
+        store.save(replace(entry, provenance={**entry.provenance, "config": config}))
+    exported = export_table(store, tmp_path / "mine")
+    days = Oracle(exported.table).to_dataframe()["training_time_gpu_days"]
+    assert days.isna().tolist() == [False, True]
+    wanted = "1 of 2 trainings ran with share=true, perhaps beside others on their GPU, and have no time in GPU-days."
+    assert wanted in exported.notes
+    assert not any("processor" in note for note in exported.notes)
+
+
 def test_processor_time_is_not_called_gpu_days(tmp_path: Path) -> None:
     exported = export_table(filled(tmp_path / "store", device="cpu"), tmp_path / "mine")
     table, notes = exported.table, exported.notes
@@ -90,20 +104,27 @@ def test_definitions_say_what_is_not_the_papers() -> None:
     def manifest(data: dict[str, Any] | None = None, **changes: dict[str, Any]) -> dict[str, Any]:
         train = {**vars(TrainConfig()), "precision": "bf16", **changes.get("train", {})}
         attack = {**vars(AttackConfig()), "precision": "tf32", **changes.get("attack", {})}
-        official = {"name": "CIFAR-10", "val": {"from": "CIFAR-10.1 v6"}}
+        official = {"name": "CIFAR-10", "train": {"images": 50_000}, "val": {"from": "CIFAR-10.1 v6"}}
         return {"dataset": data or official, "protocol": {"version": 2, "train": train, "attack": attack}}
 
     assert definitions(manifest()) == {}
     assert definitions(manifest(attack={"autoattack": "none"})) == {}, "it changes which metrics there are, no metric"
-    held = definitions(manifest({"name": "CIFAR-10", "val": {"from": "CIFAR-10 train, held out 48000..49999"}}))
-    assert held["val_pgd_acc"] == "held-out images"
-    assert set(held) == {name for name, metric in METRICS.items() if metric.split == "val"}
+    split = {"train": {"images": 48_000}, "val": {"from": "CIFAR-10 train, held out 48000..49999"}}
+    held = definitions(manifest({"name": "CIFAR-10", **split}))
+    assert held["val_pgd_acc"] == "trained on 48,000 images, held-out images"
+    assert held["test_pgd_acc"] == held["train_acc"] == "trained on 48,000 images"
     other = definitions(manifest({"name": "mine.npz", "val": {"from": "mine.npz, val"}}, attack={"pgd_steps": 5}))
     assert other["test_pgd_acc"] == "mine.npz, pgd_steps=5"
     assert other["test_clean_acc"] == "mine.npz"
     for attack in ("fgsm", "pgd", "cw", "aa"):
         assert definitions(manifest(attack={"eps_255": 4.0}))[f"test_{attack}_acc"] == "eps_255=4.0"
-    assert "test_clean_acc" not in definitions(manifest(attack={"eps_255": 4.0}))
+        own = {"pgd": ["pgd_steps=5"], "cw": ["cw_steps=6"]}.get(attack)
+        both = definitions(manifest(attack={"pgd_steps": 5, "cw_steps": 6}))
+        assert both[f"test_{attack}_acc"] == ", ".join(own or ["best epoch by cw_steps=6"])
+    chosen = definitions(manifest(attack={"cw_steps": 6}))  # by validation PGD-CW the best epoch is chosen
+    assert chosen["test_clean_acc"] == chosen["best_epoch"] == chosen["val_pgd_acc"] == "best epoch by cw_steps=6"
+    assert chosen["val_best_cw_acc"] == "cw_steps=6"
+    assert not {"val_best_pgd_acc", "val_best_clean_acc"} & set(chosen), "the best of all epochs each"
     assert definitions(manifest(train={"epochs": 20}))["train_acc"] == "other training"
     assert "macs" not in other
     first = manifest()
@@ -172,6 +193,8 @@ def test_the_command(tmp_path: Path, command: Command) -> None:
         ),
         (["out=x", "conflicts=last"], "conflicts=last: expected error or first"),
         (["out=x", "store=nowhere"], "nowhere is no store"),
+        (["out=x", "weights=ours", "masks=true"], "masks= is for a table; leave it out"),
+        (["out=x.jsonl", "name=x"], "name= is for a table; leave it out"),
     ],
 )
 def test_wrong_words(words: list[str], message: str, command: Command) -> None:
@@ -238,7 +261,12 @@ def test_masks_and_name_as_asked_for(tmp_path: Path) -> None:
     assert export_table(store, table, masks=False, name="second").table.name == "second"
     assert not (table / "masks.npz").exists()
     export_table(store, table, masks=True)
-    assert export_table(store, table, replace=True).table.name == "table", "as if nothing had been there"
+    assert export_table(store, table, replace=True).table.name == "second", "as it is"
+    assert load_masks(table).images == 40
+    (table / "meta.json").write_text("damaged")
+    with pytest.raises(TableError):
+        export_table(store, table)
+    assert export_table(store, table, masks=False, replace=True).table.name == "table"
     assert not (table / "masks.npz").exists()
 
 

@@ -187,6 +187,8 @@ def test_a_store_calibrates_and_what_it_has_is_done(tmp_path: Path, command: Com
         (["device=cpu"], "unknown key 'device'"),
         (["archs=0"], "archs=0: arch_ids run from 1"),
         (["store=nowhere"], "nowhere is no store"),
+        (["profile=digits", "data.validation=cifar10.1"], "the source digits has held_out only"),
+        (["profile=digits", "train.batch=1398"], "there are only 1397 training images; use a smaller batch"),
     ],
 )
 def test_wrong_words(words: list[str], message: str, command: Command) -> None:
@@ -250,7 +252,7 @@ def test_the_peak_of_a_card(command: Command) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["gpu=h10"], "gpu=h10: expected one of h100-pcie, h100-nvl, h100, h200, a100; or give tflops="),
+        (["gpu=h10"], "gpu=h10: expected one of h100-pcie, h100-nvl, h100, h200-nvl, h200, a100; or give tflops="),
         (["gpu=h100", "tflops=3"], "gpu= and tflops= each say how long trainings take: give one of them"),
         (["gpu=h100", "gpu_days=3"], "gpu_days= and gpu= each say how long"),
         (["mfu=0.5"], "mfu=0.5: it goes with gpu= or tflops="),

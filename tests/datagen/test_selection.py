@@ -48,6 +48,11 @@ def test_each_once() -> None:
     assert names("1,4-8-4-8-4-8,1-2") == [names("1")[0], names("2")[0]]
 
 
+def test_a_mark_of_the_encoding_is_no_architecture(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("17\n", encoding="utf-8-sig")  # as Windows writes it
+    assert names(str(tmp_path / "list.txt")) == names("17")
+
+
 def test_files(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
     path.write_text("# mine\n5-10-5-10-5-10  # WRN-34-10\n\n1-2\n")
@@ -67,6 +72,7 @@ def test_with_one_stage_two_numbers_are_an_architecture() -> None:
         ("1-15626", ConfigError, "arch_ids run from 1 to 15625"),
         ("[5 14 11 16 11 13]", SpaceError, "W3=13 is not one of"),
         ("[]", ConfigError, "names no architecture"),
+        ("[5,10,5,10,5]", ConfigError, "a list of arch_ids has each once, and a vector 6 entries"),
         (",", ConfigError, "names no architecture"),
         ("nowhere.txt", ConfigError, "no such file, and no such architecture"),
         ("some/where", ConfigError, "no such file"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import os
 import subprocess
@@ -10,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from datagen import status
 from datagen.store.claims import Claim
 from datagen.store.folder import EntryStore
-from datagen.workers.progress import Rate, look, rate_until
+from datagen.workers.progress import FEWEST, Rate, look, pace_of, rate_until
 from nasbench_ar import Architecture
 from tests.datagen.conftest import Command
 from tests.datagen.synthetic_entries import SPACE, make_entry, make_store
@@ -61,7 +63,7 @@ def test_what_was_asked_for_is_counted_and_the_space_on_request(store: EntryStor
     found = look(store)
     nothing = dict.fromkeys(traces, 0)
     assert found.counts == {0: traces | {"asked": 10, "missing": 4}, 2: nothing | {"asked": 3, "missing": 3}}
-    assert found.remaining_macs == macs(5, 7, 8, 9, 10, 3, 9, 10)
+    assert found.remaining_macs == round(0.58 * macs(5) + 0.58 * macs(7) + macs(8, 9, 10, 3, 9, 10))
     assert look(store, seeds=[2, 5]).counts == {2: nothing | {"asked": 3, "missing": 3}, 5: nothing}
     assert look(store, "all").counts[2] == nothing | {"asked": 16, "missing": 16}
     assert "archs=all counts all 16 architectures of the space" in command(f"store={store.folder}", main=status.main)[1]
@@ -81,13 +83,14 @@ def test_files_of_what_was_asked_for_may_be_damaged(store: EntryStore) -> None:
 def test_counts_rates_and_the_estimated_end(store: EntryStore) -> None:
     found = look(store, "all")
     assert found.counts == {0: {"asked": 16, "done": 4, "running": 1, "failed": 1, "missing": 10, "begun": 1}}
-    assert found.remaining_macs == macs(5, *range(7, 17))
+    assert found.remaining_macs == round(0.58 * macs(5, 7) + macs(*range(8, 17)))
     assert found.last_hour.trainings == 3
     assert found.last_hour.macs == macs(2, 3, 4)
     assert found.last_hour.seconds == pytest.approx(HOUR, abs=1)
     assert found.overall.macs == macs(2, 3, 4)
     assert found.overall.seconds == pytest.approx(5100, abs=1)
-    assert found.ends == pytest.approx(found.now + found.remaining_macs / (macs(2, 3, 4) / HOUR), rel=1e-3)
+    rate = (macs(2, 3, 4) + 0.42 * macs(5)) / found.overall.seconds  # since the first, whose own beginning is unknown
+    assert found.ends - found.now == pytest.approx(found.remaining_macs / rate, rel=1e-3)
     (running,) = found.running
     assert (running.arch, running.seed, running.epoch, running.epochs) == (str(architecture(5)), 0, 41, 100)
     assert (running.holder.host, running.holder.device) == ("node7", "cuda:1")
@@ -102,7 +105,7 @@ def test_a_part_and_another_seed(store: EntryStore) -> None:
     assert found.counts[3] == {"asked": 5, "done": 1, "running": 0, "failed": 0, "missing": 4, "begun": 0}
     assert found.counts[4]["missing"] == 5
     assert found.last_hour == Rate(0, 0, found.last_hour.seconds)
-    assert found.ends is None, "nothing to estimate from"
+    assert found.pace.trainings == 4, "of the whole store, the first of which starts the clock"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +151,8 @@ def test_json(store: EntryStore, command: Command) -> None:
     assert found["running"][0]["pid"] == os.getpid()
     assert found["failed"][0]["errors"][1]["error"] == "again"
     assert found["estimated_end"].endswith("Z")
-    assert found["remaining_macs"] == macs(5, *range(7, 17))
+    assert found["remaining_macs"] == round(0.58 * macs(5, 7) + macs(*range(8, 17)))
+    assert found["pace"]["trainings"] == 3
 
 
 def test_files_of_one_time_tell_no_speed(tmp_path: Path, command: Command) -> None:
@@ -164,7 +168,7 @@ def test_files_of_one_time_tell_no_speed(tmp_path: Path, command: Command) -> No
 def test_a_finished_store_and_an_empty_one(tmp_path: Path, command: Command) -> None:
     store = make_store(tmp_path / "store")
     assert (
-        "estimated end: unknown until files of two trainings differ in their times"
+        "estimated end: unknown until an epoch or a training is done"
         in command(f"store={store.folder}", "archs=all", main=status.main)[1]
     )
     assert "nothing was asked for yet" in command(f"store={store.folder}", main=status.main)[1]
@@ -213,13 +217,43 @@ def test_wrong_words(store: EntryStore, command: Command, word: str, message: st
     assert len(err.splitlines()) == 1
 
 
-def test_the_end_is_estimated_at_the_rate_of_the_last_hour(store: EntryStore) -> None:
-    status = replace(look(store), now=1000.0, remaining_macs=600)
-    slow, fast, none = Rate(1, 10, 10.0), Rate(1, 20, 10.0), Rate(0, 0, 10.0)
-    assert replace(status, last_hour=fast, overall=slow).ends == 1300.0
-    assert replace(status, last_hour=none, overall=slow).ends == 1600.0
-    assert replace(status, last_hour=none, overall=none).ends is None
-    assert replace(status, last_hour=fast, overall=slow, remaining_macs=0).ends is None
+@pytest.mark.parametrize(("gpus", "days"), [(8, 1.0), (64, 1.0), (64, 0.02), (256, 1.0)])
+def test_the_estimate_is_near_the_truth_from_the_first_epoch_on(gpus: int, days: float) -> None:
+    """All begin together, the longest first, as `datagen.run` has it; `days` is the median training's time."""
+    rng = np.random.default_rng(gpus)
+    cost = np.sort(rng.lognormal(0, 0.6, 4000))[::-1]
+    free, ends = [0.0] * gpus, []
+    for seconds in 86_400 * days * cost * rng.lognormal(0, 0.05, len(cost)):
+        ends.append(heapq.heappop(free) + seconds)
+        heapq.heappush(free, ends[-1])
+    end, macs = np.array(ends), (1e6 * cost).round()
+    begin = end - 86_400 * days * cost
+    ratios = []
+    for now in rng.uniform(0.01, 0.6, 100) * end.max():
+        done, going = end <= now, (begin <= now) & (end > now)
+        stored = np.floor(100 * (now - begin[going]) / (end - begin)[going]) / 100 @ macs[going]
+        finished = [(t, int(m)) for t, m in zip(end[done], macs[done], strict=True)]
+        rate = pace_of(finished, began=0.0, now=now, under_way=stored, workers=int(going.sum())).macs_a_second
+        ratios.append((macs[~done].sum() - stored) / rate / (end.max() - now))
+    assert 0.9 < np.median(ratios) < 1.1
+    assert 0.65 < min(ratios) < max(ratios) < 1.5
+
+
+def test_the_pace_is_that_of_the_last_hour_or_of_enough_trainings() -> None:
+    def pace(ends: list[tuple[float, int]], now: float, workers: int) -> Rate:
+        return pace_of(ends, began=0.0, now=now, under_way=0.0, workers=workers)
+
+    ends = [(float(end), 2) for end in range(1, FEWEST + 1)]
+    assert pace(ends, 1e6, 0) == Rate(FEWEST, 2 * FEWEST, float(FEWEST)), "nobody works any more"
+    assert pace([*ends, (4000.0, 7)], 1e6, 0) == Rate(FEWEST, 2 * (FEWEST - 1) + 7, 3999.0)
+    many = [(float(end), 2) for end in range(0, 7200, 10)]
+    assert pace(many, 7200.0, 1) == Rate(359, 718, 3600.0)
+
+
+def test_nothing_is_estimated_from_nothing(store: EntryStore) -> None:
+    status = look(store)
+    assert replace(status, pace=Rate(0, 0, 10.0)).ends is None
+    assert replace(status, remaining_macs=0).ends is None
 
 
 def test_who_began_first_is_shown_first(store: EntryStore) -> None:

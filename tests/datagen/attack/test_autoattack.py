@@ -9,11 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from datagen.attack.autoattack import COMPACT, STANDARD, require_classes, run_autoattack
+from datagen.attack.autoattack import COMPACT, STANDARD, run_autoattack
 from datagen.attack.evaluator import Batches, Evaluator, percent
 from datagen.images.splits import Split
 from datagen.network.classifier import Classifier
-from nasbench_ar import ConfigError
 from tests.datagen.conftest import Linear, linear_classifier
 
 EPS = 0.08
@@ -166,14 +165,6 @@ def test_the_package_is_quiet_and_its_warnings_are_kept(capfd: pytest.CaptureFix
     assert any("zero gradient" in text for text in found.warnings)
     assert len(set(found.warnings)) == len(found.warnings)
     assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize("classes", [2, 3])
-def test_too_few_classes(classes: int) -> None:
-    with pytest.raises(ConfigError, match=f"at least 4 classes and the data has {classes}; use attack.autoattack=none"):
-        require_classes(classes, "compact")
-    require_classes(classes, "none")
-    require_classes(4, "standard")
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from datagen.images.datasets import load_dataset
 from datagen.images.splits import Split, as_split
 from datagen.planning.workload import Images, images_of_config, images_of_store
 from datagen.store.folder import EntryStore
-from nasbench_ar import DataError
+from nasbench_ar import ConfigError, DataError
 from nasbench_ar.metrics import CORRUPTIONS
 from tests.datagen.conftest import TINY, Command
 
@@ -201,7 +201,7 @@ def test_cifar100_has_fine_labels_and_holds_out_its_last_images(folder100: Path)
 
 
 def test_cifar100_has_no_second_test_set_and_other_corruptions(folder100: Path) -> None:
-    with pytest.raises(DataError, match="data.validation=cifar10.1: the source cifar100 has held_out only"):
+    with pytest.raises(ConfigError, match="data.validation=cifar10.1: the source cifar100 has held_out only"):
         load_dataset(config(folder100, source="cifar100"))
     with pytest.raises(DataError, match=r"CIFAR-100-C lacks .*unpack https://zenodo.org/records/3555552"):
         load_dataset(

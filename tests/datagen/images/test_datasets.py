@@ -10,7 +10,7 @@ import torch
 
 from datagen.config import DataConfig
 from datagen.images.datasets import load_dataset
-from nasbench_ar import DataError
+from nasbench_ar import ConfigError, DataError
 from tests.datagen.conftest import stripes, write_arrays
 
 
@@ -127,5 +127,5 @@ def test_wrong_files(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_settings(config: DataConfig, message: str) -> None:
-    with pytest.raises(DataError, match=message):
+    with pytest.raises((ConfigError, DataError), match=message):
         load_dataset(config)

@@ -37,6 +37,17 @@ def test_entries_without_a_time_are_not_calibrated_on() -> None:
             from_entries([untimed], SPACE, load, "s")
 
 
+def test_entries_of_shared_gpus_are_calibrated_on_where_there_are_no_others() -> None:
+    load = workload(*paper_load(), Images(128, 40, 40, 0, 8, 3, 10), batch=20)
+    alone = make_entry(SPACE.from_arch_id(1))
+    facts = {**alone.provenance, "config": {"share": True}, "train_seconds": 2 * alone.provenance["train_seconds"]}
+    shared = replace(alone, provenance=facts)
+    assert from_entries([alone, shared], SPACE, load, "s") == from_entries([alone], SPACE, load, "s")
+    found = from_entries([shared], SPACE, load, "s")
+    assert found.basis.endswith("all with share=true: too long for one training at a time")
+    assert found.train[0] == pytest.approx(2 * from_entries([alone], SPACE, load, "s").train[0])
+
+
 def test_published_totals_come_out_for_the_published_space() -> None:
     indices = np.arange(NARES.size)
     train, test = from_published(NARES).seconds(workload(*paper_load(), PAPER, batch=500), Sizes.of(NARES, indices))

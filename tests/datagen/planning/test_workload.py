@@ -80,6 +80,11 @@ def test_images_are_counted_as_they_are_loaded(tmp_path: Path) -> None:
         assert (found.train, found.val, found.test) == tuple(len(s) for s in (dataset.train, dataset.val, dataset.test))
         facts = dataset.image_size, dataset.image_channels, dataset.classes
         assert (found.side, found.channels, found.classes) == facts
+    with np.load(path) as arrays:
+        np.savez(path, **arrays, extra_images=np.zeros((2, 5)))
+    assert (
+        images_of_config(plan.parse_command_line(["archs=all", "profile=arrays", f"data.file={path}"]).data).val == 40
+    )
     official = plan.parse_command_line(["archs=all"]).data
     assert images_of_config(official) == PAPER
     without = images_of_config(replace(official, validation="held_out", held_out=1000, corruptions=None))
@@ -89,8 +94,10 @@ def test_images_are_counted_as_they_are_loaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"val_images": None}, "lacks val_images"),
-        ({"train_images": np.zeros(3, dtype=np.uint8)}, "lacks train_images"),
+        ({"val_images": None}, "lacks val_images; or data.validation=held_out"),
+        ({"train_images": np.zeros(3, dtype=np.uint8)}, r"has train_images uint8 \(3,\)"),
+        ({"train_images": np.zeros((128, 8, 8), dtype=np.float32)}, "has train_images float32 .*; expected uint8"),
+        ({"test_images": np.zeros((48, 9, 9, 3), dtype=np.uint8)}, "expected uint8 .*, the same in all"),
         ({"test_labels": None}, "cannot read .* as an .npz of images and labels"),
     ],
 )
