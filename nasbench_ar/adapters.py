@@ -87,8 +87,8 @@ class TableProblem:
         return losses
 
     def _beyond(self) -> list[float]:
-        """One above the worst so far."""
-        return [loss + 1 for loss in self._worst] or [0.0] * len(self.directions)
+        """One above the worst so far, or above the worst of the table before anything is known."""
+        return [loss + 1 for loss in self._worst or self.session.worst_losses()]
 
 
 class OptunaObjective(TableProblem):

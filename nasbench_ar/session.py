@@ -100,6 +100,12 @@ class CountedQueries(ABC, Generic[Value]):
             worst.append((float(scores.min()), float(scores.max() - scores.min()) or 1.0))
         self._worst = tuple(worst)
 
+    def worst_losses(self) -> list[float]:
+        """The worst score of the space by each objective, with its sign turned; not for a search to look at."""
+        members = self.space.member_indices
+        columns = [self._oracle.column(found.name, seed=self._seed)[members] for found in self.objectives]
+        return [float((-sign * column).max()) for sign, column in zip(self._signs, columns, strict=True)]
+
     @property
     def spent(self) -> int:
         """Unique architectures queried so far."""

@@ -24,6 +24,8 @@ That matters more than the size of the network, since validation accuracy is noi
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,12 +58,19 @@ class MLPEnsemble:
         self._scratch = np.empty_like(self._theta)
         self._steps = 0
         self._shapes = ((inputs, units), (units,), (units,), (members,))
-        self.weights1, self.bias1, self.weights2, self.bias2 = self._views(self._theta)
+        self._name_weights()
         # He et al. 2015, for rows with six ones, as one-hot architectures have.
         self.weights1[:] = rng.standard_normal((inputs, units)) * np.sqrt(2 / 6)
         self.weights2[:] = rng.standard_normal(units) * np.sqrt(1 / hidden)
         self._block = np.repeat(np.eye(members, dtype=np.float32), hidden, axis=0)  # (M*H, M)
         self._mean, self._scale = np.float32(0), np.float32(1)
+
+    def _name_weights(self) -> None:
+        self.weights1, self.bias1, self.weights2, self.bias2 = self._views(self._theta)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:  # a copy's views would be arrays of their own
+        self.__dict__.update(state)
+        self._name_weights()
 
     def _views(self, flat: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array, Float32Array]:
         (w1, b1, w2, _) = (int(np.prod(shape)) for shape in self._shapes)

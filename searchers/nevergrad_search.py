@@ -17,6 +17,7 @@ from nasbench_ar.system.extras import require
 from searchers.base import check_at_least
 from searchers.library_search import BorrowedSearcher, OwnGenerators, by_rank, check_seed
 
+PLANNED = 500  # queries of NARes' protocol
 ENCODINGS = ("ordinal", "categorical", "mixed")
 
 
@@ -27,7 +28,8 @@ class NevergradSearcher(BorrowedSearcher):
         optimizer: a name of Nevergrad's registry; `NGOpt` is its own choice by budget and space.
         encoding: `ordinal`, ordered choices (`TransitionChoice`), `categorical` (`Choice`), or `mixed`, each where
             it fits an entry.
-        budget: evaluations that the optimiser is told to plan for.
+        budget: proposals that the optimiser is told to plan for; it counts its repeats too, of which there may be more
+            than new ones. None takes the queries of the race, 500 outside of one.
         patience: proposals in a row without anything new before a random one joins.
 
     Raises:
@@ -43,7 +45,7 @@ class NevergradSearcher(BorrowedSearcher):
         *,
         optimizer: str = "NGOpt",
         encoding: str = "ordinal",
-        budget: int = 500,
+        budget: int | None = None,
         patience: int = 20,
     ) -> None:
         super().__init__(space, seed, patience=patience)
@@ -51,7 +53,7 @@ class NevergradSearcher(BorrowedSearcher):
             raise SearchError(f"encoding={encoding!r}: expected one of {', '.join(ENCODINGS)}")
         check_seed(seed, "Nevergrad's generator takes")
         self.optimizer, self.encoding = optimizer, encoding
-        self.budget = check_at_least("budget", budget, 1)
+        self.budget = check_at_least("budget", PLANNED if budget is None else budget, 1)
         nevergrad = require("searcher=nevergrad", "nevergrad", SearchError)
         if optimizer not in nevergrad.optimizers.registry:
             raise SearchError(
@@ -71,11 +73,16 @@ class NevergradSearcher(BorrowedSearcher):
             except ImportError as error:
                 raise SearchError(f"optimizer={optimizer} needs another package: {error}") from None
         self._asked: dict[Architecture, deque[Any]] = defaultdict(deque)
+        self._rejected: deque[Any] = deque()
 
     def _propose(self) -> Architecture:
         with self._generators.installed():
             try:
                 candidate = self._optimizer.ask()
+            except AssertionError as error:
+                if self._optimizer.num_ask < self.budget:
+                    raise SearchError(f"Nevergrad's {self.optimizer} failed: {error}") from error
+                return self.sample_unseen()  # some have no proposal beyond their budget
             except (ImportError, RuntimeError) as error:  # some begin their work, and miss packages, only now
                 raise SearchError(f"Nevergrad's {self.optimizer} failed: {' '.join(str(error).split())}") from error
         chosen = dict(zip(self._free, candidate.value, strict=True))
@@ -84,9 +91,16 @@ class NevergradSearcher(BorrowedSearcher):
         return architecture
 
     def _reject(self, architecture: Architecture) -> None:
-        candidate = self._asked.pop(architecture).popleft()
-        with self._generators.installed():
-            self._optimizer.tell(candidate, self._worst() + 1.0)
+        self._rejected.append(self._asked.pop(architecture).popleft())
+        if self.history:
+            with self._generators.installed():
+                self._tell_rejected()
+
+    def _tell_rejected(self) -> None:
+        """As one worse than the worst known, since Nevergrad knows no failed evaluations; so they wait for a score."""
+        worst = max(-score for score in self.history.values())
+        while self._rejected:
+            self._optimizer.tell(self._rejected.popleft(), worst + 1.0)
 
     def _report(self, architecture: Architecture, score: float) -> None:
         waiting = self._asked.get(architecture)
@@ -98,7 +112,4 @@ class NevergradSearcher(BorrowedSearcher):
                     new_value=tuple(architecture[k] for k in self._free)
                 )
             self._optimizer.tell(candidate, -score)
-
-    def _worst(self) -> float:
-        """The highest loss told so far: Nevergrad knows no failed evaluations."""
-        return max((-score for score in self.history.values()), default=0.0)
+            self._tell_rejected()

@@ -18,6 +18,7 @@ from nasbench_ar.system.extras import require
 from searchers.base import check_at_least
 from searchers.library_search import BorrowedSearcher, check_seed, unheard
 
+PLANNED = 500  # queries of NARes' protocol
 FACADES = {"rf": "HyperparameterOptimizationFacade", "gp": "BlackBoxFacade"}
 
 
@@ -30,7 +31,8 @@ class SMACSearcher(BorrowedSearcher):
     Args:
         facade: `rf`, a random forest on costs on a log scale (`HyperparameterOptimizationFacade`), or `gp`, a Gaussian
             process (`BlackBoxFacade`); both with SMAC's own defaults for evaluations without noise.
-        budget: evaluations that SMAC plans for: its first, spread evenly, are at most a quarter of them.
+        budget: evaluations that SMAC plans for: its first, spread evenly, are at most a quarter of them. None takes the
+            queries of the race, 500 outside of one.
         patience: proposals in a row without anything new before a random one joins.
 
     Raises:
@@ -39,18 +41,21 @@ class SMACSearcher(BorrowedSearcher):
 
     libraries = ("smac", "ConfigSpace", "scikit-learn")
 
-    def __init__(self, space: Grid, seed: int, *, facade: str = "rf", budget: int = 500, patience: int = 20) -> None:
+    def __init__(
+        self, space: Grid, seed: int, *, facade: str = "rf", budget: int | None = None, patience: int = 20
+    ) -> None:
         super().__init__(space, seed, patience=patience)
         if facade not in FACADES:
             raise SearchError(f"facade={facade!r}: expected one of {', '.join(FACADES)}")
         check_seed(seed, "SMAC's generators take")
         self.facade = facade
-        self.budget = check_at_least("budget", budget, 1)
+        self.budget = check_at_least("budget", PLANNED if budget is None else budget, 1)
         with unheard():
             self._smac = require("searcher=smac", "smac", SearchError)
             self._configspace = require("searcher=smac", "ConfigSpace", SearchError)
             self._optimizer: Any = self._build() if self._free_entries else None
         self._asked: dict[Architecture, deque[Any]] = defaultdict(deque)
+        self._rejected: deque[Any] = deque()
         self._trial_seed = 0  # SMAC compares evaluations of one seed only, and begins with those that it was told
 
     def _facade(self) -> Any:
@@ -98,8 +103,15 @@ class SMACSearcher(BorrowedSearcher):
         return architecture
 
     def _reject(self, architecture: Architecture) -> None:
-        worst = max((-score for score in self.history.values()), default=0.0)
-        self._tell_smac(self._asked[architecture].popleft(), worst, self._smac.runhistory.StatusType.CRASHED)
+        self._rejected.append(self._asked[architecture].popleft())
+        if self.history:
+            self._tell_rejected()
+
+    def _tell_rejected(self) -> None:
+        """As crashed, at the worst known cost: SMAC learns from that, so they wait for a score."""
+        worst = max(-score for score in self.history.values())
+        while self._rejected:
+            self._tell_smac(self._rejected.popleft(), worst, self._smac.runhistory.StatusType.CRASHED)
 
     def _report(self, architecture: Architecture, score: float) -> None:
         if self._optimizer is None:
@@ -112,6 +124,7 @@ class SMACSearcher(BorrowedSearcher):
             )
             info = self._smac.runhistory.TrialInfo(configuration, seed=self._trial_seed)
         self._tell_smac(info, -score, self._smac.runhistory.StatusType.SUCCESS)
+        self._tell_rejected()
 
     def _tell_smac(self, info: Any, cost: float, status: Any) -> None:
         with unheard():

@@ -163,7 +163,7 @@ def plan(config: RunConfig, oracle: Oracle) -> Race:
         **about(config, oracle),
         queries=0 if fidelity else config.queries,
         searcher=target,
-        arguments=config.arguments,
+        arguments=_arguments(config),
         table_seed=config.table_seed,
         allow_test_objective=config.allow_test_objective,
         **(budget_of(config, oracle, objective) if isinstance(config, FidelityConfig) else {}),
@@ -186,6 +186,12 @@ def plan(config: RunConfig, oracle: Oracle) -> Race:
     _note_left_out(race, oracle, size)
     build_searcher(race, session, config.seed)
     return race
+
+
+def _arguments(config: RunConfig) -> dict[str, Any]:
+    """Of the searcher; one that plans for a budget, and is told none, plans for the queries of the race."""
+    asked = config.arguments
+    return {**asked, "budget": config.queries} if asked.get("budget", 0) is None else asked
 
 
 def objective_of(asked: RunConfig | Track, oracle: Oracle) -> str:

@@ -3,6 +3,7 @@
 import random
 import sys
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -225,11 +226,25 @@ def test_nevergrad_is_told_losses() -> None:
     assert inside == [(SMALL.from_index(8), -3.0), (SMALL.from_index(7), 2.0), (asked, -9.0)]
 
 
-def test_nevergrad_before_anything_is_told() -> None:
+@pytest.mark.parametrize("score", [-1000.0, 3.0])
+def test_nevergrad_hears_of_what_is_outside_once_a_score_is_known(score: float) -> None:
     searcher = NevergradSearcher(SMALL.restricted_to(indices=[7, 8]), 0, optimizer="RandomSearch", patience=3)
     searcher._optimizer = recorder = Recorder(searcher._optimizer)
-    searcher.ask()
-    assert {loss for _, loss in recorder.told} == {1.0}
+    asked = searcher.ask()
+    assert not recorder.told
+    searcher.tell(asked, score)
+    told = [loss for found, loss in recorder.told if found != asked]
+    assert told == [-score + 1.0] * 3, "or it would hold them for the best"
+
+
+def test_nevergrad_beyond_its_own_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some optimisers have no proposal then, and repeats count."""
+    searcher = NevergradSearcher(SMALL, 0, optimizer="ScrHammersleySearch", budget=10)
+    assert len(trajectory(searcher, 20)) == 20
+    searcher = NevergradSearcher(SMALL, 0, optimizer="RandomSearch")
+    monkeypatch.setattr(searcher._optimizer, "ask", Mock(side_effect=AssertionError("of another kind")))
+    with pytest.raises(SearchError, match="Nevergrad's RandomSearch failed: of another kind"):
+        searcher.ask()
 
 
 def test_nevergrad_climbs() -> None:

@@ -1,5 +1,7 @@
 """The predictor's algebra against finite differences, torch and a plain loop over members."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +33,17 @@ def by_hand(made: MLPEnsemble, x: np.ndarray) -> np.ndarray:
         hidden = np.maximum(x @ made.weights1[:, block] + made.bias1[block], 0)
         out.append(hidden @ made.weights2[block] + made.bias2[m])
     return np.array(out)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda made: pickle.loads(pickle.dumps(made))])
+def test_a_copy_goes_on_learning(copied: Callable[[MLPEnsemble], MLPEnsemble]) -> None:
+    x, y = data()
+    made = ensemble()
+    made.fit(x, y, 3)
+    other = copied(made)
+    for one in (made, other):
+        one.fit(x, y, 20)
+    np.testing.assert_array_equal(other.predict(x), made.predict(x))
 
 
 def test_prediction_equals_separate_networks() -> None:

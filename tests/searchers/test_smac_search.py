@@ -104,6 +104,16 @@ def test_smac_is_told_costs() -> None:
     assert searcher._optimizer.intensifier.get_incumbent() is not None
 
 
+def test_smac_hears_of_what_is_outside_once_a_score_is_known() -> None:
+    searcher = Quick(SMALL.restricted_to(indices=[7, 8]), 0, patience=5)
+    asked = searcher.ask()
+    told = searcher._optimizer.runhistory
+    assert {value.status.name for value in told.values()} == {"RUNNING"}
+    searcher.tell(asked, -70.0)
+    costs = {(value.cost, value.status.name) for value in told.values()}
+    assert costs == {(70.0, "SUCCESS"), (70.0, "CRASHED")}, "or it would hold them for the best"
+
+
 def test_more_is_asked_for_than_is_told() -> None:
     searcher = Quick(TINY, 0, budget=8)
     assert {searcher.ask() for _ in range(60)} <= set(TINY)

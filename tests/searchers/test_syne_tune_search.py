@@ -4,9 +4,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from nasbench_ar import SearchError, SearchSpace
+from nasbench_ar import Grid, SearchError, SearchSpace
 from searchers import SyneTuneSearcher
 from searchers.testing import SMALL, SearcherConformance, trajectory
 from tests.processes import python
@@ -28,7 +29,7 @@ class Quick(SyneTuneSearcher):
     def __init__(self, space: Any, seed: int, *, method: str = "cqr", patience: int = 3) -> None:
         super().__init__(space, seed, method=method, patience=patience)
         if method == "bore":
-            self._searcher.model.n_estimators = 3
+            self._searcher.model._model.n_estimators = 3
             self._searcher.feval_acq = min(20, space.product_size)
             return
         surrogate = self._searcher.surrogate_cls
@@ -118,6 +119,18 @@ def test_bore_draws_no_more_candidates_than_there_are() -> None:
     assert SyneTuneSearcher(large, 0, method="bore")._searcher.feval_acq == 500
 
 
+@pytest.mark.parametrize("space", [SMALL, MIXED])
+def test_bore_proposes_what_it_does_when_its_classifier_is_asked_one_by_one(space: Grid) -> None:
+    scores = np.random.default_rng(0).random(space.product_size)
+    ways = []
+    for at_once in (True, False):
+        searcher = Quick(space, 4, method="bore")
+        if not at_once:
+            searcher._searcher.model = searcher._searcher.model._model
+        ways.append(trajectory(searcher, 12, lambda architecture: float(scores[space.index(architecture)])))
+    assert ways[0] == ways[1]
+
+
 def test_the_classifier_is_fitted_on_one_thread() -> None:
     if not Path("/proc/self/task").is_dir():
         pytest.skip("counts the threads that Linux lists")
@@ -128,7 +141,7 @@ def test_the_classifier_is_fitted_on_one_thread() -> None:
         "searcher = Quick(TINY, 0, method='bore')\n"
         "before = len(os.listdir('/proc/self/task'))\n"
         "trajectory(searcher, 8)\n"
-        "assert searcher._searcher.model.n_features_in_\n"
+        "assert searcher._searcher.model._model.n_features_in_\n"
         "print(len(os.listdir('/proc/self/task')) - before)\n"
     )
     done = python("-c", code, OMP_NUM_THREADS="2")

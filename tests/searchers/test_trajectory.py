@@ -1,5 +1,7 @@
 """One search in a line: what it did, and what it would have reported after each query."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,8 @@ from hypothesis import strategies as st
 from nasbench_ar import NARES, Architecture, Oracle, SearchError, SearchSpace, load
 from searchers import ALL_SEARCHERS, RandomSearch, Searcher, create, search
 from searchers.library_search import LibrarySearcher
+from searchers.testing import SMALL as LARGER
+from searchers.testing import hilly
 
 NAMES = [
     name
@@ -86,3 +90,18 @@ def test_history_that_a_subclass_writes_itself() -> None:
     assert searcher.best()[1] == 1.0
     searcher.history[NARES.from_index(0)] = 2.0
     assert searcher.best() == (NARES.from_index(0), 2.0)
+
+
+@pytest.mark.parametrize("name", ["random_search", "local_search", "regularized_evolution", "bananas", "gp"])
+def test_a_pickled_searcher_goes_on_as_it_would_have(name: str) -> None:
+    whole, cut = (create(name, LARGER, 3) for _ in range(2))
+    for searcher in (whole, cut):
+        for _ in range(25):
+            asked = searcher.ask()
+            searcher.tell(asked, hilly(asked))
+    cut = pickle.loads(pickle.dumps(cut))
+    for _ in range(25):
+        first, second = whole.ask(), cut.ask()
+        assert first == second
+        whole.tell(first, hilly(first))
+        cut.tell(second, hilly(second))

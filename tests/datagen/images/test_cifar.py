@@ -177,7 +177,7 @@ def test_wrong_counts_of_cifar10_are_refused(folder: Path, monkeypatch: pytest.M
 
 
 def test_cifar10_takes_no_validation_file(folder: Path) -> None:
-    with pytest.raises(DataError, match="the source cifar10 has cifar10.1 or held_out only"):
+    with pytest.raises(ConfigError, match="the source cifar10 has cifar10.1 or held_out only"):
         load_dataset(config(folder, validation="file"))
 
 

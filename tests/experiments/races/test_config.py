@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from experiments.races import race
 from experiments.races.config import RunConfig, help_text, parse_command_line, searcher_class
-from nasbench_ar import ConfigError
+from nasbench_ar import ConfigError, load
 from nasbench_ar.library import HOME_VARIABLE
 from nasbench_ar.system.engine import Engine
 from searchers import SEARCHERS, hyperparameters
@@ -165,3 +166,10 @@ def test_help_without_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_config_is_plain_data() -> None:
     assert RunConfig(searcher={"_target_": "a.B", "x": 1}).arguments == {"x": 1}
+
+
+@pytest.mark.parametrize(("words", "planned"), [([], 12), (["searcher.budget=30"], 30)])
+def test_a_searcher_that_plans_for_a_budget_plans_for_the_race(words: list[str], planned: int) -> None:
+    pytest.importorskip("nevergrad")
+    config = parse_command_line(["searcher=nevergrad", "table=digits-729", "queries=12", *words])
+    assert race.plan(config, load("digits-729", quiet=True)).arguments["budget"] == planned
