@@ -15,7 +15,7 @@ below every feasible one (see `Session`).
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -29,12 +29,19 @@ _FORM = re.compile(r"\s*([a-z_0-9]+)\s*(<=|>=)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+
 
 @dataclass(frozen=True)
 class Constraint:
-    """One limit on a metric of the catalogue, in its unit; `relation` is `<=` or `>=`."""
+    """One limit on a metric of the catalogue, in its unit; `relation` is `<=` or `>=`; ConfigError otherwise."""
 
     metric: str
     relation: str
     limit: float
     known_cost: bool = field(default=False, repr=False, compare=False)  # can be checked without a query
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.limit, (int, float, np.number)) and not isinstance(self.limit, bool)
+        if self.relation not in ("<=", ">=") or not number or not np.isfinite(self.limit):
+            raise ConfigError(
+                f"limit {self.metric} {shown(self.relation)} {shown(self.limit)}: expected <= or >= and a finite number"
+            )
 
     def __str__(self) -> str:
         short = f"{self.limit:.12g}"
@@ -46,7 +53,7 @@ class Constraint:
         return np.maximum(beyond, 0.0)
 
 
-ConstraintsLike = str | Sequence[str | Constraint] | None
+ConstraintsLike = str | Constraint | Sequence[str | Constraint] | None
 
 
 def parse_constraints(
@@ -79,6 +86,10 @@ def parse_constraints(
 
 def read_limits(text: ConstraintsLike) -> list[Constraint]:
     """Constraints on metrics of any name; `ConfigError` unless each is `metric<=number` or `metric>=number`."""
+    if isinstance(text, Constraint):
+        return [text]
+    if text is not None and not isinstance(text, (str, Iterable)):
+        raise ConfigError(f"constraints={shown(text)}: expected text such as 'macs<=10e9', or a list of them")
     words = [] if text is None else text.split(",") if isinstance(text, str) else list(text)
     out = []
     for word in words:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench_ar.entry import Entry
 from nasbench_ar.errors import ConfigError, TableError
 from nasbench_ar.grid import Grid
 from nasbench_ar.system.files import open_atomically, sweep_partials
@@ -62,13 +63,19 @@ def to_dataframe(source: Values | Table, *, by: Rows = "architecture") -> pd.Dat
 
 
 def _identity(space: Grid, indices: NDArray[np.int32]) -> dict[str, Any]:
-    vectors = space.vectors(indices=indices)
+    digits = space.digits(indices=indices)
     return {
         "arch_id": space.arch_ids(indices=indices).astype(np.int64),
         "arch": [str(space.from_index(index)) for index in indices.tolist()],
-        **{name: vectors[:, position] for position, name in enumerate(space.entry_names)},
+        **{entry.name: _levels(entry)[digits[:, position]] for position, entry in enumerate(space.entries)},
         **{name: space.known_cost(name, indices) for name in space.known_costs},
     }
+
+
+def _levels(entry: Entry) -> NDArray[Any]:
+    """An entry's levels as they are: one array of integers and fractions would turn the first into the second."""
+    kinds = {type(level) for level in entry.choices}
+    return np.array(entry.choices, dtype=None if len(kinds) == 1 and kinds < {int, float} else object)
 
 
 def _training_columns(table: Table, rows: NDArray[np.int64]) -> dict[str, Any]:

@@ -56,7 +56,10 @@ def seeds_of(frame: pd.DataFrame, seed: str | None) -> NDArray[np.int64]:
 
 def scalars_of(frame: pd.DataFrame, metrics: Sequence[Metric | str]) -> dict[str, NDArray[np.float64]]:
     """Metric -> (rows,) values, NaN where missing."""
+    import pandas as pd
+
     out = {}
+    metrics = list(metrics)
     for name in (metric if isinstance(metric, str) else metric.name for metric in metrics):
         if name not in METRICS and name in metrics:
             raise TableError(
@@ -64,7 +67,8 @@ def scalars_of(frame: pd.DataFrame, metrics: Sequence[Metric | str]) -> dict[str
                 "give a Metric(...) instead of its name"
             )
         values = _column(frame, name)
-        if values.dtype.kind not in "iufbO":
+        known = values[~pd.isna(values)] if values.dtype.kind == "O" else values[:0]
+        if values.dtype.kind not in "iufO" or any(isinstance(value, (str, bool, np.bool_)) for value in known):
             raise TableError(f"column {name} holds something else than numbers: its type is {values.dtype}")
         try:
             out[name] = values.astype(np.float64)

@@ -12,8 +12,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -27,6 +29,7 @@ from nasbench_ar.system.extras import require
 Many = Iterable[ArchitectureLike] | None
 Numbers = Iterable[int] | NDArray[np.integer[Any]] | None
 
+_NUMBERS = re.compile(r"\s*\d+(-\d+)+\s*")
 _MOST = 2**31 - 1  # indices are 32 bits wide
 _MOST_ENTRIES = 60
 _MOST_KEPT = 100_000  # architectures, of those that were made or looked up
@@ -68,8 +71,12 @@ class Grid:
                 f"a space of {' x '.join(str(len(entry.choices)) for entry in found[:_MOST_ENTRIES])} architectures is "
                 f"too large; at most {_MOST} of {_MOST_ENTRIES} entries can be indexed: use fewer entries or levels"
             )
-        if members is not None and not members:
-            raise SpaceError("a restricted space needs at least one member; none was given")
+        if members is not None:
+            size = math.prod(len(entry.choices) for entry in found)
+            if not members:
+                raise SpaceError("a restricted space needs at least one member; none was given")
+            if not all(map(is_int, members)) or not 0 <= members[0] <= members[-1] < size or _falls(members):
+                raise SpaceError(f"members={shown(members)}: expected ascending indices below {size}")
         object.__setattr__(self, "entries", found)
         object.__setattr__(self, "members", members)
 
@@ -135,6 +142,8 @@ class Grid:
         """The same space with only the given members, at least one; indices and arch_ids keep their meaning."""
         given = self.indices(architectures, indices=indices, arch_ids=arch_ids)
         chosen = tuple(np.unique(given).tolist())
+        if left_out := [index for index in chosen if not self.has_index(index)]:
+            raise SpaceError(f"index {left_out[0]} is left out of this restricted space")
         return self._with_members(None if len(chosen) == self.product_size else chosen)
 
     def _with_members(self, members: tuple[int, ...] | None) -> Self:
@@ -222,7 +231,7 @@ class Grid:
 
     def _from_text(self, text: str) -> Architecture:
         parts = text.strip().split(",")
-        if len(parts) == 1 < self.dimensions and "," not in str(self._unchecked(0)):
+        if len(parts) == 1 < self.dimensions and ("," not in str(self._unchecked(0)) or _NUMBERS.fullmatch(parts[0])):
             parts = parts[0].split("-")
         if len(parts) != self.dimensions:
             raise SpaceError(
@@ -411,6 +420,10 @@ class Grid:
 
 def _block(entry: Entry, digits: NDArray[np.int64]) -> NDArray[np.float32]:
     return np.eye(len(entry.choices), dtype=np.float32)[digits]
+
+
+def _falls(members: Sequence[int]) -> bool:
+    return any(first >= second for first, second in pairwise(members))
 
 
 def is_int(value: object) -> bool:

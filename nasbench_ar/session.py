@@ -12,6 +12,7 @@ from nasbench_ar.architecture import Architecture, ArchitectureLike
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.constraints import Constraint, ConstraintsLike, violation
 from nasbench_ar.errors import BudgetExhaustedError, ConfigError, MetricError, MissingEntryError
+from nasbench_ar.grid import is_int
 from nasbench_ar.metrics import Metric
 from nasbench_ar.metrics import objective as searchable_metric
 from nasbench_ar.pareto import non_dominated
@@ -50,9 +51,9 @@ class CountedQueries(ABC, Generic[Value]):
     ) -> None:
         self._check_names(objectives)
         self.objectives = tuple(_objective(oracle, name, allow_test_objective) for name in objectives)
-        if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
+        if not is_int(budget) or budget < 1:
             raise ConfigError(f"budget={budget!r}: expected a positive number of queries")
-        self.budget = budget
+        self.budget = int(budget)
         self.constraints = oracle.limits(constraints)
         self.space = oracle.searchable_space(*objectives, seed=seed, constraints=self.constraints)
         self.history: dict[Architecture, Value] = {}

@@ -32,9 +32,9 @@ from numpy.typing import NDArray
 from nasbench_ar.architecture import ArchitectureLike
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.entry import Entry
-from nasbench_ar.errors import TableError
+from nasbench_ar.errors import TableError, shown
 from nasbench_ar.from_frame import grid_of, indices_of, scalars_of, seeds_of
-from nasbench_ar.grid import Grid
+from nasbench_ar.grid import Grid, is_int
 from nasbench_ar.metrics import CELLS_LIKE, CORRUPTIONS, CURVES, SEVERITIES, Metric, catalogue, own_data
 from nasbench_ar.table_folder import POSSIBLE, TableFolder
 
@@ -86,11 +86,22 @@ class TableWriter:
         notes: tuple[str, ...] = (),
         replace: bool = False,
     ) -> None:
-        if not NAME.fullmatch(name):
+        if not isinstance(name, str) or not NAME.fullmatch(name):
             raise TableError(f"{name!r} cannot name a table; {NAME_RULE}")
+        words = {"title": title, "provenance": provenance, "licence": licence, "default_objective": default_objective}
+        words |= {f"notes[{k}]": note for k, note in enumerate([notes] if isinstance(notes, str) else notes)}
+        words |= {f"differs[{shown(key)}]": text for key, text in (differs or {}).items()}
+        if wrong := [f"{key}={shown(text)}" for key, text in words.items() if not isinstance(text, str)]:
+            raise TableError(f"{wrong[0]}: expected text")
+        if isinstance(notes, str):
+            raise TableError(f"notes={shown(notes)}: expected several lines, such as a tuple of them")
         self.folder = Path(folder)
         self.space = space
         self.catalogue = catalogue(space, own := list(metrics))
+        if default_objective not in self.catalogue:
+            raise TableError(
+                f"unknown default objective {shown(default_objective)}; known: {', '.join(self.catalogue)}"
+            )
         self._meta: dict[str, Any] = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -111,6 +122,7 @@ class TableWriter:
         self._flags: dict[str, list[bool]] = {}
         self._labels: dict[str, list[str]] = {}
         self._epochs: int | None = None
+        self._taken = {"arch_id", "arch", "seed", *space.entry_names, *self.catalogue}  # by columns of other kinds
         self._place = TableFolder(self.folder, replace=replace)
 
     @classmethod
@@ -274,19 +286,26 @@ class TableWriter:
             TableError: repeated row, unknown name, wrong shape, or a failed write.
         """
         index = self.space.index(architecture)
+        self._check_row(seed, flags or {}, labels or {})
         if (index, seed) in self._known:
             raise TableError(f"architecture {self.space.from_index(index)} with seed {seed} is there twice")
         for name in scalars:
             self._check_metric(name)
+            if isinstance(scalars[name], (bool, np.bool_, str)):
+                raise TableError(f"{name}={scalars[name]!r}: expected a number")
             if self.catalogue[name].impossible(np.asarray(scalars[name], dtype=np.float64)):
                 raise TableError(
                     f"{name} is {scalars[name]} for {self.space.from_index(index)}, which it cannot be; {POSSIBLE}"
                 )
         self._check_curves(curves or {})
+        for kind, cells in (("acc", corruption_acc), ("loss", corruption_loss)):
+            shape = (len(CORRUPTIONS), len(SEVERITIES))
+            if cells is not None and np.shape(cells) != shape:
+                raise TableError(f"corruptions/{kind}.npy got shape {np.shape(cells)}; expected {shape}")
         row = len(self._index)
         self._known.add((index, seed))
         self._index.append(index)
-        self._seeds.append(seed)
+        self._seeds.append(int(seed))
         _append(self._scalars, {k: float(v) for k, v in scalars.items()}, row, float("nan"))
         _append(self._flags, dict(flags or {}), row, False)
         _append(self._labels, dict(labels or {}), row, "")
@@ -294,10 +313,19 @@ class TableWriter:
             self._append(f"curves/{name}.npy", name, row, curve)
         for kind, cells in (("acc", corruption_acc), ("loss", corruption_loss)):
             if cells is not None:
-                file, shape = f"corruptions/{kind}.npy", (len(CORRUPTIONS), len(SEVERITIES))
-                if np.shape(cells) != shape:
-                    raise TableError(f"{file} got shape {np.shape(cells)}; expected {shape}")
-                self._append(file, CELLS_LIKE[kind], row, cells)
+                self._append(f"corruptions/{kind}.npy", CELLS_LIKE[kind], row, cells)
+
+    def _check_row(self, seed: Any, flags: Mapping[str, Any], labels: Mapping[str, Any]) -> None:
+        if not is_int(seed) or not -(2**63) <= seed < 2**63:
+            raise TableError(f"seed={seed!r}: expected a whole number of at most 63 bits")
+        for kind, given, types in (("flag", flags, (bool, np.bool_)), ("label", labels, (str,))):
+            for name, value in given.items():
+                if not isinstance(value, types):
+                    raise TableError(
+                        f"{kind} {name}={value!r}: expected {'True or False' if kind == 'flag' else 'text'}"
+                    )
+                if name in self._taken or name in (self._labels if kind == "flag" else self._flags):
+                    raise TableError(f"{kind} {shown(name)}: a table has another column of this name")
 
     def _check_curves(self, curves: Mapping[str, NDArray[np.float64]]) -> None:
         for name, curve in curves.items():

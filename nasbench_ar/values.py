@@ -120,6 +120,8 @@ class Values:
 
         The arch_ids of its values are `space.arch_ids(indices=range(space.product_size))`.
         """
+        if type(seed) is not str:
+            check_seed(seed, ("mean",))  # or 1.0 would find what is kept of 1
         try:
             return self._columns[name, seed]
         except (KeyError, TypeError):  # a list as name or seed cannot even be looked up

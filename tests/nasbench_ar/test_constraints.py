@@ -1,5 +1,7 @@
 """Limits: how they are read, what they leave out, what they charge; and sessions of several metrics."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -177,3 +179,19 @@ def test_violations_are_shares_of_the_largest_excess_below_one_too() -> None:
     assert violation([small], [np.empty(0)]).shape == (0,)
     with pytest.raises(ValueError, match="shorter"):
         violation([small, none], columns[:1])
+
+
+@pytest.mark.parametrize(
+    ("relation", "limit"), [("<", 4e5), ("==", 4e5), ("≤", 4e5), ("<=", "4e5"), ("<=", np.nan), (">=", True)]
+)
+def test_limits_that_mean_nothing(relation: str, limit: Any) -> None:
+    with pytest.raises(ConfigError, match=r"limit macs .*: expected <= or >= and a finite number"):
+        Constraint("macs", relation, limit)
+
+
+def test_one_limit_needs_no_list(toy: Oracle) -> None:
+    limit = Constraint("macs", "<=", float(np.median(toy.column("macs"))))
+    one, several = (toy.session(budget=1, constraints=given) for given in (limit, [limit]))
+    assert one.space == several.space
+    with pytest.raises(ConfigError, match="constraints=5: expected text such as"):
+        toy.session(budget=1, constraints=5)  # type: ignore[arg-type]

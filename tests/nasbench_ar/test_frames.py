@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nasbench_ar import ConfigError, Oracle, Table, TableError
+from nasbench_ar import ConfigError, Entry, Grid, Oracle, Table, TableError
 from nasbench_ar.frames import to_dataframe, write_csv
 from nasbench_ar.release.writer import write_release
-from tests.nasbench_ar.conftest import FULL, TOY, partial_of_a_dead_process, raising, toy_cells
+from tests.nasbench_ar.conftest import FULL, TOY, partial_of_a_dead_process, raising, toy_cells, toy_writer
 
 Record = dict[str, Any]
 
@@ -99,3 +99,19 @@ def test_a_damaged_table_is_told_apart_from_a_bad_target(toy_table: Table, tmp_p
     with pytest.raises(TableError, match=r"is damaged: curves/val_loss\.npy"):
         write_release(toy_table, tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_levels_are_as_they_are(tmp_path: Path) -> None:
+    """Not turned into fractions because another entry has some."""
+    entries = [Entry("n", (2**53, 2**53 + 1)), Entry("rate", (0.5, 1)), Entry("p", (0.1, 0.2)), Entry("k", ("x",))]
+    grid = Grid(entries)
+    writer = toy_writer(tmp_path / "t", space=grid, differs={})
+    with writer:
+        for architecture in grid:
+            writer.add(architecture, seed=0, scalars={"val_pgd_acc": 1.0})
+    write_csv(Table(tmp_path / "t"), tmp_path / "t.csv")
+    frame = to_dataframe(Table(tmp_path / "t"))
+    assert [tuple(levels) for levels in frame[list(grid.entry_names)].itertuples(index=False)] == list(map(tuple, grid))
+    rows = [line.split(",") for line in (tmp_path / "t.csv").read_text().splitlines()[1:]]
+    assert {row[-5] for row in rows} == {str(2**53), str(2**53 + 1)}
+    assert {row[-4] for row in rows} == {"0.5", "1"}

@@ -211,3 +211,21 @@ def test_the_largest_space_of_networks() -> None:
         message = f"a space of {shown} architectures is too large; at most 2147483647 in 30 stages can be indexed"
         with pytest.raises(SpaceError, match=re.escape(message)):
             SearchSpace(depths, widths, stages)
+
+
+def test_members_are_members() -> None:
+    grid = Grid([Entry("a", (1, 2, 3)), Entry("b", (1, 2))])
+    for members in ((3, 3), (5, 3), (6,), (-1,), (1.0,), (True,)):
+        with pytest.raises(SpaceError, match="expected ascending indices below 6"):
+            Grid(grid.entries, members)
+    few = grid.restricted_to(indices=[1, 2, 3])
+    assert list(few.restricted_to(indices=[3, 1]).member_indices) == [1, 3]
+    with pytest.raises(SpaceError, match="index 5 is left out of this restricted space"):
+        few.restricted_to(indices=[1, 5])
+
+
+@pytest.mark.parametrize("levels", [(-1, 0, 1), (0.5, 1, 2)])
+def test_what_reports_print_is_read_again(levels: tuple[Any, ...]) -> None:
+    grid = Grid([Entry("shift", levels), Entry("n", (3, 4))])
+    for architecture in grid:
+        assert grid.parse(str(architecture)) == architecture

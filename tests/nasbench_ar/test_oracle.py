@@ -92,6 +92,8 @@ def test_wrong_questions(toy: Oracle) -> None:
 
 @pytest.mark.parametrize("seed", ["median", None, 1.0, True, (0,)])
 def test_wrong_seeds(toy: Oracle, seed: Any) -> None:
+    toy.column("val_pgd_acc", seed=0)
+    toy.query(PLAIN, "val_pgd_acc", seed=0)  # whatever is kept of it
     for ask in (
         lambda: toy.query(PLAIN, "val_pgd_acc", seed=seed),
         lambda: toy.query(PLAIN, "val_pgd_acc", seed=seed, epoch=2),

@@ -38,6 +38,14 @@ def test_refused_rows(tmp_path: Path) -> None:
         ({"scalars": {"val_pgd_acc": float("inf")}}, TableError, "val_pgd_acc is inf for 1-1-1-1, which it cannot be"),
         ({"scalars": {"val_pgd_acc": 100.5}}, TableError, "val_pgd_acc is 100.5 for 1-1-1-1, which it cannot be"),
         ({"scalars": {"best_epoch": 0.5}}, TableError, "best_epoch is 0.5"),
+        ({"scalars": {"val_pgd_acc": "37.5"}}, TableError, "val_pgd_acc='37.5': expected a number"),
+        ({"scalars": {"val_pgd_acc": True}}, TableError, "val_pgd_acc=True: expected a number"),
+        *(({"seed": seed}, TableError, "expected a whole number") for seed in (0.5, True, "3", None, 2**63)),
+        ({"flags": {"f": "false"}}, TableError, "flag f='false': expected True or False"),
+        ({"labels": {"l": None}}, TableError, "label l=None: expected text"),
+        ({"flags": {"val_pgd_acc": True}}, TableError, "flag 'val_pgd_acc': a table has another column of this name"),
+        ({"labels": {"arch": "x"}}, TableError, "label 'arch': a table has another column"),
+        ({"corruption_acc": np.ones((2, 5))}, TableError, r"corruptions/acc.npy got shape \(2, 5\)"),
         ({"curves": {"nonsense": np.ones(3)}}, TableError, "unknown curve 'nonsense'; known: train_loss"),
         ({"curves": {"train_acc": np.ones(3), "val_loss": np.ones(4)}}, TableError, r"curve val_loss has shape \(4,\)"),
         ({"curves": {"train_acc": np.array([5.0, 101.0])}}, TableError, "a row has 101.0, which train_acc cannot be"),
@@ -74,3 +82,23 @@ def test_annotations(tmp_path: Path) -> None:
     assert meta["title"] == "final"
     assert meta["notes"] == ["a note", "b", "c"]
     assert meta["source"] == {"file": "nowhere", "sha256": "0"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"title": None}, "title=None: expected text"),
+        ({"notes": (3,)}, "expected text"),
+        ({"notes": "abc"}, "notes='abc': expected several lines"),
+        ({"differs": {"val_pgd_acc": 5}}, "expected text"),
+        ({"default_objective": "val_pgd"}, "unknown default objective 'val_pgd'; known: "),
+        ({"name": 5}, "5 cannot name a table"),
+    ],
+)
+def test_what_would_make_a_table_unreadable_leaves_the_old_one(
+    tmp_path: Path, words: dict[str, Any], message: str
+) -> None:
+    table_of(tmp_path / "t", (TOY.from_index(0), {"val_pgd_acc": 1.0}))
+    with pytest.raises(TableError, match=message):
+        toy_writer(tmp_path / "t", replace=True, **words)
+    assert Table(tmp_path / "t").rows == 1
