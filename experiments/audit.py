@@ -43,13 +43,22 @@ def run_all(oracle: Oracle, name: str, runs: int) -> list[Trajectory]:
     return found
 
 
-def moves_down(oracle: Oracle, run: Trajectory) -> tuple[int, int]:
-    """(moves to a worse neighbour, all moves); a move is two neighbours of different score queried in a row."""
-    vectors = oracle.space.vectors(indices=run.arch_index)
-    neighbours = (vectors[1:] != vectors[:-1]).sum(axis=1) == 1
-    change = np.diff(run.scores)
-    moves = neighbours & (change != 0)
-    return int((moves & (change < 0)).sum()), int(moves.sum())
+def moves_down(oracle: Oracle, run: Trajectory, *, starts: int = 10) -> tuple[int, int]:
+    """(moves to a worse neighbour, all moves) of a published local search, which begins at the best of some starts.
+
+    It moves to every neighbour of another score.  It starts anew where none is left unqueried, so that no start is a
+    neighbour of where it stood.
+    """
+    vectors, scores = oracle.space.vectors(indices=run.arch_index), run.scores
+    down = moves = k = 0
+    while k < len(scores):
+        at = k + int(scores[k : k + starts].argmax())
+        k += starts
+        while k < len(scores) and (vectors[k] != vectors[at]).sum() == 1:
+            if scores[k] != scores[at]:
+                down, moves, at = down + int(scores[k] < scores[at]), moves + 1, k
+            k += 1
+    return down, moves
 
 
 def local_search_facts(oracle: Oracle, runs: Sequence[Trajectory]) -> list[str]:

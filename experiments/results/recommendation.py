@@ -68,11 +68,19 @@ def recommended(oracle: Oracle, race: Race, runs: Runs) -> dict[str, NDArray[np.
 
 def expectation(one_hot: FloatArray, at: NDArray[np.int64], values: FloatArray, images: int | None) -> FloatArray:
     """(n,) what the model expects of (n, p) architectures, of which those `at` (k,) places scored (k,) values."""
+    return effects_and_expectation(one_hot, at, values, images)[1]
+
+
+def effects_and_expectation(
+    one_hot: FloatArray, at: NDArray[np.int64], values: FloatArray, images: int | None
+) -> tuple[FloatArray, FloatArray]:
+    """(n,) by the additive effects alone, and with the part of each score beyond them that noise leaves."""
     with single_threaded():
         fit = fit_additive(one_hot[at], values)
-        expected = fit.predict(one_hot)
-    expected[at] += _trust(fit.residual_variance, expected[at], images) * (values - expected[at])
-    return expected
+        effects = fit.predict(one_hot)
+    expected = effects.copy()
+    expected[at] += _trust(fit.residual_variance, effects[at], images) * (values - effects[at])
+    return effects, expected
 
 
 def _trust(residual_variance: float, expected: FloatArray, images: int | None) -> float:

@@ -12,7 +12,8 @@ from experiments.tables import as_markdown, csv_text, number
 LEGEND = (
     "Normalised regret area: mean regret over the queries up to the budget, 0 being the best and 1 the median "
     "architecture or worse; mean over runs, then tasks, then families. Brackets: 95 % intervals by bootstrap over "
-    "seeds and tasks, paired over the searchers. Behind: distance from the lowest area at that budget. CPU s: "
+    "seeds and tasks, paired over the searchers; too narrow for new tasks of these families, since there are few, and "
+    "one alone adds no spread. Behind: distance from the lowest area at that budget. CPU s: "
     "processor seconds of a run, the mean over tasks."
 )
 REACHED = (
@@ -24,7 +25,7 @@ REACHED = (
 def as_text(found: SuiteScores) -> str:
     tasks = [one.task.task for one in found.tasks]
     runs = sorted({len(one.seeds) for one in found.tasks})
-    said = f"{runs[0]} runs" if len(runs) == 1 else f"{runs[0]} to {runs[-1]} runs"
+    said = f"{runs[0]} run{'' if runs == [1] else 's'}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]} runs"
     parts = [
         f"Suite, {found.use} tasks: {len(tasks)} of {len(found.families)} families, {said} of a searcher on each",
         _areas(found) + "\n" + LEGEND,
@@ -35,7 +36,7 @@ def as_text(found: SuiteScores) -> str:
 
 
 def _ends(ends: Sequence[float]) -> str:
-    return f"({ends[0]:.3f} to {ends[1]:.3f})"
+    return f"({ends[0]:.3f} to {ends[1]:.3f})" if ends[0] == ends[0] else "(–)"
 
 
 def _areas(found: SuiteScores) -> str:

@@ -19,7 +19,7 @@ from experiments.results import traces
 from experiments.results.baselines import random_search, without_search
 from experiments.results.fronts import Cloud, measure
 from experiments.results.read import SHARED, Stored, entries_in, read_all
-from experiments.results.recommendation import expectation, recommended
+from experiments.results.recommendation import effects_and_expectation, recommended
 from experiments.results.traces import Results, check_comparable, read_results
 from experiments.statistics.intervals import Spread, spread
 from experiments.statistics.significance import SIGNIFICANCE, holm, on_common_seeds, p_of_better
@@ -245,7 +245,7 @@ def references(track: Track, oracle: Oracle, objective: str, judge: str) -> list
 def scored_anew(
     oracle: Oracle, objective: str, members: NDArray[np.int32], judged: FloatArray, images: int | None = None
 ) -> dict[str, Spread]:
-    """What each rule chooses when every member is scored, on images drawn anew; the better one is the noise ceiling.
+    """What each rule chooses when every member is scored, on images drawn anew; the best one is the noise ceiling.
 
     The table's values are taken for the true rates. Empty where the objective is no validation accuracy on a known
     number of images.
@@ -256,9 +256,11 @@ def scored_anew(
     rng, sign = np.random.default_rng(0), 1.0 if oracle.metric(objective).maximize else -1.0
     rates, one_hot = oracle.column(objective)[members], oracle.space.one_hot(indices=members).astype(np.float64)
     everyone = np.arange(len(members))
-    chosen: dict[str, list[int]] = {"observed": [], "model": []}
+    chosen: dict[str, list[int]] = {"observed": [], "model": [], "effects": []}
     for _ in range(DRAWS):
         scores = redraw(rates, count, rng)
         chosen["observed"].append(members[np.argmax(sign * scores)])
-        chosen["model"].append(members[np.argmax(sign * expectation(one_hot, everyone, scores, count))])
+        effects, expected = effects_and_expectation(one_hot, everyone, scores, count)
+        chosen["model"].append(members[np.argmax(sign * expected)])
+        chosen["effects"].append(members[np.argmax(sign * effects)])
     return {rule: spread(judged[indices]) for rule, indices in chosen.items()}

@@ -41,9 +41,9 @@ LINES = {
     "best": "the best of all architectures that may be chosen",
     "guided": "what a search that sees all scores recommends",
     "ceiling": (
-        "the expectation of that on validation images drawn anew, by the better of two rules (observed: the best "
-        "score, model: the best by an additive model of all scores); what a search has above it, it owes to the luck "
-        "of the very images in the table"
+        "the expectation of that on validation images drawn anew, by the best of three rules (observed: the best "
+        "score, model: the best by an additive model of all scores, effects: the best by its effects alone); what a "
+        "search has above it may be the luck of the very images in the table"
     ),
     "largest": "drawn from the networks of most MACs that may be chosen, without any search",
     "drawn": "drawn from all architectures that may be chosen, without any search",

@@ -31,9 +31,11 @@ def run_of(names: list[str], scores: list[float], reported: int = 0) -> Trajecto
 
 def test_moves_are_counted_between_neighbours_that_differ_in_score(oracle: Oracle) -> None:
     small = type("Small", (), {"space": SPACE})()
-    walk = run_of(["1-1-1-1", "1-1-1-2", "1-1-2-2", "3-4-3-4", "3-4-3-2", "3-4-3-1"], [5, 4, 6, 1, 1, 0])
-    # down, up, a jump, an equal score, down
-    assert audit.moves_down(small, walk) == (2, 3)
+    walk = run_of(["3-4-3-4", "1-1-1-1", "1-1-1-2", "1-1-2-2", "3-4-3-2", "1-4-3-4", "3-4-1-2"], [4, 5, 4, 6, 1, 0, 9])
+    # from the better of two starts down, up; from the better of two more up
+    assert audit.moves_down(small, walk, starts=2) == (1, 3)
+    stay = run_of(["1-1-1-1", "1-1-1-2", "1-1-1-4", "1-1-2-1"], [5, 5, 4, 6])
+    assert audit.moves_down(small, stay, starts=1) == (1, 1), "an equal score is no move, and 1-1-2-1 no neighbour then"
 
 
 def test_published_local_search_walks_down_as_often_as_up(oracle: Oracle) -> None:

@@ -16,6 +16,7 @@ from experiments.races.track import Track
 from experiments.results.read import read
 from experiments.results.track import Entrant, entrant, outcome, places, references, scored_anew
 from experiments.results.track_text import as_text, overview
+from experiments.statistics.additive import fit_additive
 from nasbench_ar import MetricError, Oracle, Table
 from nasbench_ar.arrays import FloatArray
 from tests.experiments.conftest import SPACE, Command, judged_values, table_writer
@@ -140,6 +141,9 @@ def test_the_noise_ceiling_is_the_expectation_over_all_images(oracle: Oracle) ->
     sure = scored_anew(oracle, "val_pgd_acc", everyone, judged, images=10**9)
     best = judged[oracle.column("val_pgd_acc").argmax()]
     assert (sure["observed"].mean, sure["model"].mean) == pytest.approx((best, best)), "no noise, no doubt"
+    fit = fit_additive(SPACE.one_hot(indices=everyone).astype(np.float64), oracle.column("val_pgd_acc"))
+    by_effects = judged[fit.predict(SPACE.one_hot(indices=everyone).astype(np.float64)).argmax()]
+    assert sure["effects"].mean == pytest.approx(by_effects)
     assert scored_anew(oracle, "val_loss", everyone, judged, images=5) == {}
     assert scored_anew(oracle, "val_pgd_acc", everyone, judged) == {}, "the table does not tell its images"
 
