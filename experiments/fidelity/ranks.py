@@ -4,9 +4,9 @@
 
 For each epoch: Kendall's tau-b between the curve's value after it and the objective of
 the finished training, over all architectures that have both; the share of the final best
-tenth that is among the best tenth at that epoch; and the mean of the curve.  A schedule
-whose learning rate drops late shuffles the ranking then: a searcher that stops before
-sees another order.  `out=` writes every epoch to a CSV file.
+tenth that is among the best tenth at that epoch, where ties at the edge are drawn at
+random; and the mean of the curve.  A schedule whose learning rate drops late shuffles the
+ranking then: a searcher that stops before sees another order.  `out=` writes every epoch to a CSV file.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from experiments.statistics.ranks import kendall
 from experiments.tables import as_markdown, number
 from nasbench_ar import ConfigError, Oracle, load
+from nasbench_ar.arrays import FloatArray
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
 from nasbench_ar.system.key_values import parse_words
@@ -46,14 +47,20 @@ def ranks(oracle: Oracle, objective: str | None = None, table_seed: int | str = 
     final = oracle.column(session.objective.name, seed=table_seed)[session.space.member_indices]  # type: ignore[arg-type]
     curves = np.array([oracle.curve(a, session.curve, seed=table_seed) for a in session.space])  # type: ignore[arg-type]
     tenth = max(len(final) // 10, 1)
-    best = set(np.argsort(-sign * final, kind="stable")[:tenth].tolist())
+    best = chances_among_best(sign * final, tenth)
     out = []
     for epoch in range(session.epochs):
         values = curves[:, epoch]
-        early = set(np.argsort(-sign * values, kind="stable")[:tenth].tolist())
-        found = len(best & early) / tenth
+        found = float(best @ chances_among_best(sign * values, tenth)) / tenth
         out.append(EpochRank(epoch, len(final), kendall(values, final)[0], found, float(values.mean())))
     return out
+
+
+def chances_among_best(values: FloatArray, n: int) -> FloatArray:
+    """(k,) each value's chance to be among the n highest, where what ties at the edge is drawn at random."""
+    edge = np.partition(values, -n)[-n]
+    above, ties = values > edge, values == edge
+    return above + ties * (n - above.sum()) / ties.sum()
 
 
 def as_text(oracle: Oracle, objective: str, found: Sequence[EpochRank]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,14 @@ def test_comparing_folders(command: Command, climbing: Table, tmp_path: Path, mo
     assert "runs of experiments.fidelity" in command(plot.main, folder / "one")[2]
     assert "no result folder given" in command(compare.main)[2]
     assert "holds no results" in command(compare.main, tmp_path)[2]
+
+
+def test_ties_at_the_edge_of_the_best_are_drawn() -> None:
+    """Over all subsets of two that no other beats."""
+    values = np.array([3.0, 1.0, 1.0, 0.0, 1.0])
+    subsets = [pair for pair in itertools.combinations(range(5), 2) if 0 in pair and 3 not in pair]
+    wanted = [np.mean([k in pair for pair in subsets]) for k in range(5)]
+    np.testing.assert_allclose(ranks.chances_among_best(values, 2), wanted)
 
 
 def test_ranks(command: Command, climbing: Table, tmp_path: Path) -> None:
