@@ -163,7 +163,7 @@ def plan(config: RunConfig, oracle: Oracle) -> Race:
         **about(config, oracle),
         queries=0 if fidelity else config.queries,
         searcher=target,
-        arguments=_arguments(config),
+        arguments=_arguments(config, cls),
         table_seed=config.table_seed,
         allow_test_objective=config.allow_test_objective,
         **(budget_of(config, oracle, objective) if isinstance(config, FidelityConfig) else {}),
@@ -188,10 +188,11 @@ def plan(config: RunConfig, oracle: Oracle) -> Race:
     return race
 
 
-def _arguments(config: RunConfig) -> dict[str, Any]:
-    """Of the searcher; one that plans for a budget, and is told none, plans for the queries of the race."""
+def _arguments(config: RunConfig, cls: type) -> dict[str, Any]:
+    """Of the searcher; a library that plans for a budget, and is told none, plans for the queries of the race."""
     asked = config.arguments
-    return {**asked, "budget": config.queries} if asked.get("budget", 0) is None else asked
+    untold = issubclass(cls, LibrarySearcher) and asked.get("budget", 0) is None
+    return {**asked, "budget": config.queries} if untold else asked
 
 
 def objective_of(asked: RunConfig | Track, oracle: Oracle) -> str:
