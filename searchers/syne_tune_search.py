@@ -94,7 +94,7 @@ class SyneTuneSearcher(BorrowedSearcher):
 
     def _rows(self) -> FloatArray:
         """(n, d) what Bore's classifier sees of every configuration; none where they are too many."""
-        if self.space.product_size > MOST_ROWS:
+        if not self._free_entries or self.space.product_size > MOST_ROWS:
             return np.empty((0, 0))
         encode = self._searcher._hp_ranges.to_ndarray
         names = [entry.name for entry in self._free_entries]

@@ -78,9 +78,10 @@ def test_a_restricted_space_and_scores_that_are_all_equal(method: str) -> None:
     assert len(trajectory(Quick(space, 0, method=method), space.size, lambda _: 1.0)) == space.size
 
 
-def test_nothing_to_choose() -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_to_choose(method: str) -> None:
     single = SearchSpace(depth_choices=(1,), width_choices=(1,), stages=1)
-    assert len(trajectory(Quick(single, 0), 5)) == 1
+    assert len(trajectory(Quick(single, 0, method=method), 5)) == 1
 
 
 @pytest.mark.parametrize("method", METHODS)
