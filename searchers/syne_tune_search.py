@@ -116,6 +116,8 @@ class SyneTuneSearcher(BorrowedSearcher):
         self._searcher.on_trial_error(self._asked[architecture].popleft())
 
     def _report(self, architecture: Architecture, score: float) -> None:
+        if not self._free_entries:  # Bore fails at a configuration without a choice
+            return
         waiting = self._asked.get(architecture)
         trial = waiting.popleft() if waiting else self._new_trial()
         with unheard(), self._generators.installed():
