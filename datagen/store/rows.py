@@ -28,7 +28,7 @@ class Row:
     flags: dict[str, bool]
     labels: dict[str, str]
     bits: dict[str, NDArray[np.uint8]]
-    shared_gpu: bool
+    shared_gpu: bool = False
 
 
 def row_of_entry(entry: Entry, sha256: str, *, version: int) -> Row:

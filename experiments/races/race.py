@@ -163,7 +163,7 @@ def plan(config: RunConfig, oracle: Oracle) -> Race:
         **about(config, oracle),
         queries=0 if fidelity else config.queries,
         searcher=target,
-        arguments=_arguments(config, cls),
+        arguments=with_budget(config.arguments, cls, config.queries),
         table_seed=config.table_seed,
         allow_test_objective=config.allow_test_objective,
         **(budget_of(config, oracle, objective) if isinstance(config, FidelityConfig) else {}),
@@ -188,11 +188,10 @@ def plan(config: RunConfig, oracle: Oracle) -> Race:
     return race
 
 
-def _arguments(config: RunConfig, cls: type) -> dict[str, Any]:
-    """Of the searcher; a library that plans for a budget, and is told none, plans for the queries of the race."""
-    asked = config.arguments
-    untold = issubclass(cls, LibrarySearcher) and asked.get("budget", 0) is None
-    return {**asked, "budget": config.queries} if untold else asked
+def with_budget(arguments: dict[str, Any], cls: type, queries: int) -> dict[str, Any]:
+    """Of a searcher; a library that plans for a budget, and is told none, plans for the queries of the race."""
+    untold = issubclass(cls, LibrarySearcher) and arguments.get("budget", 0) is None
+    return {**arguments, "budget": queries} if untold else arguments
 
 
 def objective_of(asked: RunConfig | Track, oracle: Oracle) -> str:

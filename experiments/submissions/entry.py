@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from experiments.races.config import target_of
 from experiments.races.plain_yaml import as_yaml, read_yaml
-from experiments.races.race import Race
+from experiments.races.race import Race, with_budget
 from experiments.races.suite import load_suite
 from experiments.races.track import Track
 from nasbench_ar import ResultsError
@@ -82,7 +82,9 @@ class Entry:
 def default_of(race: Race) -> type | None:
     """The toolkit's searcher of a race, if it has its own arguments there."""
     for cls in (*ALL_SEARCHERS.values(), *FOR_VECTORS.values(), *FIDELITY_SEARCHERS.values()):
-        if target_of(cls) == race.searcher and dict(race.arguments) == hyperparameters(cls):
+        if target_of(cls) == race.searcher and dict(race.arguments) == with_budget(
+            hyperparameters(cls), cls, race.queries
+        ):
             return cls
     return None
 
