@@ -143,7 +143,7 @@ def prepare(config: RunConfig, store: EntryStore | None, own: dict[str, Any]) ->
         train_batch=train["batch"],
         train_graphs=GRAPHS[train["loss"]],
         averaged=train["ema"] > 0,
-        evaluation_batch=min(config.batch, max(images.val, images.test)),
+        evaluation_batch=min(config.batch, images.most_evaluated),
         train_precision=precisions[0],
         test_precision=precisions[1],
         images=images.on_device,
@@ -215,8 +215,7 @@ def describe_memory(task: Task) -> dict[str, Any]:
     if peaks := [(e, float(e.provenance["peak_memory_mib"])) for e in on_cuda if e.provenance["peak_memory_mib"]]:
         ratios = []
         for entry, mib in peaks:
-            largest = max(task.images.val, task.images.test)
-            batch = min(int(entry.provenance["evaluation_batch"]), largest)
+            batch = min(int(entry.provenance["evaluation_batch"]), task.images.most_evaluated)
             settings = replace(task.memory, evaluation_batch=batch)
             expected = estimate_memory(task.space, task.space.indices([entry.architecture]), settings).allocated[0]
             ratios.append(mib * 2**20 / expected)

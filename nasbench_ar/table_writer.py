@@ -88,13 +88,13 @@ class TableWriter:
     ) -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise TableError(f"{name!r} cannot name a table; {NAME_RULE}")
+        if isinstance(notes, str):
+            raise TableError(f"notes={shown(notes)}: expected several lines, such as a tuple of them")
         words = {"title": title, "provenance": provenance, "licence": licence, "default_objective": default_objective}
-        words |= {f"notes[{k}]": note for k, note in enumerate([notes] if isinstance(notes, str) else notes)}
+        words |= {f"notes[{k}]": note for k, note in enumerate(notes)}
         words |= {f"differs[{shown(key)}]": text for key, text in (differs or {}).items()}
         if wrong := [f"{key}={shown(text)}" for key, text in words.items() if not isinstance(text, str)]:
             raise TableError(f"{wrong[0]}: expected text")
-        if isinstance(notes, str):
-            raise TableError(f"notes={shown(notes)}: expected several lines, such as a tuple of them")
         self.folder = Path(folder)
         self.space = space
         self.catalogue = catalogue(space, own := list(metrics))
@@ -298,9 +298,11 @@ class TableWriter:
                     f"{name} is {scalars[name]} for {self.space.from_index(index)}, which it cannot be; {POSSIBLE}"
                 )
         self._check_curves(curves or {})
-        for kind, cells in (("acc", corruption_acc), ("loss", corruption_loss)):
-            shape = (len(CORRUPTIONS), len(SEVERITIES))
-            if cells is not None and np.shape(cells) != shape:
+        given = {"acc": corruption_acc, "loss": corruption_loss}
+        corruptions = {kind: cells for kind, cells in given.items() if cells is not None}
+        shape = (len(CORRUPTIONS), len(SEVERITIES))
+        for kind, cells in corruptions.items():
+            if np.shape(cells) != shape:
                 raise TableError(f"corruptions/{kind}.npy got shape {np.shape(cells)}; expected {shape}")
         row = len(self._index)
         self._known.add((index, seed))
@@ -311,9 +313,8 @@ class TableWriter:
         _append(self._labels, dict(labels or {}), row, "")
         for name, curve in (curves or {}).items():
             self._append(f"curves/{name}.npy", name, row, curve)
-        for kind, cells in (("acc", corruption_acc), ("loss", corruption_loss)):
-            if cells is not None:
-                self._append(f"corruptions/{kind}.npy", CELLS_LIKE[kind], row, cells)
+        for kind, cells in corruptions.items():
+            self._append(f"corruptions/{kind}.npy", CELLS_LIKE[kind], row, cells)
 
     def _check_row(self, seed: Any, flags: Mapping[str, Any], labels: Mapping[str, Any]) -> None:
         if not is_int(seed) or not -(2**63) <= seed < 2**63:

@@ -53,6 +53,11 @@ class Images:
         """Images in the device's memory; corrupted ones come by the batch."""
         return self.train + self.val + self.test
 
+    @property
+    def most_evaluated(self) -> int:
+        """Images of the larger of validation and test, more than which no batch has."""
+        return max(self.val, self.test)
+
 
 def images_of_store(manifest: Mapping[str, Any]) -> Images:
     data, space = manifest["dataset"], manifest["protocol"]["space"]

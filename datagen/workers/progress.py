@@ -99,6 +99,7 @@ def look(store: EntryStore, archs: str | None = None, seeds: Sequence[int] | Non
     known = _by_seed({*finished, *alive, *failures, *begun, *store.asked()}, space)
     seeds = seeds or sorted(known) or [0]
     every = None if archs is None else select(archs, space)
+    progress = {key: _progress(store, key) for key in begun - finished.keys()}
     counts, running, failed, ends, left = {}, [], [], [], 0.0
     for seed in seeds:
         chosen = known.get(seed, []) if every is None else every
@@ -111,7 +112,7 @@ def look(store: EntryStore, archs: str | None = None, seeds: Sequence[int] | Non
                 count["done"] += 1
                 ends.append((finished[key], cost))
                 continue
-            epoch, epochs = _progress(store, key)
+            epoch, epochs = progress.get(key, (None, None))
             if key in alive:
                 count["running"] += 1
                 running.append(Running(arch, seed, alive[key], epoch, epochs))
@@ -143,7 +144,7 @@ def look(store: EntryStore, archs: str | None = None, seeds: Sequence[int] | Non
             [(end, costs[key]) for key, end in finished.items() if key in costs],
             began=(store.folder / MANIFEST).stat().st_mtime,
             now=now,
-            under_way=sum(_share(*_progress(store, key)) * costs[key] for key in alive if key in costs),
+            under_way=sum(_share(*progress[key]) * costs[key] for key in alive if key in costs and key in progress),
             workers=len(alive),
         ),
         remaining_macs=round(left),
