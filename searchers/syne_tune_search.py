@@ -6,6 +6,7 @@ python -m experiments.run searcher=syne_tune searcher.method=bore
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
@@ -14,21 +15,36 @@ from numpy.typing import NDArray
 
 from nasbench_ar.architecture import Architecture
 from nasbench_ar.arrays import FloatArray
+from nasbench_ar.entry import Entry
 from nasbench_ar.errors import SearchError
 from nasbench_ar.grid import Grid
 from nasbench_ar.system.extras import require
+from searchers.base import check_at_least
 from searchers.library_search import BorrowedSearcher, OwnGenerators, check_seed, unheard
 
 _SEARCHERS = "syne_tune.optimizer.schedulers.searchers"
-MOST_ROWS = 100_000  # configurations that Bore's classifier is asked for in one call
+MOST_ROWS = 100_000  # configurations that are encoded beforehand and that Bore's classifier is asked for in one call
 METHODS = {
     "cqr": (f"{_SEARCHERS}.conformal.conformal_quantile_regression_searcher", "ConformalQuantileRegression"),
     "bore": (f"{_SEARCHERS}.bore.bore", "Bore"),
 }
 
 
+class _Encodings:
+    """Bore's rows of all configurations, each encoded once: Bore asks for 500 of them at a proposal."""
+
+    def __init__(self, encode: Callable[[dict[str, int]], FloatArray], entries: Sequence[Entry]) -> None:
+        every = list(product(*(range(len(entry.choices)) for entry in entries)))
+        names = [entry.name for entry in entries]
+        self.rows = np.stack([encode(dict(zip(names, digits, strict=True))) for digits in every])
+        self._row_of = dict(zip(every, self.rows, strict=True))
+
+    def __call__(self, digits: dict[str, int]) -> FloatArray:
+        return self._row_of[tuple(digits.values())]
+
+
 class _AllAtOnce:
-    """Bore's classifier, asked for all configurations in one call: Bore asks for 500 of them one by one."""
+    """Bore's classifier, asked for all configurations in one call: Bore asks for them one by one."""
 
     def __init__(self, model: Any, rows: FloatArray) -> None:
         self._model, self._rows = model, rows
@@ -36,15 +52,13 @@ class _AllAtOnce:
 
     def fit(self, x: FloatArray, y: NDArray[Any]) -> None:
         self._model.fit(x, y)
-        if self._place:
-            self._known = self._model.predict_proba(self._rows)
+        self._known = self._model.predict_proba(self._rows)
 
     def predict(self, x: FloatArray) -> NDArray[Any]:
-        return np.asarray(self._model.predict(x))
+        return np.argmax(self.predict_proba(x), axis=1)
 
     def predict_proba(self, x: FloatArray) -> FloatArray:
-        places = [self._place.get(row.tobytes()) for row in x]
-        return np.asarray(self._model.predict_proba(x) if None in places else self._known[places])
+        return np.asarray(self._known[[self._place[row.tobytes()] for row in x]])
 
 
 class SyneTuneSearcher(BorrowedSearcher):
@@ -56,6 +70,7 @@ class SyneTuneSearcher(BorrowedSearcher):
     Args:
         method: `cqr`, conformal quantile regression (Salinas et al. 2023), or `bore`, density ratios estimated by a
             classifier (Tiao et al. 2021); both with Syne Tune's own defaults.
+        update_frequency: scores between two fits of the model of `cqr`, which take most of its time (1 by default).
         patience: proposals in a row without anything new before a random one joins.
 
     Raises:
@@ -64,19 +79,26 @@ class SyneTuneSearcher(BorrowedSearcher):
 
     libraries = ("syne-tune", "scikit-learn", "xgboost")
 
-    def __init__(self, space: Grid, seed: int, *, method: str = "cqr", patience: int = 20) -> None:
+    def __init__(
+        self, space: Grid, seed: int, *, method: str = "cqr", update_frequency: int = 1, patience: int = 20
+    ) -> None:
         super().__init__(space, seed, patience=patience)
         if method not in METHODS:
             raise SearchError(f"method={method!r}: expected one of {', '.join(METHODS)}")
         check_seed(seed, "Syne Tune's generators take")
         self.method = method
+        self.update_frequency = check_at_least("update_frequency", update_frequency, 1)
+        if method == "bore" and update_frequency != 1:
+            raise SearchError(f"update_frequency={update_frequency}: goes with method=cqr; bore fits after every score")
         self._generators = OwnGenerators(self.seed)  # both methods draw from the global ones
         with unheard(), self._generators.installed():
             module, name = METHODS[method]
             maker = getattr(require("searcher=syne_tune", module, SearchError), name)
             self._searcher = maker(self._config_space(), random_seed=self.seed, **self._arguments())
-            if method == "bore":
-                self._searcher.model = _AllAtOnce(self._searcher.model, self._rows())
+            if method == "bore" and self._free_entries and space.product_size <= MOST_ROWS:
+                ranges = self._searcher._hp_ranges
+                ranges.to_ndarray = encodings = _Encodings(ranges.to_ndarray, self._free_entries)
+                self._searcher.model = _AllAtOnce(self._searcher.model, encodings.rows)
         self._asked: dict[Architecture, deque[int]] = defaultdict(deque)
         self._trials = 0
 
@@ -90,16 +112,9 @@ class SyneTuneSearcher(BorrowedSearcher):
 
     def _arguments(self) -> dict[str, Any]:
         """500 candidates, as by default, but not more than there are: Bore draws them without replacement."""
-        return {"feval_acq": min(500, self.space.product_size)} if self.method == "bore" else {}
-
-    def _rows(self) -> FloatArray:
-        """(n, d) what Bore's classifier sees of every configuration; none where they are too many."""
-        if not self._free_entries or self.space.product_size > MOST_ROWS:
-            return np.empty((0, 0))
-        encode = self._searcher._hp_ranges.to_ndarray
-        names = [entry.name for entry in self._free_entries]
-        digits = product(*(range(len(entry.choices)) for entry in self._free_entries))
-        return np.stack([encode(dict(zip(names, chosen, strict=True))) for chosen in digits])
+        if self.method == "bore":
+            return {"feval_acq": min(500, self.space.product_size)}
+        return {"update_frequency": self.update_frequency}
 
     def _propose(self) -> Architecture:
         with unheard(), self._generators.installed():

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nasbench_ar import Grid, SearchError, SearchSpace
-from searchers import SyneTuneSearcher
+from nasbench_ar import Architecture, Grid, SearchError, SearchSpace
+from searchers import SyneTuneSearcher, syne_tune_search
 from searchers.testing import SMALL, SearcherConformance, trajectory
 from tests.processes import python
 from tests.searchers.problems import MIXED, quick, suite
@@ -26,10 +26,10 @@ def _installed(request: pytest.FixtureRequest) -> None:
 class Quick(SyneTuneSearcher):
     """With smaller models and fewer candidates: Syne Tune's own take half a second a proposal."""
 
-    def __init__(self, space: Any, seed: int, *, method: str = "cqr", patience: int = 3) -> None:
-        super().__init__(space, seed, method=method, patience=patience)
+    def __init__(self, space: Any, seed: int, *, method: str = "cqr", patience: int = 3, **words: Any) -> None:
+        super().__init__(space, seed, method=method, patience=patience, **words)
         if method == "bore":
-            self._searcher.model._model.n_estimators = 3
+            getattr(self._searcher.model, "_model", self._searcher.model).n_estimators = 3
             self._searcher.feval_acq = min(20, space.product_size)
             return
         surrogate = self._searcher.surrogate_cls
@@ -121,15 +121,37 @@ def test_bore_draws_no_more_candidates_than_there_are() -> None:
 
 
 @pytest.mark.parametrize("space", [SMALL, MIXED])
-def test_bore_proposes_what_it_does_when_its_classifier_is_asked_one_by_one(space: Grid) -> None:
+def test_bore_proposes_what_it_does_by_itself(space: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is encoded or predicted beforehand in a larger space."""
     scores = np.random.default_rng(0).random(space.product_size)
     ways = []
-    for at_once in (True, False):
+    for most in (space.product_size, space.product_size - 1):
+        monkeypatch.setattr(syne_tune_search, "MOST_ROWS", most)
         searcher = Quick(space, 4, method="bore")
-        if not at_once:
-            searcher._searcher.model = searcher._searcher.model._model
+        assert hasattr(searcher._searcher.model, "_model") == (most == space.product_size)
         ways.append(trajectory(searcher, 12, lambda architecture: float(scores[space.index(architecture)])))
     assert ways[0] == ways[1]
+
+
+@pytest.mark.parametrize("frequency", [1, 4])
+def test_cqr_is_fitted_as_often_as_wished(frequency: int) -> None:
+    searcher = Quick(SMALL, 0, update_frequency=frequency)
+    cqr, known = searcher._searcher, list[int | None]()
+
+    def score(architecture: Architecture) -> float:
+        known.append(cqr.index_last_result_fit)
+        return float(SMALL.index(architecture))
+
+    trajectory(searcher, 13, score)
+    fits = [at for at in dict.fromkeys(known) if at is not None]
+    assert fits == list(range(5, fits[-1] + 1, frequency))
+
+
+def test_update_frequency_goes_with_cqr() -> None:
+    with pytest.raises(SearchError, match=r"^update_frequency=4: goes with method=cqr; bore fits after every score$"):
+        SyneTuneSearcher(SMALL, 0, method="bore", update_frequency=4)
+    with pytest.raises(SearchError, match=r"^update_frequency=0"):
+        SyneTuneSearcher(SMALL, 0, update_frequency=0)
 
 
 def test_the_classifier_is_fitted_on_one_thread() -> None:
