@@ -43,7 +43,6 @@ MOST = 1000
 def as_text(found: Designs) -> str:
     """How well this choice and random ones predict, in the unit of the source's metric."""
     rows = [
-        ["none", number(found.untrained)],
         ["at random", plus_minus(float(found.random.mean()), float(found.random.std(ddof=1)))],
         ["this choice", number(found.error)],
     ]

@@ -46,6 +46,8 @@ def _shown(frame: pd.DataFrame) -> pd.DataFrame:
 def costs_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
     header = ("Accuracy", "along", "upper, lower half", "upper, upper half", "lower, lower half", "lower, upper half")
     lines: Lines = []
+    if "rises" not in numbers.tables:
+        raise MissingEntryError("too few architectures for upper and lower edges along the costs")
     for row in _shown(numbers.tables["rises"]).to_dict("records"):
         halves = [f"{row[f'{edge}_{half}_half']:+.2f}" for edge in ("high", "low") for half in ("first", "second")]
         lines.append((label(row["metric"], unit=False), row["cost"], *halves))
@@ -66,6 +68,17 @@ def steps_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
         share = np.average(of_metric["up"], weights=of_metric["pairs"])
         lines.append((label(str(metric), unit=False), *changes, f"{up}/{down}", f"{100 * share:.0f}"))
     return ("Metric", *names, "steps up/down", "pairs up (%)"), lines
+
+
+def diagnostics_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
+    """The steps, and beside them how a diagnostic goes with the accuracy under its attack."""
+    header, lines = steps_table(numbers)
+    found = {label(row["metric"], unit=False): row for row in numbers.tables["correlations"].to_dict("records")}
+    for place, line in enumerate(lines):
+        row = found[line[0]]
+        best = [f"{row[f'best_1_percent_{end}']:.3g}" for end in ("lowest", "highest")]
+        lines[place] = (*line, f"{row['spearman']:.2f}", f"{row['median']:.3g}", " to ".join(best))
+    return (*header, "ρ with accuracy", "median", "in the best 1 %"), lines
 
 
 def ratios_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
@@ -104,6 +117,8 @@ def pareto_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
 
 
 def ranks_table(numbers: Numbers) -> tuple[tuple[str, ...], Lines]:
+    if "validation_test" not in numbers.tables:
+        raise MissingEntryError("no accuracy is known both of validation and of test images")
     rows = numbers.tables["validation_test"]
     tests = list(dict.fromkeys(rows["test"]))
     lines: Lines = []
@@ -146,8 +161,8 @@ Tabulate = Callable[[Numbers], tuple[tuple[str, ...], Lines]]
 FINDINGS: dict[str, tuple[str, Figure, Tabulate]] = {
     "finding1": ("1. Accuracy along MACs and params", costs.FIGURE, costs_table),
     "finding2": ("2. One step of depth or width", levels.ENTRIES, steps_table),
-    "finding3": ("3. Stable accuracy", levels.STABLE, steps_table),
-    "finding4": ("4. Empirical Lipschitz constant", levels.LIP, steps_table),
+    "finding3": ("3. Stable accuracy", levels.STABLE, diagnostics_table),
+    "finding4": ("4. Empirical Lipschitz constant", levels.LIP, diagnostics_table),
     "finding5": ("5. Depth-width ratios", ratios.FIGURE, ratios_table),
     "finding6": ("6. Pareto ranks and principal components", pareto.FIGURE, pareto_table),
     "finding7": ("7. Validation and test ranks", correlations.FIGURE, ranks_table),
@@ -183,7 +198,7 @@ def _standard_error(data: TableData) -> str:
 
     name = data.oracle.table.default_objective
     images = images_behind(np.asarray(data.oracle.table.scalar(name)))
-    if images is None:
+    if images is None or data.oracle.metric(name).unit != "%":
         return ""
     best = data.oracle.optimum(name)[1]
     error = float(standard_error(best, images))

@@ -200,12 +200,12 @@ def numbers(data: TableData) -> Numbers:
     main: list[dict[str, Any]] = []
     lines, reasons = [], []
     for name in measured(data):
+        if not data.varies(name):
+            continue
         try:
             found = decompose(data.column(name), data.levels)
         except MissingEntryError as error:
             reasons.append(f"{label(name, unit=False)}: {error}")
-            continue
-        if not found.total:
             continue
         noise, source = noise_variance(data, name)
         most = float(np.fmin(noise, found.noise_room))
@@ -256,11 +256,12 @@ def _lines(name: str, found: Anova, total: dict[str, Any], entries: tuple[str, .
         for order, count in ((1, len(entries)), (2, 3))
         for effect, variance in [item for item in ordered if len(item[0]) == order][:count]
     ]
-    shown = label(name, unit=False)
+    shown, by_noise = label(name, unit=False), ""
+    if not np.isnan(total["noise_at_most_in_pairwise"]):
+        by_noise = f" (of which noise can make {100 * total['noise_at_most_in_pairwise']:.1f})"
     return [
         f"{shown} ({how}; standard deviation {total['std']:.3f}): additive {percent['additive']}, pairwise "
-        f"{percent['pairwise']} (of which noise can make {100 * total['noise_at_most_in_pairwise']:.1f}), higher "
-        f"orders and noise {percent['higher']}; {noise}",
+        f"{percent['pairwise']}{by_noise}, higher orders and noise {percent['higher']}; {noise}",
         f"{shown}, effects: {', '.join(largest)}",
     ]
 

@@ -46,7 +46,7 @@ TOP = 500
 def numbers(data: TableData) -> Numbers:
     import pandas as pd
 
-    names = [metric.name for metric in data.metrics() if np.nanstd(data.column(metric.name))]
+    names = [metric.name for metric in data.metrics() if data.varies(metric.name)]
     measured = [(name,) for name in names if data.oracle.metric(name).split != "cost"]
     data.enough(measured, "measured metric that varies")
     names = [name for name in names if len(data.known(name)) >= LEAST]
@@ -77,7 +77,7 @@ def _validation_against_test(data: TableData, names: list[str]) -> tuple[list[st
             if len(known) < LEAST:
                 continue
             x, y = data.column(first)[known], data.column(second)[known]
-            best = np.argsort(-x, kind="stable")[:TOP]
+            best = x >= np.sort(x)[-min(TOP, len(x))]  # all that are as good as the last of them
             rho, tau, pairs = rank_correlations([x, y])
             rho_top, tau_top, pairs_top = rank_correlations([x[best], y[best]])
             row = {"validation": first, "test": second, "n": pairs[0, 1], "spearman": rho[0, 1], "kendall": tau[0, 1]}
@@ -86,7 +86,8 @@ def _validation_against_test(data: TableData, names: list[str]) -> tuple[list[st
             among_the_best = ""
             if len(known) > TOP:
                 among_the_best = (
-                    f"; among the {TOP} best by validation Spearman {rho_top[0, 1]:.2f}, Kendall {tau_top[0, 1]:.2f}"
+                    f"; among the {pairs_top[0, 1]} best by validation Spearman {rho_top[0, 1]:.2f}, "
+                    f"Kendall {tau_top[0, 1]:.2f}"
                 )
             if data.oracle.metric(first).name.split("_")[-2] == data.oracle.metric(second).name.split("_")[-2]:
                 lines.append(

@@ -202,15 +202,21 @@ def _lines(facts: dict[str, Any], name: str) -> list[str]:
 
 
 def _noise_control(data: TableData, values: Any, shape: list[int]) -> tuple[dict[str, float], str]:
-    """Local optima of the additive model, which has one, plus normal noise as large as what the model leaves."""
+    """Local optima of the additive model, which has one, plus normal noise as large as what the model leaves.
+
+    Ties make optima, so that the sum is rounded to the steps of the values.
+    """
     try:
         smooth = additive_prediction(values, data.levels)
     except MissingEntryError as error:
         return {}, f"how many optima noise alone would make cannot be said: {error}"
     spread = float(np.nanstd(values - smooth))
     rng = np.random.default_rng(0)
-    absent = np.where(np.isnan(values), np.nan, 0.0)
-    counts = [len(ascend(smooth + rng.normal(0, spread, len(smooth)) + absent, shape).optima) for _ in range(DRAWS)]
+    absent, step = np.where(np.isnan(values), np.nan, 0.0), _step(values[~np.isnan(values)])
+    counts = []
+    for _ in range(DRAWS):
+        noisy = smooth + rng.normal(0, spread, len(smooth)) + absent
+        counts.append(len(ascend(np.round(noisy / step) * step, shape).optima))
     mean, std = float(np.mean(counts)), float(np.std(counts, ddof=1))
     facts = {"unstructured_std": spread, "unstructured_optima_mean": mean, "unstructured_optima_std": std}
     return facts, (
@@ -261,12 +267,14 @@ def draw(numbers: Numbers) -> Drawing:
 
 def _bins(values: FloatArray) -> FloatArray:
     """Edges of some 40 bins that are whole multiples of the values' smallest step wide."""
-    different = np.unique(np.round(values, 9))
-    if len(different) < 2:
-        return np.array([different[0] - 0.5, different[0] + 0.5])
-    step = float(np.diff(different).min())
-    width = step * max(1, round(float(np.ptp(different)) / 40 / step))
-    return np.arange(different[0] - step / 2, different[-1] + width, width)
+    step, low, high = _step(values), values.min(), values.max()
+    width = step * max(1, round((high - low) / 40 / step))
+    return np.arange(low - step / 2, high + width, width)
+
+
+def _step(values: FloatArray) -> float:
+    """The smallest difference of two values; 1 where all are alike."""
+    return float(np.diff(np.unique(np.round(values, 9))).min(initial=np.inf)) if np.ptp(values) > 1e-9 else 1.0
 
 
 FIGURE = Figure(

@@ -64,6 +64,7 @@ def cosine(first: FloatArray, second: FloatArray) -> float:
 
 
 _LEAST = 4
+_ALIKE = 1e-9  # shares of the variance; where the first two are, the axes are arbitrary
 
 
 def numbers(data: TableData) -> Numbers:
@@ -86,6 +87,9 @@ def numbers(data: TableData) -> Numbers:
         if len(vectors) < _LEAST or not vectors.std():
             continue
         found = principal_components(vectors, 2, reference=reference)
+        if found.explained[0] - found.explained[-1] < _ALIKE:
+            lines.append(f"{title} set: no component, since all directions vary alike")
+            continue
         for k in range(2):
             points.loc[chosen, f"{title}_pc{k + 1}"] = found.scores[:, k]
             rho = float(spearmanr(found.scores[:, k], accuracy[chosen]).statistic)

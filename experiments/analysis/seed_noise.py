@@ -90,6 +90,7 @@ def _agreement(group: NDArray[np.integer], seeds: NDArray[np.integer], values: F
 
 
 _MOST_IMAGES = 100_000
+_LEAST_DIFFERENT = 10  # values; the steps of fewer may all be multiples of a larger one
 
 
 def images_behind(percent: FloatArray) -> int | None:
@@ -98,7 +99,7 @@ def images_behind(percent: FloatArray) -> int | None:
     `percent` holds single measurements, not means over seeds; NaN is skipped.
     """
     values = np.unique(np.round(percent[~np.isnan(percent)], 6))
-    if len(values) < 3:
+    if len(values) < _LEAST_DIFFERENT:
         return None
     images = round(100 / float(np.diff(values).min()))
     counts = values * images / 100

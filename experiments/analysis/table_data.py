@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_ar import METRICS, ConfigError, MissingEntryError, Oracle, SearchSpace
+from nasbench_ar import ConfigError, MissingEntryError, Oracle, SearchSpace
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.metrics import Metric
 from nasbench_ar.space import wide_resnets
@@ -122,9 +122,14 @@ class TableData:
         """Whether any kept architecture has the metric."""
         return name in self.oracle.metrics and not np.isnan(self.column(name)).all()
 
+    def varies(self, name: str) -> bool:
+        """Whether two kept architectures differ in the metric."""
+        values = self.column(name)[self.known(name)]
+        return len(values) > 0 and values.min() < values.max()
+
     def metrics(self, *, unit: str | None = None, split: str | None = None) -> list[Metric]:
-        """Metrics that have values and spread, in catalogue order; `cost` among them."""
-        chosen = [self.oracle.metric(name) for name in self.oracle.metrics if name in METRICS and self.has(name)]
+        """Metrics that have values, in the table's order; `cost` among them."""
+        chosen = [self.oracle.metric(name) for name in self.oracle.metrics if self.has(name)]
         return [m for m in chosen if unit in (None, m.unit) and split in (None, m.split)]
 
     def accuracies(self, split: str | None = None) -> list[str]:

@@ -19,7 +19,7 @@ from experiments.analysis.measured import Measured
 from experiments.statistics.exchange import exchange, mean_variance, stratified
 from experiments.statistics.hierarchical import Columns, Posterior, fit
 from experiments.statistics.intervals import quantile_interval
-from nasbench_ar import SearchSpace, TableError
+from nasbench_ar import MissingEntryError, SearchSpace, TableError
 from nasbench_ar.arrays import BoolArray, FloatArray, IntArray
 
 PARTS = ("main effects", "pairs", "deviations")
@@ -54,9 +54,18 @@ class Source:
         pairs = columns.pairs @ coefficients[1 + columns.main.shape[1] :]
         deviations = np.where(known, measured.values - columns.all @ coefficients, 0.0)
         parts = np.stack([main, pairs, deviations], axis=1)
-        kept = parts.std(axis=0) > _NOTHING * np.nanstd(measured.values)
-        names = tuple(name for name, there in zip(PARTS, kept, strict=True) if there)
-        return cls(measured, names, parts[:, kept], posterior)
+        return cls(measured, PARTS, parts, posterior).told_apart(np.ones(len(known), dtype=bool))
+
+    def told_apart(self, trained: BoolArray) -> Source:
+        """With the parts alone that these architectures tell from a constant and from the parts before them."""
+        seen = np.concatenate([np.ones((int(trained.sum()), 1)), self.parts[trained]], axis=1)
+        least, kept = _NOTHING * np.nanstd(self.measured.values), [0]
+        for column in range(1, seen.shape[1]):
+            rest = seen[:, column] - seen[:, kept] @ np.linalg.lstsq(seen[:, kept], seen[:, column], rcond=None)[0]
+            if np.sqrt(np.mean(rest**2)) > least:
+                kept.append(column)
+        chosen = [column - 1 for column in kept[1:]]
+        return replace(self, names=tuple(self.names[k] for k in chosen), parts=self.parts[:, chosen])
 
     @cached_property
     def columns(self) -> Columns:
@@ -73,14 +82,12 @@ class Designs:
         chosen: (n,) indices, ascending.
         error: root of the mean variance over the space, of what effects predict, in the source's unit.
         random: (r,) the same of random choices of as many.
-        untrained: the same with nothing but the source.
         rest: standard deviation of a value around the effects.
     """
 
     chosen: IntArray
     error: float
     random: FloatArray
-    untrained: float
     rest: float
 
 
@@ -101,12 +108,10 @@ def designed(source: Source, n: int, seed: int, random: int = 20, among: IntArra
     strata = _eighths(space.macs_many(indices=members)) if isinstance(space, SearchSpace) else np.zeros_like(members)
     chosen = exchange(at, precision, noise, stratified(strata, n, rng), strata, rng)
     others = [mean_variance(at, precision, noise, rng.choice(len(at), n, replace=False)) for _ in range(random)]
-    nothing = float((at[:, len(free) :] ** 2 / precision[len(free) :]).sum(axis=1).mean())
     return Designs(
         members[chosen],
         float(np.sqrt(mean_variance(at, precision, noise, chosen))),
         np.sqrt(others),
-        float(np.sqrt(nothing)),
         float(np.sqrt(noise)),
     )
 
@@ -251,6 +256,9 @@ class Transfer:
 def transfer(
     source: Source, target: Measured, trained: BoolArray, judges: BoolArray, seed_sd: float = 0.0, seed: int = 0
 ) -> Transfer:
+    if not np.ptp(target.values[trained]):
+        raise MissingEntryError(f"the {int(trained.sum())} trainings seen of table {target.oracle.name} are all alike")
+    source = source.told_apart(trained)
     noise = seed_sd**2 / np.maximum(target.trainings, 1)
     found = [_way(name, columns, target, trained, noise) for name, columns in seen_by(source).items()]
     chosen = choices(source, target, trained, noise, found[-1], seed)

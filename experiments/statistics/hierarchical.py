@@ -27,6 +27,7 @@ LEAST = 12  # values
 _DROP = 4.0  # of the log posterior, from its mode to the last node
 _SPACING, _FARTHEST = 1.5, 3  # of nodes, in standard deviations; nodes from the mode, along an axis
 _SMALLEST = 1e-3  # standard deviation, of that of the values
+_FREE = 1e-10  # prior precision of b, so that columns which depend on each other do no harm
 _STEP = 0.05  # of logarithms, for second differences
 
 
@@ -107,7 +108,7 @@ class Posterior:
         means: FloatArray = columns.all @ coefficients
         known = ~np.isnan(values)
         own = self.deviations[node, 2] ** 2
-        trust = np.where(known, own / (own + noise), 0.0)
+        trust = np.where(known, _share(own, own + noise), 0.0)
         spreads = np.sqrt(np.where(known, trust * noise, own))
         return means + trust * (np.nan_to_num(values) - means), spreads
 
@@ -118,11 +119,16 @@ class Posterior:
 
     def _trust(self, noise: FloatArray) -> FloatArray:
         """(m, k) weight of a measured value against the effects."""
-        return self._own / (self._own + noise[:, None])
+        return _share(self._own, self._own + noise[:, None])
 
     def _mixed(self, means: FloatArray, spreads: FloatArray) -> tuple[FloatArray, FloatArray]:
         middle = means @ self.weights
         return middle, (spreads + (means - middle[:, None]) ** 2) @ self.weights
+
+
+def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
+    """part / whole; 1 of nothing, since a value without noise is the truth."""
+    return np.divide(part, whole, out=np.ones(np.shape(whole)), where=whole > 0)
 
 
 def fit(columns: Columns, values: FloatArray, noise: FloatArray) -> Posterior:
@@ -169,7 +175,9 @@ class _Evidence:
         variances = np.exp(2 * logs)
         weights = 1 / (variances[2] + self.noises)
         free, main, pairs = self.sizes
-        precision = np.concatenate([np.zeros(free), np.full(main, 1 / variances[0]), np.full(pairs, 1 / variances[1])])
+        precision = np.concatenate(
+            [np.full(free, _FREE), np.full(main, 1 / variances[0]), np.full(pairs, 1 / variances[1])]
+        )
         matrix = np.tensordot(weights, self.grams, axes=1) + np.diag(precision)
         return np.linalg.cholesky(matrix), weights @ self.products, weights
 

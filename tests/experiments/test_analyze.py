@@ -17,7 +17,18 @@ from experiments.analysis.figure import Numbers
 from experiments.analysis.table_data import TableData
 from experiments.plots import style
 from experiments.plots.style import PAGE, SMALLEST_FONT, print_style, write_figure
-from nasbench_ar import NARES, ConfigError, MissingEntryError, Oracle, ResultsError, Table, load
+from nasbench_ar import (
+    NARES,
+    ConfigError,
+    Metric,
+    MissingEntryError,
+    Oracle,
+    ResultsError,
+    SearchSpace,
+    Table,
+    TableWriter,
+    load,
+)
 from tests.experiments.conftest import SPACE, Command, table_writer, write_table
 
 DPI = 30
@@ -201,9 +212,54 @@ def test_what_few_architectures_cannot_say_is_left_out(count: int, tmp_path: Pat
 def test_one_metric_of_many_architectures_has_no_correlations(tmp_path: Path) -> None:
     with table_writer(tmp_path / "flat", "flat") as writer:
         for index in range(20):
-            writer.add(SPACE.from_index(index), seed=0, scalars={"val_pgd_acc": 30.0})
+            writer.add(SPACE.from_index(index), seed=0, scalars={"val_pgd_acc": 33.3})
     with pytest.raises(MissingEntryError, match="has no measured metric that varies"):
         catalogue.FIGURES["correlations"].numbers(TableData.of(Oracle(Table(tmp_path / "flat"))))
+
+
+def own_metrics(folder: Path) -> TableData:
+    """A metric of the table's own, and a constant one whose standard deviation is not 0 in doubles."""
+    own = Metric("val_apgd_acc", "Val APGD", "val", "%", True, "own")
+    rng = np.random.default_rng(4)
+    words = {"title": "made up", "provenance": "made up", "licence": "none", "default_objective": own.name}
+    with TableWriter(folder, name="own", space=SPACE, metrics=[own], source={}, **words) as writer:
+        for index in range(SPACE.size):
+            scalars = {"val_apgd_acc": 30 + rng.random(), "val_clean_acc": 80 + rng.random(), "test_clean_acc": 77.7}
+            writer.add(SPACE.from_index(index), seed=0, scalars=scalars)
+    return TableData.of(Oracle(Table(folder)))
+
+
+def test_metrics_of_the_tables_own_are_among_all(tmp_path: Path) -> None:
+    rows = catalogue.FIGURES["correlations"].numbers(own_metrics(tmp_path / "own")).tables[""]
+    assert {*rows["first"], *rows["second"]} == {"macs", "params", "val_clean_acc", "val_apgd_acc"}
+
+
+def test_a_constant_metric_has_no_shares_of_variance(tmp_path: Path) -> None:
+    totals = catalogue.FIGURES["anova"].numbers(own_metrics(tmp_path / "own")).tables[""]
+    assert "val_apgd_acc" in set(totals["metric"])
+    assert "test_clean_acc" not in set(totals["metric"])
+
+
+def test_all_that_tie_with_the_last_of_the_best_are_among_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experiments.analysis.correlations.TOP", 20)
+    rng = np.random.default_rng(5)
+    with table_writer(tmp_path / "ties", "ties") as writer:
+        for index in range(SPACE.size):
+            values = {"val_pgd_acc": 30.0 + index // 27, "test_pgd_acc": 50 + rng.random()}
+            writer.add(SPACE.from_index(index), seed=0, scalars=values)
+    numbers = catalogue.FIGURES["correlations"].numbers(TableData.of(Oracle(Table(tmp_path / "ties"))))
+    assert numbers.tables["validation_test"]["n_top"].tolist() == [27]
+    assert "among the 27 best" in numbers.lines[0]
+
+
+def test_directions_that_vary_alike_are_no_components(tmp_path: Path) -> None:
+    space = SearchSpace(depth_choices=(1, 2, 3, 4), width_choices=(1, 2, 3, 4), stages=1)
+    with table_writer(tmp_path / "all", "all", space=space) as writer:
+        values = {"val_pgd_acc": 30 + np.random.default_rng(6).random(space.size)}
+        writer.add_rows(range(space.size), np.zeros(space.size, dtype=int), values)
+    numbers = catalogue.FIGURES["7"].numbers(TableData.of(Oracle(Table(tmp_path / "all"))))
+    assert numbers.tables["components"].empty
+    assert numbers.lines[1] == "best set: no component, since all directions vary alike"
 
 
 def test_errors_of_the_command(table: Table, command: Command, tmp_path: Path) -> None:

@@ -95,6 +95,18 @@ def test_neighbour_correlation_of_smooth_and_of_alternating_values() -> None:
     assert neighbour_correlation(np.arange(25.0), (5, 5)) > 0
 
 
+def test_ties_make_as_many_optima_of_the_control_as_of_the_values(tmp_path: Path) -> None:
+    """Whole numbers, half of them ties; all that is not additive is noise."""
+    rng = np.random.default_rng(3)
+    with table_writer(tmp_path / "t", "ties") as writer:
+        values = np.round(30 + rng.normal(0, 1, SPACE.size))
+        writer.add_rows(range(SPACE.size), np.zeros(SPACE.size, dtype=int), {"val_pgd_acc": values})
+    numbers = landscape.numbers(TableData.of(Oracle(Table(tmp_path / "t"))))
+    facts = dict(numbers.tables["summary"].itertuples(index=False))
+    assert facts["of_them_with_an_equal_neighbour"] > facts["local_optima"] / 2
+    assert abs(facts["local_optima"] - facts["unstructured_optima_mean"]) < 3 * facts["unstructured_optima_std"]
+
+
 def test_a_loss_is_correlated_with_distance_as_its_values_are(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     with table_writer(tmp_path / "t", "losses", objective="val_loss") as writer:

@@ -123,7 +123,9 @@ def test_density_integrates_to_one() -> None:
 def test_number_of_images_from_the_steps() -> None:
     rng = np.random.default_rng(0)
     assert images_behind(100 * rng.binomial(2000, 0.38, 500) / 2000) == 2000
-    assert images_behind(np.array([38.5, 39.0, 41.5, np.nan])) == 200
+    ten = np.append(np.arange(10) / 2, np.nan)
+    assert images_behind(ten) == 200
+    assert images_behind(ten[1:]) is None, "fewer may all be multiples of a larger step"
     assert images_behind(rng.random(500)) is None
     assert images_behind(np.array([50.0, 50.0])) is None
 
