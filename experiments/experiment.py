@@ -24,6 +24,7 @@ from experiments.results.fronts import HEADER as FRONTS_HEADER
 from experiments.results.fronts import Cloud, front_cells, front_csv, fronts_csv, fronts_text, measure
 from experiments.tables import as_latex, objective_axis, origin, proper_name, short_label
 from nasbench_ar import ConfigError, Oracle, load
+from nasbench_ar.errors import shown
 from nasbench_ar.system.key_values import checked_value
 from searchers import ALL_SEARCHERS, Searcher
 
@@ -91,6 +92,8 @@ def _searcher(searcher: str | type[Searcher]) -> dict[str, Any]:
     """What the command line makes of a name, or of the path of a class."""
     if isinstance(searcher, str):
         return {"_target_": searcher} if "." in searcher else named_searcher(searcher)
+    if not isinstance(searcher, type):
+        raise ConfigError(f"searcher={shown(searcher)}: expected a name or a class; arguments= holds what it is given")
     if "<locals>" in searcher.__qualname__:
         raise ConfigError(f"{searcher.__qualname__} is defined inside a function; workers need a class outside of it")
     names = [name for name, cls in ALL_SEARCHERS.items() if cls is searcher]

@@ -104,6 +104,8 @@ def open_table(table: str | os.PathLike[str] | None = None) -> Table:
     """
     if table is None:
         return Table(default_folder())
+    if not isinstance(table, (str, os.PathLike)):
+        raise TableError(f"table={shown(table)}: expected a name or a folder")
     at_hand = installed()
     if isinstance(table, str) and table in at_hand:
         return Table(at_hand[table])

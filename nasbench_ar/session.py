@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -251,7 +251,7 @@ class VectorSession(CountedQueries[tuple[float, ...]]):
 
     @classmethod
     def _check_names(cls, names: Sequence[str]) -> None:
-        if isinstance(names, str) or len(names) < 2 or len(set(names)) < len(names):
+        if isinstance(names, str) or not isinstance(names, Sized) or not 1 < len(names) == len(set(names)):
             raise ConfigError(f"objectives={names!r}: expected two or more different metrics")
 
     def _so_far(self) -> str:

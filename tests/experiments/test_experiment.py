@@ -77,6 +77,7 @@ def test_pictures(table: Table, tmp_path: Path) -> None:
         ("random_search", {"runs": 0}, "runs=0: expected an integer of at least 1"),
         ("random_search", {"constraint": 5}, "constraint=5: expected text or null"),
         ("random_search", {"arguments": {"speed": 3}, "queries": 5}, "cannot be built with"),
+        (5, {}, "searcher=5: expected a name or a class"),
         ("random_search", {"objective": "val_pgd_acc,macs"}, "several objectives are for python -m experiments.run"),
     ],
 )

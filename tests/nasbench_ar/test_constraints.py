@@ -138,7 +138,7 @@ def test_an_infeasible_vector_is_dominated(toy: Oracle) -> None:
     assert all(session.feasible(a) for a in session.front())
 
 
-@pytest.mark.parametrize("names", [["val_pgd_acc"], ["macs", "macs"], "macs,params", []])
+@pytest.mark.parametrize("names", [["val_pgd_acc"], ["macs", "macs"], "macs,params", [], None, 5])
 def test_one_objective_is_no_vector(toy: Oracle, names: list[str]) -> None:
     with pytest.raises(ConfigError, match="expected two or more different metrics"):
         toy.vector_session(names, budget=2)

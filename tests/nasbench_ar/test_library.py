@@ -80,6 +80,8 @@ def test_unknown_tables() -> None:
     for name, message in told.items():
         with pytest.raises(TableError, match=message):
             nasbench_ar.open_table(name)
+    with pytest.raises(TableError, match=r"^table=5: expected a name or a folder$"):
+        nasbench_ar.open_table(5)  # type: ignore[arg-type]
     for name in ("é" * 300, "x" * 10_000, "a\0b", "a\nb"):
         with pytest.raises(TableError, match="neither a folder nor an installed name") as caught:
             nasbench_ar.open_table(name)
