@@ -18,6 +18,7 @@ from datagen.network.classifier import Classifier, float32_rule
 from nasbench_ar.arrays import BoolArray, FloatArray
 
 ZERO_GRADIENT_LIMIT = 1.0  # percent of the correctly classified images
+SQUARE_LIMIT = 0.2  # points of accuracy; the rule of pyautoattack, which never sees two attacks in one call here
 
 
 @dataclass(frozen=True)
@@ -114,4 +115,7 @@ def sanity_checks(masks: dict[str, BoolArray], details: dict[str, float]) -> dic
         only_compact, only_cw = int((compact & ~cw).sum()), int((cw & ~compact).sum())
         checks["aa_above_cw"] = only_compact - only_cw > 2 * (only_compact + only_cw) ** 0.5
         checks["aa_outside_ball"] = details["aa_outside_ball"] > 0
+    if STANDARD[-1] in masks:
+        before, after = masks[STANDARD[-2]], masks[STANDARD[-1]]
+        checks["square_lowers_accuracy"] = bool(100 * (before & ~after).mean() > SQUARE_LIMIT)
     return checks

@@ -184,6 +184,16 @@ def test_autoattack_may_leave_more_than_cw_by_twice_the_noise(only_compact: int,
     assert sanity_checks(given, DETAILS)["aa_above_cw"] == flagged
 
 
+@pytest.mark.parametrize(("fallen", "flagged"), [(0, False), (2, False), (3, True)])
+def test_square_may_lower_the_accuracy_by_a_fifth_of_a_point(fallen: int, flagged: bool) -> None:
+    standing = {"clean": 800, "pgd": 500, "cw": 450, "apgd-t": 444, "fab-t": 440, "square": 440 - fallen}
+    given = {name: np.arange(1000) < n for name, n in standing.items()}
+    assert sanity_checks(given, DETAILS) == {
+        **dict.fromkeys(("robust_above_clean", "zero_gradients", "aa_above_cw", "aa_outside_ball"), False),
+        "square_lowers_accuracy": flagged,
+    }
+
+
 def test_what_is_just_within_bounds_is_not_flagged() -> None:
     assert not any(sanity_checks(masks(pgd=80), {**DETAILS, "zero_gradient_share": 1.0}).values())
     assert sanity_checks(masks(), {**DETAILS, "zero_gradient_share": 1.001})["zero_gradients"]
