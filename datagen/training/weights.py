@@ -70,6 +70,7 @@ def load_network(path: str | Path, architecture: ArchitectureLike | None = None,
     with torch.device("meta"):
         network = WideResNet(space, found)
     wanted = network.state_dict()
+    state = {name: torch.tensor(0) for name in wanted if name.endswith(".num_batches_tracked")} | state
     lacking, odd = [name for name in wanted if name not in state], [name for name in state if name not in wanted]
     kinds = {name: (tensor.shape, tensor.dtype) for name, tensor in wanted.items()}
     other = [name for name in wanted if name in state and (state[name].shape, state[name].dtype) != kinds[name]]
@@ -79,6 +80,8 @@ def load_network(path: str | Path, architecture: ArchitectureLike | None = None,
             raise ResultsError(f"{path} {problem} {', '.join(map(_short, names[:3]))}{more} for a network {found}")
     if infinite := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
         raise ResultsError(f"{path}: {infinite[0]} is not finite")
+    if negative := [name for name, tensor in state.items() if name.endswith("running_var") and (tensor < 0).any()]:
+        raise ResultsError(f"{path}: {negative[0]} is negative")
     network.load_state_dict(state, assign=True)
     return network.eval()
 
@@ -116,9 +119,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     ):
         raise ResultsError(f"{path} has no state dict: expected names and tensors, alone or under {', '.join(_NESTED)}")
     state = {str(name): tensor for name, tensor in content.items()}
-    for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    while shared := [prefix for prefix in _PREFIXES if all(name.startswith(prefix) for name in state)]:
+        state = {name.removeprefix(shared[0]): tensor for name, tensor in state.items()}
     return state
 
 

@@ -81,11 +81,13 @@ def images() -> Tensor:
     return torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("wrap", ["plain", "state_dict", "parallel", "half"])
+@pytest.mark.parametrize("wrap", ["plain", "state_dict", "parallel", "compiled", "half"])
 def test_the_authors_files(theirs: TheirNetwork, images: Tensor, tmp_path: Path, wrap: str) -> None:
     state: Any = theirs.state_dict()
     if wrap == "parallel":
         state = {f"module.{name}": tensor for name, tensor in state.items()}
+    if wrap == "compiled":
+        state = {f"_orig_mod.module.{name}": tensor for name, tensor in state.items()}
     if wrap == "half":
         state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     torch.save({"state_dict": state, "epoch": 77} if wrap == "state_dict" else state, tmp_path / "theirs.pth")
@@ -126,6 +128,17 @@ def test_ours_from_checkpoints_and_plain_files(images: Tensor, tmp_path: Path) -
         load_network(tmp_path / "best.pt")
 
 
+@pytest.mark.parametrize("names", ["ours", "authors"])
+def test_counts_of_batches_may_be_missing(images: Tensor, tmp_path: Path, names: str) -> None:
+    ours = build_network(SPACE, NAME, seed=3).eval()
+    state = {k: v for k, v in state_dict(ours, names).items() if not k.endswith("num_batches_tracked")}
+    torch.save(state, tmp_path / "file.pth")
+    network = load_network(tmp_path / "file.pth")
+    assert torch.equal(network(images), ours(images))
+    assert network.state_dict().keys() == ours.state_dict().keys()
+    assert network.norm.num_batches_tracked == 0
+
+
 def without(name: str, **more: Tensor) -> dict[str, Tensor]:
     state = state_dict(build_network(SPACE, NAME, seed=0))
     return {key: tensor for key, tensor in state.items() if key != name} | more
@@ -143,6 +156,7 @@ def without(name: str, **more: Tensor) -> dict[str, Tensor]:
             "has another shape or type of 'linear.bias'",
         ),
         (without("", **{"linear.bias": torch.full((10,), torch.nan)}), "linear.bias is not finite"),
+        (without("", **{"norm.running_var": torch.full((32,), -1.0)}), "norm.running_var is negative"),
         (without("", **{"stem.weight": torch.zeros(400, 3, 3, 3)}), "has no network of the space"),
         (without("", **{"stem.weight": torch.zeros(0, 3, 3, 3)}), "has no network of the space"),
         (without("", **{"stem.weight": torch.zeros(())}), "has no network of the space"),
