@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from datagen.images.corruptions import CorruptionFiles, evaluate_corruptions
 from datagen.images.splits import Dataset
 from datagen.network.classifier import Classifier, float32_rule
 from nasbench_ar.arrays import BoolArray, FloatArray
+from nasbench_ar.errors import TrainingError
 
 ZERO_GRADIENT_LIMIT = 1.0  # percent of the correctly classified images
 SQUARE_LIMIT = 0.2  # points of accuracy; the rule of pyautoattack, which never sees two attacks in one call here
@@ -89,6 +91,9 @@ def assess(
             cells = keep("corruptions", functools.partial(_corrupted, evaluator, dataset.corruptions))
             corruption_acc, corruption_loss = cells["acc"].numpy(), cells["loss"].numpy()
             metrics["test_corrupt_acc"] = float(corruption_acc.mean())
+    losses = {} if corruption_loss is None else {"losses of corruptions": float(corruption_loss.sum())}
+    if wrong := [name for name, value in {**metrics, **losses}.items() if not math.isfinite(value)]:
+        raise TrainingError(f"the test is not finite: {', '.join(wrong)}")
     plain = {name: mask.numpy().astype(bool) for name, mask in masks.items()}
     sanity = sanity_checks(plain, details)
     return Assessment(metrics, corruption_acc, corruption_loss, plain, sanity, details, warnings)

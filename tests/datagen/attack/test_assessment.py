@@ -18,6 +18,7 @@ from datagen.config import AttackConfig
 from datagen.images.corruptions import CorruptionFiles
 from datagen.images.splits import Dataset, Split
 from datagen.network.classifier import Classifier
+from nasbench_ar.errors import TrainingError
 from nasbench_ar.metrics import CORRUPTIONS, METRICS
 from tests.datagen.conftest import linear_classifier
 
@@ -210,6 +211,20 @@ def test_what_is_just_within_bounds_is_not_flagged() -> None:
 )
 def test_what_cannot_be_trusted_is_flagged(given: dict[str, np.ndarray], details: dict[str, float], flag: str) -> None:
     assert [name for name, failed in sanity_checks(given, details).items() if failed] == [flag]
+
+
+def test_what_is_not_finite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier, dataset = linear_dataset()
+    without = AttackConfig(autoattack="none")
+    cells = (np.zeros((19, 5)), np.full((19, 5), np.inf))
+    monkeypatch.setattr(assessment, "evaluate_corruptions", lambda *given: cells)
+    with pytest.raises(TrainingError, match="the test is not finite: losses of corruptions$"):
+        assess(classifier, with_corruptions(dataset, tmp_path), without, Batches(99, print), seed=0, say=lambda t: None)
+    with torch.no_grad():
+        for weight in classifier.network.parameters():
+            weight *= torch.nan
+    with pytest.raises(TrainingError, match="the test is not finite: test_loss, test_pgd_lip, test_cw_lip$"):
+        assess(classifier, dataset, without, Batches(99, print), seed=0, say=lambda t: None)
 
 
 def test_a_network_without_gradients_is_flagged() -> None:
