@@ -50,13 +50,26 @@ OF_RUN = ("profile", "seed", "batch", "device", "threads", "channels_last", "det
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
-def evaluate(network: nn.Module, config: RunConfig) -> tuple[Assessment, Dataset]:
-    """Test a network on the images, and by the attacks, of a configuration; it moves to the configured device."""
+def evaluate(network: nn.Module, config: RunConfig) -> tuple[Assessment, Dataset, dict[str, Any]]:
+    """Test a network on the images, and by the attacks, of a configuration; it moves to the configured device.
+
+    Returns:
+        What the test found, the images, and how it was made: precision, batch, hardware, code.
+
+    Raises:
+        TrainingError: where a value found is not finite.
+    """
     import torch
 
     from datagen.attack.assessment import assess
     from datagen.attack.evaluator import Batches
-    from datagen.hardware import choice_of_kernels, choose_device, choose_precision
+    from datagen.hardware import (
+        choice_of_kernels,
+        choose_device,
+        choose_precision,
+        describe_code,
+        describe_hardware,
+    )
     from datagen.images.datasets import load_dataset
     from datagen.network.classifier import Classifier
     from datagen.workers.worker import note
@@ -76,15 +89,24 @@ def evaluate(network: nn.Module, config: RunConfig) -> tuple[Assessment, Dataset
     with choice_of_kernels(device, deterministic=config.deterministic):
         _require_fit(classifier, on_device)
         batches = Batches(config.batch, note)
-        return assess(classifier, on_device, config.attack, batches, seed=config.seed, say=note), dataset
+        found = assess(classifier, on_device, config.attack, batches, seed=config.seed, say=note)
+        made = {"precision": precision, "evaluation_batch": batches.size, "hardware": describe_hardware(device)}
+    return found, dataset, made | describe_code()
 
 
 def _require_fit(classifier: Any, dataset: Dataset) -> None:
-    images = dataset.test.images[:2].float() / 255
-    wanted = f"one of {tuple(images.shape[1:])} images (channels, side, side) in [0, 1] and {dataset.classes} classes"
+    import torch
+
+    images = classifier.laid_out(dataset.test.images[:2].float() / 255).requires_grad_()
+    wanted = (
+        f"one of {tuple(images.shape[1:])} images (channels, side, side) in [0, 1] and {dataset.classes} classes, "
+        "that is differentiable and leaves them unchanged"
+    )
     try:
-        with classifier.frozen():
-            shape = tuple(classifier(images).shape)
+        with classifier.frozen(), torch.enable_grad():
+            logits = classifier(images)
+            torch.autograd.grad(logits.sum(), images)
+            shape = tuple(logits.shape)
     except Exception as error:  # of any code
         raise ConfigError(
             f"the network does not take images of {dataset.name}: expected {wanted} ({one_line(error)})"
@@ -136,7 +158,9 @@ def _network(own: dict[str, Any]) -> tuple[nn.Module, str]:
     return network, str(network.architecture)
 
 
-def as_json(found: Assessment, dataset: Dataset, own: dict[str, Any], config: RunConfig) -> dict[str, Any]:
+def as_json(
+    found: Assessment, dataset: Dataset, made: dict[str, Any], own: dict[str, Any], config: RunConfig
+) -> dict[str, Any]:
     cells = None
     if found.corruption_acc is not None and found.corruption_loss is not None:
         cells = {
@@ -154,6 +178,7 @@ def as_json(found: Assessment, dataset: Dataset, own: dict[str, Any], config: Ru
         "warnings": found.warnings,
         "masks": {name: "".join(map(str, mask.astype(int))) for name, mask in found.masks.items()},
         "config": {key: config[key] for key in KEYS if key in OF_RUN or key.startswith(("data.", "attack."))},
+        "provenance": made,
     }
 
 
@@ -172,9 +197,10 @@ def run(words: Sequence[str]) -> str:
     network, name = _network(own)
     if not own["module"]:
         own["arch"] = name
-    found, dataset = evaluate(network, config)
+    found, dataset, made = evaluate(network, config)
     if own["out"]:
-        write_file(Path(own["out"]), json.dumps(as_json(found, dataset, own, config), indent=1).encode() + b"\n")
+        text = json.dumps(as_json(found, dataset, made, own, config), indent=1, allow_nan=False)
+        write_file(Path(own["out"]), text.encode() + b"\n")
     lines = [f"{name}: {len(dataset.test):,} test images of {dataset.name}"]
     lines += [f"  {metric:20} {value:10.4f}" for metric, value in found.metrics.items()]
     lines += [f"  doubtful: {check}; docs/datagen.md tells what it means" for check, bad in found.sanity.items() if bad]

@@ -53,6 +53,8 @@ def test_a_checkpoint_has_what_its_entry_says(
         assert all((masks[name] == entry.masks[name]).all() for name in masks)
         assert f"test_pgd_acc         {entry.test['test_pgd_acc']:10.4f}" in text
         assert found["config"]["attack.pgd_steps"] == 2
+        same = {key: entry.provenance[key] for key in ("evaluation_batch", "hardware", "git_commit", "versions")}
+        assert found["provenance"] == {"precision": "float32", **same}
 
 
 class Mean(nn.Module):
@@ -64,6 +66,24 @@ class Mean(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean((1, 2, 3))[:, None] * self.weight
+
+
+class Undefined(Mean):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * torch.nan
+
+
+class Cut(Mean):
+    """It has no gradients."""
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)
+
+
+class InPlace(Mean):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.sub_(0.5))
 
 
 def three_classes() -> nn.Module:
@@ -119,6 +139,8 @@ def test_weights_for_a_module(images: list[str], command: Command, tmp_path: Pat
         ([f"module={__name__}.Mean", "device=all"], "device=all: expected auto, cpu, cuda"),
         (["module=torch.nn.Identity"], "returns (2, 3, 8, 8) for 2 images"),
         (["module=torch.nn.Linear"], "TypeError"),
+        ([f"module={__name__}.Cut"], "that is differentiable and leaves them unchanged (element 0 of tensors"),
+        ([f"module={__name__}.InPlace"], "that is differentiable and leaves them unchanged (a leaf Variable"),
     ],
 )
 def test_wrong_words(images: list[str], command: Command, words: list[str], message: str) -> None:
@@ -126,6 +148,14 @@ def test_wrong_words(images: list[str], command: Command, words: list[str], mess
     assert (code, out) == (2, "")
     assert error.count("\n") == 1
     assert message in error
+
+
+def test_a_network_that_returns_nan(images: list[str], command: Command, tmp_path: Path) -> None:
+    words = [f"module={__name__}.Undefined", "attack.autoattack=none", f"out={tmp_path / 'found.json'}"]
+    code, out, error = command(*images, *words, main=evaluate.main)
+    assert (code, out) == (2, "")
+    assert error.endswith("error: the test is not finite: test_loss, test_pgd_lip, test_cw_lip\n")
+    assert not (tmp_path / "found.json").exists()
 
 
 def test_a_network_of_other_images(images: list[str], command: Command, tmp_path: Path) -> None:
