@@ -152,6 +152,10 @@ class TrainConfig:
     start_std_255: float = 2.0
     precision: str = "auto"
 
+    def drop_epochs(self) -> list[int]:
+        """Epochs from which the learning rate is lower: 75 and 90 of 100; none with a cosine, which has no steps."""
+        return [int(share * self.epochs + 0.5) for share in self.lr_drops] if self.schedule == "drops" else []
+
 
 @dataclass
 class AttackConfig:
@@ -275,11 +279,13 @@ class RunConfig:
             _require(f"train.{key}", self[f"train.{key}"], "more than 0", self[f"train.{key}"] > 0)
         for key in ("eps_255", "step_255"):
             _require(f"attack.{key}", self[f"attack.{key}"], "more than 0", self[f"attack.{key}"] > 0)
-        for key in ("train.momentum", "train.weight_decay", "train.start_std_255"):
+        for key in ("train.weight_decay", "train.start_std_255"):
             _require(key, self[key], "0 or more", self[key] >= 0)
+        _require("train.momentum", self.train.momentum, "0 or more and below 1", 0 <= self.train.momentum < 1)
         drops = self.train.lr_drops
         rising = all(0 < a < 1 for a in drops) and all(a < b for a, b in pairwise(drops))
         _require("train.lr_drops", drops, "ascending shares of the epochs between 0 and 1", rising)
+        self._check_drops()
         if self.train.schedule == "cosine":
             for key in ("lr_drops", "lr_factor"):
                 unused = self[f"train.{key}"] == getattr(TrainConfig(), key)
@@ -309,11 +315,23 @@ class RunConfig:
                 "val_labels, test_images and test_labels"
             )
 
-    def check_images(self, *, train: int, classes: int) -> None:
-        """Refuse what the images are too few for, or have too few classes for."""
+    def _check_drops(self) -> None:
+        """Refuse drops that merge or never come; the default ones take any number of epochs."""
+        falls, epochs = self.train.drop_epochs(), self.train.epochs
+        wanted = f"falls at different epochs after the first (0) and before the end ({epochs})"
+        fit = len(set(falls)) == len(falls) and all(0 < fall < epochs for fall in falls)
+        drops, default = self.train.lr_drops, TrainConfig().lr_drops
+        _require("train.lr_drops", drops, f"{wanted}; these are at {quotable(falls)}", fit or drops == default)
+
+    def check_images(self, *, train: int, side: int, classes: int) -> None:
+        """Refuse what the images are too few or too small for, or have too few classes for."""
         if self.train.batch > train:
             raise ConfigError(
                 f"train.batch={self.train.batch}: there are only {train} training images; use a smaller batch"
+            )
+        if self.train.crop_padding > side:
+            raise ConfigError(
+                f"train.crop_padding={self.train.crop_padding}: the images are {side} pixels wide; use at most {side}"
             )
         require_classes(classes, self.attack.autoattack)
 

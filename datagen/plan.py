@@ -110,7 +110,7 @@ def prepare(config: RunConfig, store: EntryStore | None, own: dict[str, Any]) ->
     """Find out what is asked for, and calibrate."""
     if store is None:
         images = images_of_config(config.data)
-        config.check_images(train=images.train, classes=images.classes)
+        config.check_images(train=images.train, side=images.side, classes=images.classes)
         space = config.space.for_images(size=images.side, channels=images.channels, classes=images.classes)
         train, attack = asdict(config.train), asdict(config.attack)
     else:

@@ -73,7 +73,7 @@ class Generator:
         if config.log:
             require(f"log={config.log}", "tensorboard")
         dataset = load_dataset(config.data)
-        config.check_images(train=len(dataset.train), classes=dataset.classes)
+        config.check_images(train=len(dataset.train), side=dataset.image_size, classes=dataset.classes)
         space = build_space(config, dataset)
         settings = protocol(config, space, train_precision=train_precision, test_precision=test_precision)
         facts = dataset.describe()

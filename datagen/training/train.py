@@ -77,21 +77,16 @@ class Training:
     seconds: float
 
 
-def drop_epochs(plan: TrainConfig) -> list[int]:
-    """Epochs from which the learning rate is lower: 75 and 90 of 100; none with a cosine, which has no steps."""
-    return [int(share * plan.epochs + 0.5) for share in plan.lr_drops] if plan.schedule == "drops" else []
-
-
 def learning_rate(plan: TrainConfig, epoch: int) -> float:
     if plan.schedule == "cosine":
         return plan.lr * (1 + math.cos(math.pi * epoch / plan.epochs)) / 2
-    falls = sum(epoch >= start for start in drop_epochs(plan))
+    falls = sum(epoch >= start for start in plan.drop_epochs())
     return plan.lr * plan.lr_factor**falls
 
 
 def kept_epochs(plan: TrainConfig) -> list[int]:
     """Epochs whose network is kept: 74, 89 and 99 of 100."""
-    return sorted({epoch for epoch in (*(start - 1 for start in drop_epochs(plan)), plan.epochs - 1) if epoch >= 0})
+    return sorted({epoch for epoch in (*(start - 1 for start in plan.drop_epochs()), plan.epochs - 1) if epoch >= 0})
 
 
 def epoch_file(epoch: int) -> str:

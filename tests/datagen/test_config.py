@@ -118,9 +118,17 @@ def test_brackets_are_text(text: str) -> None:
         (["archs=all", "threads=0"], "threads=0: expected null or at least 1"),
         (["archs=all", "train.lr=0"], "train.lr=0.0: expected more than 0"),
         (["archs=all", "train.momentum=-1"], "train.momentum=-1.0: expected 0 or more"),
+        (["archs=all", "train.momentum=1"], "train.momentum=1.0: expected 0 or more and below 1"),
         (["archs=all", "attack.eps_255=-8"], "attack.eps_255=-8.0: expected more than 0"),
         (["archs=all", "train.lr_drops=[0.9,0.75]"], "train.lr_drops=.*: expected ascending shares"),
         (["archs=all", "train.lr_drops=[75,90]"], "train.lr_drops=.*: expected ascending shares"),
+        (
+            ["archs=all", "train.epochs=8", "train.lr_drops=[0.75,0.8]"],
+            r"train.lr_drops=.*: expected falls at different epochs .* before the end \(8\); these are at \[6, 6\]",
+        ),
+        (["archs=all", "train.epochs=8", "train.lr_drops=[0.05]"], r"these are at \[0\]"),
+        (["archs=all", "train.epochs=8", "train.lr_drops=[0.5,0.95]"], r"these are at \[4, 8\]"),
+        (["archs=all", "train.epochs=1", "train.lr_drops=[0.5]"], r"these are at \[1\]"),
         (["archs=all", "train.loss=awp"], "train.loss=awp: expected one of pgd_at, trades, mart"),
         (["archs=all", "train.beta=6"], "train.beta=6.0: expected 0, since loss pgd_at has no second term"),
         (["archs=all", "train.loss=trades", "train.beta=0"], "train.beta=0.0: expected more than 0 with loss trades"),
@@ -151,6 +159,18 @@ def test_wrong_words(words: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         parse_command_line(words)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("words", [["train.epochs=1"], ["train.epochs=3", "train.lr_drops=[0.4,0.7]"]])
+def test_default_drops_take_any_epochs_and_given_ones_those_that_fit(words: list[str]) -> None:
+    assert parse_command_line(["archs=all", *words]).train.epochs in (1, 3)
+
+
+def test_padding_is_no_larger_than_the_images() -> None:
+    config = parse_command_line(["archs=all", "train.crop_padding=8"])
+    config.check_images(train=200, side=8, classes=4)
+    with pytest.raises(ConfigError, match=r"train.crop_padding=8: the images are 7 pixels wide; use at most 7$"):
+        config.check_images(train=200, side=7, classes=4)
 
 
 def test_help_names_every_key_with_its_default() -> None:

@@ -19,7 +19,7 @@ from datagen.training import checkpoint as checkpoint_module
 from datagen.training.averaging import follow, standing_in
 from datagen.training.checkpoint import load_checkpoint
 from datagen.training.pipeline import build_space
-from datagen.training.train import drop_epochs, kept_epochs, learning_rate
+from datagen.training.train import kept_epochs, learning_rate
 from tests.datagen.training.trainings import Stopped, run_training, same, weights
 
 
@@ -105,4 +105,4 @@ def test_the_cosine() -> None:
     assert rates == pytest.approx(
         [0.1, 0.05 * (1 + math.sqrt(0.5)), 0.05, 0.05 * (1 - math.sqrt(0.5)), 2.467e-5], rel=1e-3
     )
-    assert (drop_epochs(plan), kept_epochs(plan)) == ([], [99])
+    assert (plan.drop_epochs(), kept_epochs(plan)) == ([], [99])

@@ -28,7 +28,6 @@ from datagen.training.pipeline import build_space
 from datagen.training.train import (
     MixedCheckpointsError,
     Watch,
-    drop_epochs,
     kept_epochs,
     learning_rate,
     load_best,
@@ -50,7 +49,7 @@ def test_learning_rate_of_the_paper() -> None:
     assert rates[:75] == [0.1] * 75
     assert rates[75:90] == pytest.approx([0.01] * 15)
     assert rates[90:] == pytest.approx([0.001] * 10)
-    assert drop_epochs(PAPER) == [75, 90]
+    assert PAPER.drop_epochs() == [75, 90]
     assert kept_epochs(PAPER) == [74, 89, 99]
 
 
@@ -66,7 +65,7 @@ def test_learning_rate_of_the_paper() -> None:
 )
 def test_shorter_schedules_scale(epochs: int, drops: list[int], kept: list[int]) -> None:
     plan = TrainConfig(epochs=epochs)
-    assert (drop_epochs(plan), kept_epochs(plan)) == (drops, kept)
+    assert (plan.drop_epochs(), kept_epochs(plan)) == (drops, kept)
 
 
 @pytest.mark.parametrize("head_norm", [True, False])
