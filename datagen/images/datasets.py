@@ -2,7 +2,8 @@
 
 An `.npz` of `profile=arrays` holds `train_images`, `train_labels`, `val_*` and `test_*`:
 square uint8 images, (n, side, side, channels) or (n, side, side) for gray ones; labels are
-integers from 0 to 9,999.  Without `val_*`, say `data.validation=held_out`.
+integers from 0 to 9,999, and every class has training images.  Without `val_*`, say
+`data.validation=held_out`: the images at the end, which must be of all classes too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.images.splits import Dataset, as_split, cut, hold_out
+from datagen.images.splits import Dataset, Split, as_split, cut, hold_out
 from datagen.seeds import derive
 from nasbench_ar.errors import DataError, one_line
 from nasbench_ar.system.npz import read_npz
@@ -62,15 +63,37 @@ def load_arrays(config: DataConfig) -> Dataset:
         p: as_split(f"{path.name}, {p}", arrays[f"{p}_images"], arrays[f"{p}_labels"], where=f"{path}: {p}_")
         for p in purposes
     }
-    if "val" not in splits:
-        splits["train"], splits["val"] = hold_out(splits["train"], config.held_out)
     shapes = {p: tuple(split.images.shape[1:]) for p, split in splits.items()}
     if len(set(shapes.values())) > 1:
         raise DataError(f"{path}: images differ in shape (channels, side, side): {shapes}; expected the same in all")
     classes = 1 + max(int(split.labels.max()) for split in splits.values())
     if classes < 2:
         raise DataError(f"{path}: all labels are 0; expected at least two classes")
+    if lacking := _lacking(splits["train"], classes):
+        raise DataError(
+            f"{path}: no training image is of class {lacking}; number the classes from 0 without gaps, and leave out "
+            "what training has no images of"
+        )
+    if "val" not in splits:
+        splits["train"], splits["val"] = _held_out(path, splits["train"], config.held_out, classes)
     return Dataset(path.name, splits["train"], splits["val"], splits["test"], classes)
+
+
+def _held_out(path: Path, whole: Split, n: int, classes: int) -> tuple[Split, Split]:
+    train, val = hold_out(whole, n)
+    for purpose, part in (("validation", val), ("training", train)):
+        if lacking := _lacking(part, classes):
+            raise DataError(
+                f"{path}: data.held_out={n}: {purpose} would have no image of class {lacking}; shuffle the file, or "
+                "give val_images and val_labels with data.validation=file"
+            )
+    return train, val
+
+
+def _lacking(split: Split, classes: int) -> str:
+    """The classes without an image; empty where all have one."""
+    names = [str(number) for number in sorted({*range(classes)} - {*split.labels.tolist()})]
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if names[5:] else "")
 
 
 def _read_npz(path: Path) -> Mapping[str, NDArray[Any]]:

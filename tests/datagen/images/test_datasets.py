@@ -80,9 +80,25 @@ def test_arrays_may_hold_out_validation(tmp_path: Path) -> None:
     np.testing.assert_array_equal(dataset.val.images.numpy(), images[100:].transpose(0, 3, 1, 2))
 
 
+def test_a_held_out_part_has_every_class(tmp_path: Path) -> None:
+    path = write_arrays(tmp_path / "sorted.npz", train_labels=np.arange(128) // 32)
+    assert len(load_dataset(arrays_config(path)).val) == 40
+    message = (
+        "data.held_out=40: {} would have no image of class {}; shuffle the file, or give val_images and val_labels"
+    )
+    with pytest.raises(DataError, match=message.format("validation", "0, 1")):
+        load_dataset(arrays_config(path, validation="held_out", held_out=40))
+    rows = np.arange(128)
+    path = write_arrays(tmp_path / "late.npz", train_labels=np.where(rows < 88, rows % 3, rows % 4))
+    with pytest.raises(DataError, match=message.format("training", "3")):
+        load_dataset(arrays_config(path, validation="held_out", held_out=40))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"train_labels": 1 + np.arange(128) % 4}, "no training image is of class 0; number the classes from 0"),
+        ({"test_labels": np.arange(48)}, r"no training image is of class 4, 5, 6, 7, 8 and 39 more; number"),
         ({"test_labels": None}, "lacks test_labels; it has train_images"),
         ({"val_images": np.zeros((40, 8, 8, 3))}, "val_images is float64 .*expected uint8"),
         ({"val_images": np.zeros((40, 8, 9, 3), np.uint8)}, r"val_images is uint8 \(40, 8, 9, 3\); expected"),

@@ -29,7 +29,7 @@ VALIDATION = Reader("datagen: CIFAR-10.1", DataError)
 CORRUPTED = Reader("datagen: CIFAR-10-C", DataError)
 TRAINING = Reader("datagen: CIFAR-10, batches", DataError, both=False, cases=50)
 
-SIZES = {"train": 6, "val": 3, "test": 4}
+SIZES = {"train": 12, "val": 3, "test": 4}
 NAMES = [f"{purpose}_{kind}" for purpose in SIZES for kind in ("images", "labels")]
 
 
@@ -55,7 +55,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 
 def config(path: Path, validation: str = "file") -> DataConfig:
-    return DataConfig(source="arrays", file=str(path), validation=validation, held_out=2)
+    return DataConfig(source="arrays", file=str(path), validation=validation, held_out=5)
 
 
 def split_is_sound(split: Split) -> None:
