@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.images.splits import Dataset, Split, as_split, cut, hold_out
+from datagen.images.classes import check_classes
+from datagen.images.splits import Dataset, as_split, cut, hold_out
 from datagen.seeds import derive
 from nasbench_ar.errors import DataError, one_line
 from nasbench_ar.system.npz import read_npz
@@ -69,31 +70,11 @@ def load_arrays(config: DataConfig) -> Dataset:
     classes = 1 + max(int(split.labels.max()) for split in splits.values())
     if classes < 2:
         raise DataError(f"{path}: all labels are 0; expected at least two classes")
-    if lacking := _lacking(splits["train"], classes):
-        raise DataError(
-            f"{path}: no training image is of class {lacking}; number the classes from 0 without gaps, and leave out "
-            "what training has no images of"
-        )
-    if "val" not in splits:
-        splits["train"], splits["val"] = _held_out(path, splits["train"], config.held_out, classes)
+    held_out = 0 if "val" in splits else config.held_out
+    check_classes(path, splits["train"].labels.numpy(), classes, held_out)
+    if held_out:
+        splits["train"], splits["val"] = hold_out(splits["train"], held_out)
     return Dataset(path.name, splits["train"], splits["val"], splits["test"], classes)
-
-
-def _held_out(path: Path, whole: Split, n: int, classes: int) -> tuple[Split, Split]:
-    train, val = hold_out(whole, n)
-    for purpose, part in (("validation", val), ("training", train)):
-        if lacking := _lacking(part, classes):
-            raise DataError(
-                f"{path}: data.held_out={n}: {purpose} would have no image of class {lacking}; shuffle the file, or "
-                "give val_images and val_labels with data.validation=file"
-            )
-    return train, val
-
-
-def _lacking(split: Split, classes: int) -> str:
-    """The classes without an image; empty where all have one."""
-    names = [str(number) for number in sorted({*range(classes)} - {*split.labels.tolist()})]
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if names[5:] else "")
 
 
 def _read_npz(path: Path) -> Mapping[str, NDArray[Any]]:

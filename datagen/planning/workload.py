@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datagen.images.classes import check_classes
 from datagen.profiles import passes_of_step
 from nasbench_ar.errors import DataError, one_line
 from nasbench_ar.metrics import CORRUPTIONS, SEVERITIES
@@ -118,6 +119,7 @@ def _images_of_npz(path: Path, held_out: int) -> Images:
         raise DataError(f"{path} has {kinds}; expected uint8 (n, side, side) or with 1 or 3 channels, the same in all")
     if not 1 < classes <= MOST_CLASSES:
         raise DataError(f"{path}: labels for {classes} classes; expected 2 to {MOST_CLASSES}")
+    check_classes(path, labels["train_labels"], classes, held_out)
     side, channels = shapes["train"][1], shapes["train"][3] if len(shapes["train"]) == 4 else 1
     val = held_out or shapes["val"][0]
     return Images(shapes["train"][0] - held_out, val, shapes["test"][0], 0, side, channels, classes)

@@ -10,6 +10,7 @@ import torch
 
 from datagen.config import DataConfig
 from datagen.images.datasets import load_dataset
+from datagen.planning.workload import images_of_config
 from nasbench_ar import ConfigError, DataError
 from tests.datagen.conftest import stripes, write_arrays
 
@@ -86,8 +87,9 @@ def test_a_held_out_part_has_every_class(tmp_path: Path) -> None:
     message = (
         "data.held_out=40: {} would have no image of class {}; shuffle the file, or give val_images and val_labels"
     )
-    with pytest.raises(DataError, match=message.format("validation", "0, 1")):
-        load_dataset(arrays_config(path, validation="held_out", held_out=40))
+    for read in (load_dataset, images_of_config):
+        with pytest.raises(DataError, match=message.format("validation", "0, 1")):
+            read(arrays_config(path, validation="held_out", held_out=40))
     rows = np.arange(128)
     path = write_arrays(tmp_path / "late.npz", train_labels=np.where(rows < 88, rows % 3, rows % 4))
     with pytest.raises(DataError, match=message.format("training", "3")):
