@@ -63,8 +63,9 @@ def wilcoxon_power(
 ) -> float:
     """Share of simulated experiments of n pairs in which the signed-rank test sees the difference.
 
-    Each draws n of the (pairs,) stored differences with replacement.  Counted are rejections by `paired_wilcoxon` on
-    the side of the mean difference; below six pairs there are none.  The standard error is at most 0.5 / sqrt(draws).
+    Each draws n of the (pairs,) stored differences with replacement.  Counted are rejections on the side of
+    the mean difference, by the normal approximation of `paired_wilcoxon` at any n; below six pairs there are none.
+    The standard error is at most 0.5 / sqrt(draws).
     """
     from scipy import stats
 

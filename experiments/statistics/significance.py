@@ -12,13 +12,15 @@ from experiments.statistics.intervals import paired_difference
 from nasbench_ar.arrays import FloatArray
 
 SIGNIFICANCE = 0.05
+EXACT_BELOW = 25  # pairs
 Sample = tuple[NDArray[np.int64], FloatArray]  # seeds, ascending, and a value of each run
 
 
 def paired_wilcoxon(first: FloatArray, second: FloatArray) -> float:
     """Two-sided p-value of Wilcoxon's signed-rank test on (runs,) pairs; 1 for equal pairs, NaN for no complete one.
 
-    Zero differences are kept in the ranking (Pratt 1959), since runs often end at the same value.
+    Zero differences are kept in the ranking (Pratt 1959), since runs often end at the same value.  Below `EXACT_BELOW`
+    pairs the p-value is exact, over every pattern of signs; from there on it is of the normal approximation.
 
     Raises:
         ValueError: when the shapes differ.
@@ -33,7 +35,22 @@ def paired_wilcoxon(first: FloatArray, second: FloatArray) -> float:
         return math.nan
     if not difference.any():
         return 1.0
+    if len(difference) < EXACT_BELOW:
+        return _exact(difference)
     return float(stats.wilcoxon(difference, zero_method="pratt", method="asymptotic").pvalue)
+
+
+def _exact(difference: FloatArray) -> float:
+    """Share of the patterns of signs whose signed ranks sum at least as far from 0 as those of (pairs,) differences."""
+    from scipy import stats
+
+    doubled = np.rint(2 * stats.rankdata(np.abs(difference)))[difference != 0].astype(np.int64)  # ties have half ranks
+    patterns = np.ones(1)  # by the sum of the ranks with a positive sign
+    for rank in doubled:
+        patterns = np.pad(patterns, (0, rank)) + np.pad(patterns, (rank, 0))
+    total, positive = doubled.sum(), doubled[difference[difference != 0] > 0].sum()
+    as_far = np.abs(2 * np.arange(total + 1) - total) >= abs(2 * positive - total)
+    return float(patterns[as_far].sum() / patterns.sum())
 
 
 def p_of_better(first: FloatArray, second: FloatArray) -> float:

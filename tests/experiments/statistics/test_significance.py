@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -72,6 +73,25 @@ def test_wilcoxon_of_equal_or_missing_pairs() -> None:
     assert math.isnan(paired_wilcoxon(values, np.array([np.nan, np.nan, 1.0])))
     with pytest.raises(ValueError, match="equal shapes"):
         paired_wilcoxon(values, values[:2])
+
+
+@given(st.lists(st.integers(-4, 4), min_size=1, max_size=9).filter(any))
+def test_few_pairs_are_tested_over_every_pattern_of_signs(values: list[int]) -> None:
+    difference = np.array(values, dtype=np.float64)
+    ranked = np.where(difference == 0, 0, stats.rankdata(np.abs(difference)))
+    signs = np.array(list(itertools.product((-1, 1), repeat=len(values))))
+    expected = (np.abs(signs @ ranked) >= abs(np.sign(difference) @ ranked)).mean()
+    assert paired_wilcoxon(difference, np.zeros(len(values))) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("pairs", "method"), [(5, "exact"), (24, "exact"), (25, "asymptotic")])
+def test_wilcoxon_is_exact_below_25_pairs(pairs: int, method: str) -> None:
+    rng = np.random.default_rng(pairs)
+    for shift in (0.0, 0.3, 1.0):
+        difference = rng.normal(shift, 1, pairs)
+        expected = stats.wilcoxon(difference, zero_method="pratt", method=method).pvalue
+        assert paired_wilcoxon(difference, np.zeros(pairs)) == pytest.approx(expected)
+    assert paired_wilcoxon(np.arange(5.0), np.full(5, -1.0)) == 0.0625, "five pairs never reject"
 
 
 def test_wilcoxon_does_not_see_rounding() -> None:
