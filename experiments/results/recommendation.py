@@ -149,7 +149,7 @@ def table_lines(found: Sequence[Choice]) -> tuple[list[str], list[list[str]]]:
 
 
 def as_text(found: Sequence[Choice]) -> str:
-    return as_markdown(*table_lines(found)) + LEGEND + "\n"
+    return f"{as_markdown(*table_lines(found))}\n{LEGEND}\n"
 
 
 LEGEND = (

@@ -194,7 +194,7 @@ def legend(found: Sequence[Reached]) -> str:
 def as_text(found: Sequence[Reached]) -> str:
     if not found:
         return "The table is too small for targets by rank.\n"
-    return as_markdown(*table_lines(found)) + legend(found) + "\n"
+    return f"{as_markdown(*table_lines(found))}\n{legend(found)}\n"
 
 
 def as_csv(found: Sequence[Reached]) -> str:

@@ -124,7 +124,9 @@ def test_compare_shows_both_rules(tmp_path: Path, command: Command, table: Table
     folders = [tmp_path / "small" / name for name in ("random_search", "local_search")]
     code, _, err = command(compare.main, *folders, f"out={tmp_path / 'c'}", "resamples=10")
     assert code == 0, err
-    assert recommendation.LEGEND in (tmp_path / "c/comparison.md").read_text()
+    report = (tmp_path / "c/comparison.md").read_text()
+    assert f"|\n\n{recommendation.LEGEND}" in report
+    assert "|\n\nQueries to reach:" in report, "Markdown would take a line right below a table into it"
     lines = rows_of(tmp_path / "c/recommendation.csv")
     shown = [(line["searcher"], line["rule"]) for line in lines if line["metric"] == "val_pgd_acc"]
     assert shown == [(name, rule) for name in ("random_search", "local_search") for rule in RULES[1:]]
