@@ -15,10 +15,11 @@ from experiments.tables import as_markdown, csv_text, interval, number, short_la
 LEGEND = """Regret: distance from the best that may be queried, mean over runs with its 95 % t interval. Got worse: runs
 whose last incumbent has a worse test value than an earlier one had, with the exact interval. Overtuning: by how much
 the last incumbent is worse than the best of them. Relative: overtuning over the gain since the first incumbent, median
-over the [n] runs that gained at least {gain}; severe: those of them that lost all of it and more. Best after: queries
-to the best mean test value, as every other run chooses them; Lost since: what the rest of the runs lose from there to
-the end. More search hurt where that interval is above 0, in bold. Intervals are over runs, on this one table and its
-test images. Overtuning is meant as by Schneider, Bischl and Feurer (2025, arXiv 2506.19540)."""
+over the [n] runs whose first and last incumbents have test values and that gained at least {gain}; severe: those of
+them that lost all of it and more. Best after: queries to the best mean test value, as every other run chooses them;
+Lost since: what the rest of the runs lose from there to the end. More search hurt where that interval is above 0, in
+bold. Intervals are over runs, on this one table and its test images. Overtuning is meant as by
+Schneider, Bischl and Feurer (2025, arXiv 2506.19540)."""
 
 
 def table_lines(found: Ledgers) -> tuple[list[str], list[list[str]]]:

@@ -83,6 +83,7 @@ def test_more_search_hurts_where_validation_misleads(stored: list[Path]) -> None
     text = as_text(found)
     assert "More search hurt on average: one after " in text
     assert "no test value for 8 of 81 architectures" in text
+    assert "[n] runs whose first and last incumbents have test values and that gained at least 0.1 points" in text
     ends = [len(np.unique(one.ends)) for one in found.ledgers]
     assert f"Networks that the runs end on: one {ends[0]}, two {ends[1]}." in text
     assert "recoveries" not in text
