@@ -92,8 +92,9 @@ def legend(experiments: Sequence[Experiment]) -> list[str]:
 
 
 def no_search_legend(first: Experiment) -> str:
+    which = "networks of most MACs" if first.oracle.space.known_costs else "architectures that may be queried"
     return (
-        f"{_baseline(first)[0].name}: no search; exact mean and standard deviation over the networks of most MACs; "
+        f"{_baseline(first)[0].name}: no search; exact mean and standard deviation over the {which}; "
         "[n]: how many of them have a value."
     )
 

@@ -289,4 +289,5 @@ def test_a_table_of_other_architectures(categories: Oracle, tmp_path: Path, comm
     text = Reader((tmp_path / "p.html").read_text()).words
     assert "Not drawn: they need wide residual networks." in text
     assert "best of 7 architectures by Val accuracy after 3 queries" in text
+    assert "one at random: no search; exact mean and standard deviation over the architectures that may be" in text
     assert "Comparison" in text
