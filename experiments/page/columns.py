@@ -56,7 +56,8 @@ class Column:
     packed: dict[str, Any]
 
 
-def pack(values: NDArray[Any]) -> dict[str, Any]:
+def pack(values: NDArray[Any], *, exact: bool = False) -> dict[str, Any]:
+    """In the smallest form; with `exact`, nothing is rounded to single precision."""
     if values.dtype == np.bool_:
         return {"form": "u8", "data": _base64(values, "<u1")}
     values = np.asarray(values, dtype=np.float64)
@@ -72,7 +73,7 @@ def pack(values: NDArray[Any]) -> dict[str, Any]:
             out = np.full(len(values), MISSING, dtype=np.float64)
             out[~absent] = steps - offset
             return {"form": "u16", "decimals": decimals, "offset": int(offset), "data": _base64(out, "<u2")}
-    form = "f64" if whole else "f32"
+    form = "f64" if whole or exact else "f32"
     return {"form": form, "data": _base64(values, {"f64": "<f8", "f32": "<f4"}[form])}
 
 

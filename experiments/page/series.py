@@ -39,10 +39,14 @@ SYMBOLS = {  # matplotlib's marker -> plotly's
 MARKS = (1, 10, 25, 50, 100, 250, 500, 1000)  # queries at which the page's table reads the curves
 
 
-def bands(best: FloatArray) -> dict[str, FloatArray]:
-    """(queries,) mean with its 95 % t interval, and median with the middle 80 %, of (runs, queries) incumbents."""
-    mean = best.mean(axis=0)
-    mean_low, mean_high = mean_band(best) if len(best) > 1 else (mean, mean)
+def bands(best: FloatArray, optimum: float) -> dict[str, FloatArray]:
+    """(queries,) mean with its 95 % t interval, and median with the middle 80 %, of (runs, queries) incumbents.
+
+    Where every run has the optimum, the mean is the optimum to the last bit: its regret is 0.
+    """
+    beyond = best - optimum
+    mean = optimum + beyond.mean(axis=0)
+    mean_low, mean_high = (optimum + edge for edge in mean_band(beyond)) if len(best) > 1 else (mean, mean)
     low, median, high = np.quantile(best, QUANTILES, axis=0)
     return {
         "mean": mean,
@@ -78,13 +82,14 @@ def race_data(race: Race, signs: Mapping[str, dict[str, Any]]) -> dict[str, Any]
     metric = first.oracle.metric(race.objective)
     curves = [e.curve for e in race.experiments]
     lines = lines_of(first.oracle, first.race, None, race.queries)
+    optimum: float = lines["optimum"]  # type: ignore[assignment]
     positions = present(first.oracle)
     return {
         "objective": race.objective,
         "label": objective_axis(first.oracle, race.objective),
         "queries": race.queries,
         "maximize": bool(metric.maximize),
-        "optimum": lines["optimum"],
+        "optimum": optimum,
         "random": _packed(lines["random_expectation"]),  # type: ignore[arg-type]
         "noSearch": lines.get("no_search"),
         "searchers": [
@@ -93,7 +98,7 @@ def race_data(race: Race, signs: Mapping[str, dict[str, Any]]) -> dict[str, Any]
                 "runs": len(experiment.runs.seeds),
                 **signs[experiment.name],
                 "finds": finds(experiment, positions),
-                "bands": {name: _packed(values) for name, values in bands(curve.best).items()},
+                "bands": {name: _packed(values) for name, values in bands(curve.best, optimum).items()},
             }
             for experiment, curve in zip(race.experiments, curves, strict=True)
         ],
@@ -101,7 +106,7 @@ def race_data(race: Race, signs: Mapping[str, dict[str, Any]]) -> dict[str, Any]
 
 
 def _packed(values: FloatArray) -> dict[str, Any]:
-    return pack(np.asarray(values, dtype=np.float64))
+    return pack(np.asarray(values, dtype=np.float64), exact=True)
 
 
 def curve_lines(race: Race) -> tuple[list[str], list[list[str]]]:

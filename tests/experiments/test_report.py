@@ -31,14 +31,22 @@ from tests.experiments.page.pages import Reader, data_of
 
 def test_bands_by_hand() -> None:
     best = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 9.0]])
-    found = series.bands(best)
+    found = series.bands(best, 9.0)
     np.testing.assert_allclose(found["mean"], [3, 5])
     half = 4.302652729911275 * 2 / np.sqrt(3)  # t of two degrees of freedom, standard deviation 2
     np.testing.assert_allclose([found["mean_low"][0], found["mean_high"][0]], [3 - half, 3 + half])
     np.testing.assert_allclose(found["median"], [3, 4])
     np.testing.assert_allclose([found["run_low"][0], found["run_high"][0]], [1.4, 4.6])
-    alone = series.bands(best[:1])
+    alone = series.bands(best[:1], 9.0)
     np.testing.assert_array_equal(alone["mean_low"], alone["mean_high"])
+
+
+def test_runs_that_all_found_the_best_have_a_regret_of_0() -> None:
+    optimum = 0.1
+    assert np.full(3, optimum).mean() != optimum, "a mean is rounded"
+    for name, values in series.bands(np.full((3, 2), optimum), optimum).items():
+        sent = columns.unpack(series._packed(values))
+        assert (sent == optimum).all(), name
 
 
 def test_the_curves_in_words_end_with_random_search(results: Path, table: Table) -> None:
