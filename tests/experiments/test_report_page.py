@@ -15,7 +15,7 @@ from experiments import report, run
 from experiments.plots import style
 from nasbench_ar import Oracle, TableWriter, load
 from nasbench_ar.pareto import non_dominated
-from tests.experiments.conftest import write_table
+from tests.experiments.conftest import store_runs, write_table
 
 pytest.importorskip("selenium.webdriver", reason="selenium is not installed (pip install -e .[test])")
 from selenium.webdriver.common.action_chains import ActionChains
@@ -473,6 +473,35 @@ def test_trajectories_as_regret(browser: Browser, oracle: Oracle) -> None:
     browser.select("#race-0-band", "run")
     browser.check("race-0-lines", "random search")
     browser.until(f"return !{chart}.data.some(t => t.name === 'random search')")
+
+
+@pytest.fixture
+def short(window: Browser, tmp_path: Path, real_pictures: None) -> Browser:
+    """A race of three queries, in which every run of two searchers ends with the best."""
+    table = write_table(tmp_path / "small", shift=0.1)
+    column = Oracle(table).column("val_pgd_acc")
+    assert np.float32(column.max()) < column.max(), "single precision would leave a regret"
+    upwards = np.argsort(column)[-3:].tolist()
+    for searcher, seeds in (("random_search", 2), ("local_search", 3)):
+        store_runs(tmp_path / "r" / searcher, table, dict.fromkeys(range(seeds), upwards))
+    report.write_page(report.make_page(Oracle(table), tmp_path / "r"), tmp_path / "page.html")
+    window.open(tmp_path / "page.html")
+    return window
+
+
+def test_regret_of_a_short_race_grows_upwards_and_ends_at_the_best(short: Browser) -> None:
+    chart = "document.getElementById('race-0-chart')"
+    short.select("#race-0-scale", "regret")
+    short.until(f"return {chart}.layout.yaxis.type === 'log'")
+    low, high = short.script(f"return {chart}.layout.yaxis.range")
+    assert low < high
+    for band in ("mean", "run"):
+        short.select("#race-0-band", band)
+        regrets = short.script(f"return {chart}.data.filter(t => t.marker).map(t => t.y)")
+        for first, second, last in regrets:
+            assert first > 0
+            assert second > 0
+            assert last is None, "a regret of 0 has no place on a logarithmic scale"
 
 
 def test_without_webgl_points_are_drawn_all_the_same(window: Browser, tmp_path: Path) -> None:

@@ -90,10 +90,11 @@ const Trajectories = (() => {
       };
       if (regret) {
         out.yaxis.type = "log";
-        if (floor > 0) out.yaxis.range = [Math.log10(floor), Math.log10(top(seen))];
+        const top = Math.max(2 * floor, ...seen.flatMap(([, [, , high]]) => inView(high)));
+        if (floor > 0) out.yaxis.range = [Math.log10(floor), Math.log10(top)];
         return out;
       }
-      const all = seen.flatMap(([, [, low, high]]) => [...low.slice(FROM), ...high.slice(FROM)]);
+      const all = seen.flatMap(([, [, low, high]]) => [...inView(low), ...inView(high)]);
       if (all.length) {
         const flat = race.noSearch ? [race.optimum, race.noSearch[1]] : [race.optimum];
         const [least, most] = [Math.min(...all, ...flat), Math.max(...all, ...flat)];
@@ -116,7 +117,7 @@ const Trajectories = (() => {
       return out;
     }
 
-    const top = (seen) => Math.max(...seen.flatMap(([, [, , high]]) => high.slice(FROM)));
+    const inView = (values) => values.slice(Math.min(FROM, values.length - 1));
 
     const box = document.getElementById(`${key}-lines`);
     for (const line of lines) {
