@@ -83,12 +83,17 @@ def mean_text(spread: Spread, runs: int, more: str = "", digits: int = 2) -> str
     return plus_minus(spread.mean, spread.std, digits) + more + (f" [{spread.known}]" if spread.known < runs else "")
 
 
-def difference_text(difference: Spread, *, told: bool) -> str:
-    """Mean with its sign and interval, in bold where it is `told` from none; a dash where nothing is known."""
+def difference_text(difference: Spread, *, told: bool, unit: str) -> str:
+    """Mean with its sign and interval, in bold where it is `told` from none; a dash where nothing is known.
+
+    Per cents have two decimals; of other units the mean has as many digits as `number` gives it.
+    """
     if not difference.known:
         return "–"
     ends = "" if math.isnan(difference.interval[0]) else f" ({interval(difference.interval, 2)})"
-    text = f"{difference.mean:+.2f}{ends}"
+    mean = difference.mean
+    sign = "+" if mean >= 0 else ""
+    text = f"{mean:+.2f}{ends}" if unit == "%" else f"{sign}{number(mean)}{ends}"
     return f"**{text}**" if told else text
 
 

@@ -21,7 +21,7 @@ from experiments.page.headline import headline, introduction
 from experiments.page.sections import Section
 from experiments.page.stored import Race
 from experiments.results import table2
-from experiments.tables import PUBLISHED
+from experiments.tables import PUBLISHED, number
 from nasbench_ar import ConfigError, Oracle
 from nasbench_ar.describe import extent
 
@@ -158,7 +158,7 @@ def _listing(oracle: Oracle) -> tuple[list[str], list[list[str]]]:
         best = ["–", "–"]
         if metric.maximize is not None and known:
             architecture, value = oracle.optimum(name)
-            best = [f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:.2f}", str(architecture)]
+            best = [f"{value:,.0f}" if abs(value) >= 1e5 else number(value), str(architecture)]
         about = metric.description + (f" ({metric.unit})" if metric.unit in ("%", "GPU-days") else "")
         lines.append([name, oracle.label(name), about, f"{known:,}", f"{total - known:,}", *best])
     return ["Metric", "Label", "Definition", "Values", "Missing", "Best", "Architecture"], lines

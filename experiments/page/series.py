@@ -15,7 +15,7 @@ from experiments.plots.trajectories import lines_of
 from experiments.results.baselines import RANDOM_SEARCH
 from experiments.results.experiment import Experiment
 from experiments.statistics.intervals import mean_band
-from experiments.tables import PUBLISHED, objective_axis
+from experiments.tables import PUBLISHED, number, objective_axis
 from nasbench_ar.arrays import FloatArray
 
 QUANTILES = (0.1, 0.5, 0.9)
@@ -115,5 +115,5 @@ def curve_lines(race: Race) -> tuple[list[str], list[list[str]]]:
     first = race.experiments[0]
     means = {experiment.name: experiment.curve.best.mean(axis=0) for experiment in race.experiments}
     means[RANDOM_SEARCH] = lines_of(first.oracle, first.race, None, race.queries)["random_expectation"]
-    lines = [[name, *(f"{best[min(n, len(best)) - 1]:.3f}" for n in marks)] for name, best in means.items()]
+    lines = [[name, *(number(best[min(n, len(best)) - 1], 3) for n in marks)] for name, best in means.items()]
     return ["Mean incumbent after", *(f"{n} {'query' if n == 1 else 'queries'}" for n in marks)], lines

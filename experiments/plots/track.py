@@ -12,7 +12,7 @@ from experiments.plots.trajectories import LEGEND_CHARACTERS
 from experiments.races.track import HYPERVOLUME
 from experiments.results.track import Outcome
 from experiments.results.track_text import judge_label
-from experiments.tables import objective_axis, share_text
+from experiments.tables import number, objective_axis, share_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ def draw_outcome(outcome: Outcome) -> Axes:
             axes.plot(found.interval, [-height, -height], color=look.colour, linewidth=1.8)
         axes.plot(found.mean, -height, color=look.colour, marker=look.marker, markersize=6)
     for line, reference in zip(_LINES, outcome.references, strict=False):
-        label = f"{reference.name} ({reference.mean:.2f}){share_text(reference.share)}"
+        label = f"{reference.name} ({number(reference.mean, outcome.digits)}){share_text(reference.share)}"
         axes.axvline(reference.mean, color=MUTED, linewidth=1.2, linestyle=line, zorder=1, label=label)
     names = [wrapped_name(place.entrant.name, LEGEND_CHARACTERS) for place in shown]
     ranks = ["" if place.rank is None else f"{place.rank}. " for place in shown]

@@ -15,6 +15,7 @@ from experiments.results.baselines import no_search
 from experiments.results.incumbents import Curve, expected_best_of_n
 from experiments.results.judged import Judged
 from experiments.statistics.intervals import mean_band
+from experiments.tables import number
 from nasbench_ar import Oracle
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ def draw_trajectories(
         axes.plot(x, random_expectation, color="0.35", linestyle=":", linewidth=1.5, label="random search, exact mean")
     if no_search is not None:
         name, mean = no_search
-        axes.axhline(mean, color="0.35", linestyle="-.", linewidth=1.0, label=f"no search: {name}, mean ({mean:.2f})")
+        label = f"no search: {name}, mean ({number(mean)})"
+        axes.axhline(mean, color="0.35", linestyle="-.", linewidth=1.0, label=label)
     if optimum is not None:
-        axes.axhline(optimum, color="0.35", linewidth=1.0, label=f"{optimum_name} ({optimum:.2f})")
+        axes.axhline(optimum, color="0.35", linewidth=1.0, label=f"{optimum_name} ({number(optimum)})")
     axes.set_xlim(1, max(end, 2))
     lines = [value for value in (optimum, no_search and no_search[1]) if value is not None]
     _focus(axes, [Curve(curve.name, curve.best[:, :end]) for curve in curves], lines, alone=not several)

@@ -85,7 +85,7 @@ class Comparison:
     notes: tuple[str, ...]
 
     def __repr__(self) -> str:
-        means = ", ".join(f"{found.name} {found.mean:.2f}" for found in self._last())
+        means = ", ".join(f"{found.name} {number(found.mean)}" for found in self._last())
         return f"Comparison({self._about()}: {means})"
 
     def _repr_html_(self) -> str:
@@ -101,7 +101,7 @@ class Comparison:
             )
             for found in self._last()
         ]
-        return html_table(f"{self._about()}; best of the table {self.optimum:.2f}", header, lines)
+        return html_table(f"{self._about()}; best of the table {number(self.optimum)}", header, lines)
 
     def _last(self) -> list[Standing]:
         return [found for found in self.standings if found.budget == self.budgets[-1]]

@@ -12,7 +12,7 @@ from experiments.races.store import Runs
 from experiments.results import summary
 from experiments.results.incumbents import Curve
 from experiments.results.judged import Judged, judge
-from experiments.tables import as_markdown, table_notes
+from experiments.tables import as_markdown, number, table_notes
 from nasbench_ar import Oracle
 from nasbench_ar.html_table import html_table
 from searchers import ALL_SEARCHERS
@@ -35,7 +35,7 @@ class Experiment:
 
     def __repr__(self) -> str:
         objective = next((row for row in self.rows if row.is_objective), None)
-        mean = f": {objective.metric} {objective.spread.mean:.2f} on average" if objective else ""
+        mean = f": {objective.metric} {number(objective.spread.mean)} on average" if objective else ""
         return f"{type(self).__name__}({self._about()}{mean}; {self.folder})"
 
     def _repr_html_(self) -> str:

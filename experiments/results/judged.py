@@ -17,7 +17,7 @@ from experiments.races.race import Race
 from experiments.races.store import Runs
 from experiments.results.incumbents import Curve, expected_best_of_n
 from experiments.statistics.intervals import mean_interval
-from experiments.tables import csv_text
+from experiments.tables import csv_text, interval, number
 from nasbench_ar import Oracle
 from nasbench_ar.arrays import FloatArray
 
@@ -94,9 +94,9 @@ class Judged:
                 "the lines above are true values of what it reported."
             )
         for name, values in self.regrets().items():
-            low, high = mean_interval(values)
-            interval = "" if math.isnan(low) else f" (95 % interval {low:.3f} to {high:.3f})"
-            out.append(f"Regret of the incumbent, {name} value: {values.mean():.3f}{interval}.")
+            ends = mean_interval(values)
+            around = "" if math.isnan(ends[0]) else f" (95 % interval {interval(ends)})"
+            out.append(f"Regret of the incumbent, {name} value: {number(values.mean(), 3)}{around}.")
         return out
 
     def as_csv(self) -> str:

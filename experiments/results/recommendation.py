@@ -106,6 +106,7 @@ class Choice:
     searcher: str
     metric: str
     label: str
+    unit: str
     rule: str
     seeds: NDArray[np.int64]
     observed: FloatArray
@@ -121,13 +122,14 @@ def choices(contestants: Sequence[Experiment | Stored], metrics: Sequence[str] |
         found = recommended(one.oracle, one.race, one.runs)
         for name in metrics or [metric.name for metric in table2_metrics(one.oracle, one.race.objective)[0]]:
             column = one.oracle.column(name, seed=one.race.table_seed)
-            observed, label = column[found["observed"]], short_label(one.oracle, name)
+            observed = column[found["observed"]]
+            about = name, short_label(one.oracle, name), one.oracle.metric(name).unit
             for rule in RULES[1:]:
                 chosen = column[found[rule]]
                 difference = spread(chosen - observed)
                 alike = difference.std < 1e-9  # copies of one run, as of `largest`, are no sample
                 p_value = math.nan if alike else p_of_better(chosen, observed)
-                out.append(Choice(one.name, name, label, rule, one.runs.seeds, observed, chosen, difference, p_value))
+                out.append(Choice(one.name, *about, rule, one.runs.seeds, observed, chosen, difference, p_value))
     return out
 
 
@@ -143,7 +145,10 @@ def table_lines(found: Sequence[Choice]) -> tuple[list[str], list[list[str]]]:
         for rule in RULES[1:]:
             row = [choice for choice in own if choice.rule == rule]
             lines.append([f"  {rule}", *(mean_text(spread(choice.chosen), runs) for choice in row)])
-            told = [difference_text(choice.difference, told=choice.p_value < SIGNIFICANCE) for choice in row]
+            told = [
+                difference_text(choice.difference, told=choice.p_value < SIGNIFICANCE, unit=choice.unit)
+                for choice in row
+            ]
             lines.append(["  difference", *told])
     return ["What runs end with", *dict.fromkeys(choice.label for choice in found)], lines
 

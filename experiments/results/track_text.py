@@ -159,20 +159,21 @@ def rules_study(found: Sequence[tuple[Outcome, Sequence[Choice]]]) -> str:
     lines: list[list[str]] = []
     sums: dict[tuple[str, str], list[Sample]] = {}
     every = [(outcome.oracle, choice) for outcome, choices in found for choice in choices]
-    metrics = {c.metric: c.label for oracle, c in every if oracle.metric(c.metric).split == "test"}
+    metrics = {c.metric: c for oracle, c in every if oracle.metric(c.metric).split == "test"}
     for outcome, choices in found:
         for rule in RULES[1:]:
             cells = []
-            for metric in metrics:
+            for metric, one in metrics.items():
                 gaps = [(c.seeds, c.chosen - c.observed) for c in choices if (c.metric, c.rule) == (metric, rule)]
                 by_seed = _mean_over(gaps)
                 sums.setdefault((rule, metric), []).append(by_seed)
-                cells.append(_gap(by_seed[1]))
+                cells.append(_gap(by_seed[1], one.unit))
             lines.append([f"{outcome.track.name}, {rule}", *cells])
     lines += [
-        [f"all tracks, {rule}", *(_gap(_mean_over(sums[rule, metric])[1]) for metric in metrics)] for rule in RULES[1:]
+        [f"all tracks, {rule}", *(_gap(_mean_over(sums[rule, m])[1], one.unit) for m, one in metrics.items())]
+        for rule in RULES[1:]
     ]
-    header = ["Rule, against observed", *metrics.values()]
+    header = ["Rule, against observed", *(one.label for one in metrics.values())]
     return as_markdown(header, lines)
 
 
@@ -188,7 +189,7 @@ def _mean_over(samples: Sequence[Sample]) -> Sample:
     return seeds, np.divide(total, count, out=np.full(len(seeds), np.nan), where=count > 0)
 
 
-def _gap(values: FloatArray) -> str:
+def _gap(values: FloatArray, unit: str) -> str:
     found = spread(values)
     low, high = found.interval
-    return difference_text(found, told=low > 0 or high < 0)
+    return difference_text(found, told=low > 0 or high < 0, unit=unit)

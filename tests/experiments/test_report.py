@@ -17,6 +17,7 @@ from experiments import report, run
 from experiments.analysis.catalogue import choose_figures
 from experiments.page import columns, document, series
 from experiments.page.stored import read_fronts, read_races
+from experiments.plots.trajectories import draw_trajectories
 from experiments.races.track import load_track
 from experiments.results import overtuning_text, track_text
 from experiments.results.comparison import compare as compare_folders
@@ -56,6 +57,27 @@ def test_the_curves_in_words_end_with_random_search(results: Path, table: Table)
     assert header[1:] == ["1 query", f"{race.queries} queries"]
     assert lines[-1] == ["random search, exact", f"{exact[0]:.3f}", f"{exact[-1]:.3f}"]
     assert [line[0] for line in lines[:-1]] == ["random_search"]
+
+
+def test_small_losses_and_large_costs_are_printed_with_their_digits(tmp_path: Path) -> None:
+    with table_writer(tmp_path / "small", "small") as writer:
+        for index in range(SPACE.size):
+            writer.add(SPACE.from_index(index), seed=0, scalars={"val_loss": 1e-4 + 1e-6 * index, "val_pgd_acc": 1.0})
+    oracle = Oracle(Table(tmp_path / "small"))
+    for name in ("a", "b"):
+        store_runs(tmp_path / "r" / name, oracle.table, {0: [3, 2], 1: [5, 2]}, objective="val_loss")
+        store_runs(tmp_path / "macs" / name, oracle.table, {0: [3, 2]}, objective="macs")
+    (race,), _ = read_races(tmp_path / "r", oracle)
+    assert [line[1:] for line in series.curve_lines(race)[1][:2]] == [["0.000104", "0.000102"]] * 2
+    assert [line[5] for line in document._listing(oracle)[1] if line[0] == "val_loss"] == ["0.0001"]
+    labels = draw_trajectories([race.experiments[0].curve], ylabel="", optimum=1e-4).get_legend_handles_labels()[1]
+    assert labels[-1] == "optimum of the table (0.0001)"
+    assert "val_loss 0.000102 on average" in repr(race.experiments[0])
+    compared = compare_folders([tmp_path / "r" / name for name in ("a", "b")])
+    assert "a 0.000102, b 0.000102" in repr(compared)
+    assert "best of the table 0.0001" in compared._repr_html_()
+    (race,), _ = read_races(tmp_path / "macs", oracle)
+    assert [line[1] for line in series.curve_lines(race)[1][:2]] == [f"{oracle.column('macs')[3]:.3e}"] * 2
 
 
 @pytest.mark.usefixtures("real_pictures")

@@ -504,6 +504,14 @@ def test_regret_of_a_short_race_grows_upwards_and_ends_at_the_best(short: Browse
             assert last is None, "a regret of 0 has no place on a logarithmic scale"
 
 
+def test_values_under_the_pointer_have_their_digits(short: Browser) -> None:
+    said = short.script("return [38.7, 0.00012345, -0.0001, 24570880, 0, null].map(inDigits)")
+    assert said == ["38.700", "0.000123", "-0.0001", "2.457e+7", "0.000", ""]
+    for line in short.script("return document.getElementById('race-0-chart').data.filter(t => t.name)"):
+        assert line["hovertemplate"] == "%{text}"
+        assert line["text"] == [f"{value:.3f}" for value in line["y"]]
+
+
 def test_without_webgl_points_are_drawn_all_the_same(window: Browser, tmp_path: Path) -> None:
     table = write_table(tmp_path / "small")
     report.write_page(report.make_page(Oracle(table)), tmp_path / "page.html")

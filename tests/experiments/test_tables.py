@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.tables import as_markdown, csv_text, definitions, interval, marked, short_label
+from experiments.statistics.intervals import Spread
+from experiments.tables import as_markdown, csv_text, definitions, difference_text, interval, marked, short_label
 from nasbench_ar import Oracle, Table
 from tests.experiments.conftest import SPACE, table_writer
 
@@ -28,6 +29,13 @@ def test_marks_of_a_compared_row() -> None:
     assert marked(["a", "b", "c", "d"], 1, p_values) == ["≈ a", "**b**", "c", "? d"]
     assert marked(["a", "b"], None, [math.nan] * 2) == ["a", "b"]
     assert [interval((1.0, 2.5)), interval((math.nan, math.nan))] == ["1.000 to 2.500", "–"]
+
+
+def test_differences_of_small_units_have_digits() -> None:
+    small = Spread(9, 0.00123, 0.001, (0.001, 0.002))
+    assert difference_text(small, told=True, unit="") == "**+0.00123 (0.001 to 0.002)**"
+    assert difference_text(small, told=False, unit="%") == "+0.00 (0.001 to 0.002)"
+    assert difference_text(Spread(1, -0.5, math.nan, (math.nan, math.nan)), told=False, unit="") == "-0.50"
 
 
 def test_a_dagger_where_the_table_measures_otherwise(table: Table) -> None:

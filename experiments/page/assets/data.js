@@ -88,6 +88,14 @@ function printed(column, value) {
   return column.unit === "%" ? `${number} %` : number;
 }
 
+/** Three decimals, as the page's tables print them (`number` in experiments/tables.py); "" for null. */
+function inDigits(value) {
+  if (value === null) return "";
+  const size = Math.abs(value);
+  if (0 < size && size < 0.0005) return String(Number(value.toPrecision(3)));
+  return size < 1e5 ? value.toFixed(3) : value.toExponential(3);
+}
+
 /** A round count with the letter of its size. */
 function short(value) {
   const [size, letter] = [[1e9, " G"], [1e6, " M"], [1e3, " k"]].find(([least]) => value >= least) ?? [1, ""];

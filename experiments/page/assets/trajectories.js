@@ -47,9 +47,10 @@ const Trajectories = (() => {
           name: inWords(line.name),
           x: centre.map((_, k) => k + 1),
           y: open(centre),
+          text: open(centre).map(inDigits),
           line: { color: colourOf(line), width: WIDTH, dash: line.dashes.map((length) => `${WIDTH * length}px`).join() || "solid" },
           marker: { ...marker(line), size: 8, maxdisplayed: 8 },
-          hovertemplate: "%{y:.3f}",
+          hovertemplate: "%{text}",
         });
       }
       const soft = Theme.value("soft");
@@ -65,8 +66,9 @@ const Trajectories = (() => {
           name,
           x: values.map((_, k) => k + 1),
           y: open(values),
+          text: open(values).map(inDigits),
           line: { color: soft, width: 1.5, dash },
-          hovertemplate: "%{y:.3f}",
+          hovertemplate: "%{text}",
         });
       }
       Plotly.react(chart, traces, layout(seen, regret, floor), Theme.config);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,8 @@ def test_a_measured_limit(table: Table, tmp_path: Path, command: Command) -> Non
     assert f"best that keeps the limits ({best:.2f})" in [text.get_text() for text in axes.get_legend().get_texts()]
     assert lines["random_expectation"][[0, -1]].tolist() == pytest.approx([judged.counted.mean(), best])  # type: ignore[index]
     assert sorted(np.unique(judged.counted)) == sorted(np.unique(oracle.column("val_pgd_acc")[allowed]))
+    small = replace(judged, true=judged.optimum - np.full((2, 1), 2e-4))
+    assert small.lines()[-1] == "Regret of the incumbent, true value: 0.0002 (95 % interval 0.0002 to 0.0002)."
 
 
 def test_only_known_costs_leave_architectures_out(table: Table, tmp_path: Path, command: Command) -> None:

@@ -19,7 +19,8 @@ def choice(searcher: str, seeds: list[int], gaps: list[float]) -> Choice:
     observed = np.full(len(seeds), 50.0)
     chosen = observed + gaps
     difference = spread(chosen - observed)
-    return Choice(searcher, "test_pgd_acc", "Test PGD20", "model", np.array(seeds), observed, chosen, difference, 1.0)
+    about = "test_pgd_acc", "Test PGD20", "%", "model"
+    return Choice(searcher, *about, np.array(seeds), observed, chosen, difference, 1.0)
 
 
 def test_a_seed_counts_once_whatever_searchers_have_it() -> None:
