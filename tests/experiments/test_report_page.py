@@ -504,6 +504,15 @@ def test_regret_of_a_short_race_grows_upwards_and_ends_at_the_best(short: Browse
             assert last is None, "a regret of 0 has no place on a logarithmic scale"
 
 
+def test_lines_that_are_no_searchers_are_named_with_their_signs(short: Browser) -> None:
+    drawn = short.script("return document.getElementById('race-0-chart').data.filter(t => t.name && !t.marker)")
+    entries = "[...document.querySelectorAll('#race-0-lines span')]"
+    assert short.script(f"return {entries}.map(e => e.textContent)") == [line["name"] for line in drawn]
+    assert all("mean" in line["name"] for line in drawn)
+    dashes = short.script(f"return {entries}.map(e => getComputedStyle(e.querySelector('path')).strokeDasharray)")
+    assert len(set(dashes)) == len(dashes) == 2
+
+
 def test_values_under_the_pointer_have_their_digits(short: Browser) -> None:
     said = short.script("return [38.7, 0.00012345, -0.0001, 24570880, 0, null].map(inDigits)")
     assert said == ["38.700", "0.000123", "-0.0001", "2.457e+7", "0.000", ""]

@@ -23,26 +23,37 @@ const SHAPES = {
   octagon: around(8, 1 / 16),
 };
 
-/** Small picture beside a check box: a searcher's marker, on its line where there are lines. */
-function swatch(searcher, { line = false } = {}) {
-  const space = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(space, "svg");
-  const colour = `var(--series-${searcher.colour + 1})`; // follows the scheme by the style sheet
-  const width = line ? 32 : 16;
-  const draw = (d, style) => {
-    const path = document.createElementNS(space, "path");
-    path.setAttribute("d", d);
-    Object.assign(path.style, { stroke: colour, ...style });
-    svg.append(path);
-  };
-  svg.setAttribute("viewBox", `0 0 ${width} 16`);
-  svg.setAttribute("class", line ? "swatch long" : "swatch");
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An empty picture beside a name; `long` ones have room for a line. */
+function emptySign(long) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", `0 0 ${long ? 32 : 16} 16`);
+  svg.setAttribute("class", long ? "swatch long" : "swatch");
   svg.setAttribute("aria-hidden", "true");
-  if (line) {
-    const dashes = searcher.dashes.map((length) => 2 * length).join(" ");
-    draw("M0 8h32", { fill: "none", strokeWidth: "2", strokeDasharray: dashes || "none" });
-  }
-  draw(SHAPES[searcher.symbol], { fill: searcher.published ? "var(--card)" : colour, strokeWidth: "1.5" });
+  return svg;
+}
+
+function addPath(svg, d, style) {
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", d);
+  Object.assign(path.style, style);
+  svg.append(path);
+}
+
+/** The sign of a line alone; `dashes` in widths of the line. */
+function dashedLine(dashes, stroke = "var(--soft)") {
+  const svg = emptySign(true);
+  const strokeDasharray = dashes.map((length) => 2 * length).join(" ") || "none";
+  addPath(svg, "M0 8h32", { stroke, fill: "none", strokeWidth: "2", strokeDasharray });
+  return svg;
+}
+
+/** A searcher's marker, on its line where there are lines. */
+function swatch(searcher, { line = false } = {}) {
+  const stroke = `var(--series-${searcher.colour + 1})`; // follows the scheme by the style sheet
+  const svg = line ? dashedLine(searcher.dashes, stroke) : emptySign(false);
+  addPath(svg, SHAPES[searcher.symbol], { stroke, fill: searcher.published ? "var(--card)" : stroke, strokeWidth: "1.5" });
   if (line) svg.lastChild.setAttribute("transform", "translate(10.4 2.4) scale(0.7)");
   return svg;
 }

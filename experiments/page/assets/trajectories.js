@@ -13,7 +13,12 @@ const Trajectories = (() => {
       bands: Object.fromEntries(Object.entries(searcher.bands).map(([name, packed]) => [name, unpack(packed)])),
       shown: !(searcher.published && hasOthers),
     }));
-    const random = unpack(race.random);
+    const references = [{ name: "random search, exact mean", dash: "dot", dashes: [1, 2], values: unpack(race.random) }];
+    if (race.noSearch) {
+      const [baseline, level] = race.noSearch;
+      const values = references[0].values.map(() => level);
+      references.push({ name: `no search: ${baseline}, mean`, dash: "dashdot", dashes: [4, 2, 1, 2], values });
+    }
     const state = { band: "mean", scale: "value" };
     const sign = race.maximize ? 1 : -1;
     const asShown = (value) => (state.scale === "value" ? value : Math.max(0, sign * (race.optimum - value)));
@@ -54,19 +59,15 @@ const Trajectories = (() => {
         });
       }
       const soft = Theme.value("soft");
-      const references = [["random search, exact mean", "dot", Array.from(random, asShown)]];
-      if (race.noSearch) {
-        const [baseline, level] = race.noSearch;
-        references.push([`no search: ${baseline}, mean`, "dashdot", Array.from(random, () => asShown(level))]);
-      }
-      for (const [name, dash, values] of references) {
+      for (const { name, dash, values } of references) {
+        const shown = Array.from(values, asShown);
         traces.push({
           type: "scatter",
           mode: "lines",
           name,
-          x: values.map((_, k) => k + 1),
-          y: open(values),
-          text: open(values).map(inDigits),
+          x: shown.map((_, k) => k + 1),
+          y: open(shown),
+          text: open(shown).map(inDigits),
           line: { color: soft, width: 1.5, dash },
           hovertemplate: "%{text}",
         });
@@ -132,6 +133,7 @@ const Trajectories = (() => {
         },
       });
     }
+    for (const { name, dashes } of references) box.append(element("span", {}, dashedLine(dashes), name));
     for (const name of ["band", "scale"]) {
       const select = document.getElementById(`${key}-${name}`);
       select.addEventListener("change", () => {
