@@ -19,7 +19,7 @@ import numpy as np
 from experiments.page import columns, series
 from experiments.page.headline import headline, introduction
 from experiments.page.sections import Section
-from experiments.page.stored import Race
+from experiments.page.stored import Race, called
 from experiments.results import table2
 from experiments.tables import PUBLISHED, number
 from nasbench_ar import ConfigError, Oracle
@@ -70,7 +70,8 @@ def render(page: Page) -> str:
     scripts = [plotly_script(), "".join(asset(name) for name in SCRIPTS)]
     for script in scripts:
         _refuse_end_of_script(script)
-    races = [_race_context(race, number) for number, race in enumerate(page.races)]
+    called_races = zip(page.races, called(page.races), strict=True)
+    races = [_race_context(race, name, number) for number, (race, name) in enumerate(called_races)]
     names = list(dict.fromkeys(name for race in page.races for name in race.names))
     signs = dict(zip(names, series.signs(names), strict=True))
     data = {"table": columns.table_data(page.oracle), "races": [series.race_data(race, signs) for race in page.races]}
@@ -164,7 +165,7 @@ def _listing(oracle: Oracle) -> tuple[list[str], list[list[str]]]:
     return ["Metric", "Label", "Definition", "Values", "Missing", "Best", "Architecture"], lines
 
 
-def _race_context(race: Race, number: int) -> dict[str, Any]:
+def _race_context(race: Race, name: str, number: int) -> dict[str, Any]:
     oracle = race.experiments[0].oracle
     tables = []
     for part in race.parts:
@@ -174,6 +175,7 @@ def _race_context(race: Race, number: int) -> dict[str, Any]:
         tables.append({"title": title, "header": header, "lines": lines, "legend": table2.legend(part)})
     return {
         "key": f"race-{number}",
+        "name": name,
         "objective": race.objective,
         "label": oracle.label(race.objective),
         "queries": race.queries,

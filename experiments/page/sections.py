@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from experiments.analysis.figure import Figure
 from experiments.analysis.table_data import TableData
 from experiments.page.pictures import Picture, picture
-from experiments.page.stored import Race
+from experiments.page.stored import Race, called
 from experiments.plots.comparison import column_style, draw_anytime, draw_ecdf, draw_profile, draw_ranks
 from experiments.plots.fronts import draw_front, draw_volumes
 from experiments.plots.overtuning import draw_overtuning
@@ -51,13 +51,13 @@ class Section:
 def comparison_sections(races: Sequence[Race]) -> list[Section]:
     """One section for each part of a race that has two searchers or more."""
     out = []
-    for number, race in enumerate(races):
+    for number, (race, name) in enumerate(zip(races, called(races), strict=True)):
         for part in race.parts:
             if len(part) < 2:
                 continue
             as_published = part[0].name.startswith(PUBLISHED)
             title = "Comparison of the authors' searchers" if as_published else "Comparison"
-            title += f" on {race.objective}" if len(races) > 1 else ""
+            title += f" on {name}" if len(races) > 1 else ""
             key = f"comparison-{number}" + ("-published" if as_published else "")
             out.append(_comparison(key, title, [str(experiment.folder) for experiment in part]))
     return out
@@ -144,21 +144,24 @@ def analysis_section(oracle: Oracle, figures: Sequence[Figure]) -> Section | Non
 
 def overtuning_section(races: Sequence[Race]) -> tuple[Section | None, list[str]]:
     """Whether more search hurt, of every part of a race; and a line on each that cannot be judged."""
-    tables, outro, pictures, left_out = [], [], [], []
-    for part in (part for race in races for part in race.parts):
+    tables, verdicts, pictures, left_out = [], [], [], []
+    for race, part in ((one, part) for one in races for part in one.parts):
         names = ", ".join(experiment.name for experiment in part)
         try:
             found = overtuning([experiment.folder for experiment in part])
         except (MetricError, ResultsError) as error:
             left_out.append(f"overtuning of {names}: {_within(error, part[0].folder.parent)}")
             continue
-        title = overtuning_text.heading(found)
+        seed = "" if race.table_seed == "mean" else f"; training seed {race.table_seed}"
+        title = overtuning_text.heading(found) + seed
         tables.append((title, *overtuning_text.table_lines(found)))
-        outro += [*overtuning_text.verdict(found).splitlines(), *found.notes]
+        verdicts.append([*overtuning_text.verdict(found).splitlines(), *found.notes])
         with column_style():
             pictures.append(_picture(draw_overtuning(found), f"Regrets of {names}"))
     if not tables:
         return None, left_out
+    headings = [[f"{title}:"] if len(tables) > 1 else [] for title, _, _ in tables]
+    outro = [line for heading, lines in zip(headings, verdicts, strict=True) for line in (*heading, *lines)]
     outro.append(overtuning_text.legend(found))
     return Section("overtuning", "Overtuning", (), tuple(tables), tuple(outro), tuple(pictures)), left_out
 

@@ -50,6 +50,16 @@ class Race:
         return [part for part in (others, published) if part]
 
 
+def called(races: Sequence[Race]) -> list[str]:
+    """What each race of a page is called: its objective, with queries and training seed where the objective repeats."""
+    objectives = [race.objective for race in races]
+    out = []
+    for race in races:
+        more = f", {race.queries} queries" + ("" if race.table_seed == "mean" else f", training seed {race.table_seed}")
+        out.append(race.objective + (more if objectives.count(race.objective) > 1 else ""))
+    return out
+
+
 def read_races(folder: Path, oracle: Oracle) -> tuple[list[Race], list[str]]:
     """All races below `<out>/<table>`, those on its own objective first, and a line on each folder left out."""
     races: dict[tuple[str, int, str], list[Stored]] = {}

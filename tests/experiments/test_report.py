@@ -145,6 +145,25 @@ def test_overtuning_is_on_the_page(results: Path, table: Table) -> None:
     assert set(overtuning_text.verdict(found).splitlines()) < set(section.outro)
 
 
+@pytest.mark.usefixtures("real_pictures")
+def test_races_that_differ_in_budget_or_training_seed_are_told_apart(results: Path, table: Table) -> None:
+    for name, queries, seed in (("b", 3, "mean"), ("c", 2, "mean"), ("d", 2, "mean"), ("e", 2, 0)):
+        store_runs(results / name, table, {0: [5, 80, 2][:queries], 1: [3, 4, 7][:queries]}, table_seed=seed)
+    page = report.make_page(Oracle(table), results)
+    apart = ["2 queries", "3 queries", "2 queries, training seed 0"]
+    words = Reader(document.render(page)).words
+    for more in apart:
+        assert words.count(f"Race on val_pgd_acc, {more}\n") == 1, "in the links"
+        assert words.count(f"Table 2 and trajectories: val_pgd_acc, {more}\n") == 1, "as a heading"
+    *comparisons, hurt = page.sections
+    assert [section.title for section in comparisons] == [f"Comparison on val_pgd_acc, {more}" for more in apart[:2]]
+    headings = [title for title, _, _ in hurt.tables]
+    assert len(set(headings)) == 3
+    at = [hurt.outro.index(f"{heading}:") for heading in headings]
+    assert at == sorted(at)
+    assert all(hurt.outro[k + 1].startswith(("No harm", "More search", "Too few")) for k in at)
+
+
 def test_overtuning_without_a_test_metric_is_named(tmp_path: Path) -> None:
     with table_writer(tmp_path / "small", "small") as writer:
         for index in range(SPACE.size):
