@@ -111,14 +111,14 @@ def _unfit(path: Path, race: OneRace, oracle: Oracle) -> str | None:
 
 
 def _experiment(stored: Stored) -> Experiment:
-    return judged_experiment(stored.folder.name, stored.race, stored.oracle, stored.folder, stored.runs)
+    return judged_experiment(stored.name, stored.race, stored.oracle, stored.folder, stored.runs)
 
 
 def _race(members: Sequence[Stored]) -> Race:
     order = list(ALL_SEARCHERS)
 
     def rank(member: Stored) -> tuple[int, str]:
-        name = member.folder.name
+        name = member.name
         return (order.index(name) if name in order else len(order), name)
 
     members = sorted(members, key=rank)

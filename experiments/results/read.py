@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ class Stored:
     """The stored runs of one searcher, read back and checked against their table.
 
     Attributes:
-        name: of its result folder, or the whole path where several have the same.
+        name: of its result folder, with the folders above it that tell equal names apart.
         computed_by: commits and versions that computed the runs.
         oracle: the very table that the runs were made on.
     """
@@ -52,17 +52,17 @@ def read(folder: Path, oracle: Oracle | None = None) -> Stored:
     Raises:
         ResultsError: when it holds no finished run, when something in it is damaged, or when its table is gone.
     """
-    return _read(folder, *stored_race(folder), oracle)
+    return _read(folder, names_of([folder])[0], *stored_race(folder), oracle)
 
 
-def _read(folder: Path, race: Race, config: Mapping[str, Any], oracle: Oracle | None) -> Stored:
+def _read(folder: Path, name: str, race: Race, config: Mapping[str, Any], oracle: Oracle | None) -> Stored:
     store = RunStore(folder)
     seeds = store.stored()
     if not seeds:
         raise ResultsError(f"{folder} holds no finished run")
     oracle = oracle or Oracle(table_of(folder, race))
     runs = load_runs(store, race, seeds, race.queries, oracle)
-    return Stored(folder, str(config["name"]), race, config.get("computed_by", ()), oracle, runs)
+    return Stored(folder, name, race, config.get("computed_by", ()), oracle, runs)
 
 
 def read_all(folders: Sequence[Path], shared: Sequence[str] = SHARED) -> list[Stored]:
@@ -87,10 +87,21 @@ def read_all(folders: Sequence[Path], shared: Sequence[str] = SHARED) -> list[St
             text = "; ".join(differing)
             raise ResultsError(f"{folder} and {folders[0]} share no axis: {text}; give folders that agree in it")
     stored: list[Stored] = []
-    for folder, (race, config) in zip(folders, races, strict=True):
-        stored.append(_read(folder, race, config, stored[0].oracle if stored else None))
-    names = [one.name for one in stored]
-    return [replace(one, name=str(one.folder)) if names.count(one.name) > 1 else one for one in stored]
+    for folder, name, (race, config) in zip(folders, names_of(folders), races, strict=True):
+        stored.append(_read(folder, name, race, config, stored[0].oracle if stored else None))
+    return stored
+
+
+def names_of(folders: Sequence[Path]) -> list[str]:
+    """The name of each folder; before equal ones as many of the folders above as tell them apart."""
+    parts = [Path(os.path.abspath(folder)).parts for folder in folders]
+    out = []
+    for own in parts:
+        depth = 1
+        while depth < len(own) and sum(other[-depth:] == own[-depth:] for other in parts) > 1:
+            depth += 1
+        out.append("/".join(own[-depth:]))
+    return out
 
 
 def refuse_special(folders: Sequence[Path]) -> None:

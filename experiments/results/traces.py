@@ -15,7 +15,7 @@ from experiments.races.checks import stored_race
 from experiments.races.machines import Trace
 from experiments.races.race import Race
 from experiments.races.trace_store import TraceStore
-from experiments.results.read import table_of
+from experiments.results.read import names_of, table_of
 from experiments.statistics.intervals import Spread, spread
 from experiments.statistics.significance import against_best
 from nasbench_ar import Oracle, ResultsError
@@ -112,7 +112,7 @@ def read_results(folder: Path, seeds: Sequence[int] | None = None, oracle: Oracl
         raise ResultsError(f"{folder} holds no finished run")
     oracle = oracle or Oracle(table_of(folder, race))
     _check_traces(folder, config, traces, oracle)
-    return Results(str(config["name"]), race, config, oracle, traces)
+    return Results(names_of([folder])[0], race, config, oracle, traces)
 
 
 def _check_traces(folder: Path, config: Mapping[str, Any], traces: Sequence[Trace], oracle: Oracle) -> None:

@@ -164,6 +164,17 @@ def test_races_that_differ_in_budget_or_training_seed_are_told_apart(results: Pa
     assert all(hurt.outro[k + 1].startswith(("No harm", "More search", "Too few")) for k in at)
 
 
+@pytest.mark.usefixtures("real_pictures")
+def test_a_copied_folder_has_one_name_on_the_page(results: Path, table: Table) -> None:
+    shutil.copytree(results / "random_search", results / "again")
+    page = report.make_page(Oracle(table), results)
+    assert page.races[0].names == ["random_search", "again"]
+    comparison, hurt = page.sections
+    for section in (comparison, hurt):
+        assert {line[0] for line in section.tables[0][2][:2]} == {"random_search", "again"}
+    assert str(results) not in document.render(page)
+
+
 def test_overtuning_without_a_test_metric_is_named(tmp_path: Path) -> None:
     with table_writer(tmp_path / "small", "small") as writer:
         for index in range(SPACE.size):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from experiments.results.read import read_all, refuse_special, reported_after
+from experiments.results.read import read, read_all, refuse_special, reported_after
 from nasbench_ar import ResultsError, Table
 from tests.experiments.conftest import store_runs, write_table
 
@@ -28,9 +29,17 @@ def test_contestants_are_in_the_order_of_the_folders(table: Table, tmp_path: Pat
     assert {(one.oracle.name, one.race.objective) for one in stored} == {("small", "val_pgd_acc")}
 
 
-def test_equal_names_are_told_apart_by_their_folders(table: Table, tmp_path: Path) -> None:
-    folders = [store_runs(tmp_path / place / "a", table, {0: [0, 1]}) for place in ("x", "y")]
-    assert [one.name for one in read_all(folders)] == [str(folder) for folder in folders]
+def test_equal_names_are_told_apart_by_the_folders_above(table: Table, tmp_path: Path) -> None:
+    folders = [store_runs(tmp_path / place, table, {0: [0, 1]}) for place in ("x/1/a", "y/1/a", "x/2/a", "b")]
+    assert [one.name for one in read_all(folders)] == ["x/1/a", "y/1/a", "2/a", "b"]
+
+
+def test_a_renamed_folder_has_its_new_name(table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = store_runs(tmp_path / "old", table, {0: [0, 1]})
+    copy = shutil.copytree(old, tmp_path / "copy")
+    assert [one.name for one in read_all([old, copy])] == ["old", "copy"]
+    monkeypatch.chdir(copy)
+    assert read(Path()).name == "copy"
 
 
 @pytest.mark.parametrize(
