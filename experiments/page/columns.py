@@ -4,12 +4,12 @@ A column becomes little-endian bytes in base64, in the smallest of these forms:
 
     u8    0 or 1, for flags
     u16   value = (k + offset) / 10^decimals, 65535 where the table has nothing
-    f32   single precision, NaN where the table has nothing
-    f64   double precision, likewise; for whole numbers too large for the others
+    f32   single precision, NaN where the table has nothing; where it keeps all different values different
+    f64   double precision, likewise; for anything else
 
 Accuracies are decimals with few digits, so `u16` gives them back exactly: both sides divide a whole number by a power
 of ten, which IEEE arithmetic rounds alike.  Only other values (means over seeds, Lipschitz constants) are rounded, to
-single precision.
+single precision, and ranks stay exact.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def pack(values: NDArray[Any], *, exact: bool = False) -> dict[str, Any]:
             out = np.full(len(values), MISSING, dtype=np.float64)
             out[~absent] = steps - offset
             return {"form": "u16", "decimals": decimals, "offset": int(offset), "data": _base64(out, "<u2")}
-    form = "f64" if whole or exact else "f32"
+    single = len(np.unique(known.astype(np.float32))) == len(np.unique(known))
+    form = "f32" if single and not (whole or exact) else "f64"
     return {"form": form, "data": _base64(values, {"f64": "<f8", "f32": "<f4"}[form])}
 
 
