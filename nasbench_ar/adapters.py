@@ -25,7 +25,6 @@ The budget counts unique architectures; a repeated one gets its known value, fre
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections.abc import Sequence
@@ -118,8 +117,9 @@ class OptunaObjective(TableProblem):
 
         Raises:
             ConfigError: for a study of other directions, or a sampler that knows no categories.
-            optuna.TrialPruned: for what is outside the space or beyond a limit.
-            BudgetExhaustedError: when a study goes on after `stop`.
+            optuna.TrialPruned: for what is outside the space or beyond a limit, and for what `optimize` has begun in
+                other threads when the budget is spent.
+            BudgetExhaustedError: for a new architecture after that, asked outside of `optimize`.
         """
         import optuna
 
@@ -128,15 +128,15 @@ class OptunaObjective(TableProblem):
             self._check_directions(study)
         architecture = self._suggested(trial, type(study.sampler).__name__ if study is not None else "")
         with self._lock:
-            self._new(architecture)
+            if self._new(architecture) and not self.session.remaining and _stopped(study):
+                raise optuna.TrialPruned("the budget is spent")
             try:
                 value = self.session.query(architecture)
             except SpaceError as error:
                 raise optuna.TrialPruned(str(error)) from None
             finally:
-                if self.finished and study is not None:
-                    with contextlib.suppress(RuntimeError):  # asked outside of optimize: nothing to stop
-                        study.stop()
+                if self.finished:
+                    _stopped(study)
             if not self.session.feasible(architecture):
                 raise optuna.TrialPruned(f"{architecture} breaks {', '.join(map(str, self.session.constraints))}")
         return value
@@ -166,6 +166,15 @@ class OptunaObjective(TableProblem):
         return found
 
 
+def _stopped(study: Any) -> bool:
+    """Whether there is an `optimize` of a study to stop."""
+    try:
+        study.stop()
+    except (RuntimeError, AttributeError):
+        return False
+    return True
+
+
 class NevergradProblem(TableProblem):
     """What `optimizer.minimize` takes: a loss, which is the score with its sign turned."""
 
@@ -182,16 +191,14 @@ class NevergradProblem(TableProblem):
     def __call__(self, *choices: Any) -> Any:
         """The loss of one architecture; several in a list.
 
-        Nevergrad knows no failed evaluations: outside the space, the loss is one above the worst
-        so far, at no cost.
-
-        Raises:
-            BudgetExhaustedError: for a new architecture after the budget was spent.
+        Nevergrad knows no failed evaluations: outside the space, and for a new architecture after the
+        budget was spent, the loss is one above the worst so far, at no cost.
         """
         space = self.session.space
         architecture = space.compose(choices) if len(choices) == space.dimensions else space.parse(choices)
         with self._lock:
-            losses = self._losses(architecture)
+            known = self.session.remaining or architecture in self.session.history
+            losses = self._losses(architecture) if known else self._beyond()
         return losses if len(losses) > 1 else losses[0]
 
 

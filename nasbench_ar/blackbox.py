@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from nasbench_ar.entry import Entry
 from nasbench_ar.metrics import objective as searchable_metric
 from nasbench_ar.oracle import Oracle, load
 from nasbench_ar.system.extras import require
@@ -70,12 +71,18 @@ def syne_tune_blackbox(
     return tabular(
         hyperparameters=pd.DataFrame(space.vectors(), columns=list(space.entry_names)),
         configuration_space={
-            entry.name: domains.ordinal(list(entry.choices), kind="equal")
+            entry.name: domains.ordinal(_of_one_type(entry), kind="equal")
             if entry.ordered
-            else domains.choice(list(entry.choices))
+            else domains.choice(_of_one_type(entry))
             for entry in space.entries
         },
         fidelity_space={fidelity: domains.randint(1, len(steps))},
         objectives_evaluations=np.stack([values, seconds], axis=-1)[:, None],
         objectives_names=[found.name, "elapsed_time"],
     )
+
+
+def _of_one_type(entry: Entry) -> list[Any]:
+    """The levels, whole numbers as floats beside floats: Syne Tune takes no domain of two types."""
+    mixed = {type(level) for level in entry.choices} == {int, float}
+    return [float(level) for level in entry.choices] if mixed else list(entry.choices)

@@ -1,7 +1,9 @@
 """The table as an objective of Optuna, Nevergrad and pymoo."""
 
+import contextlib
 import logging
 import sys
+import threading
 import warnings
 from typing import Any
 
@@ -171,6 +173,30 @@ def test_ask_and_tell_is_told_that_the_budget_is_spent(toy: Oracle, optuna: Any)
     study.tell(trial := study.ask(), objective(trial))
     with pytest.raises(nasbench_ar.BudgetExhaustedError):
         objective(study.ask())
+
+
+def test_what_other_threads_had_begun_when_the_budget_was_spent_is_pruned(toy: Oracle, optuna: Any) -> None:
+    """A sampler that waits until four trials have begun."""
+    begun = threading.Barrier(4)
+
+    class Together(optuna.samplers.RandomSampler):  # type: ignore[misc]
+        def before_trial(self, study: Any, trial: Any) -> None:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                begun.wait(timeout=1)
+
+    objective = nasbench_ar.optuna_objective(budget=2, table=toy)
+    study = optuna.create_study(directions=objective.directions, sampler=Together(seed=0))
+    study.optimize(objective, n_jobs=4)
+    assert objective.session.spent == 2
+    assert {trial.state.name for trial in study.trials} <= {"COMPLETE", "PRUNED"}
+
+
+def test_nevergrad_after_the_budget(toy: Oracle) -> None:
+    problem = nasbench_ar.nevergrad_problem("val_loss", budget=1, table=toy)
+    first, second = (problem(*toy.space.from_index(index)) for index in (3, 4))
+    assert second == first + 1, "no value of the table"
+    assert problem(*toy.space.from_index(3)) == first
+    assert problem.session.spent == 1
 
 
 def test_a_nevergrad_optimiser_spends_the_budget(toy: Oracle) -> None:

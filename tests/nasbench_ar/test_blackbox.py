@@ -1,13 +1,14 @@
 """Tables as blackboxes of Syne Tune; run where it is installed."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import nasbench_ar
-from nasbench_ar import ConfigError, MetricError, Oracle
+from nasbench_ar import ConfigError, Entry, Grid, MetricError, Oracle, TableWriter
 from nasbench_ar.training_cost import NARES_GPU_DAYS
 from tests.nasbench_ar.conftest import EPOCHS, TOY
 
@@ -53,6 +54,16 @@ def test_a_table_without_curves(blackbox: Any) -> None:
     assert found(configuration, {"trainings": 1})["val_best_pgd_acc"] == oracle.query("WRN-34-10", "val_best_pgd_acc")
     days = found.objectives_evaluations[..., 1].sum() / 86400
     assert days == pytest.approx(NARES_GPU_DAYS), "what the paper says all trainings took"
+
+
+def test_whole_numbers_beside_floats_are_one_type(blackbox: Any, tmp_path: Path) -> None:
+    """Syne Tune refuses a domain of two."""
+    space = Grid([Entry("alpha", (0.1, 1)), Entry("depth", (1, 2))])
+    words = {"title": "made up", "provenance": "made up", "licence": "none", "source": {}}
+    with TableWriter(tmp_path / "t", name="t", space=space, default_objective="val_loss", **words) as writer:
+        writer.add_rows(range(4), np.zeros(4, dtype=int), {"val_loss": np.arange(4.0)})
+    found = blackbox(table=tmp_path / "t", unit="epochs")
+    assert found({"alpha": 1, "depth": 2}, {"trainings": 1})["val_loss"] == 3
 
 
 def test_syne_tune_that_is_missing(toy: Oracle, monkeypatch: pytest.MonkeyPatch) -> None:

