@@ -18,7 +18,7 @@ from experiments.fidelity import report
 from experiments.fidelity.experiment import write_report
 from experiments.races.trace_store import TraceStore
 from experiments.results.read import experiments_among
-from experiments.results.traces import check_comparable, read_results
+from experiments.results.traces import read_all_results
 from nasbench_ar import ConfigError
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.key_values import parse_words
@@ -33,8 +33,7 @@ def main(arguments: Sequence[str]) -> None:
     out = Path(given["out"])
     if not out.name:
         raise ConfigError(f"out={str(out)!r}: expected the beginning of file names")
-    results = [read_results(folder) for folder in folders]
-    check_comparable(results)
+    results = read_all_results(folders)
     print(report.as_text(results))  # first, since the folder may be read-only
     written = write_report(results, TraceStore(out.parent), out.name, foot=given["foot"])
     print(f"{out.parent}: {' '.join(written)}")

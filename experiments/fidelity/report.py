@@ -26,17 +26,17 @@ CURVE_CSV = ("searcher", "workers", "axis", "unit", "x", "mean", "ci_low", "ci_h
 def as_text(results: Sequence[Results]) -> str:
     """The comparison in Markdown, with its rules."""
     first = results[0]
-    cost, objective = first.config["cost"], first.oracle.label(first.race.objective)
+    cost, objective = first.told["cost"], first.oracle.label(first.race.objective)
     runs = " or ".join(str(n) for n in sorted({len(r.traces) for r in results}))
     header = ("Searcher", *(f"{100 * share:.0f} % of budget" for share in SHARES), "Started", "Trained whole", "Clock")
     rule = f"{objective} of the incumbent, as its finished training scores: {runs} runs of {first.budget:.6g} {cost}."
-    size, whole = first.config["architectures"], first.oracle.space.size
+    size, whole = first.told["architectures"], first.oracle.space.size
     extent = f"{size} architectures" if size == whole else f"{size} of {whole} architectures, the others have no curve"
     origin = f"Table {first.oracle.name}: {first.oracle.title}; {extent}"
     out = [rule, "", origin, "", as_markdown(header, _lines(results))]
     out.append(
         f"Mean ± standard deviation over runs; the table's best is {number(first.optimum)}. Searchers see the curve of "
-        f"{first.config['curve']} up to the epochs they pay for, of {first.config['epochs']}; the incumbent has the "
+        f"{first.told['curve']} up to the epochs they pay for, of {first.told['epochs']}; the incumbent has the "
         "best value seen. Started: architectures trained at all. Clock: simulated time, in the unit of the budget."
     )
     if len(results) > 1:
@@ -74,7 +74,7 @@ def table_csv(results: Sequence[Results]) -> str:
     for share in SHARES:
         for r, cell in zip(results, compared(results, share)[0], strict=True):
             numbers = (cell.spread.mean, cell.spread.std, *cell.spread.interval, cell.p_value)
-            rows.append([r.name, r.race.workers, len(r.traces), r.budget, r.config["cost"], share, *numbers])
+            rows.append([r.name, r.race.workers, len(r.traces), r.budget, r.told["cost"], share, *numbers])
     return csv_text(TABLE_CSV, rows)
 
 
@@ -85,7 +85,7 @@ def curves_csv(results: Sequence[Results]) -> str:
         for axis, name in (("spent", "spent"), ("ended", "clock")):
             grid, values = r.curve(axis)
             points = zip(grid, values.mean(axis=0), *mean_band(values), strict=True)
-            rows += [[r.name, r.race.workers, name, r.config["cost"], *point] for point in points]
+            rows += [[r.name, r.race.workers, name, r.told["cost"], *point] for point in points]
     return csv_text(CURVE_CSV, rows)
 
 
@@ -113,11 +113,11 @@ def draw(results: Sequence[Results], path: Path, *, foot: bool) -> None:
 
 
 def _readable_unit(results: Sequence[Results]) -> tuple[float, str]:
-    config = results[0].config
-    if config["unit"] == "epochs":
+    first = results[0]
+    if first.race.unit == "epochs":
         return 1.0, "epochs"
-    fitting = [(factor, unit) for factor, unit in GPU_TIMES if results[0].budget * factor >= 1] or GPU_TIMES[-1:]
-    estimated = "; cost: estimated from MACs" if "estimated" in config["cost"] else ", measured"
+    fitting = [(factor, unit) for factor, unit in GPU_TIMES if first.budget * factor >= 1] or GPU_TIMES[-1:]
+    estimated = "; cost: estimated from MACs" if "estimated" in first.told["cost"] else ", measured"
     return fitting[0][0], f"{fitting[0][1]}{estimated}"
 
 

@@ -119,9 +119,8 @@ class Race:
             allowed = {"allow_test_objective": self.allow_test_objective}
             return out | {"queries": self.queries} | asked | allowed | self.conditions | searcher
         session = open_fidelity_session(self, oracle)
-        extent = {"curve": session.curve, "epochs": session.epochs, "architectures": session.space.size}
-        spent = {"budget": self.budget, "unit": self.unit, "cost": session.cost.label, "workers": self.workers}
-        return out | extent | spent | asked | searcher
+        spent = {"budget": self.budget, "unit": self.unit, "workers": self.workers}
+        return out | told_by(session) | spent | asked | searcher
 
     @classmethod
     def of_config(cls, stored: Mapping[str, Any]) -> Race:
@@ -242,6 +241,12 @@ def open_fidelity_session(race: Race, oracle: Oracle | None = None) -> FidelityS
     assert race.budget is not None
     oracle = oracle or oracle_in(race.table)
     return oracle.fidelity_session(race.objective, budget=race.budget, unit=race.unit, seed=race.table_seed)
+
+
+def told_by(session: FidelitySession) -> dict[str, Any]:
+    """What the table says of a multi-fidelity race; `config.yaml` repeats it for its readers."""
+    extent = {"curve": session.curve, "epochs": session.epochs, "architectures": session.space.size}
+    return extent | {"cost": session.cost.label}
 
 
 def build_searcher(race: Race, session: CountedQueries[Any] | FidelitySession, seed: int) -> Any:

@@ -18,6 +18,7 @@ the fingerprint it was computed under, and its file carries a digest of that fin
 from __future__ import annotations
 
 import functools
+import glob
 import io
 import math
 import os
@@ -174,7 +175,9 @@ class RunStore:
             self.folder.rename(retired)
         except OSError as error:
             raise ResultsError(f"cannot remove the old results in {self.folder}: {error.strerror or error}") from error
-        shutil.rmtree(retired, ignore_errors=True)
+        leftovers = self.folder.parent.glob(f".{glob.escape(self.folder.name)}.*.replaced")  # of killed commands too
+        for leftover in leftovers:
+            shutil.rmtree(leftover, ignore_errors=True)
 
     def begin(self, config: Mapping[str, Any], code: Mapping[str, Any] | None) -> None:
         """Write `config.yaml` of a claimed folder, before runs are computed or for a report of stored ones.
@@ -238,7 +241,8 @@ class RunStore:
 
     def save(self, run: Trajectory | Trace, cpu_seconds: float = math.nan) -> None:
         """Store one run, atomically; ResultsError when the folder has become another configuration's."""
-        arrays: dict[str, Any] = {f.name: np.asarray(getattr(run, f.name)) for f in fields(run) if f.name != "seed"}
+        arrays: dict[str, Any] = {f.name: np.asarray(getattr(run, f.name)) for f in fields(run)}
+        arrays["seed"] = np.int64(run.seed)
         try:
             state = (self.folder / CONFIG).stat()
             here = _mark_in(self.folder, (state.st_ino, state.st_mtime_ns, state.st_size))
@@ -313,6 +317,8 @@ class RunStore:
                 f"{self._path(seed)} was computed under another configuration than {CONFIG} beside it names; "
                 "remove it and run the command again"
             )
+        if numbers_of(pack, seed=np.int64) != [seed]:
+            raise ResultsError(f"{self._path(seed)} holds the run of another seed; remove it and run the command again")
         return pack
 
     def write(self, name: str, content: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from experiments.races.checks import stored_race
 from experiments.races.machines import Trace
-from experiments.races.race import Race
+from experiments.races.race import Race, open_fidelity_session, told_by
 from experiments.races.trace_store import TraceStore
 from experiments.results.read import names_of, table_of
 from experiments.statistics.intervals import Spread, spread
 from experiments.statistics.significance import against_best
-from nasbench_ar import Oracle, ResultsError
+from nasbench_ar import NasbenchError, Oracle, ResultsError
 from nasbench_ar.arrays import FloatArray
+from nasbench_ar.errors import shown
 
 SHARED = ("table", "table_hash", "objective", "budget", "unit", "table_seed")  # what compared runs have in common
 POINTS = 200  # of a curve
@@ -27,9 +28,11 @@ POINTS = 200  # of a curve
 
 @dataclass(frozen=True)
 class Results:
+    """The stored runs of one searcher; `told` is what their table says of the race."""
+
     name: str
     race: Race
-    config: Mapping[str, Any]
+    told: Mapping[str, Any]
     oracle: Oracle
     traces: Sequence[Trace]
 
@@ -76,7 +79,7 @@ class Results:
 
     def finished(self) -> FloatArray:
         """(runs,) architectures that were trained to the last epoch."""
-        last = int(self.config["epochs"]) - 1
+        last = int(self.told["epochs"]) - 1
         return np.array([(trace.epoch == last).sum() for trace in self.traces], dtype=np.float64)
 
     def clock(self) -> FloatArray:
@@ -111,17 +114,35 @@ def read_results(folder: Path, seeds: Sequence[int] | None = None, oracle: Oracl
     if not traces:
         raise ResultsError(f"{folder} holds no finished run")
     oracle = oracle or Oracle(table_of(folder, race))
-    _check_traces(folder, config, traces, oracle)
-    return Results(names_of([folder])[0], race, config, oracle, traces)
+    try:
+        told = told_by(open_fidelity_session(race, oracle))
+    except NasbenchError as error:
+        raise ResultsError(f"{folder} holds a race that table {oracle.name} does not allow: {error}") from error
+    _check_traces(folder, config, told, traces, oracle)
+    return Results(names_of([folder])[0], race, told, oracle, traces)
 
 
-def _check_traces(folder: Path, config: Mapping[str, Any], traces: Sequence[Trace], oracle: Oracle) -> None:
-    size, epochs = oracle.space.product_size, oracle.table.epochs
-    if config.get("epochs") != epochs:
-        raise ResultsError(
-            f"{folder} says that trainings have {config.get('epochs')} epochs, table {oracle.name} has {epochs}; "
-            f"remove the folder {folder}, or use another out="
-        )
+def read_all_results(folders: Sequence[Path]) -> list[Results]:
+    """Several result folders that can be compared, by names that tell them apart; each once."""
+    places = [folder.resolve() for folder in folders]
+    if twice := [folder for folder, place in zip(folders, places, strict=True) if places.count(place) > 1]:
+        raise ResultsError(f"{twice[0]} is given twice; give each result folder once")
+    named = zip(folders, names_of(folders), strict=True)
+    results = [replace(read_results(folder), name=name) for folder, name in named]
+    check_comparable(results)
+    return results
+
+
+def _check_traces(
+    folder: Path, config: Mapping[str, Any], told: Mapping[str, Any], traces: Sequence[Trace], oracle: Oracle
+) -> None:
+    for key, value in told.items():
+        if config.get(key) != value:
+            raise ResultsError(
+                f"{folder} says that {key} is {shown(config.get(key))}, table {oracle.name} that it is {value!r}; "
+                f"remove the folder {folder}, or use another out="
+            )
+    size, epochs = oracle.space.product_size, told["epochs"]
     for trace in traces:
         if trace.arch_index.max() >= size or trace.epoch.max() >= epochs:
             raise ResultsError(

@@ -87,10 +87,7 @@ def carry_out(
             raise
         return _failed(line)
     except KeyboardInterrupt as stop:
-        number = signal.SIGTERM if isinstance(stop, TerminatedError) else signal.SIGINT
-        _say(f"{_ENDS[number]}; {kept}" if kept else _ENDS[number])
-        exec("")  # Python remembers an interrupt inside of exec() until the next, and would end by the signal itself
-        return 128 + number
+        return _interrupted(stop, kept)
     except BrokenPipeError:
         return 128 + 13  # SIGPIPE, which Windows does not know
     except OSError as error:
@@ -101,6 +98,8 @@ def carry_out(
     except MemoryError as error:
         return _failed(f"memory ran out: {error}".rstrip(": "))
     except Exception as error:
+        if (behind := _interrupt_behind(error)) is not None:
+            return _interrupted(behind, kept)
         from nasbench_ar.system.tasks import own_traceback
 
         if (text := own_traceback(error)) is None:
@@ -111,6 +110,19 @@ def carry_out(
         for stream in (sys.stdout, sys.stderr):
             if not _writable(stream):  # or Python complains at exit of what is still buffered
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _interrupted(stop: KeyboardInterrupt, kept: str) -> int:
+    number = signal.SIGTERM if isinstance(stop, TerminatedError) else signal.SIGINT
+    _say(f"{_ENDS[number]}; {kept}" if kept else _ENDS[number])
+    exec("")  # Python remembers an interrupt inside of exec() until the next, and would end by the signal itself
+    return 128 + number
+
+
+def _interrupt_behind(error: BaseException) -> KeyboardInterrupt | None:
+    """An interrupt on which a library's clean-up failed, as matplotlib's does in the middle of a `.pdf`."""
+    behind = error.__context__
+    return behind if isinstance(behind, KeyboardInterrupt) or behind is None else _interrupt_behind(behind)
 
 
 def run_command(

@@ -65,6 +65,7 @@ def threads_of(address: str) -> int:
 
 def _results(client: Any, function: Callable[..., T], tasks: Sequence[Task], breaks: Breaks) -> Iterator[T]:
     from distributed import KilledWorker
+    from distributed.comm.core import CommClosedError
 
     code, packed = pack(function), [pack(task) for task in tasks]
     finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -96,7 +97,7 @@ def _results(client: Any, function: Callable[..., T], tasks: Sequence[Task], bre
             breaks.another(f"all that had begun one task, the last of them {error.last_worker.address}")
             submit([number])
             continue
-        except CancelledError as error:
+        except (CancelledError, CommClosedError) as error:
             raise EngineError("the Dask scheduler is gone or was restarted; the same command goes on") from error
         breaks.progress()
         del future  # or the worker would keep the result

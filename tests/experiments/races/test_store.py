@@ -103,6 +103,22 @@ def test_another_configuration_is_refused_with_the_differences(tmp_path: Path) -
     assert store.read_config() == OTHER | {"computed_by": []}
 
 
+def test_what_killed_commands_left_of_old_results_goes_too(tmp_path: Path) -> None:
+    store = prepared(tmp_path / "asha")
+    store.save(run(0))
+    (tmp_path / ".asha.0123456789ab.replaced/runs").mkdir(parents=True)
+    store.claim(OTHER, overwrite=True).close()
+    assert [path.name for path in tmp_path.iterdir()] == ["asha"]
+
+
+def test_a_run_of_another_seed_is_not_read(tmp_path: Path) -> None:
+    store = prepared(tmp_path)
+    store.save(run(0))
+    (tmp_path / "runs/seed-000003.npz").write_bytes((tmp_path / "runs/seed-000000.npz").read_bytes())
+    with pytest.raises(ResultsError, match=r"seed-000003\.npz holds the run of another seed; remove it"):
+        store.load([0, 3], 5)
+
+
 def test_old_results_that_cannot_be_removed_stay_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = prepared(tmp_path / "x")
     store.save(run(0))

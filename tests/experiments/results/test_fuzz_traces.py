@@ -11,9 +11,10 @@ import pytest
 from hypothesis import strategies as st
 
 from experiments.races.machines import Trace
+from experiments.races.race import told_by
 from experiments.races.store import CONFIG
 from experiments.races.trace_store import TraceStore
-from experiments.results.traces import Results, read_results
+from experiments.results.traces import Results, read_all_results, read_results
 from nasbench_ar import Architecture, Oracle, ResultsError
 from tests.experiments.conftest import changed_arrays
 from tests.experiments.fidelity.conftest import FOUR, scripted_oracle
@@ -47,7 +48,8 @@ def stored(folder: Path, oracle: Oracle) -> TraceStore:
     facts: dict[str, Any] = {"table": oracle.name, "objective": "val_pgd_acc", "table_seed": "mean"}
     facts |= {"budget": 6, "unit": "epochs", "workers": 1}
     marks = facts | {"table_hash": oracle.table.content_hash, "searcher": {"_target_": "a.B"}}
-    config = facts | {"name": "asha", "table_folder": str(oracle.table.folder), "epochs": 3, "fingerprint": marks}
+    config = facts | {"name": "asha", "table_folder": str(oracle.table.folder), "fingerprint": marks}
+    config |= told_by(oracle.fidelity_session("val_pgd_acc", budget=6, unit="epochs"))
     store.claim(config).close()
     for seed in (2, 5):
         store.save(trace(seed))
@@ -133,12 +135,21 @@ def test_courses_that_cannot_be(oracle: Oracle, tmp_path: Path, change: dict[str
         read_results(store.folder)
 
 
-def test_other_epochs_than_the_table_has(oracle: Oracle, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "value"), [("epochs", 4), ("cost", "GPU-days, measured"), ("curve", None), ("architectures", 3)]
+)
+def test_what_the_table_says_otherwise(key: str, value: object, oracle: Oracle, tmp_path: Path) -> None:
     store = stored(tmp_path / "asha", oracle)
-    config = store.read_config() | {"epochs": 4}
-    (store.folder / CONFIG).write_bytes(to_json(config))
-    with pytest.raises(ResultsError, match="trainings have 4 epochs, table scripted has 3"):
+    (store.folder / CONFIG).write_bytes(to_json(store.read_config() | {key: value}))
+    with pytest.raises(ResultsError, match=f"says that {key} is {value!r}, table scripted that it is"):
         read_results(store.folder)
+
+
+def test_folders_of_one_name_are_told_apart_and_each_is_given_once(oracle: Oracle, tmp_path: Path) -> None:
+    folders = [stored(tmp_path / parent / "asha", oracle).folder for parent in ("eta2", "eta3")]
+    assert [results.name for results in read_all_results(folders)] == ["eta2/asha", "eta3/asha"]
+    with pytest.raises(ResultsError, match=r"eta2/asha is given twice; give each result folder once"):
+        read_all_results([*folders, tmp_path / "eta3/../eta2/asha"])
 
 
 def test_no_run_is_left_out_that_is_not_whole_or_of_another_configuration(oracle: Oracle, tmp_path: Path) -> None:
@@ -148,6 +159,9 @@ def test_no_run_is_left_out_that_is_not_whole_or_of_another_configuration(oracle
     path.write_bytes(whole[:100])
     assert store.finished() == [5]
     with pytest.raises(ResultsError, match=r"seed-000002\.npz is damaged"):
+        read_results(store.folder)
+    path.write_bytes((tmp_path / "asha/runs/seed-000005.npz").read_bytes())
+    with pytest.raises(ResultsError, match=r"seed-000002\.npz holds the run of another seed"):
         read_results(store.folder)
     path.write_bytes(whole)
     assert [t.seed for t in read_results(store.folder).traces] == [2, 5]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import zlib
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,20 @@ def test_faults_of_the_program_stay_visible() -> None:
         carry_out(lambda words: 1 // 0, [])
     with pytest.raises(SystemExit):
         carry_out(raising(SystemExit(2)), [])
+
+
+@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt(), 130), (TerminatedError(), 143)])
+def test_a_clean_up_that_fails_on_an_interrupt_hides_it_not(
+    stop: BaseException, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(_: list[str]) -> int:
+        try:
+            raise stop
+        finally:
+            raise zlib.error("inconsistent stream state")
+
+    assert carry_out(work, []) == code
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_signals_raise_in_the_work_and_are_as_before_afterwards() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import distributed
 import pytest
+from distributed.comm.core import CommClosedError
 
 from nasbench_ar import EngineError, NasbenchError, __version__
 from nasbench_ar.system import dask_engine
@@ -219,8 +220,9 @@ def test_tasks_that_dask_gives_up_are_submitted_again(capsys: pytest.CaptureFixt
     ]
 
 
-def test_tasks_that_dask_cancels() -> None:
-    results = dask_engine._results(Scripted({1: [CancelledError()]}), square, [(5,), (1,)], Breaks(1, 2))
+@pytest.mark.parametrize("error", [CancelledError(), CommClosedError("in <TCP (closed) ConnectionPool.gather>")])
+def test_tasks_that_dask_cancels_or_loses(error: Exception) -> None:
+    results = dask_engine._results(Scripted({1: [error]}), square, [(5,), (1,)], Breaks(1, 2))
     assert next(results) == 25
     with pytest.raises(EngineError, match="^the Dask scheduler is gone or was restarted; the same command goes on$"):
         next(results)
