@@ -36,7 +36,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "botorch": {"starts": 10, "batch": 1, "samples": 128, "pool": 65_536},
     "baybe": {"batch": 1, "pool": 16_384},
     "smac": {"facade": "rf", "budget": None, "patience": 20},
-    "syne_tune": {"method": "cqr", "patience": 20},
+    "syne_tune": {"method": "cqr", "update_frequency": 1, "patience": 20},
     "random_full": {},
     "successive_halving": {"eta": 3, "least_epochs": 1, "configurations": None},
     "hyperband": {"eta": 3, "least_epochs": 1},
