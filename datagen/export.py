@@ -43,6 +43,7 @@ from nasbench_ar.release.writer import release_gaps, write_release
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import make_folder, write_file
 from nasbench_ar.system.key_values import parse_words
+from nasbench_ar.table_folder import restore
 
 DEFAULTS: dict[str, Any] = {
     "store": "entries",
@@ -107,6 +108,7 @@ def export_table(
     """
     stores = [stores] if isinstance(stores, EntryStore) else list(stores)
     merged = _together(stores, conflicts)
+    restore(out.parent, of=out.name)
     old = _old_table(out, damaged=replace)
     if old is not None:
         if not replace:
@@ -199,11 +201,11 @@ def _write(merged: Merged, out: Path, name: str, masks: bool, stores: Sequence[E
             if masks:
                 _collect(bits, row, str(listed.path), first=facts.rows == 1)
         writer.annotate(notes=tuple(facts.notes()), source={"left_out": sorted(facts.left_out)})
-    if masks:
-        index = merged.space.indices(listed.architecture for listed in merged.listed).astype(np.int32)
-        seeds = np.array([listed.seed for listed in merged.listed], dtype=np.int64)
-        packed = {attack: np.stack(rows) for attack, rows in bits.items()}
-        Masks(index, seeds, int(data["test"]["images"]), packed).save(out)
+        if masks:
+            index = merged.space.indices(listed.architecture for listed in merged.listed).astype(np.int32)
+            seeds = np.array([listed.seed for listed in merged.listed], dtype=np.int64)
+            packed = {attack: np.stack(rows) for attack, rows in bits.items()}
+            Masks(index, seeds, int(data["test"]["images"]), packed).save(writer.staging)
     return facts
 
 

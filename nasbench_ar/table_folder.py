@@ -48,8 +48,8 @@ class TableFolder:
             restore(place.parent, of=place.name)
             self._check_place()
             sweep_partials(place.parent, of=place.name)
-            self._staging = partial_path(place)
-            self._staging.mkdir(parents=True)
+            self.staging = partial_path(place)
+            self.staging.mkdir(parents=True)
         except TableError:
             raise
         except OSError as error:
@@ -75,7 +75,7 @@ class TableFolder:
         """Add a row to a file of the metric's values; rows before it that were not given are NaN."""
         try:
             if file not in self._row_files:
-                self._row_files[file] = _RowFile(self._staging / file, metric, values.shape)
+                self._row_files[file] = _RowFile(self.staging / file, metric, values.shape)
             self._row_files[file].pad_to(row)
             self._row_files[file].append(values)
         except OSError as failure:
@@ -85,7 +85,7 @@ class TableFolder:
         """Write `arrays` and `meta`, with the hashes of all files, and put the table in its place."""
         try:
             for file, array in arrays.items():
-                path = self._staging / file
+                path = self.staging / file
                 path.parent.mkdir(exist_ok=True)
                 with path.open("wb") as stream:
                     np.save(stream, array, allow_pickle=False)
@@ -95,9 +95,9 @@ class TableFolder:
                 row_file.pad_to(rows)
                 row_file.close()
             files = sorted([*arrays, *self._row_files])
-            listed = {file: {"sha256": file_sha256(self._staging / file)} for file in files}
+            listed = {file: {"sha256": file_sha256(self.staging / file)} for file in files}
             content = json.dumps({**meta, "rows": rows, "files": listed}, indent=1)
-            write_atomically(self._staging / "meta.json", content.encode() + b"\n")
+            write_atomically(self.staging / "meta.json", content.encode() + b"\n")
             self._publish()
         except OSError as failure:
             raise self._failed(failure) from failure
@@ -106,24 +106,24 @@ class TableFolder:
         """Remove what has not become the table."""
         for row_file in self._row_files.values():
             row_file.discard()
-        shutil.rmtree(self._staging, ignore_errors=True)
+        shutil.rmtree(self.staging, ignore_errors=True)
 
     def _publish(self) -> None:
         aside = None
         if self._replace and self.place.exists():
             self._keep_files_of_others()
-            aside = self._staging.with_suffix(_ASIDE)
+            aside = self.staging.with_suffix(_ASIDE)
             self.place.rename(aside)
         try:
-            self._staging.rename(self.place)
+            self.staging.rename(self.place)
         except BaseException:
             if aside is not None and not self.place.exists():
                 aside.rename(self.place)
             raise
         fsync_folder(self.place.parent)
         if aside is not None:
-            aside.rename(self._staging)  # `restore` no longer puts it back
-            shutil.rmtree(self._staging, ignore_errors=True)
+            aside.rename(self.staging)  # `restore` no longer puts it back
+            shutil.rmtree(self.staging, ignore_errors=True)
 
     def _keep_files_of_others(self) -> None:
         """Keep the user's other files; old masks go, since they are of other rows."""
@@ -131,7 +131,7 @@ class TableFolder:
         written = {"meta.json", MASKS_FILE, *_array_files(self.place)}
         for path in sorted(self.place.rglob("*")):
             file = path.relative_to(self.place).as_posix()
-            target = self._staging / file
+            target = self.staging / file
             folder = path.is_dir() and not path.is_symlink()
             if not folder and file not in written and not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)

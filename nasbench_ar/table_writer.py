@@ -207,6 +207,11 @@ class TableWriter:
     def __len__(self) -> int:
         return len(self._index)
 
+    @property
+    def staging(self) -> Path:
+        """The folder that becomes the table; a file put here, such as bit masks, is published with it."""
+        return self._place.staging
+
     def annotate(
         self, *, title: str | None = None, notes: tuple[str, ...] = (), source: Mapping[str, Any] | None = None
     ) -> None:

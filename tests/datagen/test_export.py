@@ -22,8 +22,11 @@ from nasbench_ar import METRICS, Oracle, ResultsError, Table, TableError
 from nasbench_ar.masks import load_masks
 from nasbench_ar.metrics import CURVES
 from nasbench_ar.release.importer import import_release
+from nasbench_ar.system.files import partial_path
+from nasbench_ar.system.process import Process
 from tests.datagen.conftest import Command
 from tests.datagen.synthetic_entries import DATASET, PROTOCOL, SPACE, make_entry, make_store
+from tests.nasbench_ar.conftest import raising
 
 ARCHS = list(SPACE)
 
@@ -268,6 +271,22 @@ def test_masks_and_name_as_asked_for(tmp_path: Path) -> None:
         export_table(store, table)
     assert export_table(store, table, masks=False, replace=True).table.name == "table"
     assert not (table / "masks.npz").exists()
+
+
+def test_an_export_that_fails_keeps_the_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, table = make_store(tmp_path / "store"), tmp_path / "table"
+    store.save(make_entry(ARCHS[3]))
+    export_table(store, table, masks=True)
+    store.save(make_entry(ARCHS[4]))
+    monkeypatch.setattr(export.Masks, "save", raising(TableError("cannot write")))
+    with pytest.raises(TableError, match="cannot write"):
+        export_table(store, table)
+    assert len(load_masks(table).seeds) == 1
+    monkeypatch.undo()
+    table.rename(partial_path(table).with_suffix(".replaced"))  # killed between two renames
+    monkeypatch.setattr(Process, "surely_dead", lambda _: True)
+    export_table(store, table)
+    assert len(load_masks(table).seeds) == 2
 
 
 def test_a_table_never_loses_trainings_unasked(tmp_path: Path) -> None:
