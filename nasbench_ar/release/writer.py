@@ -37,9 +37,7 @@ def release_gaps(table: Table) -> tuple[str, ...]:
     Their loader needs three stages, and a best epoch and the twelve curves of every training.
     """
     _networks(table)
-    gaps = []
-    if lost := [name for name in table.scalar_names if not _restorable(table, name)]:
-        gaps.append(f"the authors' format has no field for {', '.join(lost)}: left out")
+    gaps = [*_left_out(table), *_differing(table)]
     nulls = dict.fromkeys((*LABELS, "training_time"), table.rows)
     nulls |= {name: int((table.label(name) == "").sum()) for name in LABELS if name in table.label_names}
     if "training_time_gpu_days" in table.scalar_names:
@@ -57,6 +55,26 @@ def release_gaps(table: Table) -> tuple[str, ...]:
     return tuple(gaps)
 
 
+def _left_out(table: Table) -> list[str]:
+    lost = {name: count for name in table.scalar_names if (count := _lost(table, name))}
+    nowhere = [name for name in lost if not _restorable(table, name)]
+    nowhere += [*(name for name in table.label_names if name not in LABELS), *table.flag_names]
+    nowhere += ["the table's notes"] if table.meta["notes"] else []
+    partly = [f"{name} (of {count} trainings)" for name, count in lost.items() if _restorable(table, name)]
+    return [
+        *([f"the authors' format has no field for {', '.join(nowhere)}: left out"] if nowhere else []),
+        *([f"left out, since curves or corruptions are not whole: {', '.join(partly)}"] if partly else []),
+    ]
+
+
+def _differing(table: Table) -> list[str]:
+    by_words: dict[str, list[str]] = {}
+    for name, words in table.meta["differs"].items():
+        by_words.setdefault(words, []).append(name)
+    listed = "; ".join(f"{', '.join(names)} ({words})" for words, names in by_words.items())
+    return [f"the file does not say what differs from the published definitions: {listed}"] if listed else []
+
+
 def _networks(table: Table) -> SearchSpace:
     return wide_resnets(table.space, f"table {table.name} in the authors' format")
 
@@ -69,6 +87,20 @@ def _restorable(table: Table, name: str) -> bool:
     if name == "test_corrupt_acc":
         return "acc" in table.corruption_kinds
     return METRICS[name].curve in table.curve_names
+
+
+def _lost(table: Table, name: str) -> int:
+    """How many trainings have a value that a reader of the file cannot compute."""
+    known = ~np.isnan(table.scalar(name))
+    if not _restorable(table, name):
+        return int(known.sum())
+    if name == "test_corrupt_acc":
+        source = table.corruptions("acc")
+    elif (curve := METRICS[name].curve) is not None:
+        source = table.curve(curve)
+    else:
+        return 0
+    return int((known & np.isnan(source).reshape(table.rows, -1).any(axis=1)).sum())
 
 
 def _records(table: Table) -> Iterator[dict[str, Any]]:

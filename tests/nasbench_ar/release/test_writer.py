@@ -56,7 +56,10 @@ def records() -> list[Record]:
 def test_round_trip_of_the_authors_format(tmp_path: Path) -> None:
     original = records()
     first = bring(write_jsonl(tmp_path / "a.jsonl", original), "a")
-    assert release_gaps(first) == ("null, since the table has no value: training_time (of 1 trainings)",)
+    assert release_gaps(first) == (
+        "the authors' format has no field for best_epoch_not_first_maximum, the table's notes: left out",
+        "null, since the table has no value: training_time (of 1 trainings)",
+    )
     write_release(first, tmp_path / "b.jsonl")
     written = read_lines(tmp_path / "b.jsonl")
     assert (written[3].pop("test_best"), written[3]["train"][0].pop("training_time")) == ([{}], None)
@@ -136,7 +139,10 @@ def test_the_authors_loader_reads_an_imported_release(tmp_path: Path) -> None:
 
 def test_the_authors_loader_reads_digits_729(tmp_path: Path) -> None:
     table = nasbench_ar.open_table("digits-729")
-    assert release_gaps(table) == ("null, since the table has no value: training_time (of 802 trainings)",)
+    lost, differs, nulls = release_gaps(table)
+    assert lost.startswith("the authors' format has no field for entry_sha256, sanity_aa_above_cw, ")
+    assert "test_fgsm_acc, test_fgsm_stable, test_aa_acc (scikit-learn digits, other training, eps_255=24.0)" in differs
+    assert nulls == "null, since the table has no value: training_time (of 802 trainings)"
     write_release(table, tmp_path / "x.jsonl")
     found = as_the_authors_read(tmp_path / "x.jsonl")
     assert [line["arch_id"] for line in found] == list(range(1, 730))
@@ -154,7 +160,9 @@ def test_the_authors_loader_reads_digits_729(tmp_path: Path) -> None:
 def test_a_table_without_curves_says_what_is_lost(tmp_path: Path) -> None:
     table = nasbench_ar.open_table("nares-figures")
     assert release_gaps(table) == (
-        "the authors' format has no field for val_best_clean_acc, val_best_pgd_acc, val_best_cw_acc: left out",
+        "the authors' format has no field for val_best_clean_acc, val_best_pgd_acc, val_best_cw_acc, "
+        "low_mode, objective_imputed, test_clean_acc_agree, test_pgd_acc_agree, val_best_clean_acc_agree, "
+        "val_best_cw_acc_agree, val_best_pgd_acc_agree, the table's notes: left out",
         "null, since the table has no value: gpu_type (of 15625 trainings), timestamp (of 15625 trainings), "
         "training_time (of 15625 trainings)",
         "the authors' loader cannot read the file, which lacks what it needs: best_epoch, train_loss, train_acc, "
@@ -180,8 +188,9 @@ def test_gaps_of_other_tables(tmp_path: Path) -> None:
     scalars = {"val_pgd_acc": 1.0, "val_cw_acc": 2.0, "test_corrupt_acc": 3.0, "best_epoch": 1, "test_pgd_acc": 4}
     first = TOY.from_index(0), scalars | {"curves": {"val_cw_acc": np.ones(2)}}
     table = table_of(tmp_path / "t", first, (TOY.from_index(1), {"labels": {"gpu_type": "x"}}))
-    lost, nulls, needed = release_gaps(table)
-    assert lost == "the authors' format has no field for val_pgd_acc, test_corrupt_acc: left out"
+    lost, differs, nulls, needed = release_gaps(table)
+    assert lost == "the authors' format has no field for val_pgd_acc, test_corrupt_acc, the table's notes: left out"
+    assert differs == "the file does not say what differs from the published definitions: val_pgd_acc (ten steps)"
     assert "gpu_type (of 1 trainings), timestamp (of 2 trainings), training_time (of 2 trainings)" in nulls
     assert "lacks what it needs: arch.D3, arch.W3, best_epoch, train_loss, " in needed
     assert ", cw, " in needed  # one of the trainings has none
@@ -189,3 +198,17 @@ def test_gaps_of_other_tables(tmp_path: Path) -> None:
     nothing = dict.fromkeys(("gpu_type", "timestamp", "training_time"))
     expected = {"seed": 0, **nothing, "best_epoch": 1, "cw": [1.0, 1.0]}
     assert json.loads((tmp_path / "x.jsonl").read_text().splitlines()[0])["train"] == [expected]
+
+
+def test_values_whose_source_is_not_whole(tmp_path: Path) -> None:
+    whole = np.ones((19, 5))
+    broken = np.where(np.arange(95).reshape(19, 5) == 7, np.nan, whole)
+    scalars = {"test_corrupt_acc": 1.0, "val_cw_acc": 2.0}
+    first = TOY.from_index(0), scalars | {"corruption_acc": whole, "curves": {"val_cw_acc": np.ones(2)}}
+    second = TOY.from_index(1), scalars | {"corruption_acc": broken}
+    lost, partly, *_ = release_gaps(table_of(tmp_path / "t", first, second, (TOY.from_index(2), scalars)))
+    assert lost == "the authors' format has no field for the table's notes: left out"
+    assert partly == (
+        "left out, since curves or corruptions are not whole: val_cw_acc (of 2 trainings), "
+        "test_corrupt_acc (of 2 trainings)"
+    )
