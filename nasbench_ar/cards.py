@@ -27,9 +27,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _IDENTITY = {
-    "arch_id": "number of the architecture, from 1, ascending by MACs",
     "arch": "the architecture: the level of each entry",
     "seed": "seed of the training",
+}
+_FLAGS = {  # as datagen sets them
+    "sanity_robust_above_clean": "more images stand under an attack than without one",
+    "sanity_zero_gradients": "over 1 % of the correct images have no gradient",
+    "sanity_aa_above_cw": "AA-Compact leaves more standing than PGD-CW, beyond twice the noise of where they disagree",
+    "sanity_aa_outside_ball": "AA-Compact returned images outside the ball before clipping",
+    "sanity_square_lowers_accuracy": "Square takes more than 0.2 points from what the attacks before it leave",
+}
+_ROWS = {
+    "training": "one per training",
+    "architecture": "one per architecture: metrics are means over its trainings, flags are set if one has them",
 }
 _CONTEXT: dict[str, Any] = {  # of Croissant 1.1
     "@language": "en",
@@ -65,23 +75,28 @@ def write_parquet(table: Table, path: str | os.PathLike[str], *, by: Rows = "tra
     """
     pyarrow = require("Parquet", "pyarrow")
     parquet = require("Parquet", "pyarrow.parquet")
-    packed = pyarrow.Table.from_pandas(to_dataframe(table, by=by), preserve_index=False)
+    packed = _packed(to_dataframe(table, by=by))
     fields = [
         field.with_metadata({"unit": unit(table, field.name), "description": description(table, field.name)})
         for field in packed.schema
     ]
-    about = json.dumps(origin(table), ensure_ascii=False)
+    about = json.dumps({**origin(table), "rows": _ROWS[by]}, ensure_ascii=False)
     schema = pyarrow.schema(fields, metadata={**(packed.schema.metadata or {}), "nasbench_ar": about})
     stream = pyarrow.BufferOutputStream()
     parquet.write_table(packed.cast(schema), stream)
     write_parts(path, iter([stream.getvalue().to_pybytes()]))
 
 
+def _packed(frame: pd.DataFrame) -> Any:
+    """The frame as an Arrow table, which decides the types of the file's columns."""
+    return require("Parquet", "pyarrow").Table.from_pandas(frame, preserve_index=False)
+
+
 def write_card(table: Table, path: str | os.PathLike[str], *, by: Rows = "training") -> tuple[Path, Path]:
     """Write the Croissant description and the card of an exported file beside it; returns both paths.
 
     Raises:
-        ConfigError: when the name does not end in .parquet.
+        ConfigError: when the name does not end in .parquet, or pyarrow is not installed.
         TableError: when the exported file cannot be read, or one of these not be written.
     """
     exported = Path(path)
@@ -92,9 +107,9 @@ def write_card(table: Table, path: str | os.PathLike[str], *, by: Rows = "traini
         raise TableError(f"cannot read {exported}: {error.strerror}; export the table first") from error
     frame = to_dataframe(table, by=by)
     described, card = exported.with_suffix(".croissant.json"), exported.with_suffix(".md")
-    text = json.dumps(croissant(table, frame, exported.name, digest), indent=2, ensure_ascii=False)
+    text = json.dumps(croissant(table, frame, exported.name, digest, by=by), indent=2, ensure_ascii=False)
     write_parts(described, iter([f"{text}\n".encode()]))
-    write_parts(card, iter([card_text(table, frame).encode()]))
+    write_parts(card, iter([card_text(table, frame, by=by).encode()]))
     return described, card
 
 
@@ -120,7 +135,7 @@ def description(table: Table, column: str) -> str:
         differs = table.meta["differs"].get(column)
         return table.catalogue[column].description + (f"; here: {differs}" if differs else "")
     if column in table.flag_names:
-        return "flag: see the notes of the table"
+        return f"flag: {meaning}" if (meaning := _flag(table, column)) else "flag"
     if column in table.label_names:
         return "label of the training"
     if column in table.space.entry_names:
@@ -128,23 +143,36 @@ def description(table: Table, column: str) -> str:
             entry = table.space.entries[table.space.entry_names.index(column)]
             return f"entry of the architecture: {', '.join(map(str, entry.choices))}"
         return f"{'depth' if column.startswith('D') else 'width'} of stage {column[1:]}"
+    if column == "arch_id":
+        order = "ascending by MACs" if isinstance(table.space, SearchSpace) else "in lexicographic order of the levels"
+        return f"number of the architecture, from 1, {order}"
     return _IDENTITY[column]
 
 
-def croissant(table: Table, frame: pd.DataFrame, file: str, sha256: str) -> dict[str, Any]:
+def _flag(table: Table, name: str) -> str:
+    """What is known of a flag, or nothing."""
+    if name in _FLAGS:
+        return _FLAGS[name]
+    if name.endswith("_agree") and (metric := name.removesuffix("_agree")) in table.scalar_names:
+        return f"independent recoveries gave the same value of {metric}"
+    return "see the notes of the table" if any(name in note for note in table.meta["notes"]) else ""
+
+
+def croissant(table: Table, frame: pd.DataFrame, file: str, sha256: str, *, by: Rows) -> dict[str, Any]:
     """The description of one exported Parquet file as JSON-LD."""
+    schema = _packed(frame).schema
     fields = [
         {
             "@type": "cr:Field",
-            "@id": f"rows/{column}",
-            "name": column,
+            "@id": f"rows/{name}",
+            "name": name,
             "description": " ".join(
-                filter(None, [description(table, column), unit(table, column) and f"[{unit(table, column)}]"])
+                filter(None, [description(table, name), unit(table, name) and f"[{unit(table, name)}]"])
             ),
-            "dataType": _data_type(frame[column].dtype.kind),
-            "source": {"fileObject": {"@id": file}, "extract": {"column": column}},
+            "dataType": _data_type(kind),
+            "source": {"fileObject": {"@id": file}, "extract": {"column": name}},
         }
-        for column in frame.columns
+        for name, kind in zip(schema.names, schema.types, strict=True)
     ]
     meta = table.meta
     return {
@@ -168,30 +196,39 @@ def croissant(table: Table, frame: pd.DataFrame, file: str, sha256: str) -> dict
                 "sha256": sha256,
             }
         ],
-        "recordSet": [{"@type": "cr:RecordSet", "@id": "rows", "name": "rows", "field": fields}],
+        "recordSet": [
+            {"@type": "cr:RecordSet", "@id": "rows", "name": "rows", "description": _ROWS[by], "field": fields}
+        ],
     }
 
 
-def _data_type(kind: str) -> str:
-    return {"i": "sc:Integer", "u": "sc:Integer", "f": "sc:Float", "b": "sc:Boolean"}.get(kind, "sc:Text")
+def _data_type(kind: Any) -> str:
+    types = require("Parquet", "pyarrow").types
+    known = {"sc:Integer": types.is_integer, "sc:Float": types.is_floating, "sc:Boolean": types.is_boolean}
+    return next((name for name, holds in known.items() if holds(kind)), "sc:Text")
 
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def card_text(table: Table, frame: pd.DataFrame) -> str:
+def _missing(table: Table, frame: pd.DataFrame, name: str) -> int:
+    values = frame[name]
+    return int((values == "" if name in table.label_names else values.isna()).sum())
+
+
+def card_text(table: Table, frame: pd.DataFrame, *, by: Rows) -> str:
     """The dataset card: origin, limits, and every column with unit, missing values and meaning."""
     meta = table.meta
     rows = [
-        f"| `{name}` | {unit(table, name)} | {int(frame[name].isna().sum())} | {_cell(description(table, name))} |"
+        f"| `{name}` | {unit(table, name)} | {_missing(table, frame, name)} | {_cell(description(table, name))} |"
         for name in frame.columns
     ]
     return "\n".join(
         [
             f"# {table.name}\n",
             f"{table.title}\n",
-            f"{len(frame)} rows. SHA-256 of the table's numbers: `{table.content_hash}`\n",
+            f"{len(frame)} rows, {_ROWS[by]}. SHA-256 of the table's numbers: `{table.content_hash}`\n",
             f"## Origin\n\n{meta['provenance']}\n",
             f"## Licence\n\n{meta['licence']}\n",
             "## Limits\n",

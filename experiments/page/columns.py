@@ -118,7 +118,7 @@ def columns(oracle: Oracle, table_seed: Any = "mean") -> list[Column]:
         about = description(oracle.table, entry.name)
         out.append(_column(entry.name, entry.name, "entry", places(entry)[digits[:, position]], "", 0, about))
     for name in oracle.table.flag_names:
-        about = "mark of the table on an architecture; its notes say what it means"
+        about = description(oracle.table, name)
         out.append(_column(name, name.replace("_", " "), "flag", oracle.flag(name)[indices], "", 0, about))
     ids = oracle.space.arch_ids(indices=indices)
     wide = isinstance(oracle.space, SearchSpace)

@@ -3,17 +3,19 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from nasbench_ar import ConfigError, Oracle, TableError
+from nasbench_ar import ConfigError, Entry, Oracle, Table, TableError, TableWriter
 from nasbench_ar.__main__ import main
-from nasbench_ar.cards import card_text, write_card, write_parquet
+from nasbench_ar.cards import card_text, description, write_card, write_parquet
 from nasbench_ar.frames import to_dataframe
 from nasbench_ar.library import open_table
 from nasbench_ar.metrics import METRICS
+from tests.nasbench_ar.conftest import TOY, table_of
 from tests.processes import ROOT
 
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -69,9 +71,59 @@ def test_the_card_counts_what_is_missing(tmp_path: Path, capsys: pytest.CaptureF
 def test_cards_of_the_embedded_tables_are_up_to_date(name: str) -> None:
     table = open_table(name)
     stored = ROOT / f"docs/cards/{name}.md"
-    assert stored.read_text(encoding="utf-8") == card_text(table, to_dataframe(table, by="training")), (
+    assert stored.read_text(encoding="utf-8") == card_text(table, to_dataframe(table, by="training"), by="training"), (
         f"python -m nasbench_ar export {name} {stored.with_suffix('.parquet')} --card"
     )
+
+
+def exported(table: Table, folder: Path, **how: Any) -> tuple[dict[str, Any], str]:
+    """The Croissant description and the card of a table."""
+    write_parquet(table, folder / "x.parquet", **how)
+    described, card = write_card(table, folder / "x.parquet", **how)
+    return json.loads(described.read_text()), card.read_text()
+
+
+def of_a_frame(folder: Path, **columns: tuple[Any, ...]) -> Table:
+    """Entries with their levels; every combination in turn has a value."""
+    frame = pd.DataFrame(columns, dtype=object).assign(val_clean_acc=1.0)
+    entries = [Entry(name, tuple(dict.fromkeys(levels)), ordered=False) for name, levels in columns.items()]
+    about = dict.fromkeys(("name", "title", "provenance", "licence"), "toy")
+    return Table(TableWriter.from_frame(frame, folder, entries=entries, metrics=["val_clean_acc"], **about))
+
+
+def test_types_are_those_of_the_file(tmp_path: Path) -> None:
+    described, card = exported(of_a_frame(tmp_path / "t", alpha=(1, 0.5), text=("a", "b")), tmp_path)
+    types = {field["name"]: field["dataType"] for field in described["recordSet"][0]["field"]}
+    assert [types[name] for name in ("arch_id", "alpha", "text")] == ["sc:Integer", "sc:Float", "sc:Text"]
+    assert "| `arch_id` |  | 0 | number of the architecture, from 1, in lexicographic order of the levels |" in card
+
+
+def test_an_empty_label_is_missing(tmp_path: Path) -> None:
+    rows = [
+        (TOY.from_index(k), {"val_pgd_acc": 1.0, "labels": {"gpu_type": label}}) for k, label in enumerate(["", "x"])
+    ]
+    assert "| `gpu_type` |  | 1 |" in exported(table_of(tmp_path / "t", *rows), tmp_path)[1]
+
+
+@pytest.mark.parametrize(
+    ("flag", "meaning"),
+    [
+        ("sanity_zero_gradients", "flag: over 1 % of the correct images have no gradient"),
+        ("val_pgd_acc_agree", "flag: independent recoveries gave the same value of val_pgd_acc"),
+        ("note", "flag: see the notes of the table"),
+        ("they_agree", "flag"),
+    ],
+)
+def test_what_is_known_of_a_flag(flag: str, meaning: str, tmp_path: Path) -> None:
+    table = table_of(tmp_path / "t", (TOY.from_index(0), {"val_pgd_acc": 1.0, "flags": {flag: True}}))
+    assert description(table, flag) == meaning
+
+
+def test_what_a_row_is(toy: Oracle, tmp_path: Path) -> None:
+    for by, words in (("training", "one per training"), ("architecture", "metrics are means over its trainings")):
+        described, card = exported(toy.table, tmp_path, by=by)
+        told = json.loads(parquet.read_schema(tmp_path / "x.parquet").metadata[b"nasbench_ar"])["rows"]
+        assert all(words in text for text in (described["recordSet"][0]["description"], card, told))
 
 
 def test_a_card_needs_its_file(toy: Oracle, tmp_path: Path) -> None:

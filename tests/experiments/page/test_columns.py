@@ -62,6 +62,7 @@ def test_every_value_of_the_embedded_table_comes_back_exactly() -> None:
         np.testing.assert_array_equal(columns.unpack(by_name[name]["packed"]), oracle.column(name))
         assert by_name[name]["known"] == oracle.available(name).sum()
     np.testing.assert_array_equal(columns.unpack(by_name["low_mode"]["packed"]), oracle.flag("low_mode"))
+    assert "independent recoveries" in by_name["test_pgd_acc_agree"]["about"]
     assert [name for name in by_name if by_name[name]["doubt"]] == ["low_mode", "objective_imputed"]
     first = [columns.unpack(by_name[name]["packed"])[0] for name in (*oracle.space.entry_names, "arch_id")]
     assert first == [4, 8, 4, 8, 4, 8, 1]
