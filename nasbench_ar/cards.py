@@ -69,13 +69,15 @@ _CONTEXT: dict[str, Any] = {  # of Croissant 1.1
 def write_parquet(table: Table, path: str | os.PathLike[str], *, by: Rows = "training") -> None:
     """Write `to_dataframe` as Parquet: units and definitions are metadata of the columns, the origin of the file.
 
+    An entry whose levels are of several kinds, such as numbers and texts, is a column of texts.
+
     Raises:
         ConfigError: when pyarrow is not installed, or `by` is unknown.
         TableError: when the file cannot be written; an old one is then untouched.
     """
     pyarrow = require("Parquet", "pyarrow")
     parquet = require("Parquet", "pyarrow.parquet")
-    packed = _packed(to_dataframe(table, by=by))
+    packed = _packed(table, to_dataframe(table, by=by))
     fields = [
         field.with_metadata({"unit": unit(table, field.name), "description": description(table, field.name)})
         for field in packed.schema
@@ -87,9 +89,12 @@ def write_parquet(table: Table, path: str | os.PathLike[str], *, by: Rows = "tra
     write_parts(path, iter([stream.getvalue().to_pybytes()]))
 
 
-def _packed(frame: pd.DataFrame) -> Any:
+def _packed(table: Table, frame: pd.DataFrame) -> Any:
     """The frame as an Arrow table, which decides the types of the file's columns."""
-    return require("Parquet", "pyarrow").Table.from_pandas(frame, preserve_index=False)
+    kinds = {entry.name: {type(level) for level in entry.choices} for entry in table.space.entries}
+    mixed = [name for name, found in kinds.items() if len(found) > 1 and found != {int, float}]
+    texts = frame.assign(**{name: frame[name].map(str) for name in mixed})
+    return require("Parquet", "pyarrow").Table.from_pandas(texts, preserve_index=False)
 
 
 def write_card(table: Table, path: str | os.PathLike[str], *, by: Rows = "training") -> tuple[Path, Path]:
@@ -160,7 +165,7 @@ def _flag(table: Table, name: str) -> str:
 
 def croissant(table: Table, frame: pd.DataFrame, file: str, sha256: str, *, by: Rows) -> dict[str, Any]:
     """The description of one exported Parquet file as JSON-LD."""
-    schema = _packed(frame).schema
+    schema = _packed(table, frame).schema
     fields = [
         {
             "@type": "cr:Field",

@@ -19,18 +19,25 @@ if TYPE_CHECKING:
 
 def grid_of(frame: pd.DataFrame, entries: Iterable[Entry | str]) -> Grid:
     """A grid whose entries are columns; a name alone takes the levels that are there."""
+    import pandas as pd
+
     if not len(frame):
         raise TableError("the frame has no rows")
     found = []
     for entry in entries:
         name = entry.name if isinstance(entry, Entry) else entry
-        levels = _column(frame, name).tolist()
-        if bad := [level for level in levels if level is None or level != level]:
-            raise TableError(f"column {name} lacks a level in {len(bad)} rows; fill them, or leave these rows out")
+        values = _column(frame, name)
+        if missing := int(pd.isna(values).sum()):
+            raise TableError(f"column {name} lacks a level in {missing} rows; fill them, or leave these rows out")
         if isinstance(entry, Entry):
             found.append(entry)
             continue
-        different = list(dict.fromkeys(map(plain, levels)))
+        levels = [plain(value) for value in values.tolist()]
+        if odd := [level for level in levels if not isinstance(level, (int, float, str))]:
+            raise TableError(
+                f"column {name} holds {shown(odd[0])}; levels are numbers, booleans and texts: make it one of these"
+            )
+        different = list(dict.fromkeys(levels))
         numbers = all(isinstance(level, (int, float)) and not isinstance(level, bool) for level in different)
         found.append(Entry(name, tuple(sorted(different) if numbers else sorted(different, key=str)), ordered=numbers))
     return Grid(found)
@@ -59,12 +66,16 @@ def scalars_of(frame: pd.DataFrame, metrics: Sequence[Metric | str]) -> dict[str
     import pandas as pd
 
     out = {}
-    metrics = list(metrics)
     for name in (metric if isinstance(metric, str) else metric.name for metric in metrics):
         if name not in METRICS and name in metrics:
             raise TableError(
                 f"metrics: {shown(name)} is not in the catalogue, so that its unit and direction are unknown; "
                 "give a Metric(...) instead of its name"
+            )
+        if name in METRICS and METRICS[name].before_training:
+            raise TableError(
+                f"metrics: {name} follows from a wide residual network, which a frame is not known to hold; leave it "
+                "out, or give its column another name and a Metric(...)"
             )
         values = _column(frame, name)
         known = values[~pd.isna(values)] if values.dtype.kind == "O" else values[:0]

@@ -19,9 +19,10 @@ Layout (format version 1), for `rows` rows; floats are float64, NaN marks a miss
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -32,7 +33,7 @@ from numpy.typing import NDArray
 from nasbench_ar.architecture import ArchitectureLike
 from nasbench_ar.arrays import FloatArray
 from nasbench_ar.entry import Entry
-from nasbench_ar.errors import TableError, shown
+from nasbench_ar.errors import TableError, first_line, shown
 from nasbench_ar.from_frame import grid_of, indices_of, scalars_of, seeds_of
 from nasbench_ar.grid import Grid, is_int
 from nasbench_ar.metrics import CELLS_LIKE, CORRUPTIONS, CURVES, SEVERITIES, Metric, catalogue, own_data
@@ -112,7 +113,7 @@ class TableWriter:
             "default_objective": default_objective,
             "differs": dict(differs or {}),
             "notes": list(notes),
-            "source": dict(source),
+            "source": _as_json(source),
             "space": space.to_dict(),
         } | ({"metrics": [own_data(found) for found in own]} if own else {})
         self._index: list[int] = []
@@ -132,7 +133,7 @@ class TableWriter:
         folder: str | os.PathLike[str],
         *,
         entries: Iterable[Entry | str],
-        metrics: Sequence[Metric | str],
+        metrics: Iterable[Metric | str],
         name: str,
         title: str,
         provenance: str,
@@ -170,6 +171,7 @@ class TableWriter:
             TableError: when a column is missing, there twice or not of numbers, rows are there
                 twice, or the table cannot be written.
         """
+        metrics = list(metrics)
         space, scalars = grid_of(frame, entries), scalars_of(frame, metrics)
         own = [metric for metric in metrics if isinstance(metric, Metric)]
         known = catalogue(space, own)
@@ -219,7 +221,7 @@ class TableWriter:
         if title is not None:
             self._meta["title"] = title
         self._meta["notes"].extend(notes)
-        self._meta["source"].update(source or {})
+        self._meta["source"].update(_as_json(source or {}))
 
     def add_rows(
         self, indices: NDArray[np.integer[Any]], seeds: NDArray[np.integer[Any]], scalars: Mapping[str, FloatArray]
@@ -296,8 +298,8 @@ class TableWriter:
             raise TableError(f"architecture {self.space.from_index(index)} with seed {seed} is there twice")
         for name in scalars:
             self._check_metric(name)
-            if isinstance(scalars[name], (bool, np.bool_, str)):
-                raise TableError(f"{name}={scalars[name]!r}: expected a number")
+            if not _is_number(scalars[name]):
+                raise TableError(f"{name}={shown(scalars[name])}: expected a number; leave out what is missing")
             if self.catalogue[name].impossible(np.asarray(scalars[name], dtype=np.float64)):
                 raise TableError(
                     f"{name} is {scalars[name]} for {self.space.from_index(index)}, which it cannot be; {POSSIBLE}"
@@ -358,6 +360,24 @@ class TableWriter:
         arrays |= _columns_as_arrays("labels", self._labels, rows, "", np.str_)
         differs = {name: words for name, words in self._meta["differs"].items() if name in self._scalars}
         self._place.finish({**self._meta, "differs": differs}, rows, arrays)
+
+
+def _as_json(source: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        json.dumps(dict(source))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TableError(f"source: {first_line(error)}; give plain texts, numbers, lists and dictionaries") from None
+    return dict(source)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, (bool, np.bool_, str)):
+        return False
+    try:
+        float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def _append(columns: dict[str, list[Any]], values: Mapping[str, Any], row: int, empty: Any) -> None:

@@ -92,9 +92,10 @@ def of_a_frame(folder: Path, **columns: tuple[Any, ...]) -> Table:
 
 
 def test_types_are_those_of_the_file(tmp_path: Path) -> None:
-    described, card = exported(of_a_frame(tmp_path / "t", alpha=(1, 0.5), text=("a", "b")), tmp_path)
+    described, card = exported(of_a_frame(tmp_path / "t", alpha=(1, 0.5, 2), text=(1, 2, "sqrt")), tmp_path)
     types = {field["name"]: field["dataType"] for field in described["recordSet"][0]["field"]}
     assert [types[name] for name in ("arch_id", "alpha", "text")] == ["sc:Integer", "sc:Float", "sc:Text"]
+    assert pd.read_parquet(tmp_path / "x.parquet")["text"].tolist() == ["1", "2", "sqrt"]
     assert "| `arch_id` |  | 0 | number of the architecture, from 1, in lexicographic order of the levels |" in card
 
 

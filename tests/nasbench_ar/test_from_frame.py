@@ -123,6 +123,12 @@ def test_names_of_the_catalogue_need_no_definition(tmp_path: Path) -> None:
         ({"metrics": [Metric("val_mse", "x", "test", "", True, "x", True)]}, MetricError, "may use no test metric"),
         ({"metrics": [Metric("val_mse", "x", "val", "", True, "x", True, True)]}, MetricError, "for metrics of split"),
         ({"metrics": [ACCURACY, ACCURACY]}, MetricError, "the name is taken"),
+        ({"metrics": [ACCURACY, "macs"]}, TableError, "macs follows from a wide residual network"),
+        (
+            {"source": {"n": np.int64(3)}},
+            TableError,
+            "source: Object of type int64 is not JSON serializable; give plain",
+        ),
         ({"default_objective": "val_mse"}, TableError, "unknown default objective"),
         ({"name": "a/b"}, TableError, "cannot name a table"),
     ],
@@ -165,6 +171,26 @@ def test_impossible_and_missing_numbers(tmp_path: Path) -> None:
     frame.loc[0, "rate"] = np.nan
     with pytest.raises(TableError, match="column rate lacks a level in 1 rows"):
         TableWriter.from_frame(frame, tmp_path / "mine", **given, **ABOUT)
+
+
+def test_columns_without_levels(tmp_path: Path) -> None:
+    frame = frame_of(1)
+    given: dict[str, Any] = {"entries": ["optimizer", "rate"], "metrics": [ACCURACY]}
+    lacking = frame.astype({"optimizer": "string"})
+    lacking.loc[2, "optimizer"] = pd.NA
+    with pytest.raises(TableError, match="column optimizer lacks a level in 1 rows"):
+        TableWriter.from_frame(lacking, tmp_path / "mine", **given, **ABOUT)
+    lists = frame.assign(optimizer=[[1, 2]] * len(frame))
+    with pytest.raises(TableError, match=r"column optimizer holds \[1, 2\]; levels are numbers, booleans and texts"):
+        TableWriter.from_frame(lists, tmp_path / "mine", **given, **ABOUT)
+
+
+def test_metrics_from_a_generator(tmp_path: Path) -> None:
+    metrics = (metric for metric in (ACCURACY, LOSS))
+    folder = TableWriter.from_frame(
+        frame_of(1), tmp_path / "mine", entries=["optimizer", "rate"], metrics=metrics, **ABOUT
+    )
+    assert Table(folder).scalar_names == ("val_acc", "val_mse")
 
 
 def test_what_needs_networks_says_so(oracle: Oracle) -> None:

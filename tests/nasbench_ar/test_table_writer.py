@@ -39,6 +39,10 @@ def test_refused_rows(tmp_path: Path) -> None:
         ({"scalars": {"val_pgd_acc": 100.5}}, TableError, "val_pgd_acc is 100.5 for 1-1-1-1, which it cannot be"),
         ({"scalars": {"best_epoch": 0.5}}, TableError, "best_epoch is 0.5"),
         ({"scalars": {"val_pgd_acc": "37.5"}}, TableError, "val_pgd_acc='37.5': expected a number"),
+        *(
+            ({"scalars": {"val_pgd_acc": v}}, TableError, "expected a number; leave out")
+            for v in (None, [1.0], 2**5000)
+        ),
         ({"scalars": {"val_pgd_acc": True}}, TableError, "val_pgd_acc=True: expected a number"),
         *(({"seed": seed}, TableError, "expected a whole number") for seed in (0.5, True, "3", None, 2**63)),
         ({"flags": {"f": "false"}}, TableError, "flag f='false': expected True or False"),
@@ -77,6 +81,8 @@ def test_what_differs_is_kept_for_the_metrics_it_stores(tmp_path: Path) -> None:
 def test_annotations(tmp_path: Path) -> None:
     with toy_writer(tmp_path / "t") as writer:
         writer.add(TOY.from_index(0), seed=0, scalars={})
+        with pytest.raises(TableError, match="source: Object of type int64"):
+            writer.annotate(source={"n": np.int64(3)})
         writer.annotate(title="final", notes=("b", "c"), source={"sha256": "0"})
     meta = Table(tmp_path / "t").meta
     assert meta["title"] == "final"
@@ -92,6 +98,7 @@ def test_annotations(tmp_path: Path) -> None:
         ({"notes": "abc"}, "notes='abc': expected several lines"),
         ({"differs": {"val_pgd_acc": 5}}, "expected text"),
         ({"default_objective": "val_pgd"}, "unknown default objective 'val_pgd'; known: "),
+        ({"source": {("a", "b"): 1}}, "source: keys must be str.*; give plain texts"),
         ({"name": 5}, "5 cannot name a table"),
     ],
 )
