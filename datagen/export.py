@@ -298,7 +298,7 @@ def export(words: list[str]) -> str:
     stores, out = [EntryStore(folder) for folder in split_stores(given["store"])], Path(given["out"])
     if given["weights"]:
         return "\n".join(export_weights(stores, out, given["weights"], conflicts=given["conflicts"]))
-    if out.suffix == ".jsonl":
+    if out.suffix.lower() == ".jsonl":
         exported = export_release(stores, out, conflicts=given["conflicts"])
         lines = [f"{out}: the entries of {given['store']} in the authors' format"]
     else:
@@ -331,7 +331,7 @@ def _parse(words: Sequence[str]) -> dict[str, Any]:
         raise ConfigError(f"conflicts={given['conflicts']}: expected {' or '.join(CONFLICTS)}")
     if given["weights"] not in ("", *WEIGHTS):
         raise ConfigError(f"weights={quotable(given['weights'])}: expected {' or '.join(WEIGHTS)}")
-    if given["weights"] or Path(given["out"]).suffix == ".jsonl":
+    if given["weights"] or Path(given["out"]).suffix.lower() == ".jsonl":
         for key in ("name", "masks"):
             if given[key]:
                 raise ConfigError(f"{key}= is for a table; leave it out")

@@ -81,6 +81,9 @@ def load_cifar101(folder: Path) -> Split:
         hint = "; or data.validation=held_out validates on images held out from the training set"
         arrays.append(_read_npy(path, CIFAR101_URL, hint))
         _expect(path, arrays[-1], (CIFAR101_COUNT, 32, 32, 3)[: 4 if kind == "data" else 1], CIFAR101_URL, kind)
+    classes = CIFARS["cifar10"].classes
+    if (highest := int(arrays[1].max())) >= classes:
+        raise DataError(f"{path} has labels up to {highest}; expected 0 to {classes - 1}: get it from {CIFAR101_URL}")
     return as_split("CIFAR-10.1 v6", np.asarray(arrays[0]), np.asarray(arrays[1]), where=f"{folder}: CIFAR-10.1 ")
 
 

@@ -179,10 +179,11 @@ def test_the_command(tmp_path: Path, command: Command) -> None:
     assert (code, err) == (0, "")
     assert "made by datagen: toy.npz, 16 trainings, protocol " in out
     assert command(*words, main=export.main) == (0, out, "")
-    code, out, _ = command(f"store={store}", f"out={tmp_path / 'mine.jsonl'}", main=export.main)
-    assert code == 0
-    assert "in the authors' format" in out
-    assert len((tmp_path / "mine.jsonl").read_bytes().splitlines()) == 16
+    for name in ("mine.jsonl", "mine.JSONL"):
+        code, out, _ = command(f"store={store}", f"out={tmp_path / name}", main=export.main)
+        assert code == 0
+        assert "in the authors' format" in out
+        assert len((tmp_path / name).read_bytes().splitlines()) == 16
     assert command("--help", main=export.main)[1].startswith("From stores of entries")
 
 
@@ -197,7 +198,7 @@ def test_the_command(tmp_path: Path, command: Command) -> None:
         (["out=x", "conflicts=last"], "conflicts=last: expected error or first"),
         (["out=x", "store=nowhere"], "nowhere is no store"),
         (["out=x", "weights=ours", "masks=true"], "masks= is for a table; leave it out"),
-        (["out=x.jsonl", "name=x"], "name= is for a table; leave it out"),
+        (["out=x.JSONL", "name=x"], "name= is for a table; leave it out"),
     ],
 )
 def test_wrong_words(words: list[str], message: str, command: Command) -> None:

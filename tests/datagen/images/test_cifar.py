@@ -152,6 +152,7 @@ def test_many_missing_files_are_counted(folder: Path) -> None:
         ("cifar10.1_v6_data", np.zeros((V6, 32, 32, 3), np.float32), "holds float32"),
         ("cifar10.1_v6_labels", np.zeros(V6), "holds float64 .*expected integers"),
         ("cifar10.1_v6_labels", np.zeros(V6 + 1, int), r"holds int64 \(21,\); expected integers \(20,\)"),
+        ("cifar10.1_v6_labels", np.full(V6, 10), "v6_labels.npy has labels up to 10; expected 0 to 9: get it from"),
         ("CIFAR-10-C/snow", np.zeros((4 * TEST, 32, 32, 3), np.uint8), r"snow.npy holds uint8 \(40,"),
         ("CIFAR-10-C/labels", np.zeros(5 * TEST, np.uint8), "does not repeat the labels of CIFAR-10 test"),
         ("CIFAR-10-C/labels", np.zeros(4 * TEST, np.uint8), r"expected integers \(50,\)"),
