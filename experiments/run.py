@@ -17,20 +17,20 @@ beside it changes it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.experiment import run_experiment, run_fronts
 from experiments.races.checks import checked_config
-from experiments.races.config import KEPT, help_text, parse_command_line
+from experiments.races.config import KEPT, RunConfig, help_text, parse_command_line
 from experiments.races.race import Race
 from experiments.races.store import CONFIG
 from experiments.results.experiment import as_text
 from experiments.results.read import table_of
 from nasbench_ar import load
 from nasbench_ar.system.command import run_command
-from nasbench_ar.system.key_values import as_word, paragraph, split_words, take_words
+from nasbench_ar.system.key_values import checked_value, paragraph, split_words, take_words
 
 
 def usage() -> str:
@@ -38,28 +38,32 @@ def usage() -> str:
     return help_text("python -m experiments.run", __name__, "docs/experiments.md and docs/searchers.md", more=more)
 
 
-def _with_stored(words: Sequence[str]) -> list[str]:
-    """Replace `config=` by the words of the race that it names; those given come last and count."""
+def _configuration(words: Sequence[str]) -> RunConfig:
+    """What words say; `config=` replaces the defaults by the race that it names."""
     own, given = take_words(words, {"config": None})
-    if own["config"] is None:
-        return given
-    folder = Path(own["config"])
+    stored = {} if own["config"] is None else _stored(Path(own["config"]), dict(split_words(given)))
+    config: RunConfig = parse_command_line(given, **stored)
+    return config
+
+
+def _stored(folder: Path, given: Mapping[str, str]) -> dict[str, Any]:
+    """What a stored race says of the keys, beside the words given."""
     folder = folder.parent if folder.name == CONFIG else folder
     stored = checked_config(folder)
     race = Race.of_config(stored)
-    known: dict[str, Any] = {"table": table_of(folder, race).folder, "name": stored["name"]}
-    known |= {"searcher._target_": race.searcher} | {f"searcher.{key}": v for key, v in race.arguments.items()}
+    known: dict[str, Any] = {"table": str(table_of(folder, race).folder), "name": stored["name"]}
     known |= {key: stored[key] for key in ("objective", "queries", "runs", "seed", "table_seed") if key in stored}
     known |= {"allow_test_objective": race.allow_test_objective}
     known |= {"constraint": ",".join(race.constraints)} if race.constraints else {}
     known |= {"noise": race.noise, "images": race.images} if race.noise != "none" else {}
-    if {"searcher", "searcher._target_"} & {key for key, _ in split_words(given)}:
-        known = {key: value for key, value in known.items() if not key.startswith("searcher") and key != "name"}
-    return [*(f"{key}={as_word(value)}" for key, value in known.items()), *given]
+    known = {key: checked_value(RunConfig, key, value) for key, value in known.items()}
+    if {"searcher", "searcher._target_"} & given.keys():
+        return known | {"name": None}
+    return known | {"searcher": {"_target_": race.searcher, **race.arguments}}
 
 
 def main(arguments: Sequence[str]) -> None:
-    config = parse_command_line(_with_stored(arguments))
+    config = _configuration(arguments)
     oracle = load(config.table, quiet=config.quiet)
     if "," in (config.objective or ""):
         print(run_fronts(config, oracle))

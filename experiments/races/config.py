@@ -235,18 +235,20 @@ def searcher_class(target: str, base: type = Searcher) -> type[Any]:
     return found
 
 
-def parse_command_line(words: Sequence[str], front: Front = RACES, **fixed: Any) -> Any:
-    """Turn words into a checked instance of the front's schema; `fixed` replaces defaults."""
+def parse_command_line(
+    words: Sequence[str], front: Front = RACES, *, searcher: Mapping[str, Any] | None = None, **fixed: Any
+) -> Any:
+    """Turn words into a checked instance of the front's schema; `searcher` and `fixed` replace defaults."""
     pairs = split_words(words)
     check_keys([key.partition(".")[0] for key, _ in pairs], front.keys)
-    searcher = _searcher([(key, text) for key, text in pairs if key.partition(".")[0] == "searcher"], front)
+    named = [(key, text) for key, text in pairs if key.partition(".")[0] == "searcher"]
     rest = [(key, text) for key, text in pairs if key.partition(".")[0] != "searcher"]
-    config = read_words(rest, front.schema(searcher=searcher, **fixed))
+    config = read_words(rest, front.schema(searcher=_searcher(named, front, searcher or {}), **fixed))
     config.check()
     return config
 
 
-def _searcher(pairs: Sequence[tuple[str, str]], front: Front) -> dict[str, Any]:
+def _searcher(pairs: Sequence[tuple[str, str]], front: Front, unnamed: Mapping[str, Any]) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     for key, text in pairs:
         if argument := key.partition(".")[2]:
@@ -254,6 +256,8 @@ def _searcher(pairs: Sequence[tuple[str, str]], front: Front) -> dict[str, Any]:
     names = [text for key, text in pairs if key == "searcher"]
     if not names and "_target_" in arguments:
         return arguments
+    if not names and unnamed:
+        return {**unnamed, **arguments}
     settings = [named_searcher(name, front) for name in names or [front.default]][-1]
     for argument in arguments:
         if argument not in settings:

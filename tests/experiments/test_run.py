@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from experiments import run
+from experiments import race, run
 from nasbench_ar import Architecture, SearchSpace, Table
 from nasbench_ar.system import files
 from searchers import Searcher
@@ -149,6 +149,25 @@ def test_a_stored_race_runs_again(table: Table, tmp_path: Path, command: Command
     command.passes(run.main, f"config={tmp_path / 'first/small/bananas'}", *changed)
     assert (tmp_path / "c/small/local_search/summary.csv").is_file()
     assert "nowhere" in command.fails(run.main, "config=nowhere")
+
+
+class Taking(Searcher):
+    """Takes whatever it is given."""
+
+    def __init__(self, space: SearchSpace, seed: int, **given: object) -> None:
+        super().__init__(space, seed)
+
+    def _ask(self) -> Architecture:
+        return self.sample_unseen()
+
+
+def test_a_stored_race_has_the_very_arguments_again(table: Table, tmp_path: Path, command: Command) -> None:
+    arguments = {"opts": {"a": None, "b": True, "c": [1, 2], "d": "5"}, "tag": "5", "many": ["a,b", "1", None]}
+    finished = race(Taking, arguments=arguments, table=table.folder, queries=3, runs=1, jobs=1, out=str(tmp_path))
+    for name, more, changed in (("same", (), {}), ("changed", ("searcher.tag=5",), {"tag": 5})):
+        command.passes(run.main, f"config={finished.folder}", "jobs=1", f"out={tmp_path / name}", *more)
+        again = yaml.safe_load((tmp_path / name / "small/Taking/config.yaml").read_text())
+        assert again["searcher"] == {"_target_": f"{__name__}.Taking", **arguments, **changed}
 
 
 def test_an_early_end_is_reported(table: Table, tmp_path: Path, command: Command) -> None:
