@@ -24,7 +24,7 @@ from typing import Any
 from experiments.experiment import run_experiment, run_fronts
 from experiments.races.checks import checked_config
 from experiments.races.config import KEPT, RunConfig, help_text, parse_command_line
-from experiments.races.race import Race
+from experiments.races.race import Race, without_budget
 from experiments.races.store import CONFIG
 from experiments.results.experiment import as_text
 from experiments.results.read import table_of
@@ -59,7 +59,7 @@ def _stored(folder: Path, given: Mapping[str, str]) -> dict[str, Any]:
     known = {key: checked_value(RunConfig, key, value) for key, value in known.items()}
     if {"searcher", "searcher._target_"} & given.keys():
         return known | {"name": None}
-    return known | {"searcher": {"_target_": race.searcher, **race.arguments}}
+    return known | {"searcher": {"_target_": race.searcher, **without_budget(race)}}
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -193,6 +193,12 @@ def with_budget(arguments: dict[str, Any], cls: type, queries: int) -> dict[str,
     return {**arguments, "budget": queries} if untold else arguments
 
 
+def without_budget(race: Race) -> dict[str, Any]:
+    """Arguments of its searcher as they were before `with_budget`, so that other queries are planned for anew."""
+    follows = issubclass(race.searcher_class, LibrarySearcher) and race.arguments.get("budget") == race.queries
+    return {**race.arguments, "budget": None} if follows else dict(race.arguments)
+
+
 def objective_of(asked: RunConfig | Track, oracle: Oracle) -> str:
     return ",".join(map(str.strip, (asked.objective or oracle.table.default_objective).split(",")))
 

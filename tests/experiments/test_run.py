@@ -16,6 +16,7 @@ from experiments import race, run
 from nasbench_ar import Architecture, SearchSpace, Table
 from nasbench_ar.system import files
 from searchers import Searcher
+from searchers.library_search import LibrarySearcher
 from tests.experiments.conftest import Command, write_table
 from tests.files import contents, rows_of
 from tests.open_files import open_files
@@ -168,6 +169,28 @@ def test_a_stored_race_has_the_very_arguments_again(table: Table, tmp_path: Path
         command.passes(run.main, f"config={finished.folder}", "jobs=1", f"out={tmp_path / name}", *more)
         again = yaml.safe_load((tmp_path / name / "small/Taking/config.yaml").read_text())
         assert again["searcher"] == {"_target_": f"{__name__}.Taking", **arguments, **changed}
+
+
+class Planning(LibrarySearcher):
+    """Plans for a budget."""
+
+    def __init__(self, space: SearchSpace, seed: int, *, budget: int | None = None) -> None:
+        super().__init__(space, seed)
+
+    def _ask(self) -> Architecture:
+        return self.sample_unseen()
+
+
+@pytest.mark.parametrize(("told", "planned"), [("null", 7), ("5", 5)])
+def test_a_stored_race_with_other_queries_plans_for_them(
+    table: Table, tmp_path: Path, command: Command, told: str, planned: int
+) -> None:
+    mine = (f"searcher._target_={__name__}.Planning", f"searcher.budget={told}")
+    command.passes(run.main, *words(table, tmp_path)[:-1], *mine, "queries=6", "runs=1")
+    stored = tmp_path / "small/Planning"
+    command.passes(run.main, f"config={stored}", "queries=7", "jobs=1", f"out={tmp_path / 'more'}")
+    again = yaml.safe_load((tmp_path / "more/small/Planning/config.yaml").read_text())
+    assert (again["queries"], again["searcher"]["budget"]) == (7, planned)
 
 
 def test_an_early_end_is_reported(table: Table, tmp_path: Path, command: Command) -> None:
