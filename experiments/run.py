@@ -55,7 +55,8 @@ def _stored(folder: Path, given: Mapping[str, str]) -> dict[str, Any]:
     known |= {key: stored[key] for key in ("objective", "queries", "runs", "seed", "table_seed") if key in stored}
     known |= {"allow_test_objective": race.allow_test_objective}
     known |= {"constraint": ",".join(race.constraints)} if race.constraints else {}
-    known |= {"noise": race.noise, "images": race.images} if race.noise != "none" else {}
+    if "none" not in (race.noise, given.get("noise")):
+        known |= {"noise": race.noise, "images": race.images}
     known = {key: checked_value(RunConfig, key, value) for key, value in known.items()}
     if {"searcher", "searcher._target_"} & given.keys():
         return known | {"name": None}

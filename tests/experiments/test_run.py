@@ -146,6 +146,9 @@ def test_a_stored_race_runs_again(table: Table, tmp_path: Path, command: Command
         assert new == old
     command.passes(run.main, f"config={tmp_path / 'first/small/noisy'}", "runs=2", "jobs=1", f"out={tmp_path / 'c'}")
     assert len(list((tmp_path / "c/small/noisy/runs").iterdir())) == 2
+    clean = ["noise=none", "runs=2", "jobs=1", f"out={tmp_path / 'd'}"]
+    command.passes(run.main, f"config={tmp_path / 'first/small/noisy'}", *clean)
+    assert "images" not in yaml.safe_load((tmp_path / "d/small/noisy/config.yaml").read_text())
     changed = ["searcher=local_search", "jobs=1", f"out={tmp_path / 'c'}"]
     command.passes(run.main, f"config={tmp_path / 'first/small/bananas'}", *changed)
     assert (tmp_path / "c/small/local_search/summary.csv").is_file()
