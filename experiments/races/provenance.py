@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import sys
+import sysconfig
 import types
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from nasbench_ar.system.tasks import pack
 from nasbench_ar.system.versions import git_commit as git_commit
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "joblib", "matplotlib", "torch")
+_TOOLKIT = ("nasbench_ar", "searchers", "experiments", "datagen")
 
 
 def library_versions() -> dict[str, str]:
@@ -27,9 +29,10 @@ def code() -> dict[str, Any]:
 
 
 def source_digest(cls: type) -> str:
-    """Hex SHA-256 over the modules of a class, its bases, and what they import of `searchers`, and so on.
+    """Hex SHA-256 over the modules of a class and its bases, and what they import of `searchers`, and so on.
 
-    Imports in functions count too.  A change of another searcher leaves stored runs valid.
+    What they import of the folder that a user's class comes from counts too, and imports in functions.  A change of
+    another searcher leaves stored runs valid.
     """
     digest = hashlib.sha256()
     for name, path in sorted(_sources(cls).items()):
@@ -89,33 +92,57 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _sources(cls: type) -> dict[str, Path]:
-    modules = [
+    names = [
         base.__module__ for base in cls.__mro__ if base.__module__ not in ("abc", "builtins", "typing", "__main__")
     ]
+    waiting = [(name, _module_file(name, ()) or _loaded_file(name)) for name in names]
+    folders = {_import_folder(name, path) for name, path in waiting if path and not _is_installed(name, path)}
     found: dict[str, Path] = {}
-    while modules:
-        name = modules.pop()
-        path = _searchers_file(name) or getattr(sys.modules.get(name), "__file__", None)
+    while waiting:
+        name, path = waiting.pop()
         if name in found or path is None:
             continue
-        found[name] = Path(path)
-        if found[name].suffix == ".py":
-            modules += filter(_searchers_file, _imports(ast.parse(found[name].read_bytes())))
+        found[name] = path
+        if path.suffix == ".py":
+            waiting += [(module, _module_file(module, sorted(folders))) for module in _imports(name, path)]
     return found
 
 
-def _imports(tree: ast.AST) -> list[str]:
+def _imports(name: str, path: Path) -> list[str]:
+    """What a module imports, in functions too; of `from a import b`, both a and a.b, since b may be a module."""
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     names = []
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join(filter(None, [*above, node.module]))
+            names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
     return names
 
 
-def _searchers_file(module: str) -> Path | None:
-    if module.split(".")[0] != "searchers":
-        return None
-    path = Path(searchers.__file__).parent.joinpath(*module.split(".")[1:])
-    return next((file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()), None)
+def _module_file(module: str, folders: Iterable[Path]) -> Path | None:
+    """The file of a module of `searchers`, or of one in the folders; the rest of the toolkit is of one version."""
+    top = module.split(".")[0]
+    if top in _TOOLKIT:
+        folders = [Path(searchers.__file__).parents[1]] if top == "searchers" else []
+    places = [folder.joinpath(*module.split(".")) for folder in folders if module]
+    files = [file for place in places for file in (place / "__init__.py", place.with_suffix(".py"))]
+    return next(filter(Path.is_file, files), None)
+
+
+def _loaded_file(module: str) -> Path | None:
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return None if file is None else Path(file)
+
+
+def _import_folder(module: str, path: Path) -> Path:
+    """The folder that a module was found in, which holds its top package."""
+    return path.parents[module.count(".") + (path.name == "__init__.py")]
+
+
+def _is_installed(module: str, path: Path) -> bool:
+    """Whether a module is of the toolkit, of Python or of another library: versions tell those apart."""
+    installed = path.is_relative_to(sysconfig.get_path("stdlib")) or {"site-packages", "dist-packages"} & {*path.parts}
+    return module.split(".")[0] in _TOOLKIT or bool(installed)

@@ -1,8 +1,9 @@
-"""What of a script counts as the source of its searcher: the same in every process, and all that decides a proposal."""
+"""What counts as the source of a searcher: the same in every process, and all that decides a proposal."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import runpy
@@ -11,6 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from experiments.races.provenance import source_digest
 
 SCRIPT = """
 from experiments.races.provenance import source_digest
@@ -97,3 +100,44 @@ def test_the_same_in_every_process_and_whatever_else_the_script_says(tmp_path: P
 def test_what_decides_a_proposal_counts(tmp_path: Path, before: str, after: str) -> None:
     assert before in SCRIPT
     assert digest_here(tmp_path, SCRIPT.replace(before, after)) != digest_here(tmp_path, SCRIPT)
+
+
+MINE = "from searchers.base import Searcher\n\n\nclass Mine(Searcher):\n    def _ask(self):\n        import "
+FILES = {
+    "own_search.py": f"{MINE}own_steps\n",
+    "own_steps.py": "import json, numpy, nasbench_ar.grid\nimport own_parts.steps\n",
+    "own_parts/__init__.py": "",
+    "own_parts/search.py": f"from .steps import step\n{MINE}own_steps\n",
+    "own_parts/steps.py": "from .deep import sizes\n\nstep = 1\n",
+    "own_parts/deep/__init__.py": "from .. import more\n",
+    "own_parts/deep/sizes.py": "",
+    "own_parts/more.py": "import own_steps\n",
+    "own_parts/unused.py": "",
+    "nasbench_ar/grid.py": "",
+    "unused.py": "",
+}
+UNUSED = {"own_parts/unused.py", "nasbench_ar/grid.py", "unused.py"}
+
+
+@pytest.mark.parametrize("own", ["own_search", "own_parts.search"])
+@pytest.mark.parametrize("installed", [False, True])
+def test_modules_beside_ones_own_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, installed: bool
+) -> None:
+    folder = tmp_path / "site-packages" if installed else tmp_path
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    monkeypatch.syspath_prepend(folder)
+    for name in [name for name in sys.modules if name.startswith("own_")]:
+        monkeypatch.delitem(sys.modules, name)
+    cls = importlib.import_module(own).Mine
+    before, changed = source_digest(cls), set()
+    for name, text in FILES.items():
+        (folder / name).write_text(f"{text}# changed\n")
+        if source_digest(cls) != before:
+            changed.add(name)
+        (folder / name).write_text(text)
+    itself = own.replace(".", "/") + ".py"
+    others = {name for name in FILES if not name.endswith("search.py")} - UNUSED
+    assert changed == ({itself} if installed else {itself} | others)
