@@ -24,14 +24,13 @@ from pathlib import Path
 import numpy as np
 
 from experiments.analysis.resampling import report
+from experiments.races.config import MOST_IMAGES
 from experiments.races.noise import images_of, tied_with_best
 from experiments.tables import csv_text
 from nasbench_ar import Oracle, load
 from nasbench_ar.system.command import run_command
 from nasbench_ar.system.files import write_file
 from nasbench_ar.system.key_values import parse_words
-
-MOST_IMAGES = 10_000_000
 
 
 def write_tied(oracle: Oracle, objective: str, images: int, path: Path) -> None:

@@ -35,6 +35,7 @@ from searchers.fidelity import FIDELITY_SEARCHERS, FidelitySearcher
 
 MOST_SEEDS = 2**32
 MOST_RUNS = 1_000_000
+MOST_IMAGES = 10_000_000
 MOST_WORKERS = 10_000  # simulated machines
 LARGEST_ARGUMENT = 2**63 - 1
 KEPT = "finished runs are kept, the same command goes on from there"
@@ -46,6 +47,13 @@ CONDITIONS = ("constraint", "noise", "images")  # what a searcher may not choose
 def is_folder_name(name: str) -> bool:
     visible = bool(name) and name.isprintable() and not set(name) & set("/\\") and not name.startswith(".")
     return visible and len(name.encode()) <= LONGEST_NAME
+
+
+def check_images(images: int | None, noise: str) -> None:
+    if images is not None and (noise == "none" or not 1 <= images <= MOST_IMAGES):
+        raise ConfigError(
+            f"images={shown(images)}: expected an integer from 1 to {MOST_IMAGES}, together with noise=run or query"
+        )
 
 
 @dataclass
@@ -135,10 +143,7 @@ class RunConfig:
             raise ConfigError(f"table_seed={self.table_seed!r}: expected an integer or mean")
         if self.noise not in NOISES:
             raise ConfigError(f"noise={self.noise!r}: expected one of {', '.join(NOISES)}")
-        if self.images is not None and (self.noise == "none" or self.images < 1):
-            raise ConfigError(
-                f"images={self.images}: expected a positive number, together with noise=run or noise=query"
-            )
+        check_images(self.images, self.noise)
         if self.name is not None and not is_folder_name(self.name):
             raise ConfigError(f"name={shown(self.name)}: expected a plain folder name of at most {LONGEST_NAME} bytes")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from experiments.races.config import RACES, Front
+from experiments.races.config import RACES, Front, check_images
 from experiments.races.plain_yaml import from_yaml
 from nasbench_ar import ConfigError
 from nasbench_ar.errors import first_line, shown
@@ -89,6 +89,7 @@ def _task(given: object, before: Sequence[Task]) -> Task:
         raise ConfigError(f"use: {shown(task.use)}: expected {' or '.join(USES)}")
     if task.noise not in ("none", "run"):
         raise ConfigError(f"noise: {shown(task.noise)}: expected none or run")
+    check_images(task.images, task.noise)
     if "," in (task.objective or ""):
         raise ConfigError(f"objective: {task.objective}: a task has one objective")
     if task.task in [other.task for other in before]:

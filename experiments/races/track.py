@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from experiments.races.config import FIDELITY_RACES, RACES, Front
+from experiments.races.config import FIDELITY_RACES, RACES, Front, check_images
 from experiments.races.plain_yaml import from_yaml
 from nasbench_ar import ConfigError, Grid, SearchSpace
 from nasbench_ar.constraints import read_limits
@@ -151,4 +151,5 @@ def _check(track: Track, content: Mapping[str, Any]) -> None:
         )
     if track.noise == "query":
         raise ConfigError("noise: query: expected none or run; with run, all searchers of a seed see the same")
+    check_images(track.images, track.noise)
     read_limits(track.constraint)  # the table knows its metrics

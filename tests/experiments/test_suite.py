@@ -102,6 +102,10 @@ def test_errors(words: list[str], message: str, tasks: Path, tmp_path: Path, com
         ("- {task: a, family: b, use: report, table: t, noise: query}", "noise: 'query': expected none or run"),
         ("- {task: a, family: b, use: report, table: t, objective: 'x,y'}", "a task has one objective"),
         ("- {task: a, family: b, use: report, table: t, colour: x}", "colour"),
+        (
+            "- {task: a, family: b, use: report, table: t, noise: run, images: 0}",
+            "task 1: images=0: expected an integer",
+        ),
         (2 * "- {task: a, family: b, use: report, table: t}\n", "task 2: task: a is there twice"),
         ("- {", "cannot read the suite"),
         ("- task: a\n  use: report\n  use: tuning\n", "'use' is there twice, in lines 2 and 3; keep one"),

@@ -115,8 +115,8 @@ def test_the_report_tells_both_values(table: Table, tmp_path: Path, command: Com
     ("change", "message"),
     [
         ("noise=some", "noise='some': expected one of none, run, query"),
-        ("images=200", "together with noise=run or noise=query"),
-        ("noise=run images=0", "expected a positive number"),
+        ("images=200", "together with noise=run or query"),
+        ("noise=run images=0", "expected an integer from 1"),
         ("noise=run images=200 objective=val_loss", "val_loss is no validation accuracy in percent"),
         ("noise=run images=200 objective=macs", "it is no"),
         ("noise=run", "does not tell how many validation images there were; give images="),

@@ -70,6 +70,14 @@ def test_a_file_of_ones_own_is_a_track(tmp_path: Path) -> None:
             "recommend is not for this kind of track",
         ),
         ("about: x\ntable: y\nnoise: query\n", "noise: query: expected none or run"),
+        (
+            "about: x\ntable: y\nnoise: run\nimages: 10000001\n",
+            "images=10000001: expected an integer from 1 to 10000000",
+        ),
+        (
+            "about: x\ntable: y\nimages: 5\n",
+            "images=5: expected an integer from 1 to 10000000, together with noise=run",
+        ),
         ("about: x\ntable: y\nqueries: 5\nqueries: 9\n", "'queries' is there twice, in lines 3 and 4; keep one"),
         ("{about: x, table: y, table: z}", "'table' is there twice, in lines 1 and 1; keep one"),
         ("about: x\ntable: y\nconstraint: macs<10e9\n", "constraint='macs<10e9': expected metric<=number"),
