@@ -17,7 +17,7 @@ import re
 import textwrap
 import types
 import typing
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -118,14 +118,11 @@ def value_for(kind: Any, key: str, text: str) -> Any:
     if typing.get_origin(kind) is list:
         [item] = typing.get_args(kind)
         if isinstance(value, list) and all(_is(item, element) for element in value):
-            return [item(element) for element in value]
+            return [_converted(item, key, text, element) for element in value]
         raise ConfigError(f"{key}={shown(text)}: expected a list of numbers in brackets, as [1,2]")
     if not _is(kind, value):
         raise ConfigError(f"{key}={shown(text)}: expected {'null or ' if null else ''}{_EXPECTED[kind]}")
-    try:
-        return kind(value)
-    except OverflowError as error:
-        raise ConfigError(f"{key}={shown(text)}: {error}") from error
+    return _converted(kind, key, text, value)
 
 
 def checked_value(schema: Any, key: str, value: Any) -> Any:
@@ -136,7 +133,7 @@ def checked_value(schema: Any, key: str, value: Any) -> Any:
         return value
     if not _is(kind, value):
         raise ConfigError(f"{key}={shown(value)}: expected {_EXPECTED[kind]}{' or null' if null else ''}")
-    return kind(value)
+    return _converted(kind, key, value, value)
 
 
 def any_value(key: str, text: str) -> Any:
@@ -248,6 +245,13 @@ def _is(kind: type, value: object) -> bool:
     return type(value) is kind
 
 
+def _converted(kind: Any, key: str, given: object, value: Any) -> Any:
+    try:
+        return kind(value)
+    except OverflowError as error:  # an integer that no float can hold
+        raise ConfigError(f"{key}={shown(given)}: {error}") from error
+
+
 def _in_range(kind: type, key: str, text: str, least: int, most: int) -> Any:
     try:
         number = kind(text) if _NUMBER.fullmatch(text) else math.nan
@@ -276,6 +280,12 @@ def _in_brackets(text: str) -> Any:
             if self.check_event(yaml.AliasEvent):
                 raise ValueError("aliases are not understood")
             return super().compose_node(parent, index)
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+            mapping = super().construct_mapping(node, deep)
+            if len(mapping) < len(node.value):
+                raise ValueError("a key is there twice; keep one")
+            return mapping
 
     def scalar(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
         text = str(loader.construct_scalar(node))

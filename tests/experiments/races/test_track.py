@@ -57,6 +57,7 @@ def test_a_file_of_ones_own_is_a_track(tmp_path: Path) -> None:
         ("about: x\ntable: y\nqueires: 5\n", "unknown key 'queires'; did you mean queries?"),
         ("about: x\ntable: y\nname: z\n", "unknown key 'name'"),
         ("about: x\ntable: y\nfidelity: true\nqueries: 20\n", "queries is not for learning curves"),
+        (f"about: x\ntable: y\nfidelity: true\nbudget: {'9' * 400}\n", "int too large to convert to float"),
         ("about: x\ntable: y\nbudget: 20\n", "budget is not for this kind of track"),
         ("about: x\ntable: y\nrecommend: model\nqueries: 9\n", "a model needs 10 scores, and queries: 9"),
         (
