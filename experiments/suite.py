@@ -22,7 +22,7 @@ from pathlib import Path
 from experiments.plots.style import save_figure
 from experiments.plots.suite import draw_suite
 from experiments.races.complete import complete
-from experiments.races.config import KEPT, RunConfig, help_text, parse_command_line
+from experiments.races.config import ALL, KEPT, RunConfig, help_text, parse_command_line, without_all
 from experiments.races.suite import OPEN, USES, Task, front, load_suite
 from experiments.results.read import SHARED, read_all
 from experiments.results.suite import BUDGETS, entries_of, suite_scores, task_scores
@@ -35,7 +35,6 @@ from nasbench_ar.system.key_values import paragraph, take_words
 from searchers import SEARCHERS
 
 PROGRAM = "python -m experiments.suite"
-ALL = "all"
 EVERYONE = (*SEARCHERS, "gp")
 RUNS = 25  # of a searcher on every task, by default
 
@@ -88,8 +87,7 @@ def main(arguments: Sequence[str]) -> None:
     tasks = [task for task in load_suite(path) if task.use == use]
     if not tasks:
         raise ConfigError(f"suite={shown(path)} has no task for use={use}")
-    rest = [word for word in words if word != f"searcher={ALL}"]
-    everyone = not any(word.startswith("searcher") for word in rest)
+    rest, everyone = without_all(words)
     if everyone and any(word.startswith("name=") for word in rest):
         raise ConfigError("name= is one searcher's name; say which by searcher=NAME")
     config: RunConfig = parse_command_line(rest, front())

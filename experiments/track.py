@@ -23,7 +23,7 @@ from typing import Any
 from experiments.plots.style import save_figure
 from experiments.plots.track import draw_outcome
 from experiments.races.complete import complete
-from experiments.races.config import KEPT, RunConfig, help_text, parse_command_line
+from experiments.races.config import ALL, KEPT, RunConfig, help_text, parse_command_line, without_all
 from experiments.races.noise import accuracies, images_behind
 from experiments.races.track import ENDING, HYPERVOLUME, OPEN, Track, load_track, tracks
 from experiments.results import recommendation, targets
@@ -42,7 +42,6 @@ from nasbench_ar.system.key_values import paragraph, take_words
 from searchers import BASELINES
 
 PROGRAM = "python -m experiments.track"
-ALL = "all"
 RUNS = 100  # of a searcher, by default
 FIXED = {field.name for field in fields(Track)} - {*OPEN, "name"}
 
@@ -125,8 +124,7 @@ def _own_keys(arguments: Sequence[str]) -> tuple[list[str], str, str | None]:
 
 def main(arguments: Sequence[str]) -> None:
     words, name, entry = _own_keys(arguments)
-    rest = [word for word in words if word != f"searcher={ALL}"]
-    everyone = not any(word.startswith("searcher") for word in rest)
+    rest, everyone = without_all(words)
     if everyone and entry:
         raise ConfigError(f"entry={shown(entry)} is one searcher's name; say which by searcher=NAME")
     chosen = [load_track(track) for track in (tracks() if name == ALL else [name])]

@@ -38,6 +38,7 @@ MOST_RUNS = 1_000_000
 MOST_IMAGES = 10_000_000
 MOST_WORKERS = 10_000  # simulated machines
 LARGEST_ARGUMENT = 2**63 - 1
+ALL = "all"  # every searcher, or every track
 KEPT = "finished runs are kept, the same command goes on from there"
 LONGEST_NAME = 200  # bytes; file systems take 255, temporary names need some of them
 NOISES = ("none", "run", "query")
@@ -251,6 +252,15 @@ def parse_command_line(
     config = read_words(rest, front.schema(searcher=_searcher(named, front, searcher or {}), **fixed))
     config.check()
     return config
+
+
+def without_all(words: Sequence[str]) -> tuple[list[str], bool]:
+    """The words without `searcher=all`, and whether none of them is on a searcher."""
+    rest = [word for word in words if word != f"searcher={ALL}"]
+    everyone = not any(word.startswith("searcher") for word in rest)
+    if len(rest) < len(words) and not everyone:
+        raise ConfigError(f"searcher={ALL} names every searcher; name one, or none")
+    return rest, everyone
 
 
 def _searcher(pairs: Sequence[tuple[str, str]], front: Front, unnamed: Mapping[str, Any]) -> dict[str, Any]:

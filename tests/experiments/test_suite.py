@@ -82,6 +82,7 @@ def test_a_suite(tasks: Path, tmp_path: Path, command: Command) -> None:
         (["queries=49"], "queries=49: the smallest budget that is compared is 50"),
         (["name=x"], "name= is one searcher's name"),
         (["colour=red"], "colour"),
+        (["searcher=all", "searcher=random_search"], "searcher=all names every searcher; name one, or none"),
         (["searcher=nobody"], "unknown searcher 'nobody'"),
         (["suite=nowhere.yaml"], "cannot read the suite 'nowhere.yaml'"),
     ],

@@ -156,6 +156,7 @@ def test_all_tracks(table: Table, tmp_path: Path, command: Command, monkeypatch:
         ("name=MINE queries=3", "'queries=3': the track says it"),
         ("name=MINE constraint=macs<=1", "the track says it"),
         ("name=MINE searcher=banana", "unknown searcher 'banana'"),
+        ("name=MINE searcher=bananas searcher=all", "searcher=all names every searcher; name one, or none"),
         ("name=MINE entry=x", "entry='x' is one searcher's name"),
         ("name=MINE searcher=nsga2 entry=../x", "expected a plain folder name"),
         ("name=MINE runs=0", "runs=0: expected an integer of at least 1"),
