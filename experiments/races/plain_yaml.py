@@ -1,7 +1,8 @@
-"""YAML as the files of races have it: no aliases, and every key once."""
+"""YAML as the files of races have it: no aliases, every key once, and whole numbers in decimal."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,17 @@ class _Loader(yaml.SafeLoader):
                 lines[key.tag, key.value] = line
         return super().construct_mapping(node, deep)
 
+    def construct_decimal(self, node: yaml.ScalarNode) -> int:
+        """YAML takes 010 for 8 and 1:30 for 90."""
+        text = str(self.construct_scalar(node))
+        if not re.fullmatch(r"[-+]?(0|[1-9][0-9_]*)", text):
+            line = node.start_mark.line + 1
+            raise yaml.YAMLError(f"{shown(text)} in line {line}: expected a decimal number without leading zeros")
+        return int(self.construct_yaml_int(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_decimal)
+
 
 class _Dumper(yaml.SafeDumper):
     """Writes no aliases where two entries are the same object."""
@@ -39,7 +51,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def from_yaml(text: str | bytes) -> Any:
-    """What a text of YAML says; YAMLError for none, for an alias, and for a key that is there twice."""
+    """What a text of YAML says; YAMLError for none, and for what these files do not have."""
     return yaml.load(text, Loader=_Loader)
 
 

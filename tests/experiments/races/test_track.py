@@ -80,6 +80,10 @@ def test_a_file_of_ones_own_is_a_track(tmp_path: Path) -> None:
             "images=5: expected an integer from 1 to 10000000, together with noise=run",
         ),
         ("about: x\ntable: y\nqueries: 5\nqueries: 9\n", "'queries' is there twice, in lines 3 and 4; keep one"),
+        *(
+            (f"about: x\ntable: y\nqueries: {number}\n", f"'{number}' in line 3: expected a decimal number without")
+            for number in ("010", "-007", "0x1F", "0b11", "1:30")
+        ),
         ("{about: x, table: y, table: z}", "'table' is there twice, in lines 1 and 1; keep one"),
         ("about: x\ntable: y\nconstraint: macs<10e9\n", "constraint='macs<10e9': expected metric<=number"),
     ],
