@@ -42,21 +42,49 @@ def exchange(
     members = {stratum: np.flatnonzero(strata == stratum) for stratum in np.unique(strata[start])}
     chosen = start.copy()
     for _ in range(MOST_PASSES):
-        covariance = _covariance(columns, precision, noise, chosen)
+        known = _Known(columns, moments, _covariance(columns, precision, noise, chosen))
         changed = False
         for place in rng.permutation(len(chosen)):
-            here = columns[chosen[place]]
-            without = _updated(covariance, here, -noise)
+            known.update(chosen[place], -noise)
             others = members[strata[chosen[place]]]
-            gains = _gains(columns[others], without, moments, noise)
-            gains[np.isin(others, np.delete(chosen, place))] = -np.inf
-            best = int(np.argmax(gains))
-            if gains[best] > _gains(here[None], without, moments, noise)[0] * (1 + _LEAST_GAIN):
+            gains = known.gains(noise)
+            allowed = gains[others]
+            allowed[np.isin(others, np.delete(chosen, place))] = -np.inf
+            best = int(np.argmax(allowed))
+            if allowed[best] > gains[chosen[place]] * (1 + _LEAST_GAIN):
                 chosen[place], changed = others[best], True
-            covariance = _updated(without, columns[chosen[place]], noise)
+            known.update(chosen[place], noise)
         if not changed:
             break
     return np.sort(chosen)
+
+
+class _Known:
+    """The covariance C, and of each of (n, p) points z the products z'CMCz and z'Cz, M being the moments.
+
+    With a = C z of a new point and c = s + z'a, C becomes C - a a' / c; the products follow by two matrix-vector
+    products, without C for all points anew.
+    """
+
+    def __init__(self, columns: FloatArray, moments: FloatArray, covariance: FloatArray) -> None:
+        self._columns, self._moments, self._covariance = columns, moments, covariance
+        along = columns @ covariance
+        self._weighted = ((along @ moments) * along).sum(axis=1)
+        self._variance = (along * columns).sum(axis=1)
+
+    def update(self, point: int, noise: float) -> None:
+        """With a value more at a point; negative noise takes it out again."""
+        along = self._covariance @ self._columns[point]
+        scale = noise + self._columns[point] @ along
+        weighted = self._moments @ along
+        shared, both = self._columns @ along, self._columns @ (self._covariance @ weighted)
+        self._weighted += shared * (shared * (along @ weighted) / scale - 2 * both) / scale
+        self._variance -= shared**2 / scale
+        self._covariance = self._covariance - along[:, None] * along / scale
+
+    def gains(self, noise: float) -> FloatArray:
+        """By how much a value at each point lowers the criterion."""
+        return self._weighted / (noise + self._variance)
 
 
 def _moments(columns: FloatArray) -> FloatArray:
@@ -66,17 +94,3 @@ def _moments(columns: FloatArray) -> FloatArray:
 def _covariance(columns: FloatArray, precision: FloatArray, noise: float, chosen: IntArray) -> FloatArray:
     information = columns[chosen].T @ columns[chosen] / noise + np.diag(precision)
     return np.linalg.inv(information).astype(np.float64)
-
-
-def _updated(covariance: FloatArray, point: FloatArray, noise: float) -> FloatArray:
-    """With a value more at the point; negative noise takes it out again."""
-    along = covariance @ point
-    out: FloatArray = covariance - along[:, None] * along / (noise + point @ along)
-    return out
-
-
-def _gains(points: FloatArray, covariance: FloatArray, moments: FloatArray, noise: float) -> FloatArray:
-    """By how much a value at each point lowers the criterion."""
-    along = points @ covariance
-    out: FloatArray = ((along @ moments) * along).sum(axis=1) / (noise + (along * points).sum(axis=1))
-    return out
