@@ -105,7 +105,7 @@ def test_the_whole_space_may_be_recommended(tmp_path: Path, command: Command) ->
 
 def test_an_exact_score_is_believed(tmp_path: Path, command: Command) -> None:
     """Without noise and with so many images, the best observed is the best."""
-    stored = runs_of(command, additive_table(tmp_path / "t"), tmp_path, "noise=run", "images=1000000000", "runs=3")
+    stored = runs_of(command, additive_table(tmp_path / "t"), tmp_path, "noise=run", "images=10000000", "runs=3")
     found = recommended(stored.oracle, stored.race, stored.runs)
     assert found["model"].tolist() == stored.runs.reported.tolist()
 
