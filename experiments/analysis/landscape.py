@@ -274,7 +274,8 @@ def _bins(values: FloatArray) -> FloatArray:
 
 def _step(values: FloatArray) -> float:
     """The smallest difference of two values; 1 where all are alike."""
-    return float(np.diff(np.unique(np.round(values, 9))).min(initial=np.inf)) if np.ptp(values) > 1e-9 else 1.0
+    different = np.unique(np.round(values, 9))
+    return float(np.diff(different).min()) if len(different) > 1 else 1.0
 
 
 FIGURE = Figure(

@@ -75,11 +75,9 @@ def read_all(folders: Sequence[Path], shared: Sequence[str] = SHARED) -> list[St
     Raises:
         ResultsError: when a folder is given twice, when folders differ in what must be shared; as `read`.
     """
-    places = [folder.resolve() for folder in folders]
+    refuse_repeated(folders)
     races: list[tuple[Race, dict[str, Any]]] = []
-    for folder, place in zip(folders, places, strict=True):
-        if places.count(place) > 1:
-            raise ResultsError(f"{folder} is given twice; give each result folder once")
+    for folder in folders:
         races.append(stored_race(folder))
         here, there = races[-1][0].fingerprint, races[0][0].fingerprint
         differing = [f"{k} is {here.get(k)!r}, not {there.get(k)!r}" for k in shared if here.get(k) != there.get(k)]
@@ -90,6 +88,13 @@ def read_all(folders: Sequence[Path], shared: Sequence[str] = SHARED) -> list[St
     for folder, name, (race, config) in zip(folders, names_of(folders), races, strict=True):
         stored.append(_read(folder, name, race, config, stored[0].oracle if stored else None))
     return stored
+
+
+def refuse_repeated(folders: Sequence[Path]) -> None:
+    places = [folder.resolve() for folder in folders]
+    for folder, place in zip(folders, places, strict=True):
+        if places.count(place) > 1:
+            raise ResultsError(f"{folder} is given twice; give each result folder once")
 
 
 def names_of(folders: Sequence[Path]) -> list[str]:

@@ -15,7 +15,7 @@ from experiments.races.checks import stored_race
 from experiments.races.machines import Trace
 from experiments.races.race import Race, open_fidelity_session, told_by
 from experiments.races.trace_store import TraceStore
-from experiments.results.read import names_of, table_of
+from experiments.results.read import names_of, refuse_repeated, table_of
 from experiments.statistics.intervals import Spread, spread
 from experiments.statistics.significance import against_best
 from nasbench_ar import NasbenchError, Oracle, ResultsError
@@ -124,9 +124,7 @@ def read_results(folder: Path, seeds: Sequence[int] | None = None, oracle: Oracl
 
 def read_all_results(folders: Sequence[Path]) -> list[Results]:
     """Several result folders that can be compared, by names that tell them apart; each once."""
-    places = [folder.resolve() for folder in folders]
-    if twice := [folder for folder, place in zip(folders, places, strict=True) if places.count(place) > 1]:
-        raise ResultsError(f"{twice[0]} is given twice; give each result folder once")
+    refuse_repeated(folders)
     named = zip(folders, names_of(folders), strict=True)
     results = [replace(read_results(folder), name=name) for folder, name in named]
     check_comparable(results)
